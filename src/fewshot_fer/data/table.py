@@ -1,0 +1,74 @@
+"""The FaceTable: one row a face image, the form that every data set takes at the edge."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fewshot_fer.errors import DataError
+
+COLUMNS = ("path", "label", "split", "group", "clip", "frame", "dataset")
+"""path: absolute file name; label: canonical class name; split: train, val, test or all;
+group: what support and query must not share (clip, subject, or the image itself);
+clip: key of the clip or an empty string; frame: 0-based number within the clip, or -1;
+dataset: the data set's name, which also keeps equal file names of two data sets apart."""
+
+STRINGS = ("path", "label", "split", "group", "clip", "dataset")
+
+
+def make_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """Build a FaceTable from rows, sorted by path so that disk order never changes an experiment.
+
+    A row without `group` is its own group; `clip` defaults to an empty string and `frame` to -1.
+    Raises DataError as `validate_table` does.
+    """
+    table = pd.DataFrame.from_records(list(rows), columns=list(COLUMNS))
+    table["group"] = table["group"].where(table["group"].notna(), table["path"])
+    table["clip"] = table["clip"].fillna("")
+    table["frame"] = pd.to_numeric(table["frame"]).fillna(-1).astype("int64")
+    for column in STRINGS:
+        table[column] = table[column].astype(object).map(str)
+    table = table.sort_values(["dataset", "path"], kind="stable", ignore_index=True)
+    validate_table(table)
+    return table
+
+
+def validate_table(table: pd.DataFrame) -> None:
+    """Raise DataError where a table breaks the contract: columns, at least one row, unique keys."""
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise DataError(f"a face table needs the columns {', '.join(COLUMNS)}; missing: {missing}")
+    if table.empty:
+        raise DataError("a face table without a single image")
+    twice = table.duplicated(["dataset", "path"])
+    if twice.any():
+        path = table.loc[twice, "path"].iloc[0]
+        raise DataError(f"{path} is listed twice: each image may stand in a table once")
+    empty = table["label"].str.len() == 0
+    if empty.any():
+        raise DataError(f"{table.loc[empty, 'path'].iloc[0]} has an empty label")
+
+
+def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataFrame:
+    """Return the rows of one split; `all` keeps every row. Raises DataError if none is left."""
+    if split == "all":
+        return table
+    chosen = table[table["split"] == split].reset_index(drop=True)
+    if chosen.empty:
+        found = ", ".join(sorted(table["split"].unique()))
+        raise DataError(
+            f"no image of split '{split}' under {where}; splits found: {found} "
+            f"(choose one, or 'all', with dataset.split= or eval.dataset.split=)"
+        )
+    return chosen
+
+
+def has_groups(table: pd.DataFrame) -> bool:
+    """Tell whether any two images share a group, so that disjoint groups ask more than images."""
+    return bool(table["group"].duplicated().any())
+
+
+def class_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return images and groups a class: index label, columns images and groups."""
+    grouped = table.groupby("label")
+    return pd.DataFrame({"images": grouped.size(), "groups": grouped["group"].nunique()})

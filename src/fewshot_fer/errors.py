@@ -1,0 +1,24 @@
+"""The one family of errors that are meant for the person at the keyboard."""
+
+
+class UserError(Exception):
+    """Something the user can put right: printed as one line, without a traceback, exit code 2.
+
+    The message names the file, class or key, what was expected, what was found and what to type.
+    """
+
+
+class ConfigError(UserError):
+    """A key or a value in the configuration that cannot work."""
+
+
+class DataError(UserError):
+    """Something on disk that is missing, damaged or laid out in an unknown way."""
+
+
+class EpisodeError(UserError):
+    """A table that cannot give the episodes that were asked for."""
+
+
+class RunError(UserError):
+    """A run's folder that cannot be read, or does not fit what is asked of it."""
