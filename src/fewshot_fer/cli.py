@@ -1,0 +1,121 @@
+"""The way from the command line into a verb and, for an error of the user, one line back out.
+
+Hydra composes the configuration. Two things are added in front of it: `test=a,b` means a list, not
+a sweep, unless -m is given; and `test.n_way=5` means every test that is named.
+"""
+
+import os
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.config import EvalConfig, conf_dir, register_schemas
+from fewshot_fer.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
+    """Compose conf/<verb>.yaml with the command line and call `job(config, run folder)`.
+
+    Exits with code 2 and one line on stderr for errors of the user, configuration errors included;
+    with HYDRA_FULL_ERROR=1 in the environment they come with their traceback. In a sweep the jobs
+    after a failed one still run.
+    """
+    full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
+    failed: list[UserError] = []
+    try:
+        register_schemas()
+        OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+        sys.argv[1:] = expand_tests(sys.argv[1:])
+        main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)
+        main(_in_run_folder(job, failed))()
+        if failed and full_error:
+            raise failed[0]
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if full_error:
+            raise
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    if failed:
+        sys.exit(USER_ERROR)
+
+
+def _in_run_folder(
+    job: Callable[[DictConfig, Path], None], failed: list[UserError]
+) -> Callable[[DictConfig], None]:
+    """Wrap `job`: report its error at once, and leave no folder of a run that wrote no file."""
+
+    def task(config: DictConfig) -> None:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            job(config, folder)
+        except UserError as error:  # Hydra would print a line of its own in front of it
+            failed.append(error)
+            print(f"error: {one_line(error)}", file=sys.stderr)
+        finally:
+            _remove_if_empty(folder)
+
+    return task
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove the run's folder and, above it, train/ and outputs/, as far as they are empty."""
+    for level in (folder, *folder.parents[:2]):
+        if not level.is_dir() or any(level.iterdir()) or level == Path.cwd():
+            return
+        level.rmdir()
+
+
+def run_id(*names: str | None) -> str:
+    """Return a folder name that no other run has: time, what is run, six random hex digits."""
+    words = [str(name) for name in names if name not in (None, "null", "None")]
+    return "_".join([time.strftime("%Y-%m-%d_%H-%M-%S"), *words[-1:], secrets.token_hex(3)])
+
+
+def expand_tests(arguments: list[str]) -> list[str]:
+    """Rewrite the short forms of `test` into what Hydra understands.
+
+    >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
+    ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
+    """
+    sweep = any(word in ("-m", "--multirun") for word in arguments)
+    given = [word.removeprefix("test=") for word in arguments if word.startswith("test=")]
+    names = [name.strip() for name in given[-1].strip("[]").split(",")] if given else []
+    names = [name for name in names if name not in ("", "null")]
+    fields = "|".join(EvalConfig.__dataclass_fields__)
+    expanded = []
+    for word in arguments:
+        short = re.match(rf"(\+{{0,2}})test\.((?:{fields})\b.*)", word, re.DOTALL)
+        if word.startswith("test=") and "[" not in word and names and not sweep:
+            expanded.append(f"test=[{','.join(names)}]")
+        elif short and names and short[2].split("=")[0].split(".")[0] not in names:
+            expanded += [f"{short[1]}test.{name}.{short[2]}" for name in names]
+        else:
+            expanded.append(word)
+    return expanded
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message, and that of its cause where Hydra hides the reason there."""
+    parts = [str(error)]
+    cause = error.__cause__
+    if not isinstance(error, UserError) and cause is not None and str(cause) not in parts[0]:
+        parts.append(str(cause))
+    text = " ".join(" ".join(parts).split())
+    text = re.sub(r"\s*Config search path:.*$", "", text)
+    return re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)

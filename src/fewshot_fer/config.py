@@ -1,0 +1,157 @@
+"""The typed schema of every verb's configuration, and where conf/ lies.
+
+The dataclasses come first in each defaults list, so Hydra itself refuses misspelt keys and wrong
+types; `validation.validate` adds what a schema cannot say. Values stand in conf/, not here: a field
+without a default must be given by a file there.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from fewshot_fer.errors import ConfigError
+
+
+@dataclass
+class DatasetConfig:
+    """Which faces: an adapter, where its files lie, and which of its splits is taken."""
+
+    adapter: str = MISSING  # rafdb_basic, rafdb_compound, afew, mixed, folder or csv
+    split: str = "all"
+    root: str | None = None  # null: looked for under paths.data
+    file: str | None = None  # csv only: the list of images
+    clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
+
+
+@dataclass
+class EvalConfig:
+    """A data set and the shape of the episodes that are drawn from it."""
+
+    name: str = MISSING
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    n_way: int = MISSING
+    k_shot: int = MISSING
+    n_query: int = 1
+    episodes: int = 600
+
+
+@dataclass
+class EpisodesConfig:
+    """Rules that hold for every episode, in training and in evaluation."""
+
+    disjoint: str = "group"  # support and query share no group, or only no image
+    skip_small_classes: bool = False
+
+
+@dataclass
+class BackboneConfig:
+    """The encoder, and the side of the square images that it is given, in pixels."""
+
+    name: str = MISSING
+    filters: int = 64
+    image_size: int = 84
+
+
+@dataclass
+class MethodConfig:
+    """How logits come from support and query embeddings."""
+
+    name: str = MISSING
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes to training images; all zero switches augmentation off."""
+
+    flip: float = 0.0  # probability of a left-right flip
+    crop: int = 0  # largest shift, in pixels, in each direction
+    zoom: float = 0.0  # the crop is enlarged or shrunk by up to this fraction
+    colour: float = 0.0  # brightness, contrast, saturation vary by up to this fraction
+
+
+@dataclass
+class TrainConfig:
+    """The training schedule. lr(epoch) = lr * 0.5 ** (epoch // drop_lr_every), epochs from 1."""
+
+    epochs: int = MISSING
+    episodes_per_epoch: int = MISSING
+    n_way: int = MISSING
+    k_shot: int = MISSING
+    n_query: int = MISSING
+    lr: float = 1e-3
+    drop_lr_every: int = 40  # 0: never
+    eval_episodes: int | None = None  # validation episodes after each epoch; null: eval.episodes
+    fresh_validation: bool = False  # draw new validation episodes for every epoch
+    patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
+    tested: str = "best"  # which checkpoint the tests take: best or last
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class DemoConfig:
+    """The embedded data set: its size relative to the default, and what it is drawn from."""
+
+    scale: float = 1.0
+    seed: int = 0
+
+
+@dataclass
+class PathsConfig:
+    """Where data are read and results are written."""
+
+    data: str | None = None  # the folder that holds RAF-DB and AFEW
+    demo: bool | None = None  # use the embedded data set in place of `data`
+    outputs: str = "outputs"
+
+
+@dataclass
+class TrainVerb:
+    """Everything that `python -m fewshot_fer.train` reads."""
+
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    test: dict[str, EvalConfig] = field(default_factory=dict)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
+    demo: DemoConfig = field(default_factory=DemoConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"
+
+
+@dataclass
+class TestVerb:
+    """Everything that `python -m fewshot_fer.test` reads; null means: as the run was trained."""
+
+    run: str = MISSING
+    checkpoint: str | None = None  # best or last; null: the run's train.tested
+    test: dict[str, EvalConfig] = field(default_factory=dict)
+    episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    seed: int | None = None
+    device: str = "auto"
+
+
+def conf_dir() -> Path:
+    """Return the absolute folder of the configuration files.
+
+    In a checkout that is conf/ at the top, in an installed wheel fewshot_fer/conf. Raises
+    ConfigError when neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "conf", package.parents[1] / "conf"):
+        if (candidate / "train.yaml").is_file():
+            return candidate
+    raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
+
+
+def register_schemas() -> None:
+    """Tell Hydra the schemas that train.yaml and test.yaml name first."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainVerb)
+    store.store(name="test_schema", node=TestVerb)

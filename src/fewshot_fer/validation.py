@@ -1,0 +1,138 @@
+"""What the schema cannot say: unknown keys, ranges, and settings that contradict each other."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator
+from typing import TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.config import EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.errors import ConfigError
+
+ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
+BACKBONES = ("conv4",)
+METHODS = ("protonet",)
+
+Verb = TypeVar("Verb", TrainVerb, TestVerb)
+
+
+def validate(config: DictConfig, verb: type[Verb]) -> Verb:
+    """Return the configuration as its dataclass, or raise ConfigError naming the key and the fix."""
+    unknown = list(_unknown_keys(config, verb, ""))
+    if unknown:
+        raise ConfigError(unknown[0])
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}=...")
+        settings = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    assert isinstance(settings, verb)
+    if isinstance(settings, TrainVerb):
+        _check_train(settings)
+    else:
+        _check_test(settings)
+    return settings
+
+
+def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str]:
+    """Yield a line for each key that no schema knows: `+typo=1` gets past Hydra."""
+    known = {field.name: field for field in dataclasses.fields(schema)}
+    for key in config:
+        name = str(key)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
+            yield f"{prefix}{name} is not a setting; {hint}"
+            continue
+        if OmegaConf.is_missing(config, name):
+            continue
+        value = config._get_node(name)
+        if not isinstance(value, DictConfig) or value._is_none():
+            continue
+        if value._metadata.element_type is EvalConfig:
+            for test in value:
+                yield from _unknown_keys(value[test], EvalConfig, f"{prefix}{name}.{test}.")
+        elif dataclasses.is_dataclass(below := value._metadata.ref_type):
+            yield from _unknown_keys(value, below, f"{prefix}{name}.")
+
+
+def _check_train(settings: TrainVerb) -> None:
+    train, augment = settings.train, settings.train.augment
+    for key in ("epochs", "episodes_per_epoch", "k_shot", "n_query"):
+        _at_least(f"train.{key}", getattr(train, key), 1)
+    _at_least("train.n_way", train.n_way, 2)
+    for key in ("drop_lr_every", "patience"):
+        _at_least(f"train.{key}", getattr(train, key), 0)
+    if train.eval_episodes is not None:
+        _at_least("train.eval_episodes", train.eval_episodes, 2)
+    _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
+    _one_of("train.tested", train.tested, ("best", "last"))
+    _inside("train.augment.flip", augment.flip, 0.0, 1.0)
+    _inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
+    _inside("train.augment.colour", augment.colour, 0.0, 1.0)
+    _inside("train.augment.crop", augment.crop, 0, settings.backbone.image_size // 2)
+    _one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    _check_eval("eval", settings.eval)
+    _check_tests(settings.test)
+    _check_model(settings)
+    _check_shared(settings)
+
+
+def _check_model(settings: TrainVerb) -> None:
+    _one_of("backbone.name", settings.backbone.name, BACKBONES)
+    _at_least("backbone.filters", settings.backbone.filters, 1)
+    _inside("backbone.image_size", settings.backbone.image_size, 16, 512)
+    _one_of("method.name", settings.method.name, METHODS)
+    _one_of("precision", settings.precision, ("float32", "float64"))
+    _inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
+    _at_least("demo.seed", settings.demo.seed, 0)
+
+
+def _check_test(settings: TestVerb) -> None:
+    if not settings.test:
+        raise ConfigError("nothing to test: say what with test=afew_4w5s or test=afew_4w5s,basic_7w1s")
+    if settings.checkpoint is not None:
+        _one_of("checkpoint", settings.checkpoint, ("best", "last"))
+    _check_tests(settings.test)
+    _check_shared(settings)
+
+
+def _check_shared(settings: TrainVerb | TestVerb) -> None:
+    _one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
+    _one_of("device", settings.device, ("auto", "cpu", "cuda"))
+    if settings.seed is not None:
+        _inside("seed", settings.seed, 0, 2**32 - 1)
+
+
+def _check_tests(tests: dict[str, EvalConfig]) -> None:
+    for name, test in tests.items():
+        _check_eval(f"test.{name}", test)
+
+
+def _check_eval(where: str, settings: EvalConfig) -> None:
+    _one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    _at_least(f"{where}.n_way", settings.n_way, 2)
+    _at_least(f"{where}.k_shot", settings.k_shot, 1)
+    _at_least(f"{where}.n_query", settings.n_query, 1)
+    _at_least(f"{where}.episodes", settings.episodes, 2)
+
+
+def _at_least(key: str, value: int, low: int) -> None:
+    if value < low:
+        raise ConfigError(f"{key}={value} is too small: it must be {low} or more")
+
+
+def _inside(key: str, value: float, low: float, high: float, above_low: bool = False) -> None:
+    if not math.isfinite(value) or not low <= value <= high or (above_low and value == low):
+        edge = "above" if above_low else "from"
+        raise ConfigError(f"{key}={value} is out of range: it must be {edge} {low} to {high}")
+
+
+def _one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{key}={value} is not known: choose one of {', '.join(choices)}")
