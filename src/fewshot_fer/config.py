@@ -66,7 +66,7 @@ class AugmentConfig:
     """Random changes to training images; all zero switches augmentation off."""
 
     flip: float = 0.0  # probability of a left-right flip
-    crop: int = 0  # largest shift, in pixels, in each direction
+    crop: float = 0.0  # largest shift in each direction, as a fraction of the side
     zoom: float = 0.0  # the crop is enlarged or shrunk by up to this fraction
     colour: float = 0.0  # brightness, contrast, saturation vary by up to this fraction
 
@@ -82,7 +82,6 @@ class TrainConfig:
     n_query: int = MISSING
     lr: float = 1e-3
     drop_lr_every: int = 40  # 0: never
-    eval_episodes: int | None = None  # validation episodes after each epoch; null: eval.episodes
     fresh_validation: bool = False  # draw new validation episodes for every epoch
     patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
     tested: str = "best"  # which checkpoint the tests take: best or last

@@ -1,4 +1,4 @@
-"""Canonical class names, the spellings that data sets use for them, and the parts of compound classes.
+"""Canonical class names, the spellings that data sets use, and the parts of compound classes.
 
 The ids are the official ones of RAF-DB's label files (1-based). They are written out, never derived
 from sorted folder names, because both orders differ.

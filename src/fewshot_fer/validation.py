@@ -20,7 +20,7 @@ Verb = TypeVar("Verb", TrainVerb, TestVerb)
 
 
 def validate(config: DictConfig, verb: type[Verb]) -> Verb:
-    """Return the configuration as its dataclass, or raise ConfigError naming the key and the fix."""
+    """Return the configuration as its dataclass. Raises ConfigError naming the key and the fix."""
     unknown = list(_unknown_keys(config, verb, ""))
     if unknown:
         raise ConfigError(unknown[0])
@@ -68,14 +68,12 @@ def _check_train(settings: TrainVerb) -> None:
     _at_least("train.n_way", train.n_way, 2)
     for key in ("drop_lr_every", "patience"):
         _at_least(f"train.{key}", getattr(train, key), 0)
-    if train.eval_episodes is not None:
-        _at_least("train.eval_episodes", train.eval_episodes, 2)
     _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
     _one_of("train.tested", train.tested, ("best", "last"))
     _inside("train.augment.flip", augment.flip, 0.0, 1.0)
     _inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
     _inside("train.augment.colour", augment.colour, 0.0, 1.0)
-    _inside("train.augment.crop", augment.crop, 0, settings.backbone.image_size // 2)
+    _inside("train.augment.crop", augment.crop, 0.0, 0.5)
     _one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
     _check_eval("eval", settings.eval)
     _check_tests(settings.test)
@@ -95,7 +93,9 @@ def _check_model(settings: TrainVerb) -> None:
 
 def _check_test(settings: TestVerb) -> None:
     if not settings.test:
-        raise ConfigError("nothing to test: say what with test=afew_4w5s or test=afew_4w5s,basic_7w1s")
+        raise ConfigError(
+            "nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s"
+        )
     if settings.checkpoint is not None:
         _one_of("checkpoint", settings.checkpoint, ("best", "last"))
     _check_tests(settings.test)

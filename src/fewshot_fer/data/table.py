@@ -24,7 +24,7 @@ def make_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
     """
     table = pd.DataFrame.from_records(list(rows), columns=list(COLUMNS))
     table["group"] = table["group"].where(table["group"].notna(), table["path"])
-    table["clip"] = table["clip"].fillna("")
+    table["clip"] = table["clip"].astype(object).where(table["clip"].notna(), "")
     table["frame"] = pd.to_numeric(table["frame"]).fillna(-1).astype("int64")
     for column in STRINGS:
         table[column] = table[column].astype(object).map(str)

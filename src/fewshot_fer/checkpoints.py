@@ -1,0 +1,56 @@
+"""Weights on disk: written under a temporary name, read without running any code in the file."""
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fewshot_fer.errors import RunError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder's weights and what they mean."""
+
+    encoder: dict[str, Tensor]
+    epoch: int
+    val_accuracy: float
+    class_names: list[str]  # of the training set
+    image_size: int  # pixels a side
+    optimiser: dict[str, Any]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint so that `path` always holds a whole one, the old or the new."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            torch.save({"format": FORMAT, **vars(checkpoint)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint with weights_only=True. Raises RunError naming the file and the fault."""
+    if not path.is_file():
+        found = ", ".join(sorted(p.name for p in path.parent.glob("*"))[:8]) or "nothing"
+        raise RunError(f"no checkpoint {path.name} in {path.parent}; found there: {found}")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise RunError(f"{path} is damaged or no checkpoint of fewshot_fer") from error
+    fields = set(Checkpoint.__dataclass_fields__)
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise RunError(f"{path} is no checkpoint of this version of fewshot_fer (format {FORMAT})")
+    if set(content) != fields:
+        raise RunError(f"{path} lacks {', '.join(sorted(fields - set(content))) or 'nothing'}")
+    return Checkpoint(**content)

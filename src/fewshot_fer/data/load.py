@@ -1,0 +1,91 @@
+"""From the configuration of a data set to its FaceTable."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fewshot_fer.config import DatasetConfig, DemoConfig, PathsConfig
+from fewshot_fer.data.afew import read_afew
+from fewshot_fer.data.cache import cache_folder
+from fewshot_fer.data.csv_list import read_csv_list
+from fewshot_fer.data.folder import read_folder
+from fewshot_fer.data.mix import mixed
+from fewshot_fer.data.rafdb import read_rafdb_basic, read_rafdb_compound
+from fewshot_fer.data.table import select_split
+from fewshot_fer.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where data sets lie, and whether they are the embedded ones."""
+
+    folder: Path
+    demo: bool
+
+    def folder_of(self, settings: DatasetConfig) -> Path:
+        return self.folder if settings.root is None else Path(settings.root).expanduser()
+
+    def official(self, settings: DatasetConfig) -> bool:
+        """Tell whether the published counts can be expected there."""
+        return not self.demo or settings.root is not None
+
+
+def find_source(paths: PathsConfig, demo: DemoConfig) -> Source:
+    """Return where the data lie; draws the embedded data set if it is asked for and not there."""
+    if paths.demo:
+        from fewshot_fer.demo import ensure_demo
+
+        return Source(ensure_demo(cache_folder(), demo.scale, demo.seed), demo=True)
+    if paths.data is None:
+        raise ConfigError("paths.data has no value: say where the data lie, or run with paths=demo")
+    return Source(Path(paths.data).expanduser(), demo=False)
+
+
+def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    """Return the FaceTable of the chosen split. Raises DataError where the files are not right."""
+    table = _ADAPTERS[settings.adapter](settings, source)
+    return select_split(table, settings.split, source.folder_of(settings))
+
+
+def _rafdb_basic(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    return read_rafdb_basic(source.folder_of(settings), official=source.official(settings))
+
+
+def _rafdb_compound(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    return read_rafdb_compound(source.folder_of(settings), official=source.official(settings))
+
+
+def _afew(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    return read_afew(source.folder_of(settings))
+
+
+def _mixed(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    if not settings.clips:
+        raise ConfigError(
+            "dataset.clips is empty: name AFEW clips by class, as conf/dataset/mixed.yaml"
+        )
+    table, _ = mixed(_rafdb_basic(settings, source), _afew(settings, source), settings.clips)
+    return table
+
+
+def _folder(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    return read_folder(source.folder_of(settings))
+
+
+def _csv(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    if settings.file is None:
+        raise ConfigError("no file for the csv adapter: give dataset.file=/your/list.csv")
+    root = None if settings.root is None else Path(settings.root).expanduser()
+    return read_csv_list(Path(settings.file).expanduser(), root)
+
+
+_ADAPTERS: dict[str, Callable[[DatasetConfig, Source], pd.DataFrame]] = {
+    "rafdb_basic": _rafdb_basic,
+    "rafdb_compound": _rafdb_compound,
+    "afew": _afew,
+    "mixed": _mixed,
+    "folder": _folder,
+    "csv": _csv,
+}

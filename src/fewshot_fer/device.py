@@ -1,0 +1,22 @@
+"""Choosing where tensors live and how they are computed."""
+
+import torch
+
+from fewshot_fer.allocator import keep_freed_memory
+from fewshot_fer.errors import ConfigError
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def prepare_device(name: str, seed: int) -> torch.device:
+    """Return the device `auto`, `cpu` or `cuda`, made repeatable: seeds set, no free choice of
+    kernels. Raises ConfigError for cuda where torch finds no GPU."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but torch finds no GPU here: use device=cpu or device=auto")
+    gpu = name != "cpu" and torch.cuda.is_available()
+    if not gpu:
+        keep_freed_memory()
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = False  # picking the fastest kernel picks another one each run
+    torch.backends.cudnn.deterministic = True
+    return torch.device("cuda" if gpu else "cpu")

@@ -1,0 +1,33 @@
+"""Packed pixels, where the encoder can reach them."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewshot_fer.data.store import PackedFaces
+
+
+class FaceImages:
+    """The images of one table, gathered by row number.
+
+    On a CPU the pixels stay in the memory-mapped file and only gathered rows are read. On a GPU all
+    of them are copied there once (84x84 pixels: 21 kB an image).
+    """
+
+    def __init__(self, packed: PackedFaces, device: torch.device) -> None:
+        self.fingerprint = packed.fingerprint
+        self.device = device
+        self._pixels = packed.images
+        self._resident = (
+            torch.from_numpy(np.array(packed.images)).to(device) if device.type == "cuda" else None
+        )
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def gather(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return uint8 images [B, 3, H, W] of table rows [B], on the device."""
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self.device)]
+        return torch.from_numpy(self._pixels[rows])

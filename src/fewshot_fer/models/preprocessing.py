@@ -1,0 +1,16 @@
+"""From packed uint8 pixels to what an encoder takes."""
+
+import torch
+from torch import Tensor
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return images [B, 3, H, W], uint8 or float in 0..255, scaled to 0..1 and then by ImageNet's
+    mean and standard deviation of each channel, in channels_last memory."""
+    mean = torch.tensor(IMAGENET_MEAN, dtype=dtype, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, dtype=dtype, device=images.device).view(1, 3, 1, 1)
+    scaled = images.to(dtype, memory_format=torch.channels_last)
+    return (scaled / 255 - mean) / std

@@ -1,0 +1,37 @@
+"""Pictures of a run, for those who would rather look than read."""
+
+from pathlib import Path
+
+import pandas as pd
+
+
+def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> None:
+    """Draw accuracy and loss over the epochs of a metrics.csv.
+
+    chances: what guessing gives in training and in validation, as fractions; the shapes of the
+    episodes differ, so the two accuracies are not comparable without them.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    table = pd.read_csv(metrics)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    accuracy, loss = figure.subplots(1, 2)
+    sides = (
+        ("train", "training", chances[0], "tab:blue"),
+        ("val", "validation", chances[1], "tab:orange"),
+    )
+    for side, label, chance, colour in sides:
+        style = {"color": colour, "marker": "o" if len(table) < 12 else None}
+        accuracy.plot(table["epoch"], 100 * table[f"{side}_accuracy"], label=label, **style)
+        accuracy.axhline(100 * chance, color=colour, linestyle=":", label=f"chance, {label}")
+        loss.plot(table["epoch"], table[f"{side}_loss"], label=label, **style)
+    low, high = table["val_accuracy"] - table["val_ci95"], table["val_accuracy"] + table["val_ci95"]
+    accuracy.fill_between(table["epoch"], 100 * low, 100 * high, color="tab:orange", alpha=0.2)
+    accuracy.set(xlabel="epoch", ylabel="accuracy, %", title="Accuracy (band: 95 % interval)")
+    loss.set(xlabel="epoch", ylabel="loss", title="Loss", yscale="log")
+    for axes in (accuracy, loss):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize="small")
+    figure.savefig(picture, dpi=120)

@@ -1,0 +1,130 @@
+"""A run's folder: the tables and files that it holds, and how they reach the disk.
+
+metrics.csv   one row an epoch: epoch, lr, train_loss, train_accuracy, val_loss, val_accuracy,
+              val_ci95 (half of the 95 % interval), seconds (of the epoch, validation included)
+results.csv   one row a figure, columns in RESULT_COLUMNS
+summary.json  the results with the configuration's fingerprint, versions, seed and seconds
+config.yaml   the configuration, resolved
+Accuracies are fractions 0..1. Rows are written and flushed one by one, so a run that dies keeps
+what it had.
+"""
+
+import csv
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fewshot_fer.errors import RunError
+from fewshot_fer.metrics import EpisodeScores, mean_interval, mean_recall
+
+METRIC_COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_ci95",
+    "seconds",
+)
+RESULT_COLUMNS = (
+    "role",  # train, validation or test
+    "dataset",
+    "protocol",  # data set and shape in short, compound_4w5s for one
+    "n_way",
+    "k_shot",
+    "n_query",
+    "episodes",
+    "disjoint",  # what support and query never share: group (clip, subject) or image
+    "accuracy",
+    "ci95_low",  # normal interval over episodes
+    "ci95_high",
+    "uar",  # mean recall over the classes
+    "loss",
+    "chance",
+    "n_images",  # images that episodes are drawn from
+    "n_groups",  # clips, subjects or, without either, images
+    "epoch",  # of the weights that were scored
+)
+Row = dict[str, Any]
+
+
+class RunFolder:
+    """The files of one run. Creates the folder; raises RunError where it cannot be written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results: list[Row] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write to {folder}: {error.strerror}") from error
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write config.yaml, the resolved configuration."""
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        write_text(self.folder / "config.yaml", text)
+
+    def add_metrics(self, row: Row) -> None:
+        """Append one epoch to metrics.csv."""
+        append_row(self.folder / "metrics.csv", METRIC_COLUMNS, row)
+
+    def add_result(self, row: Row) -> None:
+        """Append one figure to results.csv."""
+        append_row(self.folder / "results.csv", RESULT_COLUMNS, row)
+        self.results.append(row)
+
+    def write_summary(self, facts: Row) -> None:
+        """Write summary.json: `facts` and the results so far."""
+        text = json.dumps({**facts, "results": self.results}, indent=2, ensure_ascii=False)
+        write_text(self.folder / "summary.json", text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it, so that no half of it is ever seen."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def append_row(path: Path, columns: tuple[str, ...], row: Row) -> None:
+    """Append a row to a CSV file, with a header if it is new, and push it to the disk."""
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(columns)
+        writer.writerow([_cell(row[column]) for column in columns])
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _cell(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def score_columns(scores: EpisodeScores) -> Row:
+    """Return the columns of a result that come from the scores themselves."""
+    accuracy, low, high = mean_interval(scores.accuracy)
+    return {
+        "episodes": len(scores.accuracy),
+        "accuracy": accuracy,
+        "ci95_low": low,
+        "ci95_high": high,
+        "uar": mean_recall(scores.confusion),
+        "loss": float(scores.loss.mean()),
+    }
+
+
+def fingerprint(config: dict[str, Any]) -> str:
+    """Return 16 hex digits that say which configuration this is, wherever its results are put."""
+    paths = {key: value for key, value in config.get("paths", {}).items() if key != "outputs"}
+    text = json.dumps({**config, "paths": paths}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

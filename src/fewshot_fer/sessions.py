@@ -1,0 +1,116 @@
+"""The two jobs from start to end: settings in, a run's folder out."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
+from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
+from fewshot_fer.data.load import find_source
+from fewshot_fer.device import DTYPES, prepare_device
+from fewshot_fer.errors import ConfigError, RunError
+from fewshot_fer.evaluation import Embedder
+from fewshot_fer.experiment import TrainingRun, load_parts, run_tests
+from fewshot_fer.models import build_encoder
+from fewshot_fer.plots import plot_curves
+from fewshot_fer.provenance import provenance
+from fewshot_fer.roles import evaluation_role, training_role
+from fewshot_fer.runs import RunFolder, fingerprint
+from fewshot_fer.screen import results_table
+from fewshot_fer.validation import validate
+
+
+def train_session(settings: TrainVerb, path: Path) -> RunFolder:
+    """Train, validate, test, and write the run's folder. Raises UserError before it writes."""
+    started = time.perf_counter()
+    device = prepare_device(settings.device, settings.seed)
+    source = find_source(settings.paths, settings.demo)
+    roles = [
+        training_role(settings, source),
+        evaluation_role("validation", settings.eval, settings.episodes, source),
+        *(evaluation_role("test", t, settings.episodes, source) for t in settings.test.values()),
+    ]
+    training, validation, *tests = load_parts(roles, settings.backbone.image_size, device)
+    folder = RunFolder(path)
+    folder.write_config(asdict(settings))
+    run = TrainingRun(settings, folder, training, validation, device)
+    run.fit()
+    if tests:
+        checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
+        embedder = _embedder(settings, checkpoint, device)
+        run_tests(folder, embedder, settings.method.name, tests, settings.seed, checkpoint.epoch)
+    chances = (1 / training.role.shape.n_way, 1 / validation.role.shape.n_way)
+    plot_curves(path / "metrics.csv", chances, path / "curves.png")
+    _finish(folder, asdict(settings), {"seed": settings.seed}, device, started)
+    return folder
+
+
+def test_session(settings: TestVerb, path: Path) -> RunFolder:
+    """Score a trained run and write a folder that names it. Raises UserError before it writes."""
+    started = time.perf_counter()
+    tested = Path(settings.run).expanduser()
+    trained = read_run_settings(tested)
+    seed = trained.seed if settings.seed is None else settings.seed
+    device = prepare_device(settings.device, seed)
+    source = find_source(_paths(settings.paths, trained.paths), trained.demo)
+    which = settings.checkpoint or trained.train.tested
+    checkpoint = load_checkpoint(tested / f"{which}.pt", device)
+    embedder = _embedder(trained, checkpoint, device)
+    roles = [evaluation_role("test", t, settings.episodes, source) for t in settings.test.values()]
+    parts = load_parts(roles, trained.backbone.image_size, device)
+    folder = RunFolder(path)
+    folder.write_config(asdict(settings))
+    run_tests(folder, embedder, trained.method.name, parts, seed, checkpoint.epoch)
+    facts = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
+    facts["run_fingerprint"] = fingerprint(asdict(trained))
+    _finish(folder, asdict(settings), facts, device, started)
+    return folder
+
+
+def read_run_settings(run: Path) -> TrainVerb:
+    """Return the settings of a trained run. Raises RunError if `run` is no folder of one."""
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise RunError(f"{run} is not the folder of a trained run: it holds no config.yaml")
+    try:
+        loaded = OmegaConf.merge(OmegaConf.structured(TrainVerb), OmegaConf.load(path))
+        return validate(loaded, TrainVerb)  # type: ignore[arg-type]
+    except (OmegaConfBaseException, ConfigError, YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path} is not the configuration of a trained run: {reason}") from error
+
+
+def _paths(asked: PathsConfig, trained: PathsConfig) -> PathsConfig:
+    """Return the paths of a test: those of the command line or, without any, those of the run."""
+    if asked.demo is None and asked.data is None:
+        return trained
+    return asked
+
+
+def _embedder(settings: TrainVerb, checkpoint: Checkpoint, device: torch.device) -> Embedder:
+    dtype = DTYPES[settings.precision]
+    encoder = build_encoder(settings.backbone).to(device, dtype)
+    try:
+        encoder.load_state_dict(checkpoint.encoder)
+    except RuntimeError as error:
+        raise RunError(f"the checkpoint does not fit backbone {settings.backbone.name}") from error
+    return Embedder(encoder.to(memory_format=torch.channels_last), dtype)
+
+
+def _finish(
+    folder: RunFolder,
+    config: dict[str, Any],
+    facts: dict[str, Any],
+    device: torch.device,
+    started: float,
+) -> None:
+    seconds = round(time.perf_counter() - started, 1)
+    summary = {"fingerprint": fingerprint(config), **facts, "seconds": seconds}
+    folder.write_summary(summary | provenance(device))
+    print(f"\n{results_table(folder.results)}\n\n{seconds:.0f} s, written to {folder.folder}")

@@ -1,0 +1,27 @@
+"""python -m fewshot_fer.train: learn from one data set, validate and test on others."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fewshot_fer.cli import launch
+
+
+def train(config: DictConfig, folder: Path) -> None:
+    """Check the configuration and run it; results lie in `folder`."""
+    from fewshot_fer.config import TrainVerb
+    from fewshot_fer.validation import validate
+
+    settings = validate(config, TrainVerb)
+    from fewshot_fer.sessions import train_session  # imports torch, so only once all else is right
+
+    train_session(settings, folder)
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    launch("train", train)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Small data sets in the real layouts, and a way to type command lines without starting Python anew."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fewshot_fer import labels
+
+AFEW_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
+TINY = (
+    "backbone.filters=8",
+    "backbone.image_size=32",
+    "train.epochs=2",
+    "train.episodes_per_epoch=4",
+    "train.n_way=3",
+    "train.k_shot=2",
+    "train.n_query=2",
+    "eval.episodes=10",
+    "device=cpu",
+)
+"""Overrides that make a training run a matter of a second."""
+
+
+def draw_pattern(path: Path, class_number: int, random: np.random.Generator) -> None:
+    """Write a 40x40 picture whose stripes tell its class, under noise."""
+    places = np.arange(40)
+    stripes = np.sin((places[:, None] * (class_number % 4) + places * (class_number // 4 + 1)) / 5)
+    pixels = 128 + 60 * stripes[..., None] + random.normal(0, 20, (40, 40, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+
+
+def write_rafdb(root: Path, names: tuple[str, ...], n_train: int, n_test: int) -> None:
+    """Write one subset of RAF-DB in its published layout."""
+    random = np.random.default_rng(len(names))
+    lines = []
+    for split, count, digits in (("train", n_train, 5), ("test", n_test, 4)):
+        for number in range(count * len(names)):
+            class_number = number % len(names)
+            name = f"{split}_{number + 1:0{digits}}"
+            lines.append(f"{name}.jpg {class_number + 1}")
+            draw_pattern(root / "Image/aligned" / f"{name}_aligned.jpg", class_number, random)
+    (root / "EmoLabel").mkdir()
+    (root / "EmoLabel/list_patition_label.txt").write_text("\n".join(lines))
+
+
+def write_afew(root: Path, n_clips: int, n_frames: int) -> None:
+    """Write AFEW as folders of frames, `n_clips` a class and split."""
+    random = np.random.default_rng(7)
+    for split_number, split in enumerate(("Train_AFEW", "Val_AFEW")):
+        for class_number, name in enumerate(AFEW_CLASSES):
+            for clip in range(n_clips):
+                number = 1_000_000 * split_number + 1000 * class_number + clip
+                folder = root / split / name / f"{number:09}"
+                for frame in range(n_frames):
+                    draw_pattern(folder / f"{frame + 1:03}.jpg", class_number, random)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds RAF-DB (basic, compound) and AFEW, tiny, in the published layouts."""
+    root = tmp_path_factory.mktemp("data")
+    write_rafdb(root / "RAF-DB/basic", labels.BASIC, n_train=6, n_test=3)
+    write_rafdb(root / "RAF-DB/compound", labels.COMPOUND, n_train=5, n_test=2)
+    write_afew(root / "AFEW", n_clips=3, n_frames=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache folder for the whole session, so that images are packed once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, screen, and the one run folder it made, if any."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path | None
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture()
+def command(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Command:
+    """Type `python -m fewshot_fer.<verb> <arguments>` in an empty folder, within this process."""
+    from fewshot_fer import test, train
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
+    monkeypatch.delenv("FEWSHOT_FER_DATA", raising=False)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def typed(verb: str, *arguments: str) -> Outcome:
+        before = set(tmp_path.glob("outputs/*/*"))
+        monkeypatch.setattr(sys, "argv", [f"fewshot_fer.{verb}", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        code = 0
+        try:
+            {"train": train.main, "test": test.main}[verb]()
+        except SystemExit as exit_code:
+            code = int(exit_code.code or 0)
+        screen = capsys.readouterr()
+        made = sorted(set(tmp_path.glob("outputs/*/*")) - before)
+        return Outcome(code, screen.out, screen.err, made[0] if made else None)
+
+    return typed
+
+
+def face_table(sizes: dict[str, int], groups: dict[str, list[str]] | None = None) -> pd.DataFrame:
+    """Return a FaceTable without files: class -> number of images, and the group of each."""
+    from fewshot_fer.data.table import make_table
+
+    rows: list[dict[str, object]] = []
+    for label, size in sizes.items():
+        for number in range(size):
+            row: dict[str, object] = {"path": f"{label}/{number:05}", "label": label}
+            row |= {"split": "all", "dataset": "made"}
+            if groups is not None:
+                row["group"] = groups[label][number]
+            rows.append(row)
+    return make_table(rows)

@@ -1,0 +1,133 @@
+"""Every file in conf/ composes and validates, and every mistake is one line that names it."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from fewshot_fer.cli import expand_tests, run_id
+from fewshot_fer.config import TestVerb, TrainVerb, conf_dir, register_schemas
+from fewshot_fer.errors import ConfigError
+from fewshot_fer.validation import validate
+
+
+def files(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def composed(verb: str, *overrides: str) -> DictConfig:
+    register_schemas()
+    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return compose(verb, overrides=list(overrides))
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        f"{group}={name}"
+        for group in ("dataset", "eval", "backbone", "method", "train", "paths", "experiment")
+        for name in files(group)
+    ]
+    + [f"test=[{name}]" for name in files("test")],
+)
+def test_every_file_composes_and_validates(choice: str) -> None:
+    """A file that a user can name must not be the first to be found broken by one."""
+    settings = validate(composed("train", choice), TrainVerb)
+    assert settings.train.epochs > 0
+
+
+@pytest.mark.parametrize("name", files("test"))
+def test_every_test_composes_alone(name: str) -> None:
+    """The tests of a trained run name the data set and shape that their name says."""
+    settings = validate(composed("test", "run=somewhere", f"test=[{name}]"), TestVerb)
+    test = settings.test[name]
+    assert name == f"{test.name}_{test.n_way}w{test.k_shot}s"
+
+
+def test_conf_names_the_same_evaluations_twice() -> None:
+    """Whatever can be validated on can be tested on."""
+    assert files("eval") == files("test")
+
+
+def test_classic_is_the_study() -> None:
+    """The numbers of the study's run, pinned: a preset that drifts is worth nothing."""
+    settings = validate(composed("train", "train=classic"), TrainVerb)
+    train = settings.train
+    assert (train.epochs, train.episodes_per_epoch, settings.eval.episodes) == (500, 100, 100)
+    assert (train.n_way, train.k_shot, train.n_query) == (3, 5, 5)
+    assert (train.lr, train.drop_lr_every, train.patience, train.tested) == (1e-3, 40, 0, "last")
+    assert train.fresh_validation
+    assert vars(train.augment) == {"flip": 0.0, "crop": 0.0, "zoom": 0.0, "colour": 0.0}
+    assert settings.backbone.image_size == 84
+
+
+def test_fields_of_evaluations_can_be_overridden() -> None:
+    """eval.n_way=5, and any data set in the place of the one that an eval file names."""
+    overrides = ("eval.n_way=5", "eval.episodes=7", "dataset@eval.dataset=folder")
+    settings = validate(composed("train", *overrides, "eval.dataset.root=x"), TrainVerb)
+    assert (settings.eval.n_way, settings.eval.episodes) == (5, 7)
+    assert (settings.eval.dataset.adapter, settings.eval.dataset.root) == ("folder", "x")
+
+
+@pytest.mark.parametrize(
+    ("override", "culprit"),
+    [
+        ("train.n_way=1", "train.n_way=1"),
+        ("train.epochs=0", "train.epochs=0"),
+        ("train.lr=0", "train.lr=0.0"),
+        ("train.lr=nan", "train.lr=nan"),
+        ("train.augment.flip=2", "train.augment.flip=2.0"),
+        ("train.tested=worst", "train.tested=worst"),
+        ("eval.k_shot=0", "eval.k_shot=0"),
+        ("eval.episodes=1", "eval.episodes=1"),
+        ("episodes.disjoint=clip", "episodes.disjoint=clip"),
+        ("device=tpu", "device=tpu"),
+        ("precision=float16", "precision=float16"),
+        ("seed=-1", "seed=-1"),
+        ("demo.scale=0", "demo.scale=0.0"),
+        ("backbone.image_size=8", "backbone.image_size=8"),
+        ("dataset.adapter=ckplus", "dataset.adapter=ckplus"),
+        ("+typo=1", "typo is not a setting"),
+        ("+train.n_wya=1", "did you mean train.n_way?"),
+        ("+eval.dataset.rot=1", "eval.dataset.rot"),
+    ],
+)
+def test_settings_out_of_range_are_named(override: str, culprit: str) -> None:
+    """What the schema lets through is caught, with the key and what was found."""
+    with pytest.raises(ConfigError) as error:
+        validate(composed("train", override), TrainVerb)
+    assert culprit in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["test=a"], ["test=[a]"]),
+        (["test=a,b", "test.n_way=3"], ["test=[a,b]", "test.a.n_way=3", "test.b.n_way=3"]),
+        (["test=[a,b]"], ["test=[a,b]"]),
+        (["-m", "test=a,b"], ["-m", "test=a,b"]),
+        (["test=a", "test.a.n_way=3"], ["test=[a]", "test.a.n_way=3"]),
+        (["test=a", "test.dataset.root=x"], ["test=[a]", "test.a.dataset.root=x"]),
+        (["eval=a", "seed=1,2"], ["eval=a", "seed=1,2"]),
+    ],
+)
+def test_short_forms_of_test(typed: list[str], meant: list[str]) -> None:
+    """test=a,b is a list and not a sweep, and test.field means every named test."""
+    assert expand_tests(typed) == meant
+
+
+def test_run_folders_never_collide() -> None:
+    """Two runs started in the same second have folders of their own."""
+    assert len({run_id("demo") for _ in range(100)}) == 100
+    assert run_id("rafdb_basic", "demo").split("_")[2] == "demo"
+    assert "rafdb_basic" in run_id("rafdb_basic", None)
+
+
+def test_conf_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """conf/ does not depend on where the command is typed."""
+    monkeypatch.chdir(tmp_path)
+    assert conf_dir().is_absolute()
+    assert (conf_dir() / "train.yaml").is_file()
