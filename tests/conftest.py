@@ -1,4 +1,4 @@
-"""Small data sets in the real layouts, and a way to type command lines without starting Python anew."""
+"""Small data sets in the real layouts, and a way to type commands without a new process."""
 
 import sys
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
-@pytest.fixture()
+@pytest.fixture
 def command(
     tmp_path: Path,
     cache: Path,

@@ -109,6 +109,7 @@ def test_settings_out_of_range_are_named(override: str, culprit: str) -> None:
         (["test=a,b", "test.n_way=3"], ["test=[a,b]", "test.a.n_way=3", "test.b.n_way=3"]),
         (["test=[a,b]"], ["test=[a,b]"]),
         (["-m", "test=a,b"], ["-m", "test=a,b"]),
+        (["seed=1", "-m", "train.n_way=3,5"], ["-m", "seed=1", "train.n_way=3,5"]),
         (["test=a", "test.a.n_way=3"], ["test=[a]", "test.a.n_way=3"]),
         (["test=a", "test.dataset.root=x"], ["test=[a]", "test.a.dataset.root=x"]),
         (["eval=a", "seed=1,2"], ["eval=a", "seed=1,2"]),

@@ -105,7 +105,9 @@ def test_every_image_is_reached_on_both_sides() -> None:
     assert np.allclose(shares, 1 / 3, atol=0.01)
     # Allowed (support, query) pairs of class a: 7 of 10 unordered; image 3 is in 4 of them.
     of_a = episodes.support[episodes.classes == 0].ravel()
-    assert np.allclose(np.bincount(of_a, minlength=5) / len(of_a), [1 / 7] * 3 + [2 / 7] * 2, atol=0.02)
+    assert np.allclose(
+        np.bincount(of_a, minlength=5) / len(of_a), [1 / 7] * 3 + [2 / 7] * 2, atol=0.02
+    )
 
 
 def test_two_clips_a_class_are_enough() -> None:
@@ -117,7 +119,9 @@ def test_two_clips_a_class_are_enough() -> None:
     group = table["group"].to_numpy()
     for support, query in zip(group[episodes.support], group[episodes.query], strict=True):
         assert not set(support.ravel()) & set(query.ravel())
-    assert set(group[episodes.query].ravel()) == {f"{name}{clip}" for name in "abc" for clip in "12"}
+    assert set(group[episodes.query].ravel()) == {
+        f"{name}{clip}" for name in "abc" for clip in "12"
+    }
 
 
 def test_subjects_in_every_class_are_kept_apart() -> None:
@@ -181,7 +185,9 @@ def test_a_class_of_one_clip_is_named() -> None:
 
 def test_more_ways_than_classes_is_an_error_with_the_classes() -> None:
     """n_way=12 on a data set of fewer classes says how many there are, and which."""
-    with pytest.raises(EpisodeError, match="n_way=12 asks for more classes than the 2 there are: a, b"):
+    with pytest.raises(
+        EpisodeError, match="n_way=12 asks for more classes than the 2 there are: a, b"
+    ):
         build_pool(face_table({"a": 20, "b": 20}), Shape(12, 5, 1))
 
 

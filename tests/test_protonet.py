@@ -18,7 +18,9 @@ def classic_settings(**changes: object) -> TrainConfig:
     return TrainConfig(**{**values, "augment": AugmentConfig(), **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("n_way", "k_shot", "n_query"), [(3, 5, 5), (4, 5, 1), (7, 1, 1), (2, 1, 3)])
+@pytest.mark.parametrize(
+    ("n_way", "k_shot", "n_query"), [(3, 5, 5), (4, 5, 1), (7, 1, 1), (2, 1, 3)]
+)
 def test_logits_loss_and_accuracy_equal_easyfsl(n_way: int, k_shot: int, n_query: int) -> None:
     """easyfsl's logits are minus the distance; squared, they are ours, to 1e-5 of their size."""
     torch.manual_seed(n_way)
@@ -63,7 +65,7 @@ class ClassicEncoder(nn.Sequential):
 def classic_step(
     encoder: nn.Module, images: torch.Tensor, n_way: int, k_shot: int, n_query: int
 ) -> tuple[float, float, torch.Tensor]:
-    """One step of the study in float64, image by image and class by class. Loss, accuracy, logits."""
+    """One step of the study, image by image and class by class. Loss, accuracy, logits."""
     optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
     embeddings = encoder(images)
     logits = torch.zeros(n_way * n_query, n_way, dtype=torch.float64)
@@ -80,7 +82,7 @@ def classic_step(
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    return float(loss), correct / len(labels), logits.detach()
+    return float(loss.detach()), correct / len(labels), logits.detach()
 
 
 def test_one_float64_step_equals_the_study() -> None:

@@ -4,6 +4,7 @@ Hydra composes the configuration. Two things are added in front of it: `test=a,b
 a sweep, unless -m is given; and `test.n_way=5` means every test that is named.
 """
 
+import logging
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from fewshot_fer.errors import UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+SWEEP = ("-m", "--multirun")
 
 
 def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
@@ -35,6 +37,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
     failed: list[UserError] = []
+    _show_messages()
     try:
         register_schemas()
         OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
@@ -53,6 +56,21 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
         sys.exit(INTERRUPTED)
     if failed:
         sys.exit(USER_ERROR)
+
+
+def _show_messages() -> None:
+    """Send the package's warnings and remarks to stderr, one line each."""
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(_Line())
+    log = logging.getLogger("fewshot_fer")
+    log.handlers = [shown]
+    log.setLevel(logging.INFO)
+
+
+class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        return prefix + record.getMessage()
 
 
 def _in_run_folder(
@@ -93,13 +111,15 @@ def expand_tests(arguments: list[str]) -> list[str]:
     >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
     ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
     """
-    sweep = any(word in ("-m", "--multirun") for word in arguments)
+    sweep = any(word in SWEEP for word in arguments)
     given = [word.removeprefix("test=") for word in arguments if word.startswith("test=")]
     names = [name.strip() for name in given[-1].strip("[]").split(",")] if given else []
     names = [name for name in names if name not in ("", "null")]
     fields = "|".join(EvalConfig.__dataclass_fields__)
-    expanded = []
+    expanded = [word for word in arguments if word in SWEEP]  # argparse wants them first
     for word in arguments:
+        if word in SWEEP:
+            continue
         short = re.match(rf"(\+{{0,2}})test\.((?:{fields})\b.*)", word, re.DOTALL)
         if word.startswith("test=") and "[" not in word and names and not sweep:
             expanded.append(f"test=[{','.join(names)}]")

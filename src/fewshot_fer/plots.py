@@ -13,9 +13,10 @@ def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> N
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     table = pd.read_csv(metrics)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.9), layout="constrained")
     FigureCanvasAgg(figure)
     accuracy, loss = figure.subplots(1, 2)
     sides = (
@@ -31,7 +32,12 @@ def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> N
     accuracy.fill_between(table["epoch"], 100 * low, 100 * high, color="tab:orange", alpha=0.2)
     accuracy.set(xlabel="epoch", ylabel="accuracy, %", title="Accuracy (band: 95 % interval)")
     loss.set(xlabel="epoch", ylabel="loss", title="Loss", yscale="log")
+    accuracy.set_ylim(0, 100)
+    loss.yaxis.set_major_formatter(ScalarFormatter())
     for axes in (accuracy, loss):
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize="small")
+        axes.grid(alpha=0.3, which="both")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(
+        *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
     figure.savefig(picture, dpi=120)

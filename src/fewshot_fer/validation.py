@@ -42,8 +42,7 @@ def validate(config: DictConfig, verb: type[Verb]) -> Verb:
 def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str]:
     """Yield a line for each key that no schema knows: `+typo=1` gets past Hydra."""
     known = {field.name: field for field in dataclasses.fields(schema)}
-    for key in config:
-        name = str(key)
+    for name in map(str, config.keys()):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
@@ -93,9 +92,7 @@ def _check_model(settings: TrainVerb) -> None:
 
 def _check_test(settings: TestVerb) -> None:
     if not settings.test:
-        raise ConfigError(
-            "nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s"
-        )
+        raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
     if settings.checkpoint is not None:
         _one_of("checkpoint", settings.checkpoint, ("best", "last"))
     _check_tests(settings.test)

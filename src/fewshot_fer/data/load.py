@@ -25,7 +25,7 @@ class Source:
     demo: bool
 
     def folder_of(self, settings: DatasetConfig) -> Path:
-        return self.folder if settings.root is None else Path(settings.root).expanduser()
+        return self.folder if settings.root is None else _absolute(settings.root)
 
     def official(self, settings: DatasetConfig) -> bool:
         """Tell whether the published counts can be expected there."""
@@ -40,7 +40,11 @@ def find_source(paths: PathsConfig, demo: DemoConfig) -> Source:
         return Source(ensure_demo(cache_folder(), demo.scale, demo.seed), demo=True)
     if paths.data is None:
         raise ConfigError("paths.data has no value: say where the data lie, or run with paths=demo")
-    return Source(Path(paths.data).expanduser(), demo=False)
+    return Source(_absolute(paths.data), demo=False)
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
@@ -77,8 +81,8 @@ def _folder(settings: DatasetConfig, source: Source) -> pd.DataFrame:
 def _csv(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     if settings.file is None:
         raise ConfigError("no file for the csv adapter: give dataset.file=/your/list.csv")
-    root = None if settings.root is None else Path(settings.root).expanduser()
-    return read_csv_list(Path(settings.file).expanduser(), root)
+    root = None if settings.root is None else _absolute(settings.root)
+    return read_csv_list(_absolute(settings.file), root)
 
 
 _ADAPTERS: dict[str, Callable[[DatasetConfig, Source], pd.DataFrame]] = {

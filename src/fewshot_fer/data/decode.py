@@ -1,0 +1,62 @@
+"""One picture file to the pixels that an encoder is given."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fewshot_fer.errors import DataError
+
+SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
+    """Return uint8 pixels [3, image_size, image_size] of a picture.
+
+    EXIF orientation is honoured; the largest centred square is taken, so that a face that is not
+    square keeps its proportions, and resized with Pillow's antialiased bilinear filter. Raises
+    DataError naming the file if it is missing, damaged, no picture or too large to be one.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                square = _centre_square(as_rgb(ImageOps.exif_transpose(picture)))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is too large for a picture of a face: {error}") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not a picture, or damaged at its start") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path} cannot be decoded: {reason}") from error
+    if square.size != (image_size, image_size):
+        square = square.resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+def as_rgb(picture: Image.Image) -> Image.Image:
+    """Return a picture as 8-bit RGB; a transparent one as it looks on black.
+
+    16-bit grey is scaled from 0..65535: Pillow's own conversion would cut it off at 255.
+    """
+    if picture.mode in SIXTEEN_BIT:
+        grey = np.asarray(picture, dtype=np.float64) / 257
+        return Image.fromarray(grey.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        # Hidden pixels often hold rubbish: paste on black rather than drop the alpha channel.
+        opaque = picture.convert("RGBA")
+        black = Image.new("RGB", opaque.size)
+        black.paste(opaque, mask=opaque.getchannel("A"))
+        return black
+    return picture.convert("RGB")
+
+
+def _centre_square(picture: Image.Image) -> Image.Image:
+    width, height = picture.size
+    side = min(width, height)
+    if width == height:
+        return picture
+    left, top = (width - side) // 2, (height - side) // 2
+    return picture.crop((left, top, left + side, top + side))

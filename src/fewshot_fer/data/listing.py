@@ -1,0 +1,74 @@
+"""Looking into folders: what counts as an image, and what to say when something is missing."""
+
+import os
+import re
+from pathlib import Path
+
+from fewshot_fer.errors import DataError
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
+SHOWN = 6  # entries of a folder that a message lists
+
+
+def images_in(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[Path]:
+    """Return the image files right in a folder, in natural order; hidden files do not count."""
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.name.lower().endswith(endings) and e.is_file()]
+    return [folder / name for name in sorted(filter(_visible, names), key=natural_key)]
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Return the folders right in a folder, in natural order; hidden ones do not count."""
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.is_dir()]
+    return [folder / name for name in sorted(filter(_visible, names), key=natural_key)]
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in HIDDEN
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts numbers within names by value: frame 9 before frame 10.
+
+    >>> sorted(["out-10.jpg", "out-9.jpg"], key=natural_key)
+    ['out-9.jpg', 'out-10.jpg']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def child(folder: Path, *names: str) -> Path | None:
+    """Return the entry of a folder that has one of the names, whatever its case; else None."""
+    wanted = {name.casefold(): place for place, name in reversed(list(enumerate(names)))}
+    try:
+        with os.scandir(folder) as entries:
+            found = [e.name for e in entries if e.name.casefold() in wanted]
+    except OSError:
+        return None
+    if not found:
+        return None
+    return folder / min(found, key=lambda name: (wanted[name.casefold()], name))
+
+
+def contents(folder: Path) -> str:
+    """Say in a few words what lies in a folder."""
+    if not folder.exists():
+        return "no such folder"
+    if not folder.is_dir():
+        return "a file, not a folder"
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more if names else "nothing"
+
+
+def nothing_found(what: str, folder: Path, expected: str) -> DataError:
+    """Return the error for a data set that is not where it was looked for."""
+    return DataError(
+        f"{what} not found in {folder} ({contents(folder)}): expected {expected}. "
+        f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data"
+    )

@@ -1,0 +1,115 @@
+"""Every image of a table decoded once, into one memory-mapped array in the cache."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fewshot_fer.data.cache import VARIABLE
+from fewshot_fer.data.decode import decode
+from fewshot_fer.errors import DataError
+
+FORMAT = 1  # counts up whenever the same files would give other pixels
+BLOCK = 256  # images that are under way at a time
+
+
+@dataclass(frozen=True)
+class PackedFaces:
+    """images: uint8 [N, 3, H, W], row i is row i of the table; fingerprint: of files and size."""
+
+    images: NDArray[np.uint8]
+    fingerprint: str
+
+
+def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
+    """Return the images of a FaceTable, decoded now or found in the cache.
+
+    They are found by the path, size and time of change of every file and by `image_size` (pixels a
+    side), so a changed file is decoded anew. Raises DataError naming the first file that is missing
+    or damaged, and where the cache cannot be written.
+    """
+    paths = table["path"].tolist()
+    fingerprint = _fingerprint(paths, image_size)
+    file = cache / "packs" / f"{fingerprint}.npy"
+    shape = (len(paths), 3, image_size, image_size)
+    images = _open(file, shape)
+    if images is None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write(file, paths, shape)
+        except OSError as error:
+            reason = error.strerror or error
+            raise DataError(
+                f"cannot write packed images to {file.parent}: {reason}; "
+                f"name another folder with the variable {VARIABLE}"
+            ) from error
+        images = _open(file, shape)
+    if images is None:
+        raise DataError(f"{file} was changed while it was read; run again")
+    return PackedFaces(images, fingerprint)
+
+
+def _fingerprint(paths: list[str], image_size: int) -> str:
+    digest = hashlib.sha256(f"{FORMAT} {image_size}".encode())
+    for path in paths:
+        try:
+            state = os.stat(path)  # noqa: PTH116 - a Path object a file costs as much as the stat
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        digest.update(
+            f"\0{path}\0{state.st_size}\0{state.st_mtime_ns}".encode(errors="surrogateescape")
+        )
+    return digest.hexdigest()
+
+
+def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Return the array in `file`, or None if it is not there, torn or another one."""
+    try:
+        images = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = isinstance(images, np.ndarray) and images.shape == shape and images.dtype == np.uint8
+    return images if fits else None
+
+
+def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
+    """Decode all paths into `file`, which appears whole or not at all.
+
+    Written in order rather than through a memory map: on a full disk a map dies without a word.
+    """
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    try:
+        with partial.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for pixels in _decode_all(paths, shape[-1]):
+                stream.write(pixels.data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _decode_all(paths: list[str], image_size: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pixels of all paths in order. Pillow decodes without holding up other threads."""
+    bar = tqdm(total=len(paths), desc="packing images", unit="image", disable=None, delay=1)
+    with contextlib.closing(bar), ThreadPoolExecutor(_cores()) as pool:
+        for start in range(0, len(paths), BLOCK):
+            block = paths[start : start + BLOCK]
+            yield from pool.map(decode, block, [image_size] * len(block))
+            bar.update(len(block))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,87 @@
+"""Checkpoints come back whole, and a file from a stranger cannot run code."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from fewshot_fer.errors import RunError
+
+
+def checkpoint() -> Checkpoint:
+    layer = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    return Checkpoint(layer.state_dict(), 4, 0.5, ["a", "b"], 84, optimiser.state_dict())
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    """Everything that was saved is loaded, tensors exactly, and no temporary file is left."""
+    saved = checkpoint()
+    save_checkpoint(tmp_path / "best.pt", saved)
+    loaded = load_checkpoint(tmp_path / "best.pt")
+    assert (loaded.epoch, loaded.class_names, loaded.image_size) == (4, ["a", "b"], 84)
+    assert all(torch.equal(value, loaded.encoder[key]) for key, value in saved.encoder.items())
+    assert loaded.optimiser.keys() == saved.optimiser.keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_failed_write_keeps_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name always holds a whole checkpoint."""
+    save_checkpoint(tmp_path / "last.pt", checkpoint())
+
+    def torn(_content: object, file: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", torn)
+    with pytest.raises(OSError, match="no space"):
+        save_checkpoint(tmp_path / "last.pt", checkpoint())
+    assert load_checkpoint(tmp_path / "last.pt").epoch == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+class Payload:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (Path.touch, (self.mark,))
+
+
+def test_a_hostile_file_runs_nothing(tmp_path: Path) -> None:
+    """A pickle that would leave a mark is refused, as plain pickle and as torch file."""
+    mark = tmp_path / "mark"
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Payload(mark)))
+    torch.save({"format": 1, "encoder": Payload(mark)}, tmp_path / "torch.pt")
+    for name in ("plain.pt", "torch.pt"):
+        with pytest.raises(RunError, match=name):
+            load_checkpoint(tmp_path / name)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])
+def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
+    """Empty, foreign and torn files: one error that names the file."""
+    (tmp_path / "best.pt").write_bytes(content)
+    with pytest.raises(RunError, match=r"best\.pt is damaged or no checkpoint"):
+        load_checkpoint(tmp_path / "best.pt")
+
+
+def test_foreign_and_missing_checkpoints_are_named(tmp_path: Path) -> None:
+    """Another program's checkpoint, a truncated one, and none at all."""
+    torch.save({"weights": torch.ones(1)}, tmp_path / "best.pt")
+    with pytest.raises(RunError, match="no checkpoint of this version"):
+        load_checkpoint(tmp_path / "best.pt")
+    save_checkpoint(tmp_path / "last.pt", checkpoint())
+    whole = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / "last.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RunError, match=r"last\.pt"):
+        load_checkpoint(tmp_path / "last.pt")
+    with pytest.raises(RunError, match=r"no checkpoint first\.pt in .*best\.pt"):
+        load_checkpoint(tmp_path / "first.pt")
