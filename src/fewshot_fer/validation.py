@@ -42,7 +42,7 @@ def validate(config: DictConfig, verb: type[Verb]) -> Verb:
 def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str]:
     """Yield a line for each key that no schema knows: `+typo=1` gets past Hydra."""
     known = {field.name: field for field in dataclasses.fields(schema)}
-    for name in map(str, config.keys()):
+    for name in map(str, config):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
@@ -54,7 +54,7 @@ def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str
         if not isinstance(value, DictConfig) or value._is_none():
             continue
         if value._metadata.element_type is EvalConfig:
-            for test in value:
+            for test in map(str, value):
                 yield from _unknown_keys(value[test], EvalConfig, f"{prefix}{name}.{test}.")
         elif dataclasses.is_dataclass(below := value._metadata.ref_type):
             yield from _unknown_keys(value, below, f"{prefix}{name}.")

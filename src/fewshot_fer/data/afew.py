@@ -76,8 +76,8 @@ def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
         label = canonical(of_class.name)
         if label not in BASIC:
             raise DataError(
-                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, Neutral, "
-                f"Sad, Surprise"
+                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, "
+                f"Neutral, Sad, Surprise"
             )
         clips = folders_in(of_class)
         if not clips:
@@ -96,8 +96,8 @@ def _explain_missing_clips(of_class: Path) -> None:
     if images_in(of_class):
         raise DataError(
             f"{of_class} holds frames without clip folders ({contents(of_class)}): expected "
-            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in both "
-            f"support and query"
+            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in "
+            f"both support and query"
         )
     log.warning("afew: no clips in %s", of_class)
 

@@ -12,7 +12,7 @@ LINE = re.compile(r"((train|test)_[^/\\\s]+)\.(?:jpg|jpeg|png)[ \t]+([0-9]{1,9})
 
 @dataclass(frozen=True)
 class LabelLine:
-    """One image of the list: its name without ending, its split, its class id, its line (from 1)."""
+    """One image: its name without ending, its split, its class id, its line (from 1)."""
 
     name: str
     split: str

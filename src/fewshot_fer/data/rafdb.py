@@ -111,8 +111,9 @@ def _listed_rows(folder: Path, listed: Path, subset: Subset) -> list[dict[str, o
     absent = [line.name for line, path in zip(lines, found, strict=True) if path is None]
     if absent:
         raise DataError(
-            f"{len(absent)} of the {len(lines)} images in {listed} are missing from {images}, the "
-            f"first is {absent[0]}{'_aligned' if aligned else ''}.jpg; found there: {contents(images)}"
+            f"{len(absent)} of the {len(lines)} images in {listed} are missing from {images}, "
+            f"the first is {absent[0]}{'_aligned' if aligned else ''}.jpg; found there: "
+            f"{contents(images)}"
         )
     return [
         {"path": str(path), "label": subset.class_of_id(line.class_id), "split": line.split}
