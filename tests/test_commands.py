@@ -58,6 +58,8 @@ def test_train_writes_every_file(trained: Outcome) -> None:
     assert results["n_images"].tolist() == [42, 77, 63]
     assert results["n_groups"].tolist() == [42, 77, 21]
     assert results["chance"].tolist() == pytest.approx([1 / 3, 1 / 4, 1 / 4], abs=1e-5)
+    # The stripes of each class are easy: were labels shifted against images, this would be chance.
+    assert results["accuracy"].tolist()[1:] > [0.6, 0.6]
     assert (results["ci95_low"] <= results["accuracy"]).all()
     assert (results["accuracy"] <= results["ci95_high"]).all()
 
@@ -92,6 +94,17 @@ def test_config_is_resolved_and_repeats_the_run(trained: Outcome) -> None:
     assert config["train"]["epochs"] == 2
     assert config["test"]["afew_4w5s"]["k_shot"] == 2
     assert "${" not in json.dumps(config)
+
+
+def test_demo_needs_no_data(command: Command) -> None:
+    """The main job on a small drawing of the embedded data set, from nothing to its tables."""
+    outcome = command("train", "experiment=demo", *TINY, "demo.scale=0.02", "test.episodes=10")
+    assert outcome.code == 0, outcome.err
+    results = pd.read_csv(folder_of(outcome) / "results.csv")
+    assert results["dataset"].tolist() == ["rafdb_basic", "rafdb_compound", "afew"]
+    assert "officially" not in outcome.err
+    again = command("test", f"run={folder_of(outcome)}", "test=basic_7w1s", "test.episodes=10")
+    assert again.code == 0, again.err
 
 
 def test_same_seed_same_tables(command: Command, data: Path) -> None:

@@ -60,9 +60,10 @@ def test_links_that_go_round_do_not_hang(tmp_path: Path) -> None:
 
 
 def test_csv_columns(tmp_path: Path) -> None:
-    """Optional columns, relative paths, BOM, CRLF, and labels that pandas would take for nothing."""
-    text = "\ufeffpath,label,group,split,age\r\nx/1.jpg,Happy,S1,train,3\r\n/y/2.jpg,None,,,\r\n3.jpg,NA,S1,val,"
-    (tmp_path / "list.csv").write_bytes(text.encode())
+    """Optional columns, relative paths, BOM, CRLF, and labels that pandas takes for nothing."""
+    lines = ("path,label,group,split,age", "x/1.jpg,Happy,S1,train,3", "/y/2.jpg,None,,,")
+    text = "\r\n".join((*lines, "3.jpg,NA,S1,val,"))
+    (tmp_path / "list.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     table = read_csv_list(tmp_path / "list.csv").set_index("label")
     assert table.loc["happiness", "path"] == str(tmp_path / "x/1.jpg")
     assert table.loc["happiness", "group"] == table.loc["na", "group"] == "S1"

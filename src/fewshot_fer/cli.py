@@ -11,6 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -25,6 +26,10 @@ from fewshot_fer.errors import UserError
 USER_ERROR = 2
 INTERRUPTED = 130
 SWEEP = ("-m", "--multirun")
+SHORT = re.compile(
+    rf"(\+{{0,2}})test\.((?:{'|'.join(EvalConfig.__dataclass_fields__)})[.=].*)", re.S
+)
+"""test.n_way=5, a field of every test, as against test.afew_4w5s.n_way=5, a field of one."""
 
 
 def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
@@ -41,7 +46,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     try:
         register_schemas()
         OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
-        sys.argv[1:] = expand_tests(sys.argv[1:])
+        sys.argv[1:] = expand_tests(sys.argv[1:], partial(composed_tests, verb))
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)
         main(_in_run_folder(job, failed))()
         if failed and full_error:
@@ -105,29 +110,46 @@ def run_id(*names: str | None) -> str:
     return "_".join([time.strftime("%Y-%m-%d_%H-%M-%S"), *words[-1:], secrets.token_hex(3)])
 
 
-def expand_tests(arguments: list[str]) -> list[str]:
+def expand_tests(
+    arguments: list[str], tests_of: Callable[[list[str]], list[str]] = lambda _: []
+) -> list[str]:
     """Rewrite the short forms of `test` into what Hydra understands.
+
+    `tests_of` gives the tests of a command line that names none, those of an experiment file.
 
     >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
     ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
     """
-    sweep = any(word in SWEEP for word in arguments)
+    flags = [word for word in arguments if word in SWEEP]  # argparse wants them first
     given = [word.removeprefix("test=") for word in arguments if word.startswith("test=")]
-    names = [name.strip() for name in given[-1].strip("[]").split(",")] if given else []
-    names = [name for name in names if name not in ("", "null")]
-    fields = "|".join(EvalConfig.__dataclass_fields__)
-    expanded = [word for word in arguments if word in SWEEP]  # argparse wants them first
+    short = {word: found for word in arguments if (found := SHORT.fullmatch(word))}
+    if given:
+        names = [name.strip() for name in given[-1].strip("[]").split(",")]
+        names = [name for name in names if name not in ("", "null")]
+    else:
+        rest = [word for word in arguments if word not in short and word not in flags]
+        names = tests_of(rest) if short else []
+    expanded = list(flags)
     for word in arguments:
-        if word in SWEEP:
-            continue
-        short = re.match(rf"(\+{{0,2}})test\.((?:{fields})\b.*)", word, re.DOTALL)
-        if word.startswith("test=") and "[" not in word and names and not sweep:
+        if word.startswith("test=") and "[" not in word and names and not flags:
             expanded.append(f"test=[{','.join(names)}]")
-        elif short and names and short[2].split("=")[0].split(".")[0] not in names:
-            expanded += [f"{short[1]}test.{name}.{short[2]}" for name in names]
-        else:
+        elif word in short and names:
+            plus, field = short[word].groups()
+            expanded += [f"{plus}test.{name}.{field}" for name in names]
+        elif word not in flags:
             expanded.append(word)
     return expanded
+
+
+def composed_tests(verb: str, overrides: list[str]) -> list[str]:
+    """Return the tests that a command line leads to, none if it cannot be composed."""
+    if any(word.startswith("-") for word in overrides):
+        return []
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            return list(map(str, hydra.compose(verb, overrides=overrides).test))
+    except (HydraException, OmegaConfBaseException):
+        return []  # the same line goes to Hydra next, and is refused there
 
 
 def one_line(error: BaseException) -> str:

@@ -6,19 +6,29 @@ from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.listing import child, contents, folders_in, images_in, nothing_found
+from fewshot_fer.data.listing import (
+    VIDEO_ENDINGS,
+    child,
+    contents,
+    folders_in,
+    images_in,
+    nothing_found,
+)
 from fewshot_fer.data.table import make_table
 from fewshot_fer.errors import DataError
 from fewshot_fer.labels import BASIC, canonical
 
 log = logging.getLogger("fewshot_fer")
 
-ROOTS = ("AFEW", "AFEW_frames", "AFEW-frames", "AFEW_faces", "EmotiW")
+# Those that say frames come first: a folder AFEW beside them may hold the videos.
+ROOTS = ("AFEW_frames", "AFEW-frames", "AFEW_faces", "AFEW", "EmotiW")
 SPLITS = {
     "train": ("Train_AFEW", "Train", "train_set"),
     "val": ("Val_AFEW", "Val", "Valid", "Validation", "val_set"),
 }
-EXPECTED = "Train_AFEW/<Class>/<9-digit clip>/001.jpg and Val_AFEW/<Class>/<9-digit clip>/001.jpg"
+EXPECTED = (
+    "{0}Train_AFEW/<Class>/<9-digit clip>/001.jpg and {0}Val_AFEW/<Class>/<9-digit clip>/001.jpg"
+)
 Row = dict[str, object]
 
 
@@ -29,44 +39,54 @@ def read_afew(data: Path) -> pd.DataFrame:
     not unique; `frame` counts the clip's frames from 0, frames without a face (`*noface*`) among
     them, but those are left out. Raises DataError where the layout is not that of extracted frames.
     """
-    splits = _split_folders(data)
-    rows, left_out, empty = [], 0, []
-    for split, folder in splits.items():
+    data = data.absolute()
+    rows: list[Row] = []
+    left_out, empty = 0, []
+    for split, folder in _split_folders(data).items():
         for clip, label in _clips(folder):
             frames, kept = _frames(clip)
             left_out += frames - len(kept)
             key = f"{split}/{clip.parent.name}/{clip.name}"
             if not kept:
                 empty.append(key)
-            rows += [
-                {**row, "label": label, "split": split, "clip": key, "group": key} for row in kept
-            ]
+            common = {"label": label, "split": split, "clip": key, "group": key, "dataset": "afew"}
+            rows += [{**row, **common} for row in kept]
     if left_out:
         log.info("afew: %d frames without a face left out", left_out)
     if empty:
-        log.warning("afew: %d clips without a face: %s", len(empty), ", ".join(empty))
+        log.warning("afew: %d clips without any face: %s", len(empty), ", ".join(empty))
     if not rows:
-        raise nothing_found("frames of AFEW", data, EXPECTED)
-    return make_table([{**row, "dataset": "afew"} for row in rows])
+        raise nothing_found("frames of AFEW", data, EXPECTED.format(""))
+    return make_table(rows)
 
 
 def _split_folders(data: Path) -> dict[str, Path]:
     roots = [root for name in ROOTS if (root := child(data, name))]
-    for root in (*roots, data):
-        found = {split: child(root, *names) for split, names in SPLITS.items()}
-        present = {split: folder for split, folder in found.items() if folder is not None}
-        if present and any(_is_afew(folder) for folder in present.values()):
-            return present
-    raise nothing_found("AFEW", data, f"AFEW/{EXPECTED.replace(' and ', ' and AFEW/')}")
+    found = [(root, splits) for root in (*roots, data) if (splits := _splits_below(root))]
+    for _, splits in found:
+        if any(_has_clips(folder) for folder in splits.values()):
+            return splits
+    # Without clips only the name tells AFEW; what is wrong with it is said where it is read.
+    for root, splits in found:
+        if _named_afew(root, splits):
+            return splits
+    raise nothing_found("AFEW", data, EXPECTED.format("AFEW/"), next(iter(roots), data))
 
 
-def _is_afew(folder: Path) -> bool:
+def _splits_below(root: Path) -> dict[str, Path]:
+    found = {split: child(root, *names) for split, names in SPLITS.items()}
+    return {split: folder for split, folder in found.items() if folder and folder.is_dir()}
+
+
+def _has_clips(folder: Path) -> bool:
     """Tell AFEW's split folder from that of another data set: classes by name, clips below."""
-    if not folder.is_dir():
-        return False
-    return folder.name.casefold().endswith("_afew") or any(
-        canonical(path.name) in BASIC and (folders_in(path) or _videos(path))
-        for path in folders_in(folder)
+    classes = [path for path in folders_in(folder) if canonical(path.name) in BASIC]
+    return any(folders_in(path) for path in classes)
+
+
+def _named_afew(root: Path, splits: dict[str, Path]) -> bool:
+    return root.name.casefold() in {name.casefold() for name in ROOTS} or any(
+        folder.name.casefold().endswith("_afew") for folder in splits.values()
     )
 
 
@@ -76,30 +96,30 @@ def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
         label = canonical(of_class.name)
         if label not in BASIC:
             raise DataError(
-                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, "
-                f"Neutral, Sad, Surprise"
+                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, Neutral, "
+                f"Sad, Surprise"
             )
         clips = folders_in(of_class)
-        if not clips:
-            _explain_missing_clips(of_class)
+        _refuse_what_is_no_clip(of_class, clips)
         for clip in clips:
             yield clip, label
 
 
-def _explain_missing_clips(of_class: Path) -> None:
-    """Raise DataError for a class folder that holds something other than clips of frames."""
-    if _videos(of_class):
+def _refuse_what_is_no_clip(of_class: Path, clips: list[Path]) -> None:
+    """Raise DataError for a class folder that holds frames of its own, or videos alone."""
+    if images_in(of_class):
+        raise DataError(
+            f"{of_class} holds frames without a clip folder ({contents(of_class)}): expected "
+            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in both "
+            f"support and query"
+        )
+    if not clips and images_in(of_class, VIDEO_ENDINGS):
         raise DataError(
             f"{of_class} holds videos ({contents(of_class)}): frames must be extracted first, into "
             f"{of_class.name}/<clip>/001.jpg, one folder a clip"
         )
-    if images_in(of_class):
-        raise DataError(
-            f"{of_class} holds frames without clip folders ({contents(of_class)}): expected "
-            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in "
-            f"both support and query"
-        )
-    log.warning("afew: no clips in %s", of_class)
+    if not clips:
+        log.warning("afew: no clips in %s", of_class)
 
 
 def _frames(clip: Path) -> tuple[int, list[Row]]:
@@ -111,7 +131,3 @@ def _frames(clip: Path) -> tuple[int, list[Row]]:
         if "noface" not in path.name.casefold()
     ]
     return len(paths), rows
-
-
-def _videos(folder: Path) -> bool:
-    return bool(images_in(folder, endings=(".avi", ".mp4", ".mov", ".mkv")))

@@ -1,64 +1,116 @@
 """A CSV file of images: path,label and, if there are any, group, split, clip and frame."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.table import make_table
+from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.errors import DataError
 from fewshot_fer.labels import canonical
 
-OPTIONAL = ("group", "split", "clip")
+NEEDED = ("path", "label")
+OPTIONAL = ("group", "split", "clip", "frame")
+DIGITS = 9  # of a frame's number at most
+HEADER = "its first line must name the columns path,label[,group,split,clip,frame]"
+Row = dict[str, object]
 
 
 def read_csv_list(file: Path, root: Path | None = None, name: str = "csv") -> pd.DataFrame:
     """Return the FaceTable of a list. Other columns than the known ones do not count.
 
     Paths are relative to `root` or, without it, to the folder of the file. An empty group is the
-    image itself, an empty split is `all`. Raises DataError naming file, row (the first line is 1,
-    the header) and column.
+    image itself, an empty split is `all`. Raises DataError naming file, line (the header is line 1)
+    and column, for an image that is not there as well.
     """
     listed = _read(file)
     base = (root or file.parent).absolute()
-    rows = [_row(listed.iloc[number], number + 2, file, base) for number in range(len(listed))]
+    lines: dict[object, int] = {}
+    rows = []
+    for line, cells in enumerate(listed.to_dict("records"), start=2):
+        if not any(cells.values()):
+            continue
+        row = _row({str(column): str(cell) for column, cell in cells.items()}, base, file, line)
+        if row["path"] in lines:
+            raise DataError(
+                f"{file}, line {line}, column path: {row['path']} was listed before, on line "
+                f"{lines[row['path']]}"
+            )
+        lines[row["path"]] = line
+        rows.append({**row, "dataset": name})
     if not rows:
-        raise DataError(f"{file} lists no image")
-    return make_table([{**row, "dataset": name} for row in rows])
+        raise DataError(f"{file} lists no image: expected lines such as 'faces/001.jpg,happiness'")
+    _refuse_missing(file, {Path(str(path)): line for path, line in lines.items()})
+    return make_table(rows)
 
 
 def _read(file: Path) -> pd.DataFrame:
+    """Return the known columns, every cell a stripped string."""
     if not file.is_file():
         raise DataError(f"{file} is not a file: expected a CSV with the columns path,label")
     try:
-        # dtype and keep_default_na: a class called None, NA or 007 is a class all the same.
-        listed = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # pandas' parser errors and bad encodings are ValueErrors
-        raise DataError(f"{file} cannot be read as CSV: {' '.join(str(error).split())}") from error
+        with warnings.catch_warnings():
+            # Cells beyond the header are only a warning; they come from a comma within a name.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # dtype and keep_default_na: a class called None, NA or 007 is a class all the same.
+            # index_col and skip_blank_lines: columns and line numbers stay those of the file.
+            listed = pd.read_csv(
+                file,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                index_col=False,
+                skip_blank_lines=False,
+            ).fillna("")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text: {error}; save it as CSV in UTF-8") from error
+    except pd.errors.ParserWarning as error:
+        raise DataError(
+            f"{file} has lines with more cells than its header has columns: put a name with a comma "
+            f"in double quotes"
+        ) from error
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        reason = " ".join(str(error).split())
+        raise DataError(f"{file} cannot be read as CSV: {reason}; {HEADER}") from error
+    return _known_columns(listed, file)
+
+
+def _known_columns(listed: pd.DataFrame, file: Path) -> pd.DataFrame:
     listed.columns = [str(column).strip().casefold() for column in listed.columns]
-    missing = [column for column in ("path", "label") if column not in listed.columns]
+    missing = [column for column in NEEDED if column not in listed.columns]
+    if missing:
+        found = ",".join(listed.columns)[:80]
+        raise DataError(f"{file} has no column {' and '.join(missing)}: {HEADER}; found: {found!r}")
+    known = listed[[column for column in listed.columns if column in NEEDED + OPTIONAL]]
+    if known.columns.has_duplicates:
+        raise DataError(f"{file} names a column twice: {','.join(listed.columns)[:80]}")
+    return known.apply(lambda column: column.str.strip())
+
+
+def _row(cells: dict[str, str], base: Path, file: Path, line: int) -> Row:
+    for column, cell in cells.items():
+        where = f"{file}, line {line}, column {column}"
+        if column in NEEDED and not cell:
+            raise DataError(f"{where}: is empty, expected {HEADER.split()[-1]}")
+        if "\0" in cell:
+            raise DataError(f"{where}: {cell[:40]!r} holds a NUL byte, this is not a text file")
+        if column == "frame" and cell and not (cell.isdecimal() and len(cell) <= DIGITS):
+            raise DataError(f"{where}: {cell[:40]!r} is not the number of a frame, such as 12")
+    split = cells.get("split") or "all"
+    row: Row = {column: cells[column] for column in ("group", "clip") if cells.get(column)}
+    row |= {"frame": int(cells["frame"])} if cells.get("frame") else {}
+    return {
+        **row,
+        "path": str(base / cells["path"]),
+        "label": canonical(cells["label"]),
+        "split": SPLITS.get(split.casefold(), split),
+    }
+
+
+def _refuse_missing(file: Path, lines: dict[Path, int]) -> None:
+    missing = [path for path in lines if not path.is_file()]
     if missing:
         raise DataError(
-            f"{file} has no column {' and '.join(missing)}: its first line must name the columns "
-            f"path,label[,group,split]; found: {','.join(listed.columns)[:80]}"
+            f"{file}, line {lines[missing[0]]}, column path: there is no file {missing[0]}; "
+            f"{len(missing)} of {len(lines)} listed images are missing"
         )
-    return listed
-
-
-def _row(cells: "pd.Series[str]", line: int, file: Path, base: Path) -> dict[str, object]:
-    path, label = str(cells["path"]).strip(), canonical(str(cells["label"]))
-    for column, value in (("path", path), ("label", label)):
-        if not value or "\0" in value:
-            raise DataError(
-                f"{file}, line {line}: the column {column} is empty or holds a NUL byte"
-            )
-    row: dict[str, object] = {"path": str(base / path), "label": label, "split": "all"}
-    row |= {column: str(cells[column]) for column in OPTIONAL if cells.get(column)}
-    frame = cells.get("frame")
-    if frame:
-        if not str(frame).strip().isdecimal():
-            raise DataError(f"{file}, line {line}: frame {frame!r} is not a number")
-        row["frame"] = int(frame)
-    return row

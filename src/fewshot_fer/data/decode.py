@@ -1,15 +1,17 @@
 """One picture file to the pixels that an encoder is given."""
 
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from fewshot_fer.errors import DataError
 
 SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_OPENING = threading.Lock()
 
 
 def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
@@ -20,20 +22,31 @@ def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
     DataError naming the file if it is missing, damaged, no picture or too large to be one.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                square = _centre_square(as_rgb(ImageOps.exif_transpose(picture)))
+        with _open(path) as picture:
+            square = _centre_square(as_rgb(ImageOps.exif_transpose(picture)))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is too large for a picture of a face: {error}") from error
-    except UnidentifiedImageError as error:
+    except Image.UnidentifiedImageError as error:
         raise DataError(f"{path} is not a picture, or damaged at its start") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path} cannot be decoded: {reason}") from error
+    except (
+        Exception
+    ) as error:  # whatever Pillow meets in a damaged file: it has no one class for it
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(f"{path} cannot be decoded: {reason or type(error).__name__}") from error
     if square.size != (image_size, image_size):
         square = square.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+def _open(path: str | Path) -> Image.Image:
+    """Read a picture's header, refusing sizes that Pillow only warns of.
+
+    The filters of warnings belong to the whole process: threads that changed them at once would
+    leave them changed. Only headers are read within the lock, pixels are decoded outside.
+    """
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(path)
 
 
 def as_rgb(picture: Image.Image) -> Image.Image:

@@ -1,22 +1,19 @@
 """Any labelled folder: root/<class>/[<group>/]*.jpg, or such folders below train/, val/, test/."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from fewshot_fer.data.listing import contents, folders_in, images_in
-from fewshot_fer.data.table import make_table
+from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.errors import DataError
 from fewshot_fer.labels import canonical
 
-SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
+log = logging.getLogger("fewshot_fer")
+
+EXPECTED = "expected <class>/*.jpg or <class>/<subject or clip>/*.jpg below it"
 Row = dict[str, object]
 
 
@@ -27,24 +24,39 @@ def read_folder(root: Path, name: str = "folder") -> pd.DataFrame:
     a person is who shows several expressions. An image right below its class is its own group.
     Raises DataError where there is no class folder or no image.
     """
+    root = root.absolute()
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder: expected <class>/*.jpg below it")
+        raise DataError(f"the folder {root} is not there: {EXPECTED}. Set dataset.root=/your/faces")
+    rows = [row for split, folder in _splits(root) for row in _rows(folder, split)]
+    if not rows:
+        raise DataError(
+            f"no images in {root} ({contents(root)}): {EXPECTED}. Set dataset.root=/your/faces"
+        )
+    return make_table([{**row, "dataset": name} for row in rows])
+
+
+def _splits(root: Path) -> list[tuple[str, Path]]:
     below = folders_in(root)
     if len(below) > 1 and all(path.name.casefold() in SPLITS for path in below):
-        splits = [(SPLITS[path.name.casefold()], path) for path in below]
-    else:
-        splits = [("all", root)]
-    rows = [row for split, folder in splits for row in _rows(folder, split)]
-    if not rows:
-        raise DataError(f"no images in {root} ({contents(root)}): expected <class>/*.jpg below it")
-    return make_table([{**row, "dataset": name} for row in rows])
+        return [(SPLITS[path.name.casefold()], path) for path in below]
+    return [("all", root)]
 
 
 def _rows(folder: Path, split: str) -> Iterator[Row]:
     for of_class in folders_in(folder):
         common: Row = {"label": canonical(of_class.name), "split": split}
-        for path in images_in(of_class):
+        images, groups = images_in(of_class), folders_in(of_class)
+        for path in images:
             yield {**common, "path": str(path)}
-        for group in folders_in(of_class):
-            for path in images_in(group):
+        for group in groups:
+            for path in _images_of(group):
                 yield {**common, "path": str(path), "group": f"{split}/{group.name}"}
+        if not images and not groups:
+            log.warning("no images in %s (%s)", of_class, contents(of_class))
+
+
+def _images_of(group: Path) -> list[Path]:
+    images = images_in(group)
+    if not images:
+        log.warning("no images in %s (%s)", group, contents(group))
+    return images

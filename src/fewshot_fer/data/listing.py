@@ -2,31 +2,53 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from fewshot_fer.errors import DataError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+VIDEO_ENDINGS = (".avi", ".mp4", ".mov", ".mkv")
 HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
 SHOWN = 6  # entries of a folder that a message lists
 
 
 def images_in(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[Path]:
-    """Return the image files right in a folder, in natural order; hidden files do not count."""
-    with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.name.lower().endswith(endings) and e.is_file()]
-    return [folder / name for name in sorted(filter(_visible, names), key=natural_key)]
+    """Return the image files right in a folder, in natural order; hidden files do not count.
+
+    Raises DataError where the folder cannot be read.
+    """
+    entries = [e for e in _entries(folder) if e.name.lower().endswith(endings)]
+    return _sorted(folder, [e.name for e in entries if _holds(e.is_file)])
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return the folders right in a folder, in natural order; hidden ones do not count."""
-    with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.is_dir()]
-    return [folder / name for name in sorted(filter(_visible, names), key=natural_key)]
+    """Return the folders right in a folder, in natural order; hidden ones do not count.
+
+    Raises DataError where the folder cannot be read.
+    """
+    return _sorted(folder, [e.name for e in _entries(folder) if _holds(e.is_dir)])
 
 
-def _visible(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in HIDDEN
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                e for e in entries if not e.name.startswith(".") and e.name.lower() not in HIDDEN
+            ]
+    except OSError as error:
+        raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from error
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link that leads to itself is neither a file nor a folder
+        return False
+
+
+def _sorted(folder: Path, names: list[str]) -> list[Path]:
+    return [folder / name for name in sorted(names, key=natural_key)]
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -40,7 +62,10 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def child(folder: Path, *names: str) -> Path | None:
-    """Return the entry of a folder that has one of the names, whatever its case; else None."""
+    """Return the entry of a folder that has one of the names, whatever its case; else None.
+
+    The first name that is there wins.
+    """
     wanted = {name.casefold(): place for place, name in reversed(list(enumerate(names)))}
     try:
         with os.scandir(folder) as entries:
@@ -59,16 +84,22 @@ def contents(folder: Path) -> str:
     if not folder.is_dir():
         return "a file, not a folder"
     try:
-        names = sorted(entry.name for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
     except OSError as error:
         return error.strerror or "cannot be read"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more if names else "nothing"
 
 
-def nothing_found(what: str, folder: Path, expected: str) -> DataError:
-    """Return the error for a data set that is not where it was looked for."""
+def nothing_found(what: str, folder: Path, expected: str, nearest: Path | None = None) -> DataError:
+    """Return the error for a data set that is not where it was looked for.
+
+    nearest: the folder within that comes closest, whose contents help more than those of `folder`.
+    """
+    within = f"in {nearest}: " if nearest not in (None, folder) else ""
     return DataError(
-        f"{what} not found in {folder} ({contents(folder)}): expected {expected}. "
+        f"{what} not found in {folder}: expected {expected}; found {within}"
+        f"{contents(nearest or folder)}. "
         f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data"
     )

@@ -1,7 +1,7 @@
 """From the configuration of a data set to its FaceTable."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,8 @@ class Source:
 
     folder: Path
     demo: bool
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False)
+    """What was read already: training and test on one data set read it, and warn of it, once."""
 
     def folder_of(self, settings: DatasetConfig) -> Path:
         return self.folder if settings.root is None else _absolute(settings.root)
@@ -49,8 +51,10 @@ def _absolute(path: str) -> Path:
 
 def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     """Return the FaceTable of the chosen split. Raises DataError where the files are not right."""
-    table = _ADAPTERS[settings.adapter](settings, source)
-    return select_split(table, settings.split, source.folder_of(settings))
+    key = repr(replace(settings, split="all"))
+    if key not in source.tables:
+        source.tables[key] = _ADAPTERS[settings.adapter](settings, source)
+    return select_split(source.tables[key], settings.split, source.folder_of(settings))
 
 
 def _rafdb_basic(settings: DatasetConfig, source: Source) -> pd.DataFrame:

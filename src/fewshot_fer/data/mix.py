@@ -16,9 +16,9 @@ def mixed(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return all of RAF-DB basic with the frames of the named AFEW training clips.
 
-    clips: class -> clip ids, the class as any data set spells it. Returns the table and the
-    `class/id` of each clip that is not there: such clips are reported, never guessed. Raises
-    DataError if none of them is.
+    clips: class -> 9-digit clip ids, the class as any data set spells it. Returns the table and the
+    `class/id` of each clip that is not there: such clips are reported, never guessed, so an id of
+    eight digits is not padded. Raises DataError if none of them is there.
     """
     train = afew[afew["split"] == "train"]
     ids = train["clip"].str.rsplit("/", n=1).str[-1]
@@ -27,7 +27,7 @@ def mixed(
     for spelling, wanted in clips.items():
         of_class = train["label"] == canonical(spelling)
         for clip in wanted:
-            found = of_class & (ids == clip)
+            found = of_class & (ids == str(clip).strip())
             chosen |= found
             if not found.any():
                 missing.append(f"{spelling}/{clip}")

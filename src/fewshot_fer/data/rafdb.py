@@ -9,10 +9,10 @@ import pandas as pd
 
 from fewshot_fer import labels
 from fewshot_fer.data.class_folders import find_split_folders, read_split_folders
-from fewshot_fer.data.label_list import NAMES, LabelLine, read_label_list
-from fewshot_fer.data.listing import child, contents, images_in, nothing_found
+from fewshot_fer.data.label_list import NAMES, read_label_list
+from fewshot_fer.data.listed_images import find_listed_images
+from fewshot_fer.data.listing import child, nothing_found
 from fewshot_fer.data.table import make_table
-from fewshot_fer.errors import DataError
 
 log = logging.getLogger("fewshot_fer")
 
@@ -21,13 +21,19 @@ ROOTS = ("RAF-DB", "RAFDB", "RAF_DB", "RAF", "rafdb-basic", "DATASET")
 
 @dataclass(frozen=True)
 class Subset:
-    """One of RAF-DB's two subsets."""
+    """One of RAF-DB's two subsets; total: its official number of images."""
 
     name: str
     folders: tuple[str, ...]
     n_classes: int
     total: int
     class_of_id: Callable[[int], str]
+
+    @property
+    def expected(self) -> str:
+        """The files that show where the subset lies, for messages."""
+        folder = f"RAF-DB/{self.folders[0]}"
+        return f"{folder}/EmoLabel/{NAMES[0]} and {folder}/Image/aligned/train_00001_aligned.jpg"
 
 
 BASIC = Subset("rafdb_basic", ("basic", "raf-basic", "raf_basic"), 7, 15_339, labels.basic_of_id)
@@ -47,12 +53,12 @@ def read_rafdb_basic(data: Path, official: bool = True) -> pd.DataFrame:
     from the official one is a warning, unless `official` is False. Raises DataError where the files
     are not found or a label line is wrong.
     """
-    return _read(data, BASIC, official)
+    return _read(data.absolute(), BASIC, official)
 
 
 def read_rafdb_compound(data: Path, official: bool = True) -> pd.DataFrame:
     """Return the FaceTable of the eleven compound classes, as `read_rafdb_basic` does."""
-    return _read(data, COMPOUND, official)
+    return _read(data.absolute(), COMPOUND, official)
 
 
 def _read(data: Path, subset: Subset, official: bool) -> pd.DataFrame:
@@ -71,21 +77,22 @@ def _rows(data: Path, subset: Subset) -> list[dict[str, object]]:
         listed = labels_folder and child(labels_folder, *NAMES)
         if listed:
             return _listed_rows(folder, listed, subset)
-    for folder in (*_candidates(data, subset), *_repacks(data)):
-        splits = find_split_folders(folder)
-        if splits and subset is BASIC:
-            return read_split_folders(splits, subset.class_of_id)
-    raise nothing_found(
-        subset.name,
-        data,
-        f"RAF-DB/{subset.folders[0]}/EmoLabel/{NAMES[0]} and "
-        f"RAF-DB/{subset.folders[0]}/Image/aligned/train_00001_aligned.jpg",
-    )
+    if subset is BASIC:  # nobody re-packs the compound subset
+        for folder in _candidates(data, subset):
+            for root in (folder, child(folder, "DATASET")):
+                splits = find_split_folders(root) if root else None
+                if splits:
+                    return read_split_folders(splits)
+    raise nothing_found(subset.name, data, subset.expected, _nearest(data, subset))
+
+
+def _roots(data: Path) -> list[Path]:
+    return [root for name in ROOTS if (root := child(data, name))]
 
 
 def _candidates(data: Path, subset: Subset) -> Iterator[Path]:
     """Yield the folders that may be the subset's, the likeliest first."""
-    roots = [root for name in ROOTS if (root := child(data, name))]
+    roots = _roots(data)
     for root in (*roots, data):
         for name in subset.folders:
             if folder := child(root, name):
@@ -97,50 +104,17 @@ def _candidates(data: Path, subset: Subset) -> Iterator[Path]:
             yield root
 
 
-def _repacks(data: Path) -> Iterator[Path]:
-    for root in (data, *(root for name in ROOTS if (root := child(data, name)))):
-        if folder := child(root, "DATASET"):
-            yield folder
+def _nearest(data: Path, subset: Subset) -> Path:
+    """Return the deepest folder that was recognised on the way to a subset that is not there."""
+    subsets = [
+        folder for folder in _candidates(data, subset) if folder.name.casefold() in subset.folders
+    ]
+    return next(iter([*subsets, *_roots(data), data]))
 
 
 def _listed_rows(folder: Path, listed: Path, subset: Subset) -> list[dict[str, object]]:
-    images, aligned = _image_folder(folder, subset)
-    on_disk = {path.name.casefold(): path for path in images_in(images)}
     lines = read_label_list(listed, subset.n_classes)
-    found = [_find(line, on_disk, aligned) for line in lines]
-    absent = [line.name for line, path in zip(lines, found, strict=True) if path is None]
-    if absent:
-        raise DataError(
-            f"{len(absent)} of the {len(lines)} images in {listed} are missing from {images}, "
-            f"the first is {absent[0]}{'_aligned' if aligned else ''}.jpg; found there: "
-            f"{contents(images)}"
-        )
     return [
         {"path": str(path), "label": subset.class_of_id(line.class_id), "split": line.split}
-        for line, path in zip(lines, found, strict=True)
+        for line, path in zip(lines, find_listed_images(folder, lines), strict=True)
     ]
-
-
-def _image_folder(folder: Path, subset: Subset) -> tuple[Path, bool]:
-    """Return the folder of the images and whether they are the aligned ones."""
-    images = child(folder, "Image", "Images")
-    aligned = images and child(images, "aligned")
-    if aligned:
-        return child(aligned, "aligned") or aligned, True  # some archives unpack one level too deep
-    original = images and child(images, "original")
-    if original:
-        log.warning(
-            "%s: no Image/aligned in %s, the original pictures are used", subset.name, folder
-        )
-        return child(original, "original") or original, False
-    raise DataError(
-        f"no images of {subset.name} in {folder} ({contents(folder)}): expected "
-        f"Image/aligned/train_00001_aligned.jpg"
-    )
-
-
-def _find(line: LabelLine, on_disk: dict[str, Path], aligned: bool) -> Path | None:
-    name = line.name.casefold() + ("_aligned" if aligned else "")
-    return next(
-        (on_disk[f"{name}{e}"] for e in (".jpg", ".jpeg", ".png") if f"{name}{e}" in on_disk), None
-    )

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Return the array in `file`, or None if it is not there, torn or another one."""
     try:
         images = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # a damaged file can look like a zip or a pickle: it is made again
         return None
     fits = isinstance(images, np.ndarray) and images.shape == shape and images.dtype == np.uint8
     return images if fits else None
@@ -85,7 +86,8 @@ def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
 
     Written in order rather than through a memory map: on a full disk a map dies without a word.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    # Machines that share a cache can share process numbers: a random part keeps writers apart.
+    partial = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     try:
         with partial.open("wb") as stream:

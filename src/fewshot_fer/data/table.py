@@ -13,6 +13,17 @@ group: what support and query must not share (clip, subject, or the image itself
 clip: key of the clip or an empty string; frame: 0-based number within the clip, or -1;
 dataset: the data set's name, which also keeps equal file names of two data sets apart."""
 
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""How people spell splits -> the split's name in a table."""
+
 STRINGS = ("path", "label", "split", "group", "clip", "dataset")
 
 

@@ -1,0 +1,59 @@
+"""The images that RAF-DB's label list names, found on disk."""
+
+import logging
+from pathlib import Path
+
+from fewshot_fer.data.label_list import LabelLine
+from fewshot_fer.data.listing import child, contents, images_in
+from fewshot_fer.errors import DataError
+
+log = logging.getLogger("fewshot_fer")
+
+ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[Path]:
+    """Return the image file of every line, in the order of the list.
+
+    folder: the subset's folder, with Image/aligned or, failing that, Image/original below it.
+    Raises DataError with the number of images that are missing, the first and where it should be.
+    """
+    images, suffix = _image_folder(folder)
+    on_disk = {path.name.casefold(): path for path in images_in(images)}
+    found = [_find(line.name + suffix, on_disk) for line in lines]
+    present = [path for path in found if path is not None]
+    if len(present) < len(lines):
+        first = lines[found.index(None)]
+        raise DataError(
+            f"{len(lines) - len(present)} of {len(lines)} listed images are missing from {images}, "
+            f"the first is {first.name}{suffix}.jpg of line {first.number}; "
+            f"found there: {contents(images)}"
+        )
+    return present
+
+
+def _find(name: str, on_disk: dict[str, Path]) -> Path | None:
+    folded = name.casefold()
+    return next((on_disk[folded + e] for e in ENDINGS if folded + e in on_disk), None)
+
+
+def _image_folder(folder: Path) -> tuple[Path, str]:
+    """Return the folder of the images, and what their names carry beyond those of the list."""
+    images = child(folder, "Image", "Images")
+    aligned = images and child(images, "aligned")
+    if aligned and aligned.is_dir():
+        return _innermost(aligned), "_aligned"
+    original = images and child(images, "original")
+    if original and original.is_dir():
+        log.warning("no Image/aligned in %s: Image/original is used, faces uncropped", folder)
+        return _innermost(original), ""
+    raise DataError(
+        f"no folder of images in {folder}: expected Image/aligned/train_00001_aligned.jpg; "
+        f"found in {images or folder}: {contents(images or folder)}"
+    )
+
+
+def _innermost(folder: Path) -> Path:
+    """Return aligned/aligned, as some archives unpack, unless the images lie one level above."""
+    inner = child(folder, folder.name)
+    return inner if inner and inner.is_dir() and images_in(inner) else folder
