@@ -304,7 +304,8 @@ def test_small_classes_can_be_skipped(command: Command, data: Path, tmp_path: Pa
     skip = "episodes.skip_small_classes=true"
     outcome = command("train", *TINY, f"paths.data={tmp_path / 'copy'}", skip)
     assert outcome.code == 0
-    assert "'fear' has 2 images" in outcome.err
+    assert outcome.err.count("'fear' has 2 images") == 1
+    assert "'fear' has 2 images" not in outcome.out
 
 
 def test_test_names_what_is_wrong_with_a_run(

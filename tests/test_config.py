@@ -1,12 +1,13 @@
 """Every file in conf/ composes and validates, and every mistake is one line that names it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from fewshot_fer.cli import expand_tests, run_id
+from fewshot_fer.cli import composed_tests, expand_tests, run_id
 from fewshot_fer.config import TestVerb, TrainVerb, conf_dir, register_schemas
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.validation import validate
@@ -16,9 +17,13 @@ def files(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
-def composed(verb: str, *overrides: str) -> DictConfig:
+@pytest.fixture(autouse=True, scope="module")
+def schemas() -> None:
     register_schemas()
     OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+
+
+def composed(verb: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         return compose(verb, overrides=list(overrides))
 
@@ -118,6 +123,14 @@ def test_settings_out_of_range_are_named(override: str, culprit: str) -> None:
 def test_short_forms_of_test(typed: list[str], meant: list[str]) -> None:
     """test=a,b is a list and not a sweep, and test.field means every named test."""
     assert expand_tests(typed) == meant
+
+
+def test_short_forms_reach_the_tests_of_an_experiment() -> None:
+    """experiment=demo names its test in a file; test.episodes=5 must find it, in a sweep too."""
+    typed = ["-m", "experiment=demo", "train.n_way=2,3", "test.episodes=5"]
+    meant = ["-m", "experiment=demo", "train.n_way=2,3", "test.afew_4w5s.episodes=5"]
+    assert expand_tests(typed, partial(composed_tests, "train")) == meant
+    assert composed_tests("train", ["experiment=nothing"]) == []
 
 
 def test_run_folders_never_collide() -> None:

@@ -61,17 +61,18 @@ def test_links_that_go_round_do_not_hang(tmp_path: Path) -> None:
 
 def test_csv_columns(tmp_path: Path) -> None:
     """Optional columns, relative paths, BOM, CRLF, and labels that pandas takes for nothing."""
-    lines = ("path,label,group,split,age", "x/1.jpg,Happy,S1,train,3", "/y/2.jpg,None,,,")
+    elsewhere = tmp_path / "y/2.jpg"
+    touch(tmp_path, "x/1.jpg", "y/2.jpg", "3.jpg", "z/x/1.jpg", "z/3.jpg")
+    lines = ("path,label,group,split,age", "x/1.jpg,Happy,S1,train,3", f"{elsewhere},None,,,")
     text = "\r\n".join((*lines, "3.jpg,NA,S1,val,"))
     (tmp_path / "list.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     table = read_csv_list(tmp_path / "list.csv").set_index("label")
     assert table.loc["happiness", "path"] == str(tmp_path / "x/1.jpg")
     assert table.loc["happiness", "group"] == table.loc["na", "group"] == "S1"
-    assert table.loc["none", "path"] == table.loc["none", "group"] == "/y/2.jpg"
+    assert table.loc["none", "path"] == table.loc["none", "group"] == str(elsewhere)
     assert table.loc["none", "split"] == "all"
-    assert (
-        read_csv_list(tmp_path / "list.csv", root=Path("/z"))["path"].tolist()[-1] == "/z/x/1.jpg"
-    )
+    rooted = read_csv_list(tmp_path / "list.csv", root=tmp_path / "z")
+    assert rooted["path"].tolist()[-1] == str(tmp_path / "z/x/1.jpg")
 
 
 @pytest.mark.parametrize(

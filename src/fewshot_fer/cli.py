@@ -115,7 +115,7 @@ def expand_tests(
 ) -> list[str]:
     """Rewrite the short forms of `test` into what Hydra understands.
 
-    `tests_of` gives the tests of a command line that names none, those of an experiment file.
+    `tests_of` gives the tests of an experiment, for a command line that names none itself.
 
     >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
     ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
@@ -127,8 +127,7 @@ def expand_tests(
         names = [name.strip() for name in given[-1].strip("[]").split(",")]
         names = [name for name in names if name not in ("", "null")]
     else:
-        rest = [word for word in arguments if word not in short and word not in flags]
-        names = tests_of(rest) if short else []
+        names = tests_of([w for w in arguments if w.startswith("experiment=")]) if short else []
     expanded = list(flags)
     for word in arguments:
         if word.startswith("test=") and "[" not in word and names and not flags:
@@ -142,9 +141,7 @@ def expand_tests(
 
 
 def composed_tests(verb: str, overrides: list[str]) -> list[str]:
-    """Return the tests that a command line leads to, none if it cannot be composed."""
-    if any(word.startswith("-") for word in overrides):
-        return []
+    """Return the tests that these overrides lead to, none if they cannot be composed."""
     try:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
             return list(map(str, hydra.compose(verb, overrides=overrides).test))

@@ -52,7 +52,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "contempt": ("contemptuous",),
 }
 _CANONICAL = {spelling: name for name, others in _SPELLINGS.items() for spelling in (name, *others)}
-_CANONICAL |= {name: name for name in COMPOUND}
+_CANONICAL |= {spelling: name for name in COMPOUND for spelling in (name, name.replace(" ", ""))}
 
 
 def _part_of(word: str) -> str:

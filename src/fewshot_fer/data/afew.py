@@ -96,8 +96,8 @@ def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
         label = canonical(of_class.name)
         if label not in BASIC:
             raise DataError(
-                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, Neutral, "
-                f"Sad, Surprise"
+                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, "
+                f"Neutral, Sad, Surprise"
             )
         clips = folders_in(of_class)
         _refuse_what_is_no_clip(of_class, clips)
@@ -109,9 +109,9 @@ def _refuse_what_is_no_clip(of_class: Path, clips: list[Path]) -> None:
     """Raise DataError for a class folder that holds frames of its own, or videos alone."""
     if images_in(of_class):
         raise DataError(
-            f"{of_class} holds frames without a clip folder ({contents(of_class)}): expected "
-            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in both "
-            f"support and query"
+            f"{of_class} holds frames without clip folders ({contents(of_class)}): expected "
+            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in "
+            f"both support and query"
         )
     if not clips and images_in(of_class, VIDEO_ENDINGS):
         raise DataError(

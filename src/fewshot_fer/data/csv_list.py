@@ -1,5 +1,6 @@
 """A CSV file of images: path,label and, if there are any, group, split, clip and frame."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -25,22 +26,21 @@ def read_csv_list(file: Path, root: Path | None = None, name: str = "csv") -> pd
     """
     listed = _read(file)
     base = (root or file.parent).absolute()
-    lines: dict[object, int] = {}
-    rows = []
+    lines: dict[str, int] = {}
+    rows: list[Row] = []
     for line, cells in enumerate(listed.to_dict("records"), start=2):
         if not any(cells.values()):
             continue
-        row = _row({str(column): str(cell) for column, cell in cells.items()}, base, file, line)
-        if row["path"] in lines:
-            raise DataError(
-                f"{file}, line {line}, column path: {row['path']} was listed before, on line "
-                f"{lines[row['path']]}"
-            )
-        lines[row["path"]] = line
-        rows.append({**row, "dataset": name})
+        where = f"{file}, line {line}"
+        row = _row({str(column): str(cell) for column, cell in cells.items()}, where)
+        path = str(base / str(row["path"]))
+        if path in lines:
+            raise DataError(f"{where}: {path} is listed twice, on line {lines[path]} too")
+        lines[path] = line
+        rows.append({**row, "path": path, "dataset": name})
     if not rows:
         raise DataError(f"{file} lists no image: expected lines such as 'faces/001.jpg,happiness'")
-    _refuse_missing(file, {Path(str(path)): line for path, line in lines.items()})
+    _refuse_missing(file, lines)
     return make_table(rows)
 
 
@@ -52,27 +52,30 @@ def _read(file: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # Cells beyond the header are only a warning; they come from a comma within a name.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            # dtype and keep_default_na: a class called None, NA or 007 is a class all the same.
-            # index_col and skip_blank_lines: columns and line numbers stay those of the file.
-            listed = pd.read_csv(
-                file,
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-                index_col=False,
-                skip_blank_lines=False,
-            ).fillna("")
+            return _known_columns(_parse(file), file)
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8 text: {error}; save it as CSV in UTF-8") from error
+        raise DataError(f"{file} cannot be read as CSV in UTF-8: {error}") from error
     except pd.errors.ParserWarning as error:
         raise DataError(
-            f"{file} has lines with more cells than its header has columns: put a name with a comma "
-            f"in double quotes"
+            f"{file} has lines with more cells than its header has columns: put a name with a "
+            f"comma in double quotes"
         ) from error
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         reason = " ".join(str(error).split())
         raise DataError(f"{file} cannot be read as CSV: {reason}; {HEADER}") from error
-    return _known_columns(listed, file)
+
+
+def _parse(file: Path) -> pd.DataFrame:
+    # dtype and keep_default_na: a class called None, NA or 007 is a class all the same.
+    # index_col and skip_blank_lines: columns and line numbers stay those of the file.
+    return pd.read_csv(
+        file,
+        dtype=str,
+        keep_default_na=False,
+        encoding="utf-8-sig",
+        index_col=False,
+        skip_blank_lines=False,
+    ).fillna("")
 
 
 def _known_columns(listed: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -84,33 +87,33 @@ def _known_columns(listed: pd.DataFrame, file: Path) -> pd.DataFrame:
     known = listed[[column for column in listed.columns if column in NEEDED + OPTIONAL]]
     if known.columns.has_duplicates:
         raise DataError(f"{file} names a column twice: {','.join(listed.columns)[:80]}")
-    return known.apply(lambda column: column.str.strip())
+    return pd.DataFrame({column: known[column].str.strip() for column in known.columns})
 
 
-def _row(cells: dict[str, str], base: Path, file: Path, line: int) -> Row:
+def _row(cells: dict[str, str], line: str) -> Row:
     for column, cell in cells.items():
-        where = f"{file}, line {line}, column {column}"
         if column in NEEDED and not cell:
-            raise DataError(f"{where}: is empty, expected {HEADER.split()[-1]}")
+            raise DataError(f"{line}: the column {column} is empty")
         if "\0" in cell:
-            raise DataError(f"{where}: {cell[:40]!r} holds a NUL byte, this is not a text file")
+            raise DataError(f"{line}: the column {column} holds a NUL byte: {cell[:40]!r}")
         if column == "frame" and cell and not (cell.isdecimal() and len(cell) <= DIGITS):
-            raise DataError(f"{where}: {cell[:40]!r} is not the number of a frame, such as 12")
+            raise DataError(f"{line}: frame {cell[:40]!r} is not a number such as 12")
     split = cells.get("split") or "all"
     row: Row = {column: cells[column] for column in ("group", "clip") if cells.get(column)}
     row |= {"frame": int(cells["frame"])} if cells.get("frame") else {}
     return {
         **row,
-        "path": str(base / cells["path"]),
+        "path": cells["path"],
         "label": canonical(cells["label"]),
         "split": SPLITS.get(split.casefold(), split),
     }
 
 
-def _refuse_missing(file: Path, lines: dict[Path, int]) -> None:
-    missing = [path for path in lines if not path.is_file()]
+def _refuse_missing(file: Path, lines: dict[str, int]) -> None:
+    # os.path answers no where Path raises, as for a name that is too long.
+    missing = [path for path in lines if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
         raise DataError(
-            f"{file}, line {lines[missing[0]]}, column path: there is no file {missing[0]}; "
-            f"{len(missing)} of {len(lines)} listed images are missing"
+            f"{file}, line {lines[missing[0]]}: the file of the column path, {missing[0]}, is missing; "
+            f"{len(missing)} of the {len(lines)} listed images are"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fewshot_fer.errors import DataError
 
@@ -26,7 +26,7 @@ def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
             square = _centre_square(as_rgb(ImageOps.exif_transpose(picture)))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is too large for a picture of a face: {error}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DataError(f"{path} is not a picture, or damaged at its start") from error
     except (
         Exception

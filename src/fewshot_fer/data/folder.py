@@ -26,7 +26,7 @@ def read_folder(root: Path, name: str = "folder") -> pd.DataFrame:
     """
     root = root.absolute()
     if not root.is_dir():
-        raise DataError(f"the folder {root} is not there: {EXPECTED}. Set dataset.root=/your/faces")
+        raise DataError(f"{root} is not a folder: {EXPECTED}. Set dataset.root=/your/faces")
     rows = [row for split, folder in _splits(root) for row in _rows(folder, split)]
     if not rows:
         raise DataError(

@@ -15,7 +15,7 @@ SHOWN = 60  # characters of a wrong line that a message repeats
 
 @dataclass(frozen=True)
 class LabelLine:
-    """One image of the list: its name without ending, its split, its class id, its line (from 1)."""
+    """One image of the list: its name without ending, its split, its class id, its line from 1."""
 
     name: str
     split: str

@@ -25,8 +25,8 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[Path]:
     if len(present) < len(lines):
         first = lines[found.index(None)]
         raise DataError(
-            f"{len(lines) - len(present)} of {len(lines)} listed images are missing from {images}, "
-            f"the first is {first.name}{suffix}.jpg of line {first.number}; "
+            f"{len(lines) - len(present)} of the {len(lines)} images that EmoLabel lists are missing "
+            f"from {images}: the first is {first.name}{suffix}.jpg, on line {first.number}; "
             f"found there: {contents(images)}"
         )
     return present
@@ -45,7 +45,7 @@ def _image_folder(folder: Path) -> tuple[Path, str]:
         return _innermost(aligned), "_aligned"
     original = images and child(images, "original")
     if original and original.is_dir():
-        log.warning("no Image/aligned in %s: Image/original is used, faces uncropped", folder)
+        log.warning("no Image/aligned in %s: the uncropped original pictures are used", folder)
         return _innermost(original), ""
     raise DataError(
         f"no folder of images in {folder}: expected Image/aligned/train_00001_aligned.jpg; "
