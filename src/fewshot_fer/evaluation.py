@@ -90,6 +90,7 @@ def score_episodes(
         losses.append(loss.view(len(logits), -1).mean(dim=1).cpu())
     return score_predictions(
         episodes.classes,
+        episodes.query,
         torch.cat(predicted).numpy(),
         torch.cat(losses).double().numpy(),
         len(episodes.class_names),

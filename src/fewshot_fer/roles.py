@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
+from fewshot_fer.bootstrap import group_interval
 from fewshot_fer.config import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
 from fewshot_fer.data.cache import cache_folder
 from fewshot_fer.data.load import Source, load_dataset
@@ -57,7 +58,16 @@ class Role:
             "n_images": len(self.pool.rows),
             "n_groups": self.pool.n_groups,
             "epoch": epoch,
+            **self._group_interval(scores),
         }
+
+    def _group_interval(self, scores: EpisodeScores) -> Row:
+        """Return the interval over groups; they count even where episodes are image-disjoint."""
+        asked = len(scores.row_asked)
+        groups = pd.factorize(self.table["group"])[0][:asked]
+        classes = pd.factorize(self.table["label"])[0][:asked] if self.pool.nested else None
+        low, high = group_interval(scores.row_correct, scores.row_asked, groups, classes)
+        return {"group_ci95_low": low, "group_ci95_high": high}
 
 
 def training_role(settings: TrainVerb, source: Source) -> Role:

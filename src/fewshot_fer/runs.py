@@ -41,7 +41,7 @@ RESULT_COLUMNS = (
     "episodes",
     "disjoint",  # what support and query never share: group (clip, subject) or image
     "accuracy",
-    "ci95_low",  # normal interval over episodes
+    "ci95_low",  # normal interval over episodes, as if each were independent
     "ci95_high",
     "uar",  # mean recall over the classes
     "loss",
@@ -49,6 +49,8 @@ RESULT_COLUMNS = (
     "n_images",  # images that episodes are drawn from
     "n_groups",  # clips, subjects or, without either, images
     "epoch",  # of the weights that were scored
+    "group_ci95_low",  # bootstrap over the distinct groups asked: clips, subjects or images
+    "group_ci95_high",
 )
 Row = dict[str, Any]
 

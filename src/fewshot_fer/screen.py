@@ -8,7 +8,8 @@ HEADINGS = (
     "data set",
     "episodes",
     "accuracy",
-    "95 % interval",
+    "95 % episodes",
+    "95 % groups",
     "UAR",
     "chance",
     "loss",
@@ -46,12 +47,17 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["dataset"],
         shape,
         _percent(row["accuracy"]),
-        f"{100 * row['ci95_low']:.1f}..{_percent(row['ci95_high'])}",
+        _interval(row["ci95_low"], row["ci95_high"]),
+        _interval(row["group_ci95_low"], row["group_ci95_high"]),
         _percent(row["uar"]),
         _percent(row["chance"]),
         f"{row['loss']:.3f}",
         str(row["epoch"]),
     )
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{100 * low:.1f}..{100 * high:.1f}"
 
 
 def _percent(fraction: float) -> str:

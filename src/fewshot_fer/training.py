@@ -73,6 +73,7 @@ class EpisodicTraining:
         # Read back once an epoch: asking each step for its loss would make a GPU wait.
         return score_predictions(
             episodes.classes,
+            episodes.query,
             torch.stack(predicted).cpu().numpy(),
             torch.stack(losses).double().cpu().numpy(),
             len(episodes.class_names),

@@ -113,7 +113,8 @@ def _refuse_missing(file: Path, lines: dict[str, int]) -> None:
     # os.path answers no where Path raises, as for a name that is too long.
     missing = [path for path in lines if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
+        first = missing[0]
         raise DataError(
-            f"{file}, line {lines[missing[0]]}: the file of the column path, {missing[0]}, is missing; "
-            f"{len(missing)} of the {len(lines)} listed images are"
+            f"{file}, line {lines[first]}: the column path names {first}, which is not there; "
+            f"{len(missing)} of the {len(lines)} listed images are missing"
         )

@@ -25,7 +25,7 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[Path]:
     if len(present) < len(lines):
         first = lines[found.index(None)]
         raise DataError(
-            f"{len(lines) - len(present)} of the {len(lines)} images that EmoLabel lists are missing "
+            f"{len(lines) - len(present)} of the {len(lines)} images in the label list are missing "
             f"from {images}: the first is {first.name}{suffix}.jpg, on line {first.number}; "
             f"found there: {contents(images)}"
         )
