@@ -34,14 +34,19 @@ def folder_of(outcome: Outcome) -> Path:
 
 
 def test_train_writes_every_file(trained: Outcome) -> None:
-    """metrics.csv, results.csv, summary.json, config.yaml, both checkpoints and the picture."""
+    """Tables, summary, configuration, both checkpoints, pictures; and the columns they promise."""
     folder = folder_of(trained)
     assert sorted(path.name for path in folder.iterdir()) == [
         "best.pt",
         "config.yaml",
+        "confusion_test_afew_4w2s.csv",
+        "confusion_test_afew_4w2s.png",
+        "confusion_validation_compound_4w5s.csv",
+        "confusion_validation_compound_4w5s.png",
         "curves.png",
         "last.pt",
         "metrics.csv",
+        "recalls.csv",
         "results.csv",
         "summary.json",
     ]

@@ -48,7 +48,8 @@ def test_every_test_composes_alone(name: str) -> None:
     """The tests of a trained run name the data set and shape that their name says."""
     settings = validate(composed("test", "run=somewhere", f"test=[{name}]"), TestVerb)
     test = settings.test[name]
-    assert name == f"{test.name}_{test.n_way}w{test.k_shot}s"
+    shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
+    assert name == f"{test.name}_{shape}"
 
 
 def test_conf_names_the_same_evaluations_twice() -> None:

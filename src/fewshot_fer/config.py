@@ -27,14 +27,25 @@ class DatasetConfig:
 
 @dataclass
 class EvalConfig:
-    """A data set and the shape of the episodes that are drawn from it."""
+    """A data set, and how it is asked: in episodes, or every image against a fixed support."""
 
     name: str = MISSING
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
-    n_way: int = MISSING
+    kind: str = "episodes"  # or fixed
     k_shot: int = MISSING
-    n_query: int = 1
+    n_way: int = MISSING  # fixed: 0, all classes of the support
+    n_query: int = 1  # episodes only, as are the next
     episodes: int = 600
+    support_draws: int = 5  # fixed only, as are the next
+    support_split: str | None = None  # null: support from the training set; else from this split
+    vote: str = "probability"  # how frames decide a clip: probability, embedding or majority
+
+
+@dataclass
+class MixConfig:
+    """Changes to the training set."""
+
+    per_class: int | None = None  # this many images of each class, by leaving out and repeating
 
 
 @dataclass
@@ -116,6 +127,7 @@ class TrainVerb:
     method: MethodConfig = field(default_factory=MethodConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     seed: int = 0

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.metrics import recalls
-from fewshot_fer.runs import append_row, write_text
+from fewshot_fer.runs import Row, append_row, write_text
 
 RECALL_COLUMNS = ("role", "protocol", "class", "recall", "asked")
 
@@ -29,7 +29,7 @@ def write_confusion(
     write_text(folder / f"{name}.csv", table.to_csv(index_label="true"))
     plot_confusion(confusion, class_names, f"{role}, {protocol}", folder / f"{name}.png")
     for number, recall in enumerate(recalls(confusion)):
-        row = {"role": role, "protocol": protocol, "class": class_names[number]}
+        row: Row = {"role": role, "protocol": protocol, "class": class_names[number]}
         row |= {"recall": float(recall), "asked": int(confusion[number].sum())}
         append_row(folder / "recalls.csv", RECALL_COLUMNS, row)
 

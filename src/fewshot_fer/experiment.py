@@ -8,23 +8,17 @@ from torch import nn
 
 from fewshot_fer.checkpoints import Checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
+from fewshot_fer.confusion import write_confusion
 from fewshot_fer.device import DTYPES
-from fewshot_fer.evaluation import Embedder, evaluate
-from fewshot_fer.images import FaceImages
-from fewshot_fer.metrics import EpisodeScores, mean_interval
+from fewshot_fer.evaluated import Evaluated
+from fewshot_fer.evaluation import Embedder
+from fewshot_fer.metrics import EpisodeScores
 from fewshot_fer.models import METHODS, build_encoder
-from fewshot_fer.roles import Role
+from fewshot_fer.parts import EpisodicPart, Part
+from fewshot_fer.predictions import add_predictions
 from fewshot_fer.runs import Row, RunFolder
 from fewshot_fer.screen import epoch_line
 from fewshot_fer.training import EpisodicTraining, learning_rate
-
-
-@dataclass(frozen=True)
-class Part:
-    """A role and its images."""
-
-    role: Role
-    images: FaceImages
 
 
 @dataclass(frozen=True)
@@ -32,9 +26,7 @@ class Best:
     """The best validation so far: the higher accuracy or, at the same one, the lower loss."""
 
     epoch: int
-    accuracy: float
-    loss: float
-    result: Row
+    evaluated: Evaluated
 
 
 class TrainingRun:
@@ -44,7 +36,7 @@ class TrainingRun:
         self,
         settings: TrainVerb,
         folder: RunFolder,
-        training: Part,
+        training: EpisodicPart,
         validation: Part,
         device: torch.device,
     ) -> None:
@@ -70,7 +62,7 @@ class TrainingRun:
                 break
         assert self.best is not None
         self.folder.add_result(self.training.role.result(trained, epoch))
-        self.folder.add_result(self.best.result)
+        add_evaluated(self.folder, self.best.evaluated)
 
     def _run_epoch(self, epoch: int) -> EpisodeScores:
         started = time.perf_counter()
@@ -85,45 +77,44 @@ class TrainingRun:
         print(epoch_line(row, self.settings.train.epochs, is_best), flush=True)
         return trained
 
-    def _validate(self, epoch: int) -> EpisodeScores:
+    def _validate(self, epoch: int) -> Evaluated:
         drawn_for = epoch if self.settings.train.fresh_validation else 0
-        episodes = self.validation.role.draw(self.settings.seed, drawn_for)
         embedder = Embedder(self.encoder, self.dtype)
-        return evaluate(embedder, self.method, self.validation.images, episodes)
+        return self.validation.evaluate(embedder, self.method, self.settings.seed, drawn_for, epoch)
 
-    def _keep_best(self, epoch: int, scores: EpisodeScores) -> bool:
-        accuracy, loss = float(scores.accuracy.mean()), float(scores.loss.mean())
-        if self.best is not None and (accuracy, -loss) <= (self.best.accuracy, -self.best.loss):
-            return False
-        self.best = Best(epoch, accuracy, loss, self.validation.role.result(scores, epoch))
+    def _keep_best(self, epoch: int, new: Evaluated) -> bool:
+        if self.best is not None:
+            old = self.best.evaluated
+            if (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
+                return False
+        self.best = Best(epoch, new)
         return True
 
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self.settings.train.patience
         return bool(patience and self.best and epoch - self.best.epoch >= patience)
 
-    def _checkpoint(self, epoch: int, scores: EpisodeScores) -> Checkpoint:
+    def _checkpoint(self, epoch: int, validated: Evaluated) -> Checkpoint:
         return Checkpoint(
             encoder=self.encoder.state_dict(),
             epoch=epoch,
-            val_accuracy=float(scores.accuracy.mean()),
+            val_accuracy=validated.accuracy,
             class_names=list(self.training.role.pool.class_names),
             image_size=self.settings.backbone.image_size,
             optimiser=self.loop.optimiser.state_dict(),
         )
 
     def _metrics(
-        self, epoch: int, trained: EpisodeScores, validated: EpisodeScores, seconds: float
+        self, epoch: int, trained: EpisodeScores, validated: Evaluated, seconds: float
     ) -> Row:
-        accuracy, low, high = mean_interval(validated.accuracy)
         return {
             "epoch": epoch,
             "lr": learning_rate(self.settings.train, epoch),
             "train_loss": float(trained.loss.mean()),
             "train_accuracy": float(trained.accuracy.mean()),
-            "val_loss": float(validated.loss.mean()),
-            "val_accuracy": accuracy,
-            "val_ci95": (high - low) / 2,
+            "val_loss": validated.loss,
+            "val_accuracy": validated.accuracy,
+            "val_ci95": validated.half,
             "seconds": round(seconds, 2),
         }
 
@@ -136,12 +127,22 @@ def run_tests(
     seed: int,
     epoch: int,
 ) -> None:
-    """Score every test with one state of the weights, and add a row for each as it is done."""
+    """Score every test with one state of the weights; each reaches the disk as it is done."""
     for test in tests:
-        scores = evaluate(embedder, METHODS[method_name], test.images, test.role.draw(seed))
-        folder.add_result(test.role.result(scores, epoch))
+        add_evaluated(folder, test.evaluate(embedder, METHODS[method_name], seed, 0, epoch))
 
 
-def load_parts(roles: list[Role], image_size: int, device: torch.device) -> list[Part]:
-    """Decode or open the images of every role."""
-    return [Part(role, role.load_images(image_size, device)) for role in roles]
+def add_evaluated(folder: RunFolder, evaluated: Evaluated) -> None:
+    """Write what an evaluation gave: its rows, its confusion matrix, its predictions."""
+    for row in evaluated.rows:
+        folder.add_result(row)
+    headline = evaluated.rows[0]
+    write_confusion(
+        folder.folder,
+        headline["role"],
+        headline["protocol"],
+        evaluated.class_names,
+        evaluated.confusion,
+    )
+    if evaluated.predictions is not None:
+        add_predictions(folder.folder, evaluated.predictions)

@@ -1,7 +1,8 @@
 """A fixed support from the training side against every image: which images, and what they say.
 
 Episodes tell how well few shots separate a few classes. This tells what a user would meet: all
-classes at once, every evaluation image asked, the support drawn a few times to see what hangs on it.
+classes at once, every evaluation image asked, the support drawn a few times to see how much it
+matters.
 """
 
 import zlib
@@ -62,7 +63,7 @@ def fixed_log_probabilities(method: Method, support: Tensor, query: Tensor) -> N
     Queries are independent of one another here, so they go through in chunks.
     """
     parts = []
-    for chunk in query.split(QUERIES):
-        logits = method(support[None], chunk[None])[0]
+    for start in range(0, len(query), QUERIES):
+        logits = method(support[None], query[None, start : start + QUERIES])[0]
         parts.append(torch.log_softmax(logits.double(), dim=1).cpu())
     return torch.cat(parts).numpy()

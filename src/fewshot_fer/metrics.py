@@ -58,9 +58,12 @@ def mean_recall(confusion: NDArray[np.int64]) -> float:
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:
-    """Return the unweighted mean of the classes' F1 over classes that occurred or were given."""
+    """Return the unweighted mean of the classes' F1 over classes that occurred or were given.
+
+    A further column of the confusion counts queries that were given no class.
+    """
     right = np.diag(confusion)
-    counted = confusion.sum(axis=0) + confusion.sum(axis=1)
+    counted = confusion.sum(axis=0)[: len(right)] + confusion.sum(axis=1)
     return float((2 * right[counted > 0] / counted[counted > 0]).mean())
 
 

@@ -56,15 +56,21 @@ def build_pool(
     disjoint: str = "group",
     skip_small_classes: bool = False,
     what: str = "the data set",
+    rows: NDArray[np.int64] | None = None,
 ) -> EpisodePool:
     """Arrange a FaceTable for drawing.
 
-    disjoint: `group` keeps clips and subjects apart where the table has any, `image` only images.
-    Raises EpisodeError naming `what` and the classes that are too small for one episode, unless
-    they are to be skipped, and where fewer classes remain than an episode takes.
+    disjoint: `group` keeps clips and subjects apart where the table has any, `image` only images;
+    rows: those of the table that may be drawn, all by default; a row that is given several times is
+    as many times as likely, and never stands on both sides. Raises EpisodeError naming `what` and
+    the classes that are too small for one episode, unless they are to be skipped, and where fewer
+    classes remain than an episode takes.
     """
-    grouped = disjoint == "group" and bool(table["group"].duplicated().any())
-    small = _small_classes(table, shape, grouped)
+    rows = np.arange(len(table)) if rows is None else np.sort(rows)
+    faces = pd.DataFrame({"row": rows, "label": table["label"].to_numpy()[rows]})
+    faces["group"] = table["group"].to_numpy()[rows] if disjoint == "group" else rows
+    grouped = bool(faces["group"].duplicated().any())
+    small = _small_classes(faces, shape, grouped)
     if small:
         found = "; ".join(f"'{name}' has {reason}" for name, reason in small.items())
         needed = f"{shape.k_shot} support + {shape.n_query} query images a class"
@@ -74,35 +80,34 @@ def build_pool(
                 f"classes out with episodes.skip_small_classes=true"
             )
         log.warning("%s: left out, too small for %s: %s", what, needed, found)
-    kept = table.index[~table["label"].isin(list(small))].to_numpy()
-    class_names = tuple(sorted(table.loc[kept, "label"].unique()))
-    if len(class_names) < shape.n_way:
+    pool = _arrange(faces[~faces["label"].isin(list(small))], grouped)
+    if len(pool.class_names) < shape.n_way:
         raise EpisodeError(
-            f"{what}: n_way={shape.n_way} asks for more classes than the {len(class_names)} "
-            f"there are: {', '.join(class_names) or 'none'}"
+            f"{what}: n_way={shape.n_way} asks for more classes than the {len(pool.class_names)} "
+            f"there are: {', '.join(pool.class_names) or 'none'}"
         )
-    return _arrange(table, kept, class_names, grouped)
+    return pool
 
 
-def _arrange(
-    table: pd.DataFrame, kept: NDArray[np.int64], class_names: tuple[str, ...], grouped: bool
-) -> EpisodePool:
-    labels = pd.Categorical(table.loc[kept, "label"], categories=list(class_names)).codes
+def _arrange(faces: pd.DataFrame, grouped: bool) -> EpisodePool:
+    """Lay rows out by class; faces: columns row, label and group."""
+    labels, names = pd.factorize(faces["label"], sort=True)
     order = np.argsort(labels, kind="stable")
-    rows = kept[order].astype(np.int64)
-    sizes = np.bincount(labels, minlength=len(class_names)).astype(np.int64)
+    rows = faces["row"].to_numpy()[order].astype(np.int64)
+    sizes = np.bincount(labels, minlength=len(names)).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    class_names = tuple(map(str, names))
     if not grouped:
         return EpisodePool(class_names, rows, starts, sizes, groups=None, nested=True)
-    groups = pd.factorize(table["group"])[0][rows].astype(np.int64)
-    classes_a_group = pd.Series(np.repeat(np.arange(len(sizes)), sizes)).groupby(groups).nunique()
+    groups = pd.factorize(faces["group"])[0][order].astype(np.int64)
+    classes_a_group = pd.Series(labels[order]).groupby(groups).nunique()
     return EpisodePool(class_names, rows, starts, sizes, groups, bool((classes_a_group == 1).all()))
 
 
-def _small_classes(table: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str, str]:
+def _small_classes(faces: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str, str]:
     """Return class -> what it has, for every class that cannot give one episode."""
     small = {}
-    for label, groups in table.groupby("label")["group"]:
+    for label, groups in faces.groupby("label")["group"]:
         sizes = groups.value_counts().tolist()
         if len(groups) < shape.k_shot + shape.n_query:
             small[str(label)] = _count(len(groups), "image")

@@ -3,17 +3,20 @@ whole before the first image is decoded, so a mistake in the last test costs no 
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from fewshot_fer.bootstrap import group_interval
-from fewshot_fer.config import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
+from fewshot_fer.config import EpisodesConfig, EvalConfig, TrainVerb
+from fewshot_fer.data.balance import balanced_rows
 from fewshot_fer.data.cache import cache_folder
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.store import pack
 from fewshot_fer.episodes import Episodes, draw_episodes
 from fewshot_fer.images import FaceImages
-from fewshot_fer.metrics import EpisodeScores
+from fewshot_fer.metrics import EpisodeScores, macro_f1
 from fewshot_fer.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.runs import Row, score_columns
 
@@ -31,6 +34,10 @@ class Role:
     pool: EpisodePool
 
     @property
+    def n_way(self) -> int:
+        return self.shape.n_way
+
+    @property
     def protocol(self) -> str:
         return f"{self.name}_{self.shape.n_way}w{self.shape.k_shot}s"
 
@@ -38,10 +45,6 @@ class Role:
         """Return episodes; each role, protocol and epoch has a random stream of its own."""
         stream = f"{self.role}/{self.protocol}"
         return draw_episodes(self.pool, self.shape, self.n_episodes, seed, stream, epoch)
-
-    def load_images(self, image_size: int, device: torch.device) -> FaceImages:
-        """Decode the images into the cache, or open them there."""
-        return FaceImages(pack(self.table, image_size, cache_folder()), device)
 
     def result(self, scores: EpisodeScores, epoch: int) -> Row:
         """Return the row of results.csv for scores of this role."""
@@ -55,10 +58,13 @@ class Role:
             **score_columns(scores),
             "disjoint": self.pool.disjoint,
             "chance": 1 / self.shape.n_way,
-            "n_images": len(self.pool.rows),
+            "n_images": len(np.unique(self.pool.rows)),
             "n_groups": self.pool.n_groups,
             "epoch": epoch,
             **self._group_interval(scores),
+            "level": "image",
+            "macro_f1": macro_f1(scores.confusion),
+            "majority": 1 / self.shape.n_way,  # episodes ask for every class equally often
         }
 
     def _group_interval(self, scores: EpisodeScores) -> Row:
@@ -70,43 +76,67 @@ class Role:
         return {"group_ci95_low": low, "group_ci95_high": high}
 
 
-def training_role(settings: TrainVerb, source: Source) -> Role:
-    """Return what is learnt from. Raises DataError or EpisodeError, as loading and drawing do."""
+def load_images(table: pd.DataFrame, image_size: int, device: torch.device) -> FaceImages:
+    """Decode the images of a table into the cache, or open them there."""
+    return FaceImages(pack(table, image_size, cache_folder()), device)
+
+
+def training_role(
+    settings: TrainVerb, source: Source, held_out: NDArray[np.int64] | None = None
+) -> Role:
+    """Return what is learnt from, without the rows that are held out as a fixed support.
+
+    Raises DataError or EpisodeError, as loading and drawing do.
+    """
     train = settings.train
     shape = Shape(train.n_way, train.k_shot, train.n_query)
+    table = load_dataset(settings.dataset, source)
+    rows, name = np.arange(len(table)), settings.dataset.adapter
+    if held_out is not None and len(held_out):
+        rows = np.setdiff1d(rows, held_out)
+        name += f" ({len(held_out)} images set aside as support)"
+    if settings.mix.per_class is not None:
+        rows = balanced_rows(table, rows, settings.mix.per_class, settings.seed)
     return _role(
         ("train", "train"),
-        settings.dataset,
+        (settings.dataset.adapter, table),
         (shape, train.episodes_per_epoch),
         settings.episodes,
-        source,
+        rows,
+        what=f"train on {name}, {shape}",
     )
 
 
 def evaluation_role(
     role: str, settings: EvalConfig, episodes: EpisodesConfig, source: Source
 ) -> Role:
-    """Return what is validated (`role` validation) or tested on (`role` test)."""
+    """Return what is validated (`role` validation) or tested on (`role` test) in episodes."""
+    table = load_dataset(settings.dataset, source)
     shape = Shape(settings.n_way, settings.k_shot, settings.n_query)
     return _role(
-        (role, settings.name), settings.dataset, (shape, settings.episodes), episodes, source
+        (role, settings.name),
+        (settings.dataset.adapter, table),
+        (shape, settings.episodes),
+        episodes,
+        what=f"{role} on {settings.dataset.adapter}, {shape}",
     )
 
 
 def _role(
     names: tuple[str, str],
-    dataset: DatasetConfig,
+    dataset: tuple[str, pd.DataFrame],
     drawn: tuple[Shape, int],
     episodes: EpisodesConfig,
-    source: Source,
+    rows: NDArray[np.int64] | None = None,
+    what: str = "",
 ) -> Role:
-    shape, n_episodes = drawn
-    table = load_dataset(dataset, source)
+    (adapter, table), (shape, n_episodes) = dataset, drawn
     pool = build_pool(
         table,
         shape,
         disjoint=episodes.disjoint,
         skip_small_classes=episodes.skip_small_classes,
-        what=f"{names[0]} on {dataset.adapter}, {shape}",
+        what=what,
+        rows=rows,
     )
-    return Role(names[0], names[1], dataset.adapter, table, shape, n_episodes, pool)
+    return Role(*names, adapter, table, shape, n_episodes, pool)

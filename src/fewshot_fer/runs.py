@@ -51,6 +51,11 @@ RESULT_COLUMNS = (
     "epoch",  # of the weights that were scored
     "group_ci95_low",  # bootstrap over the distinct groups asked: clips, subjects or images
     "group_ci95_high",
+    "level",  # what an answer is: image, frame, clip, or clip_complete: lost clips count as errors
+    "macro_f1",
+    "deviation",  # of the accuracy over draws of a fixed support
+    "majority",  # what always giving the commonest class would score
+    "trained_on_test",  # whether test images of any data set were in the training set
 )
 Row = dict[str, Any]
 
@@ -58,8 +63,9 @@ Row = dict[str, Any]
 class RunFolder:
     """The files of one run. Creates the folder; raises RunError where it cannot be written."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stamps: Row | None = None) -> None:
         self.folder = folder
+        self.stamps = stamps or {}  # columns that every result of this run has
         self.results: list[Row] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +83,7 @@ class RunFolder:
 
     def add_result(self, row: Row) -> None:
         """Append one figure to results.csv."""
+        row = {**row, **self.stamps}
         append_row(self.folder / "results.csv", RESULT_COLUMNS, row)
         self.results.append(row)
 
@@ -103,12 +110,14 @@ def append_row(path: Path, columns: tuple[str, ...], row: Row) -> None:
         writer = csv.writer(file)
         if new:
             writer.writerow(columns)
-        writer.writerow([_cell(row[column]) for column in columns])
+        writer.writerow([_cell(row.get(column, "")) for column in columns])
         file.flush()
         os.fsync(file.fileno())
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else value
 
 

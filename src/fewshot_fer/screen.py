@@ -17,6 +17,14 @@ HEADINGS = (
 )
 
 
+LEVELS = {
+    "image": "images",
+    "frame": "frames",
+    "clip": "clips",
+    "clip_complete": "clips, lost ones too",
+}
+
+
 def epoch_line(row: dict[str, Any], n_epochs: int, best: bool) -> str:
     """Return the one line of an epoch, from its row of metrics.csv."""
     return (
@@ -42,6 +50,8 @@ def results_table(results: Sequence[dict[str, Any]]) -> str:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
+    if row["level"] != "image" or row.get("deviation") is not None:
+        shape += f", {row['n_query']} {LEVELS[row['level']]}"
     return (
         row["role"],
         row["dataset"],

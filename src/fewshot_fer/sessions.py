@@ -10,17 +10,19 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from fewshot_fer.casting import cast_tests, cast_training
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
 from fewshot_fer.errors import ConfigError, RunError
 from fewshot_fer.evaluation import Embedder
-from fewshot_fer.experiment import TrainingRun, load_parts, run_tests
+from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.models import build_encoder
+from fewshot_fer.parts import EpisodicPart, load_part
 from fewshot_fer.plots import plot_curves
 from fewshot_fer.provenance import provenance
-from fewshot_fer.roles import evaluation_role, training_role
+from fewshot_fer.roles import load_images
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
 from fewshot_fer.validation import validate
@@ -31,13 +33,12 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed)
     source = find_source(settings.paths, settings.demo)
-    roles = [
-        training_role(settings, source),
-        evaluation_role("validation", settings.eval, settings.episodes, source),
-        *(evaluation_role("test", t, settings.episodes, source) for t in settings.test.values()),
-    ]
-    training, validation, *tests = load_parts(roles, settings.backbone.image_size, device)
-    folder = RunFolder(path)
+    cast = cast_training(settings, source)
+    size = settings.backbone.image_size
+    training = EpisodicPart(cast.training, load_images(cast.training.table, size, device))
+    validation = load_part(cast.validation, size, device)
+    tests = [load_part(test, size, device) for test in cast.tests]
+    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
     run = TrainingRun(settings, folder, training, validation, device)
     run.fit()
@@ -45,7 +46,7 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         embedder = _embedder(settings, checkpoint, device)
         run_tests(folder, embedder, settings.method.name, tests, settings.seed, checkpoint.epoch)
-    chances = (1 / training.role.shape.n_way, 1 / validation.role.shape.n_way)
+    chances = (1 / settings.train.n_way, 1 / validation.role.n_way)
     plot_curves(path / "metrics.csv", chances, path / "curves.png")
     _finish(folder, asdict(settings), {"seed": settings.seed}, device, started)
     return folder
@@ -62,9 +63,9 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     which = settings.checkpoint or trained.train.tested
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
     embedder = _embedder(trained, checkpoint, device)
-    roles = [evaluation_role("test", t, settings.episodes, source) for t in settings.test.values()]
-    parts = load_parts(roles, trained.backbone.image_size, device)
-    folder = RunFolder(path)
+    cast = cast_tests(settings, trained, source)
+    parts = [load_part(test, trained.backbone.image_size, device) for test in cast.tests]
+    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
     run_tests(folder, embedder, trained.method.name, parts, seed, checkpoint.epoch)
     facts = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}

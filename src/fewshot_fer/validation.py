@@ -85,6 +85,8 @@ def _check_model(settings: TrainVerb) -> None:
     _at_least("backbone.filters", settings.backbone.filters, 1)
     _inside("backbone.image_size", settings.backbone.image_size, 16, 512)
     _one_of("method.name", settings.method.name, METHODS)
+    if settings.mix.per_class is not None:
+        _at_least("mix.per_class", settings.mix.per_class, 1)
     _one_of("precision", settings.precision, ("float32", "float64"))
     _inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
     _at_least("demo.seed", settings.demo.seed, 0)
@@ -113,8 +115,15 @@ def _check_tests(tests: dict[str, EvalConfig]) -> None:
 
 def _check_eval(where: str, settings: EvalConfig) -> None:
     _one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
-    _at_least(f"{where}.n_way", settings.n_way, 2)
+    _one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
     _at_least(f"{where}.k_shot", settings.k_shot, 1)
+    if settings.kind == "fixed":
+        if settings.n_way != 0:
+            raise ConfigError(f"{where}.n_way={settings.n_way}: a fixed support has all classes, 0")
+        _at_least(f"{where}.support_draws", settings.support_draws, 1)
+        _one_of(f"{where}.vote", settings.vote, ("probability", "embedding", "majority"))
+        return
+    _at_least(f"{where}.n_way", settings.n_way, 2)
     _at_least(f"{where}.n_query", settings.n_query, 1)
     _at_least(f"{where}.episodes", settings.episodes, 2)
 

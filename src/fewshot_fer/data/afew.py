@@ -37,27 +37,31 @@ def read_afew(data: Path) -> pd.DataFrame:
 
     data: the folder that holds AFEW, or AFEW itself. A clip's key is split/Class/id, since ids are
     not unique; `frame` counts the clip's frames from 0, frames without a face (`*noface*`) among
-    them, but those are left out. Raises DataError where the layout is not that of extracted frames.
+    them, but those are left out; attrs["lost_clips"] maps each clip that lost all to its class.
+    Raises DataError where the layout is not that of extracted frames.
     """
     data = data.absolute()
     rows: list[Row] = []
-    left_out, empty = 0, []
+    left_out = 0
+    lost: dict[str, str] = {}
     for split, folder in _split_folders(data).items():
         for clip, label in _clips(folder):
             frames, kept = _frames(clip)
             left_out += frames - len(kept)
             key = f"{split}/{clip.parent.name}/{clip.name}"
             if not kept:
-                empty.append(key)
+                lost[key] = label
             common = {"label": label, "split": split, "clip": key, "group": key, "dataset": "afew"}
             rows += [{**row, **common} for row in kept]
     if left_out:
         log.info("afew: %d frames without a face left out", left_out)
-    if empty:
-        log.warning("afew: %d clips without any face: %s", len(empty), ", ".join(empty))
+    if lost:
+        log.warning("afew: %d clips without any face: %s", len(lost), ", ".join(lost))
     if not rows:
         raise nothing_found("frames of AFEW", data, EXPECTED.format(""))
-    return make_table(rows)
+    table = make_table(rows)
+    table.attrs["lost_clips"] = lost
+    return table
 
 
 def _split_folders(data: Path) -> dict[str, Path]:

@@ -1,0 +1,133 @@
+"""Which data sets play which part in a run, and what that does to its figures.
+
+Everything is loaded and checked before the first image is decoded.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.config import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.errors import DataError
+from fewshot_fer.fixed_role import FixedRole, fixed_role
+from fewshot_fer.roles import Role, evaluation_role, training_role
+
+log = logging.getLogger("fewshot_fer")
+AnyRole = Role | FixedRole
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The roles of a training run. trained_on_test: test images of a data set were trained on."""
+
+    training: Role
+    validation: AnyRole
+    tests: list[AnyRole]
+    trained_on_test: bool
+
+
+@dataclass(frozen=True)
+class TestCast:
+    """The roles of a test of a trained run; trained_on_test is None where nobody can tell."""
+
+    tests: list[AnyRole]
+    trained_on_test: bool | None
+
+
+def cast_training(settings: TrainVerb, source: Source) -> Cast:
+    """Return all roles of a training run; fixed supports are taken out of training."""
+    table = load_dataset(settings.dataset, source)
+    validation, *tests = (
+        _evaluation(role, evaluation, settings.episodes, table, source, settings.seed)
+        for role, evaluation in _evaluations(settings)
+    )
+    training = training_role(settings, source, _held_out([validation, *tests], table))
+    _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], [validation, *tests])
+    return Cast(training, validation, tests, trained_on_test(table))
+
+
+def cast_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestCast:
+    """Return the roles of a test. The training set is looked at too, for what was trained on.
+
+    A run may be tested where its training set is not at hand, unless a fixed support comes from it.
+    """
+    seed = trained.seed if settings.seed is None else settings.seed
+    asked = settings.test.values()
+    try:
+        table = load_dataset(trained.dataset, source)
+    except DataError:
+        if any(test.kind == "fixed" and test.support_split is None for test in asked):
+            raise
+        log.info("the run's training set is not at hand: overlap with it cannot be checked")
+        table = None
+    roles = [_evaluation("test", t, settings.episodes, table, source, seed) for t in asked]
+    if table is None:
+        return TestCast(roles, None)
+    _warn_of_shared_images(_trained_on(trained, table, source), roles)
+    return TestCast(roles, trained_on_test(table))
+
+
+def _evaluations(settings: TrainVerb) -> Iterable[tuple[str, EvalConfig]]:
+    yield "validation", settings.eval
+    yield from (("test", test) for test in settings.test.values())
+
+
+def _evaluation(
+    role: str,
+    settings: EvalConfig,
+    episodes: EpisodesConfig,
+    training: pd.DataFrame | None,
+    source: Source,
+    seed: int,
+) -> AnyRole:
+    if settings.kind == "episodes":
+        return evaluation_role(role, settings, episodes, source)
+    support = pd.DataFrame() if training is None else training
+    return fixed_role(role, settings, support, source, seed)
+
+
+def _held_out(roles: list[AnyRole], training: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the rows of the training table that are a fixed support of any role."""
+    taken: set[str] = set()
+    for role in roles:
+        if isinstance(role, FixedRole):
+            taken |= set(role.support_table["path"].iloc[role.support.images()])
+    return np.flatnonzero(training["path"].isin(taken)).astype(np.int64)
+
+
+def _trained_on(trained: TrainVerb, table: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Return the rows that a run was trained on: its training set less its own fixed supports."""
+    fixed = [evaluation for evaluation in _evaluations(trained) if evaluation[1].kind == "fixed"]
+    roles = [
+        _evaluation(role, evaluation, trained.episodes, table, source, trained.seed)
+        for role, evaluation in fixed
+    ]
+    return table.drop(index=table.index[_held_out(roles, table)])
+
+
+def trained_on_test(training: pd.DataFrame) -> bool:
+    """Tell whether a training table holds images of an official test or validation split."""
+    return bool(training["split"].isin(["test", "val"]).any())
+
+
+def _warn_of_shared_images(trained: pd.DataFrame, roles: list[AnyRole]) -> None:
+    paths = set(trained["path"])
+    for role in roles:
+        name = f"{role.role} {role.protocol}"
+        asked = int(role.table["path"].isin(paths).sum())
+        if asked:
+            log.warning(
+                "%s: %d of its %d images were trained on: its accuracy says nothing of new faces",
+                name,
+                asked,
+                len(role.table),
+            )
+        if isinstance(role, FixedRole):
+            support = role.support_table["path"].iloc[role.support.images()]
+            if support.isin(paths).any():
+                log.warning("%s: the support was trained on; set it aside in train's eval=", name)

@@ -1,0 +1,24 @@
+"""What an evaluation gives, whichever kind it was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.runs import Row
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """rows: of results.csv, the headline first; half: of the naive 95 % interval, as a fraction;
+    confusion [C, C] over class_names, rows true; predictions: a row an image, where images were
+    asked one by one."""
+
+    rows: list[Row]
+    accuracy: float
+    loss: float
+    half: float
+    class_names: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    predictions: pd.DataFrame | None = None

@@ -1,0 +1,93 @@
+"""The part of a data set whose every image is asked, against a fixed support."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.config import EvalConfig
+from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.errors import EpisodeError
+from fewshot_fer.fixed_support import FixedSupport, draw_fixed_support
+
+log = logging.getLogger("fewshot_fer")
+
+
+@dataclass(frozen=True)
+class FixedRole:
+    """table: the queries; support: its rows are those of support_table."""
+
+    role: str  # validation or test
+    name: str
+    dataset: str
+    table: pd.DataFrame
+    support_table: pd.DataFrame
+    support: FixedSupport
+    vote: str  # how frames decide a clip: probability, embedding or majority
+
+    @property
+    def k_shot(self) -> int:
+        return int(self.support.rows.shape[2])
+
+    @property
+    def n_way(self) -> int:
+        return len(self.support.class_names)
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.name}_fixed{self.k_shot}"
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class number of every query, in the order of the support's class names."""
+        names = list(self.support.class_names)
+        return pd.Categorical(self.table["label"], categories=names).codes.astype(np.int64)
+
+
+def fixed_role(
+    role: str, settings: EvalConfig, training: pd.DataFrame, source: Source, seed: int
+) -> FixedRole:
+    """Return a role with a support from `training` or, with support_split, from its own data set.
+
+    Raises EpisodeError where a class is too small for the support, where the queries have a class
+    that the support has not, or where an image would be both.
+    """
+    queries = load_dataset(settings.dataset, source)
+    support_table, where = training, "the training set"
+    if settings.support_split is not None:
+        own = replace(settings.dataset, split=settings.support_split)
+        support_table, where = load_dataset(own, source), f"split {settings.support_split}"
+    what = f"{role} on {settings.dataset.adapter}, support from {where}"
+    support_table = support_table.reset_index(drop=True)
+    support = draw_fixed_support(support_table, settings.k_shot, settings.support_draws, seed, what)
+    unknown = sorted(set(queries["label"]) - set(support.class_names))
+    if unknown:
+        raise EpisodeError(
+            f"{what}: no support for {', '.join(unknown)}; the support has "
+            f"{', '.join(support.class_names)}. Take it from the same data set with support_split="
+        )
+    queries = _without_support(queries, support_table, support, what)
+    return FixedRole(
+        role,
+        settings.name,
+        settings.dataset.adapter,
+        queries,
+        support_table,
+        support,
+        settings.vote,
+    )
+
+
+def _without_support(
+    queries: pd.DataFrame, support_table: pd.DataFrame, support: FixedSupport, what: str
+) -> pd.DataFrame:
+    """Return the queries that are no support image of any draw."""
+    taken = set(support_table["path"].iloc[support.images()])
+    both = queries["path"].isin(taken)
+    if both.all():
+        raise EpisodeError(f"{what}: every image of the evaluation would be in the support")
+    if both.any():
+        log.warning("%s: %d images are support and not asked", what, int(both.sum()))
+    return queries[~both].reset_index(drop=True)

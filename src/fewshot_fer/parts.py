@@ -1,0 +1,64 @@
+"""A role with its images: what can be trained on or evaluated."""
+
+from dataclasses import dataclass
+
+import torch
+
+from fewshot_fer.evaluated import Evaluated
+from fewshot_fer.evaluation import Embedder, evaluate
+from fewshot_fer.fixed_role import FixedRole
+from fewshot_fer.fixed_scores import score_fixed
+from fewshot_fer.images import FaceImages
+from fewshot_fer.metrics import mean_interval
+from fewshot_fer.models import Method
+from fewshot_fer.roles import Role, load_images
+
+
+@dataclass(frozen=True)
+class EpisodicPart:
+    """A role that draws episodes, and its images."""
+
+    role: Role
+    images: FaceImages
+
+    def evaluate(
+        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
+    ) -> Evaluated:
+        """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
+        episodes = self.role.draw(seed, drawn_for)
+        scores = evaluate(embedder, method, self.images, episodes)
+        accuracy, low, high = mean_interval(scores.accuracy)
+        return Evaluated(
+            rows=[self.role.result(scores, epoch)],
+            accuracy=accuracy,
+            loss=float(scores.loss.mean()),
+            half=(high - low) / 2,
+            class_names=episodes.class_names,
+            confusion=scores.confusion,
+        )
+
+
+@dataclass(frozen=True)
+class FixedPart:
+    """A role with a fixed support, its images, and those that the support is drawn from."""
+
+    role: FixedRole
+    images: FaceImages
+    support_images: FaceImages
+
+    def evaluate(
+        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
+    ) -> Evaluated:
+        """Ask every image of every draw of the support; `seed` and `drawn_for` change nothing."""
+        return score_fixed(self.role, self.images, self.support_images, embedder, method, epoch)
+
+
+Part = EpisodicPart | FixedPart
+
+
+def load_part(role: Role | FixedRole, image_size: int, device: torch.device) -> Part:
+    """Decode or open the images of a role."""
+    images = load_images(role.table, image_size, device)
+    if isinstance(role, Role):
+        return EpisodicPart(role, images)
+    return FixedPart(role, images, load_images(role.support_table, image_size, device))
