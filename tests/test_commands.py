@@ -37,6 +37,7 @@ def test_train_writes_every_file(trained: Outcome) -> None:
     """Tables, summary, configuration, both checkpoints, pictures; and the columns they promise."""
     folder = folder_of(trained)
     assert sorted(path.name for path in folder.iterdir()) == [
+        "answers.csv",
         "best.pt",
         "config.yaml",
         "confusion_test_afew_4w2s.csv",

@@ -6,6 +6,7 @@ Everything is loaded and checked before the first image is decoded.
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.errors import DataError
 from fewshot_fer.fixed_role import FixedRole, fixed_role
 from fewshot_fer.roles import Role, evaluation_role, training_role
+from fewshot_fer.saved_episodes import save_episodes
 
 log = logging.getLogger("fewshot_fer")
 AnyRole = Role | FixedRole
@@ -108,6 +110,13 @@ def _trained_on(trained: TrainVerb, table: pd.DataFrame, source: Source) -> pd.D
         for role, evaluation in fixed
     ]
     return table.drop(index=table.index[_held_out(roles, table)])
+
+
+def save_drawn(roles: list[AnyRole], episodes: EpisodesConfig, seed: int) -> None:
+    """Write the episodes of all roles that have some, if episodes.save names a file."""
+    if episodes.save is not None:
+        drawn = {r.stream: (r.table, r.draw(seed)) for r in roles if isinstance(r, Role)}
+        save_episodes(Path(episodes.save).expanduser(), drawn)
 
 
 def trained_on_test(training: pd.DataFrame) -> bool:

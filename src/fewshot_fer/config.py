@@ -54,6 +54,8 @@ class EpisodesConfig:
 
     disjoint: str = "group"  # support and query share no group, or only no image
     skip_small_classes: bool = False
+    save: str | None = None  # file to write the evaluations' episodes to
+    load: str | None = None  # file to read them from, in the place of drawing
 
 
 @dataclass

@@ -12,8 +12,8 @@ from fewshot_fer.runs import Row
 @dataclass(frozen=True)
 class Evaluated:
     """rows: of results.csv, the headline first; half: of the naive 95 % interval, as a fraction;
-    confusion [C, C] over class_names, rows true; predictions: a row an image, where images were
-    asked one by one."""
+    confusion [C, C] over class_names, rows true; answers: as in answers.csv; predictions: a row an
+    image, where images were asked one by one."""
 
     rows: list[Row]
     accuracy: float
@@ -21,4 +21,5 @@ class Evaluated:
     half: float
     class_names: tuple[str, ...]
     confusion: NDArray[np.int64]
+    answers: pd.DataFrame
     predictions: pd.DataFrame | None = None

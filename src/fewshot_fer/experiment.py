@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from fewshot_fer.answers import add_answers
 from fewshot_fer.checkpoints import Checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.confusion import write_confusion
@@ -61,7 +62,8 @@ class TrainingRun:
                 print(f"stopped: no better validation for {self.settings.train.patience} epochs")
                 break
         assert self.best is not None
-        self.folder.add_result(self.training.role.result(trained, epoch))
+        row = self.training.role.result(trained, epoch) | {"method": self.settings.method.name}
+        self.folder.add_result(row)
         add_evaluated(self.folder, self.best.evaluated)
 
     def _run_epoch(self, epoch: int) -> EpisodeScores:
@@ -144,5 +146,6 @@ def add_evaluated(folder: RunFolder, evaluated: Evaluated) -> None:
         evaluated.class_names,
         evaluated.confusion,
     )
+    add_answers(folder.folder, evaluated.answers)
     if evaluated.predictions is not None:
         add_predictions(folder.folder, evaluated.predictions)

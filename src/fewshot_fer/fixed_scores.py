@@ -1,5 +1,6 @@
 """Figures of a fixed support: frame by frame and, where there are clips, clip by clip."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from fewshot_fer.answers import make_answers
 from fewshot_fer.bootstrap import group_interval
 from fewshot_fer.clips import clip_numbers, mean_by_clip, vote_by_majority, vote_by_probability
 from fewshot_fer.evaluated import Evaluated
@@ -17,6 +19,7 @@ from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import NORMAL_95, confusion_matrix, macro_f1, mean_recall
 from fewshot_fer.models import Method
 from fewshot_fer.runs import Row
+from fewshot_fer.saved_episodes import table_digest
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def score_fixed(
         half=(rows[0]["ci95_high"] - rows[0]["ci95_low"]) / 2,
         class_names=role.support.class_names,
         confusion=_confusion(answers, role.n_way),
+        answers=pd.concat([_answers(role, *pair) for pair in zip(rows, levels, strict=True)]),
         predictions=_predictions(role, answers),
     )
 
@@ -155,6 +159,8 @@ def _row(role: FixedRole, answers: Answers, epoch: int) -> Row:
         "group_ci95_low": low,
         "group_ci95_high": high,
         "level": answers.level,
+        "method": "protonet",
+        "episodes_id": _questions_id(role),
         "macro_f1": macro_f1(confusion),
         "deviation": float(by_draw.std(ddof=1)) if len(by_draw) > 1 else 0.0,
         "majority": float(np.bincount((*answers.labels, *answers.lost)).max() / asked),
@@ -166,6 +172,24 @@ def _group_interval(answers: Answers, correct: NDArray[np.bool_]) -> tuple[float
     right = np.append(correct.mean(axis=0), np.zeros(len(answers.lost)))
     new = answers.groups.max() + 1 + np.arange(len(answers.lost))
     return group_interval(right, np.ones(len(right)), np.append(answers.groups, new))
+
+
+def _answers(role: FixedRole, row: Row, answers: Answers) -> pd.DataFrame:
+    """Return the rows of answers.csv: of images, or of clips by their keys, lost ones not among."""
+    table = role.table
+    if answers.level.startswith("clip"):
+        table = table.drop_duplicates("clip").reset_index(drop=True)
+        table = table.assign(path=table["clip"])
+    correct = (answers.predicted == answers.labels).mean(axis=0)
+    return make_answers(row, table, np.ones(len(correct)), correct)
+
+
+def _questions_id(role: FixedRole) -> str:
+    """Return 16 hex digits that are equal for equal supports and queries."""
+    digest = hashlib.sha256(table_digest(role.table).encode())
+    digest.update(table_digest(role.support_table).encode())
+    digest.update(role.support.rows.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _predictions(role: FixedRole, answers: Answers) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fewshot_fer.answers import make_answers
 from fewshot_fer.evaluated import Evaluated
 from fewshot_fer.evaluation import Embedder, evaluate
 from fewshot_fer.fixed_role import FixedRole
@@ -12,6 +13,7 @@ from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import mean_interval
 from fewshot_fer.models import Method
 from fewshot_fer.roles import Role, load_images
+from fewshot_fer.saved_episodes import episodes_digest
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,18 @@ class EpisodicPart:
         episodes = self.role.draw(seed, drawn_for)
         scores = evaluate(embedder, method, self.images, episodes)
         accuracy, low, high = mean_interval(scores.accuracy)
+        row = self.role.result(scores, epoch) | {
+            "method": "protonet",
+            "episodes_id": episodes_digest(self.role.table, episodes),
+        }
         return Evaluated(
-            rows=[self.role.result(scores, epoch)],
+            rows=[row],
             accuracy=accuracy,
             loss=float(scores.loss.mean()),
             half=(high - low) / 2,
             class_names=episodes.class_names,
             confusion=scores.confusion,
+            answers=make_answers(row, self.role.table, scores.row_asked, scores.row_correct),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 
 from fewshot_fer import __version__
 
@@ -28,6 +29,14 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": gpu or device.type,
         "threads": torch.get_num_threads(),
     }
+
+
+def choices() -> dict[str, str]:
+    """Return which file of conf/ was taken for each group, experiment among them."""
+    if not HydraConfig.initialized():
+        return {}
+    taken = HydraConfig.get().runtime.choices.items()
+    return {str(group): str(name) for group, name in taken if not str(group).startswith("hydra/")}
 
 
 def git_commit() -> str | None:

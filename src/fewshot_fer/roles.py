@@ -1,7 +1,8 @@
 """The parts that data sets play in a run: training, validation, test. Each is loaded and checked
 whole before the first image is decoded, so a mistake in the last test costs no training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, macro_f1
 from fewshot_fer.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.runs import Row, score_columns
+from fewshot_fer.saved_episodes import load_episodes
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Role:
     shape: Shape
     n_episodes: int
     pool: EpisodePool
+    loaded: Episodes | None = None  # asked in the place of drawn ones
 
     @property
     def n_way(self) -> int:
@@ -43,8 +46,13 @@ class Role:
 
     def draw(self, seed: int, epoch: int = 0) -> Episodes:
         """Return episodes; each role, protocol and epoch has a random stream of its own."""
-        stream = f"{self.role}/{self.protocol}"
-        return draw_episodes(self.pool, self.shape, self.n_episodes, seed, stream, epoch)
+        if self.loaded is not None:
+            return self.loaded
+        return draw_episodes(self.pool, self.shape, self.n_episodes, seed, self.stream, epoch)
+
+    @property
+    def stream(self) -> str:
+        return f"{self.role}/{self.protocol}"
 
     def result(self, scores: EpisodeScores, epoch: int) -> Row:
         """Return the row of results.csv for scores of this role."""
@@ -113,13 +121,17 @@ def evaluation_role(
     """Return what is validated (`role` validation) or tested on (`role` test) in episodes."""
     table = load_dataset(settings.dataset, source)
     shape = Shape(settings.n_way, settings.k_shot, settings.n_query)
-    return _role(
+    drawing = _role(
         (role, settings.name),
         (settings.dataset.adapter, table),
         (shape, settings.episodes),
         episodes,
         what=f"{role} on {settings.dataset.adapter}, {shape}",
     )
+    if episodes.load is None:
+        return drawing
+    file = Path(episodes.load).expanduser()
+    return replace(drawing, loaded=load_episodes(file, drawing.stream, table, shape))
 
 
 def _role(

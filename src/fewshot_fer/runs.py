@@ -55,6 +55,8 @@ RESULT_COLUMNS = (
     "macro_f1",
     "deviation",  # of the accuracy over draws of a fixed support
     "majority",  # what always giving the commonest class would score
+    "method",  # how it was answered: protonet, classifier
+    "episodes_id",  # equal where the very same episodes, or support and queries, were asked
     "trained_on_test",  # whether test images of any data set were in the training set
 )
 Row = dict[str, Any]

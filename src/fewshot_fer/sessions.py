@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fewshot_fer.casting import cast_tests, cast_training
+from fewshot_fer.casting import cast_tests, cast_training, save_drawn
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import find_source
@@ -21,7 +21,7 @@ from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.models import build_encoder
 from fewshot_fer.parts import EpisodicPart, load_part
 from fewshot_fer.plots import plot_curves
-from fewshot_fer.provenance import provenance
+from fewshot_fer.provenance import choices, provenance
 from fewshot_fer.roles import load_images
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
@@ -38,6 +38,7 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     training = EpisodicPart(cast.training, load_images(cast.training.table, size, device))
     validation = load_part(cast.validation, size, device)
     tests = [load_part(test, size, device) for test in cast.tests]
+    save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
     run = TrainingRun(settings, folder, training, validation, device)
@@ -65,6 +66,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     embedder = _embedder(trained, checkpoint, device)
     cast = cast_tests(settings, trained, source)
     parts = [load_part(test, trained.backbone.image_size, device) for test in cast.tests]
+    save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
     run_tests(folder, embedder, trained.method.name, parts, seed, checkpoint.epoch)
@@ -113,5 +115,6 @@ def _finish(
 ) -> None:
     seconds = round(time.perf_counter() - started, 1)
     summary = {"fingerprint": fingerprint(config), **facts, "seconds": seconds}
+    summary["choices"] = choices()
     folder.write_summary(summary | provenance(device))
     print(f"\n{results_table(folder.results)}\n\n{seconds:.0f} s, written to {folder.folder}")

@@ -1,0 +1,94 @@
+"""Episodes on disk, so that every model and every machine answers the same ones.
+
+A file holds the episodes of each evaluation of a run, as index arrays, with a digest of the table
+that they index. Images are told by the last four parts of their path, so data may lie elsewhere.
+"""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fewshot_fer.episodes import Episodes
+from fewshot_fer.errors import RunError
+from fewshot_fer.pool import Shape
+
+ARRAYS = ("classes", "support", "query")
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """Return 16 hex digits that tell which images and labels a table has, wherever they lie."""
+    names = ["/".join(Path(path).parts[-4:]) for path in table["path"]]
+    text = "\n".join(f"{name}\t{label}" for name, label in zip(names, table["label"], strict=True))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def episodes_digest(table: pd.DataFrame, episodes: Episodes) -> str:
+    """Return 16 hex digits that are equal for equal episodes over equal tables."""
+    digest = hashlib.sha256(table_digest(table).encode())
+    digest.update("\n".join(episodes.class_names).encode())
+    for name in ARRAYS:
+        digest.update(np.ascontiguousarray(getattr(episodes, name)).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_episodes(file: Path, drawn: dict[str, tuple[pd.DataFrame, Episodes]]) -> None:
+    """Write episodes by name, `test/afew_4w5s` for one. Raises RunError where that fails."""
+    content: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+    for name, (table, episodes) in drawn.items():
+        content[f"{name}/table"] = np.array(table_digest(table))
+        content[f"{name}/class_names"] = np.array(episodes.class_names)
+        content |= {f"{name}/{array}": getattr(episodes, array) for array in ARRAYS}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as stream:
+            np.savez_compressed(stream, **content)
+    except OSError as error:
+        raise RunError(f"episodes.save: cannot write {file}: {error.strerror}") from error
+
+
+def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> Episodes:
+    """Return the episodes of that name, for this table and shape.
+
+    Raises RunError where the file is damaged, lacks the name, or was made for other data.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            names = sorted({key.rsplit("/", 1)[0] for key in content.files})
+            if name not in names:
+                raise RunError(f"episodes.load: {file} has no {name}, only {', '.join(names)}")
+            digest, class_names, *arrays = (
+                content[f"{name}/{array}"] for array in ("table", "class_names", *ARRAYS)
+            )
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise RunError(f"episodes.load: {file} cannot be read as saved episodes") from error
+    if str(digest) != table_digest(table):
+        raise RunError(
+            f"episodes.load: {name} in {file} was drawn from other images or labels than the "
+            f"{len(table)} here"
+        )
+    episodes = Episodes(tuple(map(str, class_names.ravel())), *arrays)
+    if not _is_sound(episodes, table, shape):
+        raise RunError(f"episodes.load: {name} in {file} does not hold {shape} episodes")
+    return episodes
+
+
+def _is_sound(episodes: Episodes, table: pd.DataFrame, shape: Shape) -> bool:
+    """Tell whether shapes, ranges and labels are right: the file may come from a stranger."""
+    count, way = len(episodes.classes), shape.n_way
+    expected = ((count, way), (count, way, shape.k_shot), (count, way, shape.n_query))
+    arrays = [episodes.classes, episodes.support, episodes.query]
+    for array, size in zip(arrays, expected, strict=True):
+        if array.dtype != np.int64 or array.shape != size:
+            return False
+    if count < 2 or episodes.classes.min() < 0 or arrays[0].max() >= len(episodes.class_names):
+        return False
+    names = np.array(episodes.class_names, dtype=object)[episodes.classes]
+    labels = table["label"].to_numpy(dtype=object)
+    return all(
+        bool(array.min() >= 0 and array.max() < len(labels))
+        and bool((labels[array] == names[..., None]).all())
+        for array in arrays[1:]
+    )
