@@ -24,6 +24,7 @@ class Checkpoint:
     class_names: list[str]  # of the training set
     image_size: int  # pixels a side
     optimiser: dict[str, Any]
+    head: dict[str, Tensor] | None = None  # of a classifier, over class_names
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

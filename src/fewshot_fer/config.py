@@ -63,8 +63,9 @@ class BackboneConfig:
     """The encoder, and the side of the square images that it is given, in pixels."""
 
     name: str = MISSING
-    filters: int = 64
+    filters: int = 64  # conv4 only
     image_size: int = 84
+    weights: str = "none"  # ResNets: none, imagenet, or a file that torchvision saved
 
 
 @dataclass
@@ -98,6 +99,8 @@ class TrainConfig:
     fresh_validation: bool = False  # draw new validation episodes for every epoch
     patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
     tested: str = "best"  # which checkpoint the tests take: best or last
+    batch_size: int = 64  # classifier only, as is the next
+    class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 

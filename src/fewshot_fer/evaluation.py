@@ -25,8 +25,16 @@ class Embedder:
     Embedder whenever the weights have changed.
     """
 
-    def __init__(self, encoder: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        dtype: torch.dtype = torch.float32,
+        head: nn.Module | None = None,
+        head_names: tuple[str, ...] = (),
+    ) -> None:
         self.encoder = encoder
+        self.head = head  # of a classifier: embeddings [B, D] -> logits over head_names
+        self.head_names = head_names
         self.dtype = dtype
         self._known: dict[str, tuple[Tensor, NDArray[np.bool_]]] = {}
 

@@ -19,6 +19,7 @@ from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
 from fewshot_fer.runs import Row, RunFolder
 from fewshot_fer.screen import epoch_line
+from fewshot_fer.supervised import SupervisedTraining
 from fewshot_fer.training import EpisodicTraining, learning_rate
 
 
@@ -49,10 +50,18 @@ class TrainingRun:
         self.method = METHODS[settings.method.name]
         encoder = build_encoder(settings.backbone).to(device, self.dtype)
         self.encoder: nn.Module = encoder.to(memory_format=torch.channels_last)
-        self.loop = EpisodicTraining(
+        self.loop = self._loop(settings)
+        self.best: Best | None = None
+
+    def _loop(self, settings: TrainVerb) -> EpisodicTraining | SupervisedTraining:
+        if settings.method.name == "classifier":
+            size, role = settings.backbone.image_size, self.training.role
+            return SupervisedTraining(
+                self.encoder, role, settings.train, size, settings.seed, self.dtype
+            )
+        return EpisodicTraining(
             self.encoder, self.method, settings.train, settings.seed, self.dtype
         )
-        self.best: Best | None = None
 
     def fit(self) -> None:
         """Run all epochs, or stop `train.patience` epochs after the best one."""
@@ -68,8 +77,7 @@ class TrainingRun:
 
     def _run_epoch(self, epoch: int) -> EpisodeScores:
         started = time.perf_counter()
-        episodes = self.training.role.draw(self.settings.seed, epoch)
-        trained = self.loop.run_epoch(self.training.images, episodes, epoch)
+        trained = self.loop.run_epoch(self.training.images, self.training.role, epoch)
         validated = self._validate(epoch)
         is_best = self._keep_best(epoch, validated)
         for name in ("last.pt", "best.pt") if is_best else ("last.pt",):
@@ -81,7 +89,8 @@ class TrainingRun:
 
     def _validate(self, epoch: int) -> Evaluated:
         drawn_for = epoch if self.settings.train.fresh_validation else 0
-        embedder = Embedder(self.encoder, self.dtype)
+        names = self.training.role.pool.class_names
+        embedder = Embedder(self.encoder, self.dtype, self.loop.head, names)
         return self.validation.evaluate(embedder, self.method, self.settings.seed, drawn_for, epoch)
 
     def _keep_best(self, epoch: int, new: Evaluated) -> bool:
@@ -104,6 +113,7 @@ class TrainingRun:
             class_names=list(self.training.role.pool.class_names),
             image_size=self.settings.backbone.image_size,
             optimiser=self.loop.optimiser.state_dict(),
+            head=None if self.loop.head is None else self.loop.head.state_dict(),
         )
 
     def _metrics(

@@ -6,7 +6,7 @@ import pandas as pd
 
 from fewshot_fer.runs import write_text
 
-LEADING = ("role", "protocol", "draw", "path", "clip", "true", "predicted")
+LEADING = ("role", "protocol", "method", "draw", "path", "clip", "true", "predicted")
 """Then a column of probabilities for each class."""
 
 

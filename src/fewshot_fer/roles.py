@@ -97,8 +97,10 @@ def training_role(
     Raises DataError or EpisodeError, as loading and drawing do.
     """
     train = settings.train
-    shape = Shape(train.n_way, train.k_shot, train.n_query)
     table = load_dataset(settings.dataset, source)
+    shape, count = Shape(train.n_way, train.k_shot, train.n_query), train.episodes_per_epoch
+    if settings.method.name == "classifier":  # all classes at once, and no support
+        shape, count = Shape(table["label"].nunique(), 0, 1), 1
     rows, name = np.arange(len(table)), settings.dataset.adapter
     if held_out is not None and len(held_out):
         rows = np.setdiff1d(rows, held_out)
@@ -108,7 +110,7 @@ def training_role(
     return _role(
         ("train", "train"),
         (settings.dataset.adapter, table),
-        (shape, train.episodes_per_epoch),
+        (shape, count),
         settings.episodes,
         rows,
         what=f"train on {name}, {shape}",

@@ -7,6 +7,7 @@ that they index. Images are told by the last four parts of their path, so data m
 import hashlib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def episodes_digest(table: pd.DataFrame, episodes: Episodes) -> str:
 
 def save_episodes(file: Path, drawn: dict[str, tuple[pd.DataFrame, Episodes]]) -> None:
     """Write episodes by name, `test/afew_4w5s` for one. Raises RunError where that fails."""
-    content: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+    content: dict[str, Any] = {}
     for name, (table, episodes) in drawn.items():
         content[f"{name}/table"] = np.array(table_digest(table))
         content[f"{name}/class_names"] = np.array(episodes.class_names)

@@ -1,7 +1,7 @@
 """The two jobs from start to end: settings in, a run's folder out."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from fewshot_fer.provenance import choices, provenance
 from fewshot_fer.roles import load_images
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
+from fewshot_fer.supervised import build_head
 from fewshot_fer.validation import validate
 
 
@@ -47,7 +48,7 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         embedder = _embedder(settings, checkpoint, device)
         run_tests(folder, embedder, settings.method.name, tests, settings.seed, checkpoint.epoch)
-    chances = (1 / settings.train.n_way, 1 / validation.role.n_way)
+    chances = (1 / training.role.n_way, 1 / validation.role.n_way)
     plot_curves(path / "metrics.csv", chances, path / "curves.png")
     _finish(folder, asdict(settings), {"seed": settings.seed}, device, started)
     return folder
@@ -98,12 +99,16 @@ def _paths(asked: PathsConfig, trained: PathsConfig) -> PathsConfig:
 
 def _embedder(settings: TrainVerb, checkpoint: Checkpoint, device: torch.device) -> Embedder:
     dtype = DTYPES[settings.precision]
-    encoder = build_encoder(settings.backbone).to(device, dtype)
+    encoder = build_encoder(replace(settings.backbone, weights="none")).to(device, dtype)
+    head, names = None, tuple(checkpoint.class_names)
     try:
         encoder.load_state_dict(checkpoint.encoder)
+        if checkpoint.head is not None:
+            head = build_head(encoder, len(names), settings.backbone.image_size)
+            head.load_state_dict(checkpoint.head)
     except RuntimeError as error:
         raise RunError(f"the checkpoint does not fit backbone {settings.backbone.name}") from error
-    return Embedder(encoder.to(memory_format=torch.channels_last), dtype)
+    return Embedder(encoder.to(memory_format=torch.channels_last), dtype, head, names)
 
 
 def _finish(

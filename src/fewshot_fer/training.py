@@ -16,6 +16,7 @@ from fewshot_fer.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models import Method
 from fewshot_fer.models.episode_loss import episode_logits, episode_loss, query_labels
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.roles import Role
 
 
 def learning_rate(settings: TrainConfig, epoch: int) -> float:
@@ -54,11 +55,13 @@ class EpisodicTraining:
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
+        self.head: nn.Module | None = None  # as a classifier has
         fused = next(encoder.parameters()).device.type in ("cpu", "cuda")
         self.optimiser = torch.optim.Adam(encoder.parameters(), lr=settings.lr, fused=fused)
 
-    def run_epoch(self, images: FaceImages, episodes: Episodes, epoch: int) -> EpisodeScores:
+    def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
         """Take one optimiser step an episode; return each episode's loss and accuracy before it."""
+        episodes = role.draw(self.seed, epoch)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.settings, epoch)
         self.encoder.train()

@@ -13,8 +13,8 @@ from fewshot_fer.config import EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.errors import ConfigError
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
-BACKBONES = ("conv4",)
-METHODS = ("protonet",)
+BACKBONES = ("conv4", "resnet18", "resnet50")
+METHODS = ("protonet", "classifier")
 
 Verb = TypeVar("Verb", TrainVerb, TestVerb)
 
@@ -68,6 +68,8 @@ def _check_train(settings: TrainVerb) -> None:
     for key in ("drop_lr_every", "patience"):
         _at_least(f"train.{key}", getattr(train, key), 0)
     _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
+    _at_least("train.batch_size", train.batch_size, 2)
+    _one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     _one_of("train.tested", train.tested, ("best", "last"))
     _inside("train.augment.flip", augment.flip, 0.0, 1.0)
     _inside("train.augment.zoom", augment.zoom, 0.0, 0.9)

@@ -7,13 +7,21 @@ from torch import Tensor, nn
 from fewshot_fer.config import BackboneConfig
 from fewshot_fer.models.conv4 import Conv4
 from fewshot_fer.models.protonet import prototype_logits
+from fewshot_fer.models.resnet import build_resnet
 
 Method = Callable[[Tensor, Tensor], Tensor]
 """(support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way]"""
 
-METHODS: dict[str, Method] = {"protonet": prototype_logits}
+METHODS: dict[str, Method] = {"protonet": prototype_logits, "classifier": prototype_logits}
+"""A classifier's features are scored by nearest prototype too, beside its own answers."""
 
 
 def build_encoder(settings: BackboneConfig) -> nn.Module:
-    """Return the encoder that conf/backbone names, with fresh weights from torch's random state."""
-    return {"conv4": Conv4}[settings.name](filters=settings.filters)
+    """Return the encoder that conf/backbone names, on the CPU.
+
+    Weights that are not loaded come from torch's random state. Raises ConfigError where weights
+    cannot be had.
+    """
+    if settings.name == "conv4":
+        return Conv4(filters=settings.filters)
+    return build_resnet(settings.name, settings.weights)

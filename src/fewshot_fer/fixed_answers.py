@@ -1,0 +1,90 @@
+"""What was answered with a fixed support, and the figures that follow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot_fer.bootstrap import group_interval
+from fewshot_fer.fixed_role import FixedRole
+from fewshot_fer.metrics import NORMAL_95, confusion_matrix, macro_f1, mean_recall
+from fewshot_fer.runs import Row
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered at one level: to each image, or to each clip.
+
+    method: protonet or classifier; level: image, frame, clip or clip_complete; labels [Q];
+    probabilities [draws, Q, way]; groups [Q]: clip, subject or image; lost: the labels of queries
+    that could not be asked, a clip without a face for one, and count as wrong.
+    """
+
+    method: str
+    level: str
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    lost: tuple[int, ...] = ()
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class numbers [draws, Q]."""
+        given: NDArray[np.int64] = self.probabilities.argmax(axis=2)
+        return given
+
+
+def sum_confusion(answers: Answers, n_way: int) -> NDArray[np.int64]:
+    """Return counts [way, way] over all draws; lost queries stand in a column of their own."""
+    total = np.zeros((n_way, n_way), dtype=np.int64)
+    for given in answers.predicted:
+        total += confusion_matrix(answers.labels, given, n_way)
+    if not answers.lost:
+        return total
+    lost = len(answers.predicted) * np.bincount(answers.lost, minlength=n_way)
+    return np.column_stack([total, lost])
+
+
+def result_row(role: FixedRole, answers: Answers, epoch: int) -> Row:
+    """Return the row of results.csv of one level, means over the draws of the support."""
+    correct = answers.predicted == answers.labels
+    asked = len(answers.labels) + len(answers.lost)
+    by_draw = correct.sum(axis=1) / asked
+    accuracy = float(by_draw.mean())
+    half = NORMAL_95 * np.sqrt(accuracy * (1 - accuracy) / asked)
+    low, high = _group_interval(answers, correct)
+    confusion = sum_confusion(answers, role.n_way)
+    true = np.take_along_axis(answers.probabilities, answers.labels[None, :, None], axis=2)
+    return {
+        "role": role.role,
+        "dataset": role.dataset,
+        "protocol": role.protocol,
+        "n_way": role.n_way,
+        "k_shot": role.k_shot,
+        "n_query": asked,
+        "episodes": len(correct),
+        "disjoint": "group",
+        "accuracy": accuracy,
+        "ci95_low": max(0.0, accuracy - half),
+        "ci95_high": min(1.0, accuracy + half),
+        "uar": mean_recall(confusion),
+        "loss": float(-np.log(np.maximum(true, 1e-300)).mean()),
+        "chance": 1 / role.n_way,
+        "n_images": len(role.table),
+        "n_groups": int(role.table["group"].nunique()),
+        "epoch": epoch,
+        "group_ci95_low": low,
+        "group_ci95_high": high,
+        "level": answers.level,
+        "method": answers.method,
+        "macro_f1": macro_f1(confusion),
+        "deviation": float(by_draw.std(ddof=1)) if len(by_draw) > 1 else 0.0,
+        "majority": float(np.bincount((*answers.labels, *answers.lost)).max() / asked),
+    }
+
+
+def _group_interval(answers: Answers, correct: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the interval over groups of the accuracy averaged over draws; a lost clip is one."""
+    right = np.append(correct.mean(axis=0), np.zeros(len(answers.lost)))
+    new = answers.groups.max() + 1 + np.arange(len(answers.lost))
+    return group_interval(right, np.ones(len(right)), np.append(answers.groups, new))
