@@ -100,7 +100,7 @@ def command(
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
     """Type `python -m fewshot_fer.<verb> <arguments>` in an empty folder, within this process."""
-    from fewshot_fer import test, train
+    from fewshot_fer import report, test, train
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
@@ -113,7 +113,7 @@ def command(
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         code = 0
         try:
-            {"train": train.main, "test": test.main}[verb]()
+            {"train": train.main, "test": test.main, "report": report.main}[verb]()
         except SystemExit as exit_code:
             code = int(exit_code.code or 0)
         screen = capsys.readouterr()

@@ -24,18 +24,31 @@ def group_interval(
     resampled: over many episodes it averages out, and a single fixed support is named as such.
     With fewer than two groups asked the interval is 0..1.
     """
+    accuracies = resample_groups(correct, asked, groups, strata, seed)
+    if accuracies is None:
+        return 0.0, 1.0
+    low, high = np.quantile(accuracies, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def resample_groups(
+    values: NDArray[np.float64],
+    asked: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    strata: NDArray[np.int64] | None,
+    seed: int,
+) -> NDArray[np.float64] | None:
+    """Return sum(values) / sum(asked) of each resample of whole groups; None for a single group."""
     kept = asked > 0
     names, inverse = np.unique(groups[kept], return_inverse=True)
-    right = np.bincount(inverse, weights=correct[kept]).astype(np.float64)
-    total = np.bincount(inverse, weights=asked[kept]).astype(np.float64)
     if len(names) < 2:
-        return 0.0, 1.0
+        return None
+    right = np.bincount(inverse, weights=values[kept]).astype(np.float64)
+    total = np.bincount(inverse, weights=asked[kept]).astype(np.float64)
     stratum = np.zeros(len(names), dtype=np.int64)
     if strata is not None:
         stratum[inverse] = strata[kept]
-    accuracies = _resampled(right, total, stratum, np.random.default_rng(seed))
-    low, high = np.quantile(accuracies, [0.025, 0.975])
-    return float(low), float(high)
+    return _resampled(right, total, stratum, np.random.default_rng(seed))
 
 
 def _resampled(

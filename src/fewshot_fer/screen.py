@@ -6,6 +6,7 @@ from typing import Any
 HEADINGS = (
     "role",
     "data set",
+    "method",
     "episodes",
     "accuracy",
     "95 % episodes",
@@ -41,7 +42,7 @@ def results_table(results: Sequence[dict[str, Any]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column < 3 else cell.rjust(width)
+            cell.ljust(width) if column < 4 else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
@@ -50,11 +51,12 @@ def results_table(results: Sequence[dict[str, Any]]) -> str:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
-    if row["level"] != "image" or row.get("deviation") is not None:
+    if row.get("deviation") is not None:  # a fixed support
         shape += f", {row['n_query']} {LEVELS[row['level']]}"
     return (
         row["role"],
         row["dataset"],
+        row["method"],
         shape,
         _percent(row["accuracy"]),
         _interval(row["ci95_low"], row["ci95_high"]),

@@ -1,0 +1,59 @@
+"""Run the study's seven experiments one after the other and print its table beside ours.
+
+    python scripts/study.py                                 on the embedded data, two epochs each
+    python scripts/study.py --epochs 500 paths=local paths.data=/where/the/data/lie
+
+Words that are no option are handed to every run. An experiment that fails does not stop the others.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from fewshot_fer.config import conf_dir
+
+FIXED = {"study_5": "eval", "study_6": "test", "study_7": "test"}
+
+
+def main() -> int:
+    """Return 0 if all seven ran."""
+    options, overrides = _options()
+    outputs = Path(options.outputs)
+    failed = []
+    for preset in sorted((conf_dir() / "experiment").glob("study_*.yaml")):
+        print(f"\n=== {preset.stem}", flush=True)
+        command = [sys.executable, "-m", "fewshot_fer.train", f"experiment={preset.stem}"]
+        command += _small(preset.stem[:7], options) + overrides
+        if subprocess.run([*command, f"paths.outputs={outputs}"], check=False).returncode:
+            failed.append(preset.stem)
+    report = [sys.executable, "-m", "fewshot_fer.report", f"study={outputs}"]
+    code = subprocess.run([*report, f"outputs={outputs}"], check=False).returncode
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed) or code != 0)
+
+
+def _options() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--epochs", type=int, default=2, help="of each experiment (500)")
+    parser.add_argument("--shots", type=int, default=50, help="fixed support, images a class (50)")
+    parser.add_argument("--outputs", default="outputs/study", help="folder for the runs")
+    options, overrides = parser.parse_known_args()
+    if not any(word.startswith("paths=") for word in overrides):
+        overrides.insert(0, "paths=demo")
+    return options, overrides
+
+
+def _small(study: str, options: argparse.Namespace) -> list[str]:
+    """Return what makes a row short, and row 5 possible on a CPU without a download."""
+    words = [f"train.epochs={options.epochs}"]
+    if study in FIXED:
+        words.append(f"{FIXED[study]}.k_shot={options.shots}")
+    if study == "study_5" and options.epochs < 10:
+        words += ["backbone.weights=none", "backbone.image_size=64"]
+    return words
+
+
+if __name__ == "__main__":
+    sys.exit(main())

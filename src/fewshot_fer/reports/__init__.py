@@ -1,0 +1,1 @@
+"""Tables made from runs that are already there."""
