@@ -237,6 +237,8 @@ WRONG = [
     (("train.n_way=abc",), "n_way"),
     (("train.epochs=0",), "train.epochs=0"),
     (("eval=compound_9w9s",), "compound_9w9s"),
+    (("test=afew_9w9s",), "Available: afew_4w5s"),
+    (("backbone=resnet18", "backbone.weights=gone.pth"), "gone.pth"),
     (("eval.n_way=12",), "n_way=12 asks for more classes than the 11"),
     (("eval.k_shot=30",), "30 support + 1 query"),
     (("dataset=csv",), "dataset.file="),

@@ -157,4 +157,9 @@ def one_line(error: BaseException) -> str:
         parts.append(str(cause))
     text = " ".join(" ".join(parts).split())
     text = re.sub(r"\s*Config search path:.*$", "", text)
+    if unknown := re.search(
+        r"Could not load '(\w+)/[^']*'\.", text
+    ):  # of a list Hydra says no more
+        names = sorted(path.stem for path in (conf_dir() / unknown[1]).glob("*.yaml"))
+        text += f" Available: {', '.join(names)}"
     return re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)

@@ -14,7 +14,7 @@ from fewshot_fer.device import DTYPES
 from fewshot_fer.evaluated import Evaluated
 from fewshot_fer.evaluation import Embedder
 from fewshot_fer.metrics import EpisodeScores
-from fewshot_fer.models import METHODS, build_encoder
+from fewshot_fer.models import METHODS
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
 from fewshot_fer.runs import Row, RunFolder
@@ -32,7 +32,10 @@ class Best:
 
 
 class TrainingRun:
-    """Trains an encoder on one part, validates it on another, and writes the run's folder."""
+    """Trains an encoder on one part, validates it on another, and writes the run's folder.
+
+    The encoder is where it is to be trained, in the precision of the settings.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class TrainingRun:
         folder: RunFolder,
         training: EpisodicPart,
         validation: Part,
-        device: torch.device,
+        encoder: nn.Module,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -48,7 +51,6 @@ class TrainingRun:
         self.validation = validation
         self.dtype = DTYPES[settings.precision]
         self.method = METHODS[settings.method.name]
-        encoder = build_encoder(settings.backbone).to(device, self.dtype)
         self.encoder: nn.Module = encoder.to(memory_format=torch.channels_last)
         self.loop = self._loop(settings)
         self.best: Best | None = None

@@ -35,6 +35,7 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     device = prepare_device(settings.device, settings.seed)
     source = find_source(settings.paths, settings.demo)
     cast = cast_training(settings, source)
+    encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
     size = settings.backbone.image_size
     training = EpisodicPart(cast.training, load_images(cast.training.table, size, device))
     validation = load_part(cast.validation, size, device)
@@ -42,7 +43,7 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
-    run = TrainingRun(settings, folder, training, validation, device)
+    run = TrainingRun(settings, folder, training, validation, encoder)
     run.fit()
     if tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
