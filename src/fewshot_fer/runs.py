@@ -58,6 +58,7 @@ RESULT_COLUMNS = (
     "method",  # how it was answered: protonet, classifier
     "episodes_id",  # equal where the very same episodes, or support and queries, were asked
     "trained_on_test",  # whether test images of any data set were in the training set
+    "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
 Row = dict[str, Any]
 

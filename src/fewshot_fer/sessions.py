@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from fewshot_fer.audit.quick import quick_audit
 from fewshot_fer.casting import cast_tests, cast_training, save_drawn
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
@@ -41,7 +42,9 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     validation = load_part(cast.validation, size, device)
     tests = [load_part(test, size, device) for test in cast.tests]
     save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed)
-    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
+    found = quick_audit([cast.training, cast.validation, *cast.tests])
+    stamps = {"trained_on_test": cast.trained_on_test, "warnings": ";".join(found)}
+    folder = RunFolder(path, stamps)
     folder.write_config(asdict(settings))
     run = TrainingRun(settings, folder, training, validation, encoder)
     run.fit()

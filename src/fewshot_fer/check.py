@@ -1,0 +1,39 @@
+"""python -m fewshot_fer.check: tell what would spoil a result before anything trains."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from fewshot_fer.cli import launch
+
+SPOILT = 1
+
+
+def check(config: DictConfig, folder: Path) -> bool:
+    """Check the configuration, then the data; tell whether a result would be spoilt."""
+    from fewshot_fer.config import TrainVerb
+    from fewshot_fer.validation import validate
+
+    settings = validate(config, TrainVerb)
+    from fewshot_fer.audit.session import (
+        check_session,
+    )  # imports torch: only once all else is right
+
+    return check_session(settings, folder)
+
+
+def main() -> None:
+    """Entry point of the command line. Exit code 1: something would spoil a result."""
+    spoilt: list[bool] = []
+
+    def job(config: DictConfig, folder: Path) -> None:
+        spoilt.append(check(config, folder))
+
+    launch("check", job)
+    if any(spoilt):
+        sys.exit(SPOILT)
+
+
+if __name__ == "__main__":
+    main()
