@@ -22,7 +22,7 @@ from fewshot_fer.roles import load_images
 
 STUDY = sorted(path.stem for path in (conf_dir() / "experiment").glob("study_*.yaml"))
 SMALL = {
-    "study_5": ("backbone=resnet18", "backbone.image_size=32", "eval.k_shot=2"),
+    "study_5": ("backbone=resnet18", "backbone.image_size=32", "eval.k_shot=2", "test.k_shot=2"),
     "study_6": ("test.k_shot=2",),
     "study_7": ("test.k_shot=2", "mix.per_class=30"),
 }

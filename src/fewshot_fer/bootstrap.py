@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 CHUNK = 2_000_000  # groups drawn at a time
+STRATUM = 10  # groups; strata of fewer vary too little, one of a single group not at all
 
 
 def group_interval(
@@ -18,10 +19,11 @@ def group_interval(
 
     correct, asked [N]: how often an image was right and was asked at all; groups [N]: its clip,
     subject or itself; strata [N]: its class, so that each resample keeps the balance of classes
-    (None where groups hold several classes). Whole groups are drawn with replacement, so images of
-    one clip count as the one observation that they are (Efron and Tibshirani 1993, chapter 13;
-    Dhillon et al. 2020 and arXiv 2409.02850 on episodes that share images). The support is not
-    resampled: over many episodes it averages out, and a single fixed support is named as such.
+    where each has ten groups or more (None where groups hold several classes). Whole groups are
+    drawn with replacement, so images of one clip count as the one observation that they are
+    (Efron and Tibshirani 1993, chapter 13; arXiv 2409.02850 on episodes that share images). The
+    support is not resampled: over many episodes it averages out, and a single fixed support is
+    named as such.
     With fewer than two groups asked the interval is 0..1.
     """
     accuracies = resample_groups(correct, asked, groups, strata, seed)
@@ -48,6 +50,8 @@ def resample_groups(
     stratum = np.zeros(len(names), dtype=np.int64)
     if strata is not None:
         stratum[inverse] = strata[kept]
+        if np.unique(stratum, return_counts=True)[1].min() < STRATUM:
+            stratum[:] = 0
     return _resampled(right, total, stratum, np.random.default_rng(seed))
 
 

@@ -11,7 +11,7 @@ from fewshot_fer.data.table import has_groups
 from fewshot_fer.fixed_role import FixedRole
 
 
-def repeated_ids(adapter: str, table: pd.DataFrame) -> list[Finding]:
+def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:
     """Return a note on ids that several clips or subjects of a whole data set bear.
 
     An id says little: the key of an AFEW clip is split, class and id.
@@ -23,7 +23,7 @@ def repeated_ids(adapter: str, table: pd.DataFrame) -> list[Finding]:
         return []
     shown = "; ".join(f"{name} is {' and '.join(some)}" for name, some in [*several.items()][:3])
     detail = f"{len(several)} ids, told apart by split and class: {shown}"
-    title = f"ids of several clips or subjects in {adapter}"
+    title = f"ids of several clips or subjects in {dataset}"
     return [spoils_if(False, title, detail, several.values())]
 
 

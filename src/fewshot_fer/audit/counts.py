@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fewshot_fer.audit.findings import Finding, spoils_if
-from fewshot_fer.audit.official import ClassCount, missing_clips
+from fewshot_fer.audit.official import ClassCount, dataset_name, missing_clips
 from fewshot_fer.config import DatasetConfig
 
 DIGITS = 9  # of a clip id
@@ -27,7 +27,7 @@ def count_findings(
         there = sum(count.found for count in counts)
         why = WHY.get(settings.adapter, "the copy may be incomplete, augmented or re-packed")
         detail = f"{there} {counts[0].unit}, officially {wanted}; {why}; see the table above"
-        found.append(spoils_if(False, f"counts of {settings.adapter} differ", detail, ()))
+        found.append(spoils_if(False, f"counts of {dataset_name(settings)} differ", detail, ()))
     missing = missing_clips(settings, table) if settings.adapter == "mixed" else []
     if missing:
         detail = f"no AFEW training clip is {', '.join(missing)}"

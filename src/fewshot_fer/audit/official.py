@@ -31,6 +31,11 @@ class ClassCount:
     official: int | None
 
 
+def dataset_name(settings: DatasetConfig) -> str:
+    """Return the adapter and, since one may read several folders or lists, which of them."""
+    return " ".join(filter(None, [settings.adapter, settings.file or settings.root]))
+
+
 def class_counts(settings: DatasetConfig, table: pd.DataFrame, official: bool) -> list[ClassCount]:
     """Return the counts of a whole data set, all its splits; without `official` none to compare."""
     unit = "clips" if settings.adapter == "afew" else "images"
@@ -40,10 +45,9 @@ def class_counts(settings: DatasetConfig, table: pd.DataFrame, official: bool) -
     published = _published(settings.adapter) if official else {}
     order = {split: place for place, split in enumerate(("train", "val", "test"))}
     keys = sorted({*found, *published}, key=lambda key: (order.get(key[0], len(order)), key))
+    name = dataset_name(settings)
     return [
-        ClassCount(
-            settings.adapter, split, label, unit, found[split, label], published.get((split, label))
-        )
+        ClassCount(name, split, label, unit, found[split, label], published.get((split, label)))
         for split, label in keys
     ]
 

@@ -9,7 +9,7 @@ from fewshot_fer.audit.counts import count_findings
 from fewshot_fer.audit.findings import Finding, spoils_if, spoilt
 from fewshot_fer.audit.layout import Row, role_row
 from fewshot_fer.audit.looks import look_at_all
-from fewshot_fer.audit.official import ClassCount, class_counts
+from fewshot_fer.audit.official import ClassCount, class_counts, dataset_name
 from fewshot_fer.audit.overlaps import overlap_findings
 from fewshot_fer.audit.parts import Part, cast_parts
 from fewshot_fer.audit.pictures import picture_findings
@@ -73,7 +73,7 @@ def _whole_datasets(
         own = class_counts(settings, table, official)
         counts += own
         findings += count_findings(settings, own, table)
-        findings += repeated_ids(settings.adapter, table)
+        findings += repeated_ids(dataset_name(settings), table)
     if source.demo:
         detail = "the embedded data set is smaller by design"
         findings.append(spoils_if(False, "official counts are not applicable", detail, ()))

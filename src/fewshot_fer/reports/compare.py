@@ -1,94 +1,103 @@
 """Is one run better than another? The paired difference on what both were asked."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fewshot_fer.answers import COLUMNS as ANSWER_COLUMNS
-from fewshot_fer.bootstrap import resample_groups
 from fewshot_fer.errors import RunError
-from fewshot_fer.reports.reading import read_table
+from fewshot_fer.reports.pairing import pair_answers, paired_interval, verdict
+from fewshot_fer.reports.reading import read_answers
 
-KEY = ["role", "protocol", "method", "level"]
-ORDER = (
-    "reference", "run", *KEY, "reference_accuracy", "accuracy", "difference", "ci95_low",
-    "ci95_high", "verdict",
+SHARED = ["role", "protocol", "level"]
+OTHER_EPISODES, NOTHING_SHARED = "other episodes", "nothing in common"
+COLUMNS = (
+    "reference", "run", "letter", *SHARED, "reference_method", "method", "images", "groups",
+    "reference_accuracy", "accuracy", "difference", "ci95_low", "ci95_high", "verdict",
 )  # fmt: skip
+REMEDY = (
+    "give both the same seed and shape, or episodes.save=FILE in the one and episodes.load=FILE in "
+    "the other"
+)
 
 
 def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
-    """Return a row for each protocol that the first run shares with another.
+    """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
 
-    difference: accuracy of the run less that of the reference, on the same images, asked equally
-    often; its 95 % interval is a bootstrap over groups of the difference itself, so that what makes
-    an image hard for both is no part of it. Raises RunError where no two runs answered the same
-    episodes, and says why.
+    accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
+    reference, with its 95 % interval; images, groups: how many were asked. Where the two answered
+    other episodes, or a run shares nothing, the figures are empty. Raises RunError where nothing
+    can be compared.
     """
-    reference, *others = [(run, read_table(run / "answers.csv", ANSWER_COLUMNS)) for run in runs]
-    rows, refused = [], []
-    for run, answers in others:
-        for values, own in answers.groupby(KEY, sort=False):
-            key = tuple(map(str, values))
-            theirs = _of(reference[1], key)
-            if theirs.empty:
+    answers = [read_answers(run) for run in runs]
+    rows: list[dict[str, Any]] = []
+    for number in range(1, len(runs)):
+        names = {"reference": str(runs[0]), "run": str(runs[number])}
+        names["letter"] = ascii_uppercase[number]
+        found = list(_compared(answers[0], answers[number], names, seed))
+        rows += [names | row for row in found or [{"verdict": NOTHING_SHARED}]]
+    if all(row["verdict"] in (OTHER_EPISODES, NOTHING_SHARED) for row in rows):
+        raise RunError(_nothing_shared(rows))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _compared(
+    reference: pd.DataFrame, other: pd.DataFrame, names: dict[str, str], seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield a row without names for each evaluation that both tables hold."""
+    for key, own in other.groupby(SHARED, sort=False):
+        same = reference[reference[SHARED].eq(list(key)).all(axis=1)]
+        if key[2] == "clip_complete":  # the clips that were lost in it are not among the answers
+            continue
+        for method, own_method in _methods(same, own):
+            left, right = same[same["method"] == method], own[own["method"] == own_method]
+            row = dict(zip(SHARED, key, strict=True))
+            row |= {"reference_method": method, "method": own_method}
+            if set(left["episodes_id"]) != set(right["episodes_id"]):
+                yield row | {"verdict": OTHER_EPISODES}
                 continue
-            if set(theirs["episodes_id"]) != set(own["episodes_id"]):
-                refused.append(f"{key[1]} of {run.name}")
-                continue
-            figures = _difference(theirs, own, seed)
-            names = {"reference": reference[0].name, "run": run.name}
-            rows.append({**names, **dict(zip(KEY, key, strict=True)), **figures})
-    if not rows:
-        reason = f": other episodes were asked in {', '.join(refused)}" if refused else ""
-        raise RunError(
-            f"nothing that the runs both answered{reason}. Give both the same seed, or "
-            f"episodes.save= in the one and episodes.load= in the other"
-        )
-    return pd.DataFrame(rows, columns=list(ORDER))
+            yield row | _figures(left, right, names, seed)
 
 
-def _of(answers: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """Return the reference's answers to the same protocol: by the same method if it has it.
+def _methods(reference: pd.DataFrame, other: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return which methods to pair: each with itself, one that a run has alone with all others.
 
-    A classifier and a prototype may be compared on one fixed support, so another will do.
+    So a classifier of one run meets the prototypes of another on the same fixed support.
     """
-    role, protocol, method, level = key
-    asked = answers[["role", "protocol", "level"]] == [role, protocol, level]
-    same = answers[asked.all(axis=1)]
-    by_method = same[same["method"] == method]
-    return by_method if len(by_method) else same[same["method"] == same["method"].head(1).max()]
+    left, right = list(reference["method"].unique()), list(other["method"].unique())
+    return [(a, b) for a in left for b in right if a == b or a not in right or b not in left]
 
 
-def _difference(reference: pd.DataFrame, run: pd.DataFrame, seed: int) -> dict[str, object]:
-    both = reference.merge(run, on="path", suffixes=("_reference", ""), validate="one_to_one")
-    asked = both["asked"].to_numpy(dtype=np.float64)
-    difference = (both["correct"] - both["correct_reference"]).to_numpy(dtype=np.float64)
-    groups = pd.factorize(both["group"])[0].astype(np.int64)
-    nested = both[["group", "label"]].drop_duplicates()["group"].is_unique
-    strata = pd.factorize(both["label"])[0].astype(np.int64) if nested else None
-    resampled = resample_groups(difference, asked, groups, strata, seed)
-    low, high = (-1.0, 1.0) if resampled is None else np.quantile(resampled, [0.025, 0.975])
+def _figures(
+    reference: pd.DataFrame, other: pd.DataFrame, names: dict[str, str], seed: int
+) -> dict[str, Any]:
+    try:
+        paired = pair_answers(reference, other)
+    except RunError as error:
+        where = " ".join(reference[SHARED].iloc[0])
+        raise RunError(f"{names['run']}/answers.csv, {where}: {error}") from error
+    interval = paired_interval(paired, seed)
+    asked = paired["asked"].sum()
     return {
-        "reference_accuracy": float(both["correct_reference"].sum() / asked.sum()),
-        "accuracy": float(both["correct"].sum() / asked.sum()),
-        "difference": float(difference.sum() / asked.sum()),
-        "ci95_low": float(low),
-        "ci95_high": float(high),
-        "verdict": "better" if low > 0 else "worse" if high < 0 else "no difference shown",
+        "images": len(paired),
+        "groups": paired["group"].nunique(),
+        "reference_accuracy": paired["correct"].sum() / asked,
+        "accuracy": paired["other"].sum() / asked,
+        "difference": (paired["other"] - paired["correct"]).sum() / asked,
+        "ci95_low": interval[0],
+        "ci95_high": interval[1],
+        "verdict": verdict(paired, interval, ("A", names["letter"])),
     }
 
 
-def compare_text(table: pd.DataFrame) -> str:
-    """Return the table for people, in points."""
-    lines = []
-    for _, row in table.iterrows():
-        level = "" if row["level"] == "image" else f" by {str(row['level']).replace('_', ' ')}"
-        lines.append(
-            f"{row['role']} {row['protocol']} {row['method']}{level}: "
-            f"{row['run']} {100 * row['accuracy']:.1f} %, "
-            f"{row['reference']} {100 * row['reference_accuracy']:.1f} %: "
-            f"difference {100 * row['difference']:+.1f} points "
-            f"({100 * row['ci95_low']:+.1f}..{100 * row['ci95_high']:+.1f}): {row['verdict']}"
+def _nothing_shared(rows: list[dict[str, Any]]) -> str:
+    asked = [row for row in rows if row["verdict"] == OTHER_EPISODES]
+    if not asked:
+        return (
+            "nothing to compare: no role, protocol and level that the runs share; test both the "
+            "same way: python -m fewshot_fer.test run=... test=..."
         )
-    return "\n".join(lines)
+    where = dict.fromkeys(f"{row['role']} {row['protocol']}" for row in asked)
+    return f"nothing to compare: different episodes were asked in {', '.join(where)}; {REMEDY}"

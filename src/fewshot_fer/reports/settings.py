@@ -1,12 +1,15 @@
 """What `python -m fewshot_fer.report` reads."""
 
 import dataclasses
+import difflib
 from dataclasses import dataclass, field
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.errors import ConfigError
+
+MOST_RUNS = 26  # each has a letter
 
 
 @dataclass
@@ -21,17 +24,31 @@ class ReportVerb:
 
 def validate_report(config: DictConfig) -> ReportVerb:
     """Return the settings. Raises ConfigError naming the key and the fix."""
-    known = [f.name for f in dataclasses.fields(ReportVerb)]
+    known = [setting.name for setting in dataclasses.fields(ReportVerb)]
     for key in map(str, config):
         if key not in known:
-            raise ConfigError(f"{key} is not a setting; known: {', '.join(known)}")
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{key} is not a setting; {hint}")
     try:
         settings = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     assert isinstance(settings, ReportVerb)
-    if bool(settings.compare) == (settings.study is not None):
-        raise ConfigError("say what to report: study=outputs/..., or compare=runA,runB")
-    if settings.compare and len(settings.compare) < 2:
-        raise ConfigError(f"compare={settings.compare[0]} is one run: name two or more")
+    _check(settings)
     return settings
+
+
+def _check(settings: ReportVerb) -> None:
+    if settings.study and settings.compare:
+        raise ConfigError("study and compare are two reports: give one of them")
+    if not settings.study and not settings.compare:
+        raise ConfigError("nothing to report: give study=outputs/... or compare=runA,runB")
+    if len(settings.compare) == 1:
+        raise ConfigError(f"compare={settings.compare[0]} is one run: name two, with a comma")
+    if len(settings.compare) > MOST_RUNS:
+        raise ConfigError(f"compare has {len(settings.compare)} runs: {MOST_RUNS} at the most")
+    if "" in settings.compare:
+        raise ConfigError("compare names a run with no name: is there a comma too many?")
+    if settings.seed < 0:
+        raise ConfigError(f"seed={settings.seed} is too small: it must be 0 or more")
