@@ -13,6 +13,7 @@ HEADINGS = (
     "95 % groups",
     "UAR",
     "chance",
+    "majority",
     "loss",
     "epoch",
 )
@@ -63,6 +64,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         _interval(row["group_ci95_low"], row["group_ci95_high"]),
         _percent(row["uar"]),
         _percent(row["chance"]),
+        _percent(row["majority"]),
         f"{row['loss']:.3f}",
         str(row["epoch"]),
     )
