@@ -158,6 +158,27 @@ def test_compound_support_comes_from_its_own_training_split(command: Command, da
     assert "no support for angrily disgusted" in wrong.err
 
 
+def test_small_classes_are_named_or_skipped(command: Command, data: Path, tmp_path: Path) -> None:
+    """A class of two images: an error that says how to go on; skipped, six classes are asked."""
+    root = tmp_path / "copy/RAF-DB/basic"
+    shutil.copytree(data / "RAF-DB/basic", root)
+    labels = root / "EmoLabel/list_patition_label.txt"
+    lines = labels.read_text().splitlines()
+    fears = [line for line in lines if line.endswith(" 2")]
+    labels.write_text("\n".join(line for line in lines if line not in fears[2:]))
+    arguments = (*TINY, f"paths.data={data}", f"dataset.root={root}", "dataset.split=all")
+    arguments += ("test=afew_fixed5", "test.k_shot=3", "test.support_draws=1")
+    wrong = command("train", *arguments)
+    assert wrong.code == 2
+    assert "'fear' has 2" in wrong.err
+    outcome = command("train", *arguments, "episodes.skip_small_classes=true")
+    assert outcome.code == 0, outcome.err
+    assert outcome.folder is not None
+    results = pd.read_csv(outcome.folder / "results.csv").set_index("level")
+    assert results.loc["frame", ["n_way", "n_query"]].tolist() == [6, 54]
+    assert "fear" not in set(pd.read_csv(outcome.folder / "predictions.csv")["true"])
+
+
 def test_training_on_test_images_is_stamped(command: Command, data: Path) -> None:
     """dataset.split=all, the study's way: said on screen and on every row."""
     arguments = (*TINY, f"paths.data={data}", "test=basic_7w1s", "test.episodes=5")

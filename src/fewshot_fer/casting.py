@@ -90,7 +90,7 @@ def _evaluation(
     if settings.kind == "episodes":
         return evaluation_role(role, settings, episodes, source)
     support = pd.DataFrame() if training is None else training
-    return fixed_role(role, settings, support, source, seed)
+    return fixed_role(role, settings, support, source, seed, episodes.skip_small_classes)
 
 
 def _held_out(roles: list[AnyRole], training: pd.DataFrame) -> NDArray[np.int64]:

@@ -47,11 +47,17 @@ class FixedRole:
 
 
 def fixed_role(
-    role: str, settings: EvalConfig, training: pd.DataFrame, source: Source, seed: int
+    role: str,
+    settings: EvalConfig,
+    training: pd.DataFrame,
+    source: Source,
+    seed: int,
+    skip_small_classes: bool = False,
 ) -> FixedRole:
     """Return a role with a support from `training` or, with support_split, from its own data set.
 
-    Raises EpisodeError where a class is too small for the support, where the queries have a class
+    Raises EpisodeError where a class is too small for the support (unless such classes are to be
+    skipped, as support and as queries), where the queries have a class
     that the support has not, or where an image would be both.
     """
     queries = load_dataset(settings.dataset, source)
@@ -61,6 +67,8 @@ def fixed_role(
         support_table, where = load_dataset(own, source), f"split {settings.support_split}"
     what = f"{role} on {settings.dataset.adapter}, support from {where}"
     support_table = support_table.reset_index(drop=True)
+    if skip_small_classes:
+        support_table, queries = _without_small(support_table, queries, settings.k_shot, what)
     support = draw_fixed_support(support_table, settings.k_shot, settings.support_draws, seed, what)
     unknown = sorted(set(queries["label"]) - set(support.class_names))
     if unknown:
@@ -78,6 +86,21 @@ def fixed_role(
         support,
         settings.vote,
     )
+
+
+def _without_small(
+    support_table: pd.DataFrame, queries: pd.DataFrame, k_shot: int, what: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both tables without the classes that have fewer than k_shot images of support."""
+    counts = support_table["label"].value_counts()
+    small = sorted(counts.index[counts < k_shot])
+    if not small:
+        return support_table, queries
+    if len(small) == len(counts):
+        raise EpisodeError(f"{what}: no class has {k_shot} images. Ask for fewer with k_shot=")
+    log.warning("%s: left out, fewer than %d images: %s", what, k_shot, ", ".join(small))
+    kept = queries[~queries["label"].isin(small)].reset_index(drop=True)
+    return support_table[~support_table["label"].isin(small)].reset_index(drop=True), kept
 
 
 def _without_support(

@@ -46,7 +46,8 @@ def draw_fixed_support(
     if small:
         raise EpisodeError(
             f"{what}: a fixed support of {k_shot} images a class needs that many: "
-            f"{'; '.join(small)}. Ask for fewer with k_shot="
+            f"{'; '.join(small)}. Ask for fewer with k_shot=, or leave such classes out with "
+            f"episodes.skip_small_classes=true"
         )
     random = np.random.default_rng([seed, zlib.crc32(b"fixed support")])
     members = [np.flatnonzero(table["label"] == name) for name in class_names]

@@ -85,7 +85,8 @@ def _evaluation(
     if asked.kind == "fixed":
 
         def fixed(_: EpisodesConfig) -> FixedRole:
-            return fixed_role(kind, asked, training, source, settings.seed)
+            skip = settings.episodes.skip_small_classes
+            return fixed_role(kind, asked, training, source, settings.seed, skip)
 
         role, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
         table = table if role is None else role.table  # without what is support
