@@ -30,7 +30,7 @@ def test_folder_with_groups(tmp_path: Path) -> None:
     touch(tmp_path, "Sad/notes.txt", ".hidden/x.jpg", "Sad/.x.jpg")
     table = read_folder(tmp_path)
     assert table["label"].tolist() == ["happiness", "happiness", "sadness", "sadness"]
-    assert table["group"].tolist()[:3] == ["all/S01"] * 3
+    assert table["group"].tolist()[:3] == ["S01"] * 3
     assert table["group"].iloc[3].endswith("얼굴 🙂.png")
     assert set(table["split"]) == {"all"}
 

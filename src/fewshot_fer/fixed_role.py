@@ -56,9 +56,9 @@ def fixed_role(
 ) -> FixedRole:
     """Return a role with a support from `training` or, with support_split, from its own data set.
 
-    Raises EpisodeError where a class is too small for the support (unless such classes are to be
-    skipped, as support and as queries), where the queries have a class
-    that the support has not, or where an image would be both.
+    Images that are support of any draw are not asked. Raises EpisodeError where a class is too
+    small for the support, unless such classes are to be skipped on both sides, and where the
+    queries have a class that the support has not.
     """
     queries = load_dataset(settings.dataset, source)
     support_table, where = training, "the training set"

@@ -20,9 +20,9 @@ Row = dict[str, object]
 def read_folder(root: Path, name: str = "folder") -> pd.DataFrame:
     """Return the FaceTable of a folder; its split is `all` unless there are split folders.
 
-    A group folder names a subject or a clip. The same name under two classes is the same group, as
-    a person is who shows several expressions. An image right below its class is its own group.
-    Raises DataError where there is no class folder or no image.
+    A group folder names a subject or a clip. The same name under two classes or splits is the same
+    group, as a person is who shows several expressions. An image right below its class is its own
+    group. Raises DataError where there is no class folder or no image.
     """
     root = root.absolute()
     if not root.is_dir():
@@ -50,7 +50,7 @@ def _rows(folder: Path, split: str) -> Iterator[Row]:
             yield {**common, "path": str(path)}
         for group in groups:
             for path in _images_of(group):
-                yield {**common, "path": str(path), "group": f"{split}/{group.name}"}
+                yield {**common, "path": str(path), "group": group.name}
         if not images and not groups:
             log.warning("no images in %s (%s)", of_class, contents(of_class))
 
