@@ -57,7 +57,7 @@ class Payload:
 def test_a_hostile_file_runs_nothing(tmp_path: Path) -> None:
     """A pickle that would leave a mark is refused, as plain pickle and as torch file."""
     mark = tmp_path / "mark"
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Payload(mark)))
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Payload(mark), protocol=2))
     torch.save({"format": 1, "encoder": Payload(mark)}, tmp_path / "torch.pt")
     for name in ("plain.pt", "torch.pt"):
         with pytest.raises(RunError, match=name):

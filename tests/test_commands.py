@@ -316,6 +316,15 @@ def test_small_classes_can_be_skipped(command: Command, data: Path, tmp_path: Pa
     assert "'fear' has 2 images" not in outcome.out
 
 
+def test_outputs_that_cannot_be_written_are_named(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    """A file where the folder of runs should be: its name and the reason, in one line."""
+    (tmp_path / "taken").touch()
+    outcome = command("train", *TINY, f"paths.data={data}", "paths.outputs=taken")
+    assert_one_line(outcome, "taken")
+
+
 def test_test_names_what_is_wrong_with_a_run(
     command: Command, trained: Outcome, tmp_path: Path
 ) -> None:

@@ -56,6 +56,11 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
             raise
         print(f"error: {one_line(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        if full_error or error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
