@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from fewshot_fer import labels
+from fewshot_fer.demo import ensure_demo
 
 AFEW_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 TINY = (
@@ -79,6 +80,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def demo(cache: Path) -> Path:
+    """A small drawing of the embedded data set, made once."""
+    return ensure_demo(cache, 0.02, 0)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command left: exit code, screen, and the one run folder it made, if any."""
@@ -136,3 +143,9 @@ def face_table(sizes: dict[str, int], groups: dict[str, list[str]] | None = None
                 row["group"] = groups[label][number]
             rows.append(row)
     return make_table(rows)
+
+
+def saved_anew(source: Path, target: Path, side: int, quality: int) -> None:
+    """Write a copy of a picture with another size and compression."""
+    with Image.open(source) as picture:
+        picture.resize((side, side), Image.Resampling.BICUBIC).save(target, quality=quality)

@@ -1,21 +1,8 @@
 """One decision a clip from the decisions of its frames."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-VOTES = ("probability", "embedding", "majority")
-
-
-@dataclass(frozen=True)
-class ClipVotes:
-    """clips [C]: names; labels [C]: true class numbers; probabilities [C, way]: the decision."""
-
-    clips: tuple[str, ...]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
 
 
 def clip_numbers(clips: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
