@@ -8,8 +8,9 @@ from torch import nn
 
 from fewshot_fer.config import BackboneConfig
 from fewshot_fer.data.store import PackedFaces
+from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import draw_episodes
-from fewshot_fer.evaluation import Embedder, evaluate, score_episodes
+from fewshot_fer.evaluation import evaluate, score_episodes
 from fewshot_fer.images import FaceImages
 from fewshot_fer.models import build_encoder, prototype_logits
 from fewshot_fer.models.episode_loss import episode_logits, episode_loss, query_labels
@@ -56,7 +57,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = torch.randn(len(table), 16)
     rows = np.arange(len(table))
     whole = score_episodes(prototype_logits, embeddings, rows, episodes)
-    monkeypatch.setattr("fewshot_fer.evaluation.CHUNK_BYTES", 1)
+    monkeypatch.setattr("fewshot_fer.scoring.DIRECT_BYTES", {"cpu": 1})
     parts = score_episodes(prototype_logits, embeddings, rows, episodes)
     assert np.array_equal(whole.accuracy, parts.accuracy)
     assert np.array_equal(whole.confusion, parts.confusion)
@@ -67,8 +68,9 @@ def test_each_image_is_embedded_once_and_only_if_drawn() -> None:
     """Several tests on one table share embeddings, and images never drawn are never embedded."""
     images, encoder = random_images(50), small_encoder()
     seen: list[int] = []
-    encoder.register_forward_hook(lambda _module, given, _result: seen.append(len(given[0])))
     embedder = Embedder(encoder)
+    forward = embedder.embed_pixels
+    embedder.embed_pixels = lambda pixels: seen.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign,func-returns-value]
     first = embedder.embed(images, np.array([3, 5, 8]))
     second = embedder.embed(images, np.array([3, 8, 9]))
     assert seen == [3, 1]

@@ -13,8 +13,9 @@ from fewshot_fer.data.afew import read_afew
 from fewshot_fer.data.balance import balanced_rows
 from fewshot_fer.data.table import select_split
 from fewshot_fer.demo import ensure_demo
+from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import draw_episodes
-from fewshot_fer.evaluation import Embedder, evaluate
+from fewshot_fer.evaluation import evaluate
 from fewshot_fer.models import prototype_logits
 from fewshot_fer.models.conv4 import Conv4
 from fewshot_fer.pool import Shape, build_pool

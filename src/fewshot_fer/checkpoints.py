@@ -1,8 +1,7 @@
 """Weights on disk: written under a temporary name, read without running any code in the file."""
 
-import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import torch
 from torch import Tensor
 
 from fewshot_fer.errors import RunError
+from fewshot_fer.models.preprocessing import preprocessing
+from fewshot_fer.torch_files import write_torch_file
 
 FORMAT = 1
 
@@ -25,19 +26,14 @@ class Checkpoint:
     image_size: int  # pixels a side
     optimiser: dict[str, Any]
     head: dict[str, Tensor] | None = None  # of a classifier, over class_names
+    support: dict[str, Any] | None = None  # a SupportSet; of a finished run
+    calibration: dict[str, Any] | None = None  # a Calibration; of a finished run
+    preprocessing: dict[str, Any] = field(default_factory=preprocessing)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that `path` always holds a whole one, the old or the new."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            torch.save({"format": FORMAT, **vars(checkpoint)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_torch_file(path, {"format": FORMAT, **vars(checkpoint)})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -54,4 +50,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         raise RunError(f"{path} is no checkpoint of this version of fewshot_fer (format {FORMAT})")
     if set(content) != fields:
         raise RunError(f"{path} lacks {', '.join(sorted(fields - set(content))) or 'nothing'}")
+    if content["preprocessing"] != preprocessing():
+        raise RunError(
+            f"{path} was trained on images prepared in another way: {content['preprocessing']}"
+        )
     return Checkpoint(**content)

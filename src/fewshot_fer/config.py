@@ -149,6 +149,7 @@ class TestVerb:
     test: dict[str, EvalConfig] = field(default_factory=dict)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    keep_embeddings: bool = True  # in the run's folder, so that the next test embeds nothing
     seed: int | None = None
     device: str = "auto"
 

@@ -1,25 +1,28 @@
 """A training run: epochs of episodes, validation after each, checkpoints and tables on the way."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from fewshot_fer.answers import add_answers
-from fewshot_fer.checkpoints import Checkpoint, save_checkpoint
+from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.confusion import write_confusion
 from fewshot_fer.device import DTYPES
+from fewshot_fer.embedding import Embedder
 from fewshot_fer.evaluated import Evaluated
-from fewshot_fer.evaluation import Embedder
 from fewshot_fer.metrics import EpisodeScores
 from fewshot_fer.models import METHODS
+from fewshot_fer.own_support import own_calibration, own_support
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
 from fewshot_fer.runs import Row, RunFolder
 from fewshot_fer.screen import epoch_line
 from fewshot_fer.supervised import SupervisedTraining
+from fewshot_fer.support_set import state_digest
+from fewshot_fer.trained import build_embedder
 from fewshot_fer.training import EpisodicTraining, learning_rate
 
 
@@ -76,6 +79,23 @@ class TrainingRun:
         row = self.training.role.result(trained, epoch) | {"method": self.settings.method.name}
         self.folder.add_result(row)
         add_evaluated(self.folder, self.best.evaluated)
+
+    def add_supports(self, device: torch.device) -> None:
+        """Give both checkpoints what it takes to put them to use without any data set."""
+        known: dict[int, Checkpoint] = {}
+        for name in ("best.pt", "last.pt"):
+            path = self.folder.folder / name
+            checkpoint = load_checkpoint(path, device)
+            if checkpoint.epoch not in known:
+                known[checkpoint.epoch] = self._with_support(checkpoint, device)
+            save_checkpoint(path, known[checkpoint.epoch])
+
+    def _with_support(self, checkpoint: Checkpoint, device: torch.device) -> Checkpoint:
+        embedder = build_embedder(self.settings, checkpoint, device)
+        weights, seed = state_digest(checkpoint.encoder), self.settings.seed
+        support = own_support(self.training, self.validation, embedder, weights, seed)
+        found = own_calibration(self.validation, embedder, self.method, seed)
+        return replace(checkpoint, support=support.content(), calibration=found.content())
 
     def _run_epoch(self, epoch: int) -> EpisodeScores:
         started = time.perf_counter()

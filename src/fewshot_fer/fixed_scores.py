@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from fewshot_fer.answers import make_answers
 from fewshot_fer.clips import clip_numbers, mean_by_clip, vote_by_majority, vote_by_probability
+from fewshot_fer.embedding import Embedder
 from fewshot_fer.evaluated import Evaluated
-from fewshot_fer.evaluation import Embedder
 from fewshot_fer.fixed_answers import Answers, result_row, sum_confusion
 from fewshot_fer.fixed_role import FixedRole
 from fewshot_fer.fixed_support import fixed_log_probabilities

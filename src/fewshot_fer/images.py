@@ -26,6 +26,10 @@ class FaceImages:
     def __len__(self) -> int:
         return len(self._pixels)
 
+    @property
+    def pixels_per_image(self) -> int:
+        return int(self._pixels.shape[2] * self._pixels.shape[3])
+
     def gather(self, rows: NDArray[np.int64]) -> Tensor:
         """Return uint8 images [B, 3, H, W] of table rows [B], on the device."""
         if self._resident is not None:

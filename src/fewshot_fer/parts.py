@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from fewshot_fer.answers import make_answers
+from fewshot_fer.embedding import Embedder
 from fewshot_fer.evaluated import Evaluated
-from fewshot_fer.evaluation import Embedder, evaluate
+from fewshot_fer.evaluation import evaluate
 from fewshot_fer.fixed_role import FixedRole
 from fewshot_fer.fixed_scores import score_fixed
 from fewshot_fer.images import FaceImages

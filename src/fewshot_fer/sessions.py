@@ -1,33 +1,28 @@
 """The two jobs from start to end: settings in, a run's folder out."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from fewshot_fer.audit.quick import quick_audit
 from fewshot_fer.casting import cast_tests, cast_training, save_drawn
-from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
+from fewshot_fer.checkpoints import load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
-from fewshot_fer.errors import ConfigError, RunError
-from fewshot_fer.evaluation import Embedder
 from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.models import build_encoder
 from fewshot_fer.parts import EpisodicPart, load_part
 from fewshot_fer.plots import plot_curves
 from fewshot_fer.provenance import choices, provenance
 from fewshot_fer.roles import load_images
+from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
-from fewshot_fer.supervised import build_head
-from fewshot_fer.validation import validate
+from fewshot_fer.trained import build_embedder
 
 
 def train_session(settings: TrainVerb, path: Path) -> RunFolder:
@@ -48,9 +43,10 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     folder.write_config(asdict(settings))
     run = TrainingRun(settings, folder, training, validation, encoder)
     run.fit()
+    run.add_supports(device)
     if tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
-        embedder = _embedder(settings, checkpoint, device)
+        embedder = build_embedder(settings, checkpoint, device)
         run_tests(folder, embedder, settings.method.name, tests, settings.seed, checkpoint.epoch)
     chances = (1 / training.role.n_way, 1 / validation.role.n_way)
     plot_curves(path / "metrics.csv", chances, path / "curves.png")
@@ -68,7 +64,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     source = find_source(_paths(settings.paths, trained.paths), trained.demo)
     which = settings.checkpoint or trained.train.tested
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
-    embedder = _embedder(trained, checkpoint, device)
+    keep_in = tested / "embeddings" if settings.keep_embeddings else None
+    embedder = build_embedder(trained, checkpoint, device, keep_in)
     cast = cast_tests(settings, trained, source)
     parts = [load_part(test, trained.backbone.image_size, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
@@ -81,38 +78,11 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     return folder
 
 
-def read_run_settings(run: Path) -> TrainVerb:
-    """Return the settings of a trained run. Raises RunError if `run` is no folder of one."""
-    path = run / "config.yaml"
-    if not path.is_file():
-        raise RunError(f"{run} is not the folder of a trained run: it holds no config.yaml")
-    try:
-        loaded = OmegaConf.merge(OmegaConf.structured(TrainVerb), OmegaConf.load(path))
-        return validate(loaded, TrainVerb)  # type: ignore[arg-type]
-    except (OmegaConfBaseException, ConfigError, YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"{path} is not the configuration of a trained run: {reason}") from error
-
-
 def _paths(asked: PathsConfig, trained: PathsConfig) -> PathsConfig:
     """Return the paths of a test: those of the command line or, without any, those of the run."""
     if asked.demo is None and asked.data is None:
         return trained
     return asked
-
-
-def _embedder(settings: TrainVerb, checkpoint: Checkpoint, device: torch.device) -> Embedder:
-    dtype = DTYPES[settings.precision]
-    encoder = build_encoder(replace(settings.backbone, weights="none")).to(device, dtype)
-    head, names = None, tuple(checkpoint.class_names)
-    try:
-        encoder.load_state_dict(checkpoint.encoder)
-        if checkpoint.head is not None:
-            head = build_head(encoder, len(names), settings.backbone.image_size)
-            head.load_state_dict(checkpoint.head)
-    except RuntimeError as error:
-        raise RunError(f"the checkpoint does not fit backbone {settings.backbone.name}") from error
-    return Embedder(encoder.to(memory_format=torch.channels_last), dtype, head, names)
 
 
 def _finish(

@@ -1,10 +1,17 @@
 """From packed uint8 pixels to what an encoder takes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def preprocessing() -> dict[str, Any]:
+    """Return what `normalise` does, in words and numbers that a checkpoint can carry."""
+    return {"scale": 1 / 255, "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
 
 
 def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -1,0 +1,118 @@
+"""Embedding each drawn image once for each state of an encoder's weights."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fewshot_fer.folding import fold_batch_norms
+from fewshot_fer.images import FaceImages
+from fewshot_fer.kept_embeddings import KeptEmbeddings
+from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.support_set import state_digest
+
+BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike
+SMALLEST_BATCH = 2  # a batch of one is laid out otherwise in memory and rounds differently
+log = logging.getLogger("fewshot_fer")
+
+
+class Embedder:
+    """The embeddings of one state of an encoder's weights; each image is embedded once.
+
+    Embeddings are kept a table at a time, so several tests on one data set share them and, with
+    `keep_in`, a folder, later commands too. The weights are copied: later steps of training change
+    nothing here.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        dtype: torch.dtype = torch.float32,
+        head: nn.Module | None = None,
+        head_names: tuple[str, ...] = (),
+        keep_in: Path | None = None,
+    ) -> None:
+        self.encoder = fold_batch_norms(encoder)
+        self.head = head  # of a classifier: embeddings [B, D] -> logits over head_names
+        self.head_names = head_names
+        self.dtype = dtype
+        self.kept = (
+            None if keep_in is None else KeptEmbeddings(keep_in, state_digest(encoder.state_dict()))
+        )
+        self._known: dict[str, tuple[Tensor, NDArray[np.bool_]]] = {}
+
+    def embed(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Return embeddings [len(rows), D] in eval mode (running batch-norm statistics)."""
+        known, done = self._recall(images)
+        new = np.unique(rows[~done[rows]])
+        if len(new):
+            fresh = self._embed_rows(images, new)
+            if known is None:
+                known = fresh.new_zeros((len(images), fresh.shape[1]))
+            known[torch.from_numpy(new)] = fresh
+            done[new] = True
+            self._known[images.fingerprint] = (known, done)
+            if self.kept is not None:
+                taken = np.flatnonzero(done)
+                self.kept.save(images.fingerprint, taken, known[torch.from_numpy(taken)])
+        assert known is not None
+        return known[torch.from_numpy(rows)]
+
+    @torch.inference_mode()
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Return embeddings [B, D] of uint8 images [B, 3, side, side] on the encoder's device."""
+        count = len(pixels)
+        if count < SMALLEST_BATCH:
+            pixels = pixels.expand(SMALLEST_BATCH, -1, -1, -1)
+        embedded: Tensor = self.encoder(normalise(pixels, self.dtype))
+        return embedded[:count]
+
+    def _recall(self, images: FaceImages) -> tuple[Tensor | None, NDArray[np.bool_]]:
+        """Return embeddings [N, D] of a table and which rows [N] of them are made."""
+        if images.fingerprint in self._known:
+            return self._known[images.fingerprint]
+        done = np.zeros(len(images), dtype=bool)
+        stored = None if self.kept is None else self.kept.load(images.fingerprint, self.dtype)
+        if stored is None or (len(stored[0]) and stored[0].max() >= len(images)):
+            return None, done
+        rows, embeddings = stored
+        known = embeddings.new_zeros((len(images), embeddings.shape[1]))
+        known[torch.from_numpy(rows)] = embeddings
+        done[rows] = True
+        self._known[images.fingerprint] = (known.to(images.device), done)
+        return self._known[images.fingerprint]
+
+    def _embed_rows(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Embed in batches that fit the memory: halved where one does not."""
+        parts: list[Tensor] = []
+        batch, start = self._batch(images), 0
+        with tqdm(
+            total=len(rows), desc="embedding images", leave=False, disable=None, delay=2
+        ) as bar:
+            while start < len(rows):
+                try:
+                    part = self.embed_pixels(images.gather(rows[start : start + batch]))
+                except RuntimeError as error:
+                    batch = _halved(batch, error)
+                    continue
+                parts.append(part)
+                start += len(part)
+                bar.update(len(part))
+        return torch.cat(parts)
+
+    def _batch(self, images: FaceImages) -> int:
+        budget = BATCH_PIXELS[images.device.type]
+        return max(SMALLEST_BATCH, budget // images.pixels_per_image)
+
+
+def _halved(batch: int, error: RuntimeError) -> int:
+    """Return half a batch where the memory was too small; raises any other error again."""
+    scarce = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    if not scarce or batch <= SMALLEST_BATCH:
+        raise error
+    log.warning("not enough memory to embed %d images at once: going on with %d", batch, batch // 2)
+    return batch // 2

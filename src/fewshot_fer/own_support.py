@@ -1,0 +1,91 @@
+"""What a run carries away to be put to use: labelled embeddings of its own, and a calibration."""
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewshot_fer.calibration import Calibration, calibrate, fit_temperature
+from fewshot_fer.embedding import Embedder
+from fewshot_fer.episodes import Episodes
+from fewshot_fer.models import Method
+from fewshot_fer.models.episode_loss import query_labels
+from fewshot_fer.parts import EpisodicPart, FixedPart, Part
+from fewshot_fer.scoring import logits_in_chunks
+from fewshot_fer.support_set import SupportSet
+
+PER_CLASS = 50  # images, as in the study's fixed support; 350 embeddings of 1,600 are 2.2 MB
+EPISODES = 2_000  # more of them make a calibration no better
+
+Rows = NDArray[np.int64]
+
+
+def own_support(
+    training: EpisodicPart, validation: Part, embedder: Embedder, weights: str, seed: int
+) -> SupportSet:
+    """Return the first draw of a fixed support, if the run has one, so that a picture gets the
+    answer that it had in predictions.csv; else up to 50 training images of every class."""
+    if isinstance(validation, FixedPart):
+        support = validation.role.support
+        rows = list(support.rows[0])
+        names, table = support.class_names, validation.role.support_table
+        images = validation.support_images
+    else:
+        names, table = training.role.pool.class_names, training.role.table
+        rows, images = _some_of_each_class(training, seed), training.images
+    chosen = np.concatenate(rows)
+    labels = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+    return SupportSet(
+        class_names=tuple(names),
+        embeddings=embedder.embed(images, chosen).float().cpu(),
+        labels=torch.from_numpy(labels),
+        paths=tuple(table["path"].iloc[chosen].astype(str)),
+        weights=weights,
+    )
+
+
+def own_calibration(validation: Part, embedder: Embedder, method: Method, seed: int) -> Calibration:
+    """Fit probabilities and "none of these" on the validation's queries."""
+    if isinstance(validation, EpisodicPart):
+        return calibrate(*_episode_answers(validation, embedder, method, seed))
+    support, query, labels = _fixed_embeddings(validation, embedder)
+    with torch.inference_mode():
+        found = calibrate(method(support[None], query[None])[0], labels)
+        if embedder.head is None or embedder.head_names != validation.role.support.class_names:
+            return found
+        logits = embedder.head(query).double().cpu()
+    return replace(found, head_temperature=fit_temperature(logits, labels))
+
+
+def _some_of_each_class(training: EpisodicPart, seed: int) -> list[Rows]:
+    pool = training.role.pool
+    random = np.random.default_rng([seed, zlib.crc32(b"own support")])
+    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
+    return [random.permutation(own)[:PER_CLASS] for own in members]
+
+
+def _episode_answers(
+    part: EpisodicPart, embedder: Embedder, method: Method, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return logits [N, way] and true positions [N] of the queries of the part's episodes."""
+    drawn = part.role.draw(seed)
+    first = slice(EPISODES)
+    episodes = Episodes(
+        drawn.class_names, drawn.classes[first], drawn.support[first], drawn.query[first]
+    )
+    rows = episodes.images()
+    embeddings = embedder.embed(part.images, rows)
+    logits = torch.cat(list(logits_in_chunks(method, embeddings, rows, episodes)))
+    labels = query_labels(episodes.query.shape[1], episodes.query.shape[2])
+    return logits.flatten(0, 1).cpu(), labels.repeat(len(logits))
+
+
+def _fixed_embeddings(part: FixedPart, embedder: Embedder) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the first draw's support [way, shot, D], the queries [Q, D], and their classes [Q]."""
+    rows = part.role.support.rows[0]
+    support = embedder.embed(part.support_images, rows.ravel()).reshape(*rows.shape, -1)
+    query = embedder.embed(part.images, np.arange(len(part.role.table)))
+    return support, query, torch.from_numpy(part.role.labels)
