@@ -5,9 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_fer.augmentation import augment, is_on
+from fewshot_fer.augmentation import apply_changes, augmentation_random, draw_changes, is_on
 from fewshot_fer.config import AugmentConfig
-from fewshot_fer.training import augmentation_random
+
+
+def augment(images: torch.Tensor, settings: AugmentConfig, random: torch.Generator) -> torch.Tensor:
+    changes = draw_changes(len(images), images.shape[3], settings, random)
+    return images.float() if changes is None else apply_changes(images, changes)
 
 
 def pictures(count: int = 6, side: int = 20) -> torch.Tensor:
@@ -73,6 +77,16 @@ def test_any_setting_gives_pixels_in_range_and_the_same_again(
     assert first.min() >= 0
     assert first.max() <= 255
     assert torch.equal(first, augment(images, chosen, augmentation_random(5, epoch)))
+
+
+def test_a_batch_is_changed_alone_as_among_others() -> None:
+    """Changes belong to the images, however an epoch is cut into batches."""
+    images, settings = pictures(10), AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2)
+    changes = draw_changes(10, 20, settings, augmentation_random(0, 1))
+    assert changes is not None
+    together = apply_changes(images, changes)
+    part = slice(3, 7)
+    assert torch.equal(apply_changes(images[part], changes.of(part)), together[part])
 
 
 def test_epochs_and_seeds_are_augmented_differently() -> None:

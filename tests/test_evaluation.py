@@ -13,7 +13,7 @@ from fewshot_fer.episodes import draw_episodes
 from fewshot_fer.evaluation import evaluate, score_episodes
 from fewshot_fer.images import FaceImages
 from fewshot_fer.models import build_encoder, prototype_logits
-from fewshot_fer.models.episode_loss import episode_logits, episode_loss, query_labels
+from fewshot_fer.models.episode_loss import episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.pool import Shape, build_pool
 
@@ -44,9 +44,10 @@ def test_bulk_scores_equal_one_forward_an_episode() -> None:
         rows = np.concatenate([episodes.support[number].ravel(), episodes.query[number].ravel()])
         with torch.no_grad():
             embeddings = encoder(normalise(images.gather(rows)))
-        logits = episode_logits(embeddings, 3, 2, prototype_logits)
-        assert scores.loss[number] == pytest.approx(float(episode_loss(logits, labels)), rel=1e-4)
-        accuracy = (logits.argmax(1) == labels).double().mean()
+        logits = episode_logits(embeddings[None], 3, 2, prototype_logits)
+        loss = float(episode_losses(logits, labels))
+        assert scores.loss[number] == pytest.approx(loss, rel=1e-4)
+        accuracy = (logits[0].argmax(1) == labels).double().mean()
         assert scores.accuracy[number] == pytest.approx(float(accuracy))
 
 

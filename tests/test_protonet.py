@@ -8,7 +8,7 @@ from torch import nn
 
 from fewshot_fer.config import AugmentConfig, BackboneConfig, TrainConfig
 from fewshot_fer.models import build_encoder, prototype_logits
-from fewshot_fer.models.episode_loss import episode_logits, episode_loss, query_labels
+from fewshot_fer.models.episode_loss import episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.training import EpisodicTraining, learning_rate
 
@@ -36,7 +36,10 @@ def test_logits_loss_and_accuracy_equal_easyfsl(n_way: int, k_shot: int, n_query
     torch.testing.assert_close(support.mean(dim=1), reference.prototypes, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(
-        episode_loss(ours, labels), nn.CrossEntropyLoss()(theirs, labels), rtol=1e-5, atol=1e-5
+        episode_losses(ours[None], labels)[0],
+        nn.CrossEntropyLoss()(theirs, labels),
+        rtol=1e-5,
+        atol=1e-5,
     )
     assert torch.equal(ours.argmax(1), theirs.argmax(1))
 
@@ -102,7 +105,8 @@ def test_one_float64_step_equals_the_study() -> None:
     batch = normalise(pixels, torch.float64)
     loop = EpisodicTraining(encoder, prototype_logits, classic_settings(), 0, torch.float64)
     encoder.train()
-    loss, logits = loop.step(batch, 3, 5)
+    losses, all_logits = loop.step(batch, 3, 5)
+    loss, logits = losses[0], all_logits[0]
     their_loss, their_accuracy, their_logits = classic_step(reference, batch, 3, 5, 5)
     assert loss.item() == pytest.approx(their_loss, rel=1e-10)
     torch.testing.assert_close(logits, their_logits, rtol=1e-10, atol=1e-10)
@@ -152,4 +156,4 @@ def test_one_forward_mixes_support_and_query_statistics() -> None:
     joint = encoder(batch)
     apart = torch.cat([encoder(batch[:4]), encoder(batch[4:])])
     assert not torch.allclose(joint, apart, atol=1e-3)
-    assert episode_logits(joint, 2, 2, prototype_logits).shape == (4, 2)
+    assert episode_logits(joint[None], 2, 2, prototype_logits).shape == (1, 4, 2)

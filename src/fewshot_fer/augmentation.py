@@ -1,11 +1,43 @@
-"""Random changes to a batch of training images, as tensor operations on all of them at once."""
+"""Random changes to training images: drawn for a whole epoch, applied to a batch at once.
 
+Drawn ahead, so that nothing is drawn between two steps: a GPU is never kept waiting, and an epoch
+sees the same changes on every device.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from fewshot_fer.config import AugmentConfig
+from fewshot_fer.models.preprocessing import normalise
 
 GREY = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (ITU-R BT.601)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happens to N images: where each row and column of pixels comes from, and the colours.
+
+    rows [N, H], columns [N, W]: int16 places in the original; factors [N, 3]: of brightness,
+    contrast and saturation, None where colours stay.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    factors: Tensor | None
+
+    def of(self, part: slice) -> "Changes":
+        """Return the changes of some of the images."""
+        factors = None if self.factors is None else self.factors[part]
+        return Changes(self.rows[part], self.columns[part], factors)
+
+    def to(self, device: torch.device) -> "Changes":
+        """Return the same on another device."""
+        factors = None if self.factors is None else self.factors.to(device)
+        return Changes(self.rows.to(device), self.columns.to(device), factors)
 
 
 def is_on(settings: AugmentConfig) -> bool:
@@ -13,47 +45,62 @@ def is_on(settings: AugmentConfig) -> bool:
     return any((settings.flip, settings.crop, settings.zoom, settings.colour))
 
 
-def augment(images: Tensor, settings: AugmentConfig, random: torch.Generator) -> Tensor:
-    """Return float32 images [B, 3, H, W] in 0..255, each changed in its own way.
+def augmentation_random(seed: int, epoch: int) -> torch.Generator:
+    """Return the generator of an epoch's augmentation: a function of seed and epoch alone."""
+    words = np.random.SeedSequence([seed, zlib.crc32(b"augment"), epoch]).generate_state(2)
+    return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
-    images: uint8 [B, 3, H, W]. Flip, shift and zoom are one gather of pixels (nearest neighbour,
-    edges repeated), colour is arithmetic after it. `random` is a CPU generator on every device, so
-    that a GPU sees the same changes.
+
+def draw_changes(
+    count: int, side: int, settings: AugmentConfig, random: torch.Generator
+) -> Changes | None:
+    """Draw the changes of `count` square images of `side` pixels, None where none are asked for.
+
+    Flip, shift and zoom are one choice of source pixels (nearest neighbour, edges repeated).
     """
-    moved = _crop_and_flip(images, settings, random)
-    return _jitter(moved, settings.colour, random) if settings.colour else moved
-
-
-def _crop_and_flip(images: Tensor, settings: AugmentConfig, random: torch.Generator) -> Tensor:
-    count, _, height, width = images.shape
+    if not is_on(settings):
+        return None
     scale = 1 + settings.zoom * _uniform(count, random)
     shift = (settings.crop * _uniform(2 * count, random)).view(2, count, 1)
     flip = torch.rand(count, generator=random) < settings.flip
-    rows = _places(height, scale, shift[0] * height)
-    columns = _places(width, scale, shift[1] * width)
-    columns = torch.where(flip[:, None], width - 1 - columns, columns)
-    batch = torch.arange(count)[:, None, None]
-    picked: Tensor = images.permute(0, 2, 3, 1)[
-        batch.to(images.device),
-        rows[:, :, None].to(images.device),
-        columns[:, None, :].to(images.device),
-    ]
-    return picked.permute(0, 3, 1, 2).float()  # a view of [B, H, W, 3]: channels_last for free
+    rows = _places(side, scale, shift[0] * side)
+    columns = _places(side, scale, shift[1] * side)
+    columns = torch.where(flip[:, None], side - 1 - columns, columns)
+    factors = None
+    if settings.colour:
+        factors = 1 + settings.colour * _uniform(3 * count, random).view(count, 3)
+    return Changes(rows.short(), columns.short(), factors)
+
+
+def apply_changes(images: Tensor, changes: Changes) -> Tensor:
+    """Return float32 images [B, 3, H, W] in 0..255, each changed in its own way.
+
+    images: uint8 [B, 3, H, W] on the device of `changes`.
+    """
+    batch = torch.arange(len(images), device=images.device)[:, None, None]
+    rows, columns = changes.rows.long()[:, :, None], changes.columns.long()[:, None, :]
+    picked: Tensor = images.permute(0, 2, 3, 1)[batch, rows, columns]
+    moved = picked.permute(0, 3, 1, 2).float()  # a view of [B, H, W, 3]: channels_last for free
+    return moved if changes.factors is None else _jitter(moved, changes.factors)
+
+
+def prepare_batch(images: Tensor, changes: Changes | None, dtype: torch.dtype) -> Tensor:
+    """Return normalised training images [B, 3, H, W], with the changes drawn for them."""
+    return normalise(images if changes is None else apply_changes(images, changes), dtype)
 
 
 def _places(length: int, scale: Tensor, shift: Tensor) -> Tensor:
     """Return source positions [B, length], scaled about the middle, shifted, kept inside."""
     middle = (length - 1) / 2
     places = (torch.arange(length) - middle) * scale[:, None] + middle + shift
-    return places.round().clamp_(0, length - 1).long()
+    return places.round_().clamp_(0, length - 1)
 
 
-def _jitter(images: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """Vary brightness, contrast and saturation by up to `strength`, in this order."""
-    factors = 1 + strength * _uniform(3 * len(images), random)
-    brightness, contrast, saturation = factors.to(images.device).view(3, -1, 1, 1, 1)
-    weights = torch.tensor(GREY, device=images.device).view(1, 3, 1, 1)
-    grey = (images * weights).sum(dim=1, keepdim=True) * brightness
+def _jitter(images: Tensor, factors: Tensor) -> Tensor:
+    """Vary brightness, contrast and saturation by `factors` [B, 3], in this order."""
+    brightness, contrast, saturation = factors.T.reshape(3, -1, 1, 1, 1)
+    red, green, blue = images.unbind(dim=1)
+    grey = (red * GREY[0] + green * GREY[1] + blue * GREY[2])[:, None] * brightness
     mean = grey.mean(dim=(2, 3), keepdim=True)
     # Contrast moves a pixel from the mean grey, saturation from its own grey; both at once here.
     grey = mean + contrast * (grey - mean)

@@ -96,6 +96,7 @@ class TrainConfig:
     n_query: int = MISSING
     lr: float = 1e-3
     drop_lr_every: int = 40  # 0: never
+    episodes_per_step: int = 1  # above 1: batch norm and gradient see several episodes at once
     fresh_validation: bool = False  # draw new validation episodes for every epoch
     patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
     tested: str = "best"  # which checkpoint the tests take: best or last

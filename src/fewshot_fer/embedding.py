@@ -106,7 +106,7 @@ class Embedder:
 
     def _batch(self, images: FaceImages) -> int:
         budget = BATCH_PIXELS[images.device.type]
-        return max(SMALLEST_BATCH, budget // images.pixels_per_image)
+        return max(SMALLEST_BATCH, budget // images.side**2)
 
 
 def _halved(batch: int, error: RuntimeError) -> int:

@@ -4,14 +4,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import Episodes
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models import Method
-from fewshot_fer.models.episode_loss import query_labels
+from fewshot_fer.models.episode_loss import episode_losses, query_labels
 from fewshot_fer.scoring import logits_in_chunks
 
 
@@ -31,10 +30,8 @@ def score_episodes(
     labels = query_labels(n_way, n_query, embeddings.device)
     predicted, losses = [], []
     for logits in logits_in_chunks(method, embeddings, rows, episodes):
-        expected = labels.expand(len(logits), -1)
-        loss = F.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="none")
         predicted.append(logits.argmax(dim=-1).cpu())
-        losses.append(loss.view(len(logits), -1).mean(dim=1).cpu())
+        losses.append(episode_losses(logits, labels).cpu())
     return score_predictions(
         episodes.classes,
         episodes.query,

@@ -59,13 +59,14 @@ class TrainingRun:
         self.best: Best | None = None
 
     def _loop(self, settings: TrainVerb) -> EpisodicTraining | SupervisedTraining:
+        bf16 = settings.precision == "bf16"
         if settings.method.name == "classifier":
             size, role = settings.backbone.image_size, self.training.role
             return SupervisedTraining(
-                self.encoder, role, settings.train, size, settings.seed, self.dtype
+                self.encoder, role, settings.train, size, settings.seed, self.dtype, bf16
             )
         return EpisodicTraining(
-            self.encoder, self.method, settings.train, settings.seed, self.dtype
+            self.encoder, self.method, settings.train, settings.seed, self.dtype, bf16
         )
 
     def fit(self) -> None:

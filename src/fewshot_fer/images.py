@@ -27,8 +27,14 @@ class FaceImages:
         return len(self._pixels)
 
     @property
-    def pixels_per_image(self) -> int:
-        return int(self._pixels.shape[2] * self._pixels.shape[3])
+    def side(self) -> int:
+        return int(self._pixels.shape[3])
+
+    def resident(self, rows: Tensor) -> Tensor:
+        """Return uint8 images [B, 3, H, W] of table rows [B] that are on the device themselves."""
+        if self._resident is None:
+            return self.gather(rows.numpy())
+        return self._resident.index_select(0, rows)
 
     def gather(self, rows: NDArray[np.int64]) -> Tensor:
         """Return uint8 images [B, 3, H, W] of table rows [B], on the device."""

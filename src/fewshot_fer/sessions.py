@@ -28,7 +28,7 @@ from fewshot_fer.trained import build_embedder
 def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     """Train, validate, test, and write the run's folder. Raises UserError before it writes."""
     started = time.perf_counter()
-    device = prepare_device(settings.device, settings.seed)
+    device = prepare_device(settings.device, settings.seed, settings.precision)
     source = find_source(settings.paths, settings.demo)
     cast = cast_training(settings, source)
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])

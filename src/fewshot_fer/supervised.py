@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from fewshot_fer.augmentation import augmentation_random, draw_changes, prepare_batch
 from fewshot_fer.config import TrainConfig
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, confusion_matrix
+from fewshot_fer.optimiser import build_adam, set_learning_rate
 from fewshot_fer.roles import Role
-from fewshot_fer.training import augmentation_random, learning_rate, prepare_batch
+from fewshot_fer.training import learning_rate, reduced_precision
 
 Numbers = NDArray[np.int64]
 
@@ -30,33 +33,35 @@ class SupervisedTraining:
         image_size: int,
         seed: int,
         dtype: torch.dtype = torch.float32,
+        bf16: bool = False,
     ) -> None:
         self.encoder = encoder
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
-        device = next(encoder.parameters()).device
+        self.bf16 = bf16
+        self.device = next(encoder.parameters()).device
         self.head: nn.Module | None = build_head(encoder, len(role.pool.class_names), image_size)
         parameters = [*encoder.parameters(), *self.head.parameters()]
-        self.optimiser = torch.optim.Adam(parameters, lr=settings.lr, fused=True)
-        self.weights = class_weights(role, settings.class_weights).to(device, dtype)
+        self.optimiser = build_adam(parameters, settings.lr)
+        self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
         """Go once through the training images; each batch counts as an episode in the scores."""
         assert self.head is not None
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, epoch)
+        set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
         self.encoder.train()
         rows, labels = _shuffled(role, self.seed, epoch)
         random = augmentation_random(self.seed, epoch)
+        changes = draw_changes(len(rows), images.side, self.settings.augment, random)
         parts = math.ceil(len(rows) / self.settings.batch_size)
-        batches = np.array_split(np.arange(len(rows)), parts)
+        edges = np.cumsum([0, *map(len, np.array_split(rows, parts))])
+        batches = [slice(start, end) for start, end in pairwise(map(int, edges))]
         losses, predicted = [], []
         for part in tqdm(batches, desc=f"epoch {epoch}", leave=False, disable=None):
-            batch = prepare_batch(
-                images.gather(rows[part]), self.settings.augment, random, self.dtype
-            )
-            loss, logits = self._step(batch, torch.from_numpy(labels[part]).to(batch.device))
+            own = None if changes is None else changes.of(part).to(self.device)
+            batch = prepare_batch(images.gather(rows[part]), own, self.dtype)
+            loss, logits = self._step(batch, torch.from_numpy(labels[part]).to(self.device))
             losses.append(loss)
             predicted.append(logits.argmax(dim=1))
         given = torch.cat(predicted).cpu().numpy()
@@ -71,7 +76,8 @@ class SupervisedTraining:
 
     def _step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         assert self.head is not None
-        logits = self.head(self.encoder(batch))
+        with reduced_precision(self.device, self.bf16):
+            logits = self.head(self.encoder(batch)).to(self.dtype)
         loss = F.cross_entropy(logits, labels, weight=self.weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

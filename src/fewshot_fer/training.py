@@ -1,6 +1,7 @@
-"""One epoch of episodic training, and the learning rate of an epoch."""
+"""Episodic training: one epoch, one step, and the learning rate of an epoch."""
 
-import zlib
+import contextlib
+import logging
 
 import numpy as np
 import torch
@@ -8,15 +9,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fewshot_fer.augmentation import augment, is_on
-from fewshot_fer.config import AugmentConfig, TrainConfig
+from fewshot_fer.augmentation import Changes, augmentation_random, draw_changes, prepare_batch
+from fewshot_fer.config import TrainConfig
 from fewshot_fer.episodes import Episodes
+from fewshot_fer.graphed import GraphedSteps, capture_fault
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models import Method
-from fewshot_fer.models.episode_loss import episode_logits, episode_loss, query_labels
-from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.models.episode_loss import episode_logits, episode_losses, query_labels
+from fewshot_fer.optimiser import build_adam, set_learning_rate
 from fewshot_fer.roles import Role
+
+log = logging.getLogger("fewshot_fer")
 
 
 def learning_rate(settings: TrainConfig, epoch: int) -> float:
@@ -30,16 +34,11 @@ def learning_rate(settings: TrainConfig, epoch: int) -> float:
     return float(settings.lr * 0.5 ** (epoch // settings.drop_lr_every))
 
 
-def augmentation_random(seed: int, epoch: int) -> torch.Generator:
-    """Return the generator of an epoch's augmentation: a function of seed and epoch alone."""
-    words = np.random.SeedSequence([seed, zlib.crc32(b"augment"), epoch]).generate_state(2)
-    return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
-
-
 class EpisodicTraining:
     """An encoder, a method and an optimiser that go through episodes together.
 
-    The encoder is trained in `dtype` on the device where the images are gathered.
+    The encoder is trained in `dtype` on the device where the images are gathered; with bf16, which
+    takes a GPU, its forward runs in bfloat16 and its weights stay in float32.
     """
 
     def __init__(
@@ -49,64 +48,102 @@ class EpisodicTraining:
         settings: TrainConfig,
         seed: int,
         dtype: torch.dtype = torch.float32,
+        bf16: bool = False,
     ) -> None:
         self.encoder = encoder
         self.method = method
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
+        self.bf16 = bf16
         self.head: nn.Module | None = None  # as a classifier has
-        fused = next(encoder.parameters()).device.type in ("cpu", "cuda")
-        self.optimiser = torch.optim.Adam(encoder.parameters(), lr=settings.lr, fused=fused)
+        self.optimiser = build_adam(encoder.parameters(), settings.lr)
+        self.graph: GraphedSteps | None = None
+        self.device = next(encoder.parameters()).device
+        self.capturing = self.device.type == "cuda"
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
-        """Take one optimiser step an episode; return each episode's loss and accuracy before it."""
+        """Take one optimiser step every `episodes_per_step` episodes; return each episode's loss
+        and accuracy from before its step."""
         episodes = role.draw(self.seed, epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings, epoch)
+        set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
         self.encoder.train()
+        steps = _steps(episodes, self.settings.episodes_per_step)
         random = augmentation_random(self.seed, epoch)
-        rows = _joint_rows(episodes)
-        losses, predicted = [], []
-        for row in tqdm(rows, desc=f"epoch {epoch}", leave=False, disable=None):
-            batch = prepare_batch(images.gather(row), self.settings.augment, random, self.dtype)
-            loss, logits = self.step(batch, *episodes.support.shape[1:])
-            losses.append(loss)
-            predicted.append(logits.argmax(dim=-1))
+        changes = draw_changes(steps.size, images.side, self.settings.augment, random)
+        n_way, k_shot = (int(size) for size in episodes.support.shape[1:])
+        losses, predicted = self._run_steps(images, steps, changes, (n_way, k_shot), epoch)
         # Read back once an epoch: asking each step for its loss would make a GPU wait.
         return score_predictions(
             episodes.classes,
             episodes.query,
-            torch.stack(predicted).cpu().numpy(),
-            torch.stack(losses).double().cpu().numpy(),
+            predicted.flatten(0, 1).cpu().numpy(),
+            losses.flatten().double().cpu().numpy(),
             len(episodes.class_names),
         )
 
+    def _run_steps(
+        self,
+        images: FaceImages,
+        steps: NDArray[np.int64],
+        changes: Changes | None,
+        shape: tuple[int, int],
+        epoch: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Return losses [S, E] and predicted positions [S, E, Q] of S steps of E episodes."""
+        if self.capturing and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
+            try:
+                self.graph = GraphedSteps(self, images, steps.shape, changes, shape)
+            except Exception as error:  # capturing must never cost a run
+                self.capturing = False
+                log.warning("%s", capture_fault(error))
+        if self.graph is not None:
+            return self.graph.run(steps, changes)
+        losses, predicted = [], []
+        size = steps[0].size
+        for number in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None):
+            part = slice(number * size, (number + 1) * size)
+            own = None if changes is None else changes.of(part).to(self.device)
+            batch = prepare_batch(images.gather(steps[number].ravel()), own, self.dtype)
+            loss, logits = self.step(batch, *shape)
+            losses.append(loss)
+            predicted.append(logits.argmax(dim=-1))
+        return torch.stack(losses), torch.stack(predicted)
+
     def step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
-        """Train on one episode [way * (shot + query), 3, H, W], support first.
+        """Train on E episodes, `episodes_per_step`: [E * way * (shot + query), 3, H, W].
 
-        Support and query go through the encoder in ONE forward, so batch norm sees both. Returns
-        the loss and the logits [way * query, way] from before the step.
+        The images of an episode are next to one another, support first. All go through the encoder
+        in ONE forward, so batch norm sees support and query together and, where E is above 1, the
+        episodes too: that is another algorithm than E steps, or than the mean of E gradients.
+        Returns losses [E] and logits [E, way * query, way] from before the step.
         """
-        embeddings = self.encoder(batch)
+        with reduced_precision(self.device, self.bf16):
+            embeddings = self.encoder(batch)
+        embeddings = embeddings.to(self.dtype).unflatten(0, (self.settings.episodes_per_step, -1))
         logits = episode_logits(embeddings, n_way, k_shot, self.method)
-        labels = query_labels(n_way, len(logits) // n_way, logits.device)
-        loss = episode_loss(logits, labels)
+        labels = query_labels(n_way, logits.shape[1] // n_way, logits.device)
+        losses = episode_losses(logits, labels)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses.mean().backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return loss.detach(), logits.detach()
+        return losses.detach(), logits.detach()
 
 
-def prepare_batch(
-    images: Tensor, settings: AugmentConfig, random: torch.Generator, dtype: torch.dtype
-) -> Tensor:
-    """Return normalised training images [B, 3, H, W], augmented where the settings ask for it."""
-    return normalise(augment(images, settings, random) if is_on(settings) else images, dtype)
+def reduced_precision(
+    device: torch.device, bf16: bool
+) -> contextlib.AbstractContextManager[object]:
+    """Return what a forward is run in: bfloat16 where it is asked for."""
+    if not bf16:
+        return contextlib.nullcontext()
+    # Without the cache of cast weights, which a captured graph would keep from its first step.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
-def _joint_rows(episodes: Episodes) -> NDArray[np.int64]:
-    """Return table rows [E, way * (shot + query)]: all support class by class, then all queries."""
+def _steps(episodes: Episodes, episodes_per_step: int) -> NDArray[np.int64]:
+    """Return table rows [S, E, way * (shot + query)] of S steps: of an episode all support class
+    by class, then all queries."""
     count = len(episodes)
-    support = episodes.support.reshape(count, -1)
-    return np.concatenate([support, episodes.query.reshape(count, -1)], axis=1)
+    parts = [episodes.support.reshape(count, -1), episodes.query.reshape(count, -1)]
+    rows = np.concatenate(parts, axis=1)
+    return rows.reshape(-1, episodes_per_step, rows.shape[1])

@@ -67,6 +67,12 @@ def _check_train(settings: TrainVerb) -> None:
     _at_least("train.n_way", train.n_way, 2)
     for key in ("drop_lr_every", "patience"):
         _at_least(f"train.{key}", getattr(train, key), 0)
+    _at_least("train.episodes_per_step", train.episodes_per_step, 1)
+    if train.episodes_per_epoch % train.episodes_per_step:
+        raise ConfigError(
+            f"train.episodes_per_epoch={train.episodes_per_epoch} is no multiple of "
+            f"train.episodes_per_step={train.episodes_per_step}"
+        )
     _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
     _at_least("train.batch_size", train.batch_size, 2)
     _one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
@@ -89,7 +95,7 @@ def _check_model(settings: TrainVerb) -> None:
     _one_of("method.name", settings.method.name, METHODS)
     if settings.mix.per_class is not None:
         _at_least("mix.per_class", settings.mix.per_class, 1)
-    _one_of("precision", settings.precision, ("float32", "float64"))
+    _one_of("precision", settings.precision, ("float32", "float64", "bf16"))
     _inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
     _at_least("demo.seed", settings.demo.seed, 0)
 

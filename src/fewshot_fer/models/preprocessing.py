@@ -1,5 +1,6 @@
 """From packed uint8 pixels to what an encoder takes."""
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,7 +18,15 @@ def preprocessing() -> dict[str, Any]:
 def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return images [B, 3, H, W], uint8 or float in 0..255, scaled to 0..1 and then by ImageNet's
     mean and standard deviation of each channel, in channels_last memory."""
-    mean = torch.tensor(IMAGENET_MEAN, dtype=dtype, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, dtype=dtype, device=images.device).view(1, 3, 1, 1)
+    mean, std = _constants(dtype, images.device)
     scaled = images.to(dtype, memory_format=torch.channels_last)
     return (scaled / 255 - mean) / std
+
+
+@lru_cache
+def _constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and std [1, 3, 1, 1], made once: a captured CUDA graph may not copy them."""
+    with torch.inference_mode(False):
+        mean = torch.tensor(IMAGENET_MEAN, dtype=dtype, device=device).view(1, 3, 1, 1)
+        std = torch.tensor(IMAGENET_STD, dtype=dtype, device=device).view(1, 3, 1, 1)
+    return mean, std
