@@ -45,7 +45,6 @@ class GraphedSteps:
         self.device = training.device
         count, episodes, per_episode = sizes
         n_way, k_shot = shape
-        per_step = episodes * per_episode
         self.counter = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.rows = torch.zeros(
             count, episodes * per_episode, dtype=torch.int64, device=self.device

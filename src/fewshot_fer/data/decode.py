@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fewshot_fer.data.jpeg import decode_jpeg
 from fewshot_fer.errors import DataError
 
 SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -23,7 +24,9 @@ def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
     """
     try:
         with _open(path) as picture:
-            square = _centre_square(as_rgb(ImageOps.exif_transpose(picture)))
+            plain = decode_jpeg(path, picture)
+            upright = plain or as_rgb(ImageOps.exif_transpose(picture))
+            square = _centre_square(upright)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is too large for a picture of a face: {error}") from error
     except UnidentifiedImageError as error:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from fewshot_fer.data.cache import VARIABLE
 from fewshot_fer.data.decode import decode
+from fewshot_fer.data.jpeg import prepare_decoder
 from fewshot_fer.errors import DataError
 
 FORMAT = 1  # counts up whenever the same files would give other pixels
@@ -103,6 +104,7 @@ def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
 
 def _decode_all(paths: list[str], image_size: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the pixels of all paths in order. Pillow decodes without holding up other threads."""
+    prepare_decoder(len(paths))
     bar = tqdm(total=len(paths), desc="packing images", unit="image", disable=None, delay=1)
     with contextlib.closing(bar), ThreadPoolExecutor(_cores()) as pool:
         for start in range(0, len(paths), BLOCK):
