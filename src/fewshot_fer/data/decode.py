@@ -1,5 +1,6 @@
 """One picture file to the pixels that an encoder is given."""
 
+import os
 import threading
 import warnings
 from pathlib import Path
@@ -12,6 +13,8 @@ from fewshot_fer.data.jpeg import decode_jpeg
 from fewshot_fer.errors import DataError
 
 SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+MAX_PIXELS = "FEWSHOT_FER_MAX_PIXELS"
+MOST_PIXELS = 89_478_485  # Pillow's own: a picture of 256 MB
 _OPENING = threading.Lock()
 
 
@@ -22,34 +25,47 @@ def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
     square keeps its proportions, and resized with Pillow's antialiased bilinear filter. Raises
     DataError naming the file if it is missing, damaged, no picture or too large to be one.
     """
-    try:
-        with _open(path) as picture:
-            plain = decode_jpeg(path, picture)
-            upright = plain or as_rgb(ImageOps.exif_transpose(picture))
-            square = _centre_square(upright)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is too large for a picture of a face: {error}") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path} is not a picture, or damaged at its start") from error
-    except (
-        Exception
-    ) as error:  # whatever Pillow meets in a damaged file: it has no one class for it
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise DataError(f"{path} cannot be decoded: {reason or type(error).__name__}") from error
+    square = _centre_square(read_upright(path))
     if square.size != (image_size, image_size):
         square = square.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
+def read_upright(path: str | Path) -> Image.Image:
+    """Return a whole picture in RGB, upright as its EXIF says. Raises what `decode` raises."""
+    try:
+        with _open(path) as picture:
+            return decode_jpeg(path, picture) or as_rgb(ImageOps.exif_transpose(picture))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path} is too large, more than {_most_pixels():,} pixels: where such pictures are "
+            f"meant, allow more with the variable {MAX_PIXELS}"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not a picture, or damaged at its start") from error
+    except Exception as error:  # Pillow has no one class for what it meets in a damaged file
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise DataError(f"{path} cannot be decoded: {reason or type(error).__name__}") from error
+
+
 def _open(path: str | Path) -> Image.Image:
     """Read a picture's header, refusing sizes that Pillow only warns of.
 
-    The filters of warnings belong to the whole process: threads that changed them at once would
-    leave them changed. Only headers are read within the lock, pixels are decoded outside.
+    The filters of warnings and the limit belong to the whole process: threads that changed them at
+    once would leave them changed. Only headers are read within the lock, pixels outside.
     """
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(path)
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _most_pixels()
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _most_pixels() -> int:
+    given = os.environ.get(MAX_PIXELS, "")
+    return int(given) if given.isdecimal() else MOST_PIXELS
 
 
 def as_rgb(picture: Image.Image) -> Image.Image:
