@@ -1,0 +1,33 @@
+"""python -m fewshot_fer.prepare: cut aligned faces out of AFEW's clips, or out of photographs."""
+
+import sys
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from fewshot_fer.cli import launch
+from fewshot_fer.listed_words import as_text
+from fewshot_fer.preparing.settings import PrepareVerb, validate_prepare
+
+
+def prepare(config: DictConfig, _folder: Path) -> None:
+    """Check the configuration, then write faces to the folder `out`."""
+    settings = validate_prepare(config)
+    from fewshot_fer.preparing.session import prepare_session  # torch: once all else is right
+
+    prepare_session(settings)
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    ConfigStore.instance().store(name="prepare_schema", node=PrepareVerb)
+    words = sys.argv[1:]
+    for key in ("afew", "images", "out"):
+        words = [as_text(word, key) for word in words]
+    sys.argv[1:] = words
+    launch("prepare", prepare)
+
+
+if __name__ == "__main__":
+    main()

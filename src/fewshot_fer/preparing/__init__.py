@@ -1,0 +1,1 @@
+"""Videos and photographs to aligned faces, in the layouts that the adapters read."""

@@ -1,0 +1,35 @@
+"""The configuration of a verb with flat settings, as its dataclass."""
+
+import dataclasses
+import difflib
+from typing import TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.errors import ConfigError
+
+Verb = TypeVar("Verb")
+
+
+def read_settings(config: DictConfig, verb: type[Verb]) -> Verb:
+    """Return the configuration as `verb`, a dataclass.
+
+    Raises ConfigError for a key that it does not know (`+typo=1` gets past Hydra), with the nearest
+    one, and for values that are missing or of another type.
+    """
+    known = [field.name for field in dataclasses.fields(verb)]  # type: ignore[arg-type]
+    for key in map(str, config):
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{key} is not a setting; {hint}")
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}=...")
+        settings = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    assert isinstance(settings, verb)
+    return settings
