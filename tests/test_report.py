@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fewshot_fer.answers import COLUMNS
 from fewshot_fer.bootstrap import group_interval
 from fewshot_fer.errors import RunError
-from fewshot_fer.report import as_list
+from fewshot_fer.listed_words import as_list
 from fewshot_fer.reports.compare import compare_runs
 from fewshot_fer.reports.compare_text import compare_text
 from fewshot_fer.reports.pairing import pair_answers, paired_interval, verdict
@@ -241,9 +241,9 @@ def test_names_of_runs_survive(command: Command, tmp_path: Path, name: str) -> N
 
 def test_quoted_names_and_lists_stay() -> None:
     """A comma in a path is told by quotes; what is a list already is left to Hydra."""
-    assert as_list("compare='a,b',c") == "compare=['a,b','c']"
+    assert as_list("compare='a,b',c", "compare") == "compare=['a,b','c']"
     for word in ("compare=[a,b]", "compare=", "study=a,b", "compare=null"):
-        assert as_list(word) == word
+        assert as_list(word, "compare") == word
 
 
 def test_two_trained_runs_are_compared(command: Command, data: Path) -> None:

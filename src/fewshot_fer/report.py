@@ -1,6 +1,5 @@
-"""python -m fewshot_fer.report: the study's table beside ours, or one run against another."""
+"""python -m fewshot_fer.report: a page on any runs, the study's table, or runs compared."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -9,10 +8,8 @@ from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
 from fewshot_fer.errors import RunError
+from fewshot_fer.listed_words import as_list
 from fewshot_fer.reports.settings import ReportVerb, validate_report
-
-ITEM = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]*""")
-"""A run in compare=a,b: in quotes, where its path holds a comma, or up to the next comma."""
 
 
 def report(config: DictConfig, folder: Path) -> None:
@@ -20,6 +17,11 @@ def report(config: DictConfig, folder: Path) -> None:
     settings = validate_report(config)
     if settings.study:
         texts, screen = _study(Path(settings.study).expanduser())
+    elif settings.runs:
+        from fewshot_fer.reports.page.session import runs_report
+
+        roots = [Path(root).expanduser() for root in settings.runs]
+        texts, screen = runs_report(roots, settings.embeddings, settings.pictures)
     else:
         runs = [Path(run).expanduser() for run in settings.compare]
         texts, screen = _compare(runs, settings.seed)
@@ -57,38 +59,8 @@ def _compare(runs: list[Path], seed: int) -> tuple[dict[str, str], str]:
 def main() -> None:
     """Entry point of the command line."""
     ConfigStore.instance().store(name="report_schema", node=ReportVerb)
-    sys.argv[1:] = [as_list(word) for word in sys.argv[1:]]
+    sys.argv[1:] = [as_list(as_list(word, "compare"), "runs") for word in sys.argv[1:]]
     launch("report", report)
-
-
-def as_list(word: str) -> str:
-    """Write compare=a,b as the list that it means; Hydra would take it for a sweep.
-
-    >>> as_list("compare=outputs/a,outputs/b")
-    "compare=['outputs/a','outputs/b']"
-    """
-    runs = word.removeprefix("compare=")
-    if runs in (word, "", "null") or runs.startswith("["):
-        return word
-    return f"compare=[{','.join(map(_quoted, _items(runs)))}]"
-
-
-def _items(runs: str) -> list[str]:
-    items, place = [], 0
-    while place <= len(runs):
-        found = ITEM.match(runs, place)
-        assert found is not None  # the pattern also matches nothing
-        items.append(found[0])
-        place = found.end() + 1  # past the comma
-    return items
-
-
-def _quoted(item: str) -> str:
-    """Return an item in quotes. In Hydra's, a backslash counts only in front of a quote."""
-    if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"":
-        return item
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", item)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
 if __name__ == "__main__":

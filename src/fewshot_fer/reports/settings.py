@@ -14,8 +14,11 @@ MOST_RUNS = 26  # each has a letter
 
 @dataclass
 class ReportVerb:
-    """One of `study` and `compare` is given."""
+    """One of `runs`, `study` and `compare` is given."""
 
+    runs: list[str] = field(default_factory=list)  # folders below which any runs and sweeps lie
+    embeddings: bool = True  # of runs: maps of what encoders make of the pictures
+    pictures: bool = True  # of runs: small copies of pictures in the page
     study: str | None = None  # the folder below which the study's runs lie
     compare: list[str] = field(default_factory=list)  # run folders, the first is the reference
     outputs: str = "outputs"
@@ -40,10 +43,15 @@ def validate_report(config: DictConfig) -> ReportVerb:
 
 
 def _check(settings: ReportVerb) -> None:
-    if settings.study and settings.compare:
-        raise ConfigError("study and compare are two reports: give one of them")
-    if not settings.study and not settings.compare:
-        raise ConfigError("nothing to report: give study=outputs/... or compare=runA,runB")
+    given = [key for key in ("runs", "study", "compare") if getattr(settings, key)]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are {len(given)} reports: give one of them")
+    if not given:
+        raise ConfigError(
+            "nothing to report: give runs=outputs/, or give study=outputs/... or compare=runA,runB"
+        )
+    if "" in settings.runs:
+        raise ConfigError("runs names a folder with no name: is there a comma too many?")
     if len(settings.compare) == 1:
         raise ConfigError(f"compare={settings.compare[0]} is one run: name two, with a comma")
     if len(settings.compare) > MOST_RUNS:

@@ -1,0 +1,56 @@
+"""Everything between an image and its probabilities as one module."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from fewshot_fer.prediction.answering import Answering
+
+
+class ExportedModel(nn.Module):
+    """Images uint8 [N, S, S, 3], RGB, as Pillow and NumPy hold them -> probabilities [N, C]."""
+
+    def __init__(self, answering: Answering) -> None:
+        super().__init__()
+        self.encoder = answering.run.embedder.encoder
+        self.head = answering.head
+        self.temperature = answering.temperature
+        self.mean = nn.Buffer(torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.std = nn.Buffer(torch.tensor(IMAGENET_STD).view(3, 1, 1))
+        self.prototypes = nn.Buffer(answering.support.prototypes())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return float32 probabilities [N, C], calibrated as `predict` gives them."""
+        pixels = images.permute(0, 3, 1, 2).float()
+        embeddings = self.encoder((pixels / 255 - self.mean) / self.std)
+        return torch.softmax(self._logits(embeddings) / self.temperature, dim=1)
+
+    def _logits(self, embeddings: Tensor) -> Tensor:
+        if self.head is not None:
+            logits: Tensor = self.head(embeddings)
+            return logits
+        return -(embeddings[:, None] - self.prototypes).square().sum(dim=2)
+
+
+def example_images(side: int, count: int, seed: int) -> Tensor:
+    """Return uint8 images [count, side, side, 3]: noise at several scales, as faces have."""
+    random = torch.Generator().manual_seed(seed)
+    total = torch.zeros(count, 3, side, side)
+    for cells in (2, 6, 20):
+        noise = torch.rand(count, 3, cells, cells, generator=random) * 255 / 3
+        total += nn.functional.interpolate(noise, size=(side, side), mode="bilinear")
+    return total.permute(0, 2, 3, 1).to(torch.uint8).contiguous()
+
+
+def largest_difference(
+    model: nn.Module, other: Callable[[Tensor], Tensor], side: int, counts: tuple[int, ...]
+) -> float:
+    """Return the largest difference between two models' probabilities over batches of all sizes."""
+    differences = []
+    for count in counts:
+        images = example_images(side, count, seed=count)
+        with torch.inference_mode():
+            differences.append(float((model(images) - other(images)).abs().max()))
+    return max(differences)

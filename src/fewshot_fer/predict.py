@@ -1,0 +1,36 @@
+"""python -m fewshot_fer.predict: name the expressions in photographs and videos."""
+
+import sys
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from fewshot_fer.cli import launch
+from fewshot_fer.listed_words import as_list, as_text
+from fewshot_fer.prediction.settings import PredictVerb, validate_predict
+
+
+def predict(config: DictConfig, folder: Path) -> None:
+    """Check the configuration and what it names, then answer; tables lie in `folder`."""
+    from fewshot_fer.prediction.inputs import find_inputs
+
+    settings = validate_predict(config)
+    inputs = find_inputs(settings.images)
+    from fewshot_fer.prediction.session import predict_session  # torch: once all else is right
+
+    predict_session(settings, inputs, folder)
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    ConfigStore.instance().store(name="predict_schema", node=PredictVerb)
+    words = [as_list(word, "images") for word in sys.argv[1:]]
+    for key in ("run", "support", "enrol"):
+        words = [as_text(word, key) for word in words]
+    sys.argv[1:] = words
+    launch("predict", predict)
+
+
+if __name__ == "__main__":
+    main()

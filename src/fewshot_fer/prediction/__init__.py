@@ -1,0 +1,1 @@
+"""From photographs and videos to expressions, with what was trained."""

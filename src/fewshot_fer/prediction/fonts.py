@@ -1,0 +1,74 @@
+"""Letters on pictures: matplotlib's DejaVu, or an installed font for scripts that it lacks.
+
+DejaVu draws Latin, Greek, Cyrillic, Arabic and Hebrew letters, and no Korean, Chinese, Japanese or
+Indian ones. For those the first font below that is installed is taken; where none is, boxes are
+drawn in their place. Tables and JSON hold every name as it is.
+"""
+
+import functools
+from pathlib import Path
+
+from PIL import ImageFont
+
+OTHERS = (
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "NanumGothic",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+    "Noto Sans Devanagari",
+)
+DEJAVU = "DejaVu Sans"
+
+
+def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return a font of `size` pixels that has the letters of `text`, DejaVu where there is none."""
+    return _font(_file(text), size)
+
+
+def families(texts: tuple[str, ...]) -> list[str]:
+    """Return the names of fonts that matplotlib is to try, in order, for all these texts."""
+    if _draws(_installed(DEJAVU), "".join(texts)):
+        return [DEJAVU]
+    return [DEJAVU, *(name for name in OTHERS if _installed(name))]
+
+
+@functools.cache
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
+
+
+def _file(text: str) -> str:
+    dejavu = _installed(DEJAVU)
+    if text.isascii() or _draws(dejavu, text):
+        return dejavu
+    others = map(_installed, OTHERS)
+    return next((file for file in others if file and _draws(file, text)), dejavu)
+
+
+def _draws(file: str, text: str) -> bool:
+    return all(ord(letter) in _letters(file) for letter in text)
+
+
+@functools.cache
+def _letters(file: str) -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(file).get_charmap())
+
+
+@functools.cache
+def _installed(family: str) -> str:
+    """Return the file of a font, an empty string if it is not installed."""
+    import matplotlib
+
+    if family == DEJAVU:  # comes with matplotlib
+        return str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf")
+    from matplotlib import font_manager
+
+    fonts = font_manager.fontManager.ttflist
+    return next((font.fname for font in fonts if font.name == family), "")

@@ -1,0 +1,143 @@
+"""Everything that a prediction leaves: tables, drawings, explanations, pictures of clips."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fewshot_fer.errors import RunError
+from fewshot_fer.prediction.answering import NONE, Answering, Answers
+from fewshot_fer.prediction.crops import OK, UNREADABLE, Crop
+from fewshot_fer.prediction.drawing import draw_answers, for_drawing, note_on
+from fewshot_fer.prediction.explaining import Explained, Neighbour, Pages, SupportPictures
+from fewshot_fer.prediction.reading import Pixels, printable
+from fewshot_fer.prediction.rows import Row
+from fewshot_fer.prediction.saving import Names, save_picture
+from fewshot_fer.prediction.screen import Summary, rejection_line
+from fewshot_fer.prediction.settings import PredictVerb
+from fewshot_fer.prediction.tables import Tables
+from fewshot_fer.prediction.video import Clip, plot_clip
+
+
+class Writing:
+    """Takes in crops and rows block by block and writes what the settings ask for."""
+
+    def __init__(
+        self,
+        folder: Path,
+        answering: Answering,
+        support_crops: dict[str, Pixels],
+        facts: dict[str, Any],
+        settings: PredictVerb,
+    ) -> None:
+        self.folder = folder
+        self.answering = answering
+        self.tables = Tables(folder, answering.class_names, facts)
+        self.summary = Summary()
+        self.pages = Pages(folder) if settings.neighbours else None
+        self.drawing = settings.draw
+        self._pictures = SupportPictures(support_crops)
+        self._names = Names()
+
+    def __enter__(self) -> "Writing":
+        try:
+            self.tables.__enter__()
+        except OSError as error:
+            raise RunError(f"cannot write to {self.folder}: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.pages is not None:
+            self.pages.finish()
+        self.tables.__exit__(kind, error, trace)
+
+    def add(
+        self,
+        crops: Sequence[Crop],
+        rows: Sequence[Row],
+        answers: Answers | None,
+        of_video: bool = False,
+    ) -> None:
+        """Write a block: the rows of its crops, and the answers to those that are ok."""
+        if self.pages is not None and answers is not None:
+            self._explain(crops, rows, answers)
+        self.tables.add(rows)
+        self.summary.add(rows, of_video)
+        if self.drawing:
+            pairs = zip(crops, rows, strict=True)
+            for _, of_shot in itertools.groupby(pairs, key=lambda pair: id(pair[0].shot)):
+                self._draw(list(of_shot))
+
+    def add_clip(self, clip: Clip) -> None:
+        """Write a clip's row and the picture of its probabilities over time."""
+        row = clip.row()
+        self.tables.add_clip(row)
+        self.summary.clips.append(row)
+        if row["status"] == OK:
+            picture = self.folder / f"{self._names.of(clip.file)}_probabilities.png"
+            plot_clip(clip, row, picture)
+
+    def screen(self, as_json: bool) -> str:
+        """Return what to print: the table with where it lies, or the JSON."""
+        if as_json:
+            return (self.folder / "predictions.json").read_text(encoding="utf-8").rstrip()
+        rejected = rejection_line(self.tables.facts["reject"])
+        return "\n\n".join([self.summary.text(), *rejected, f"written to {self.folder}"])
+
+    def _explain(self, crops: Sequence[Crop], rows: Sequence[Row], answers: Answers) -> None:
+        """Name each face's neighbours in its row and put them on a page."""
+        assert self.pages is not None
+        answered = [(crop, row) for crop, row in zip(crops, rows, strict=True) if crop.status == OK]
+        for number, (crop, row) in enumerate(answered):
+            support = self.answering.support
+            places, far = answers.nearest[number].tolist(), answers.nearest_distances[number]
+            paths = [support.paths[place] for place in places]
+            labels = [support.class_names[int(support.labels[place])] for place in places]
+            row["nearest"] = [
+                {"file": path, "label": label, "distance": float(distance)}
+                for path, label, distance in zip(paths, labels, far, strict=True)
+            ]
+            neighbours = [
+                Neighbour(near["label"], near["distance"], self._pictures.picture(near["file"]))
+                for near in row["nearest"]
+            ]
+            self.pages.add([_explained(crop, row, neighbours)])
+
+    def _draw(self, of_shot: Sequence[tuple[Crop, Row]]) -> None:
+        """Draw all answers to one picture or frame."""
+        crop = of_shot[0][0]
+        if crop.status == UNREADABLE:
+            return
+        if crop.status == OK:
+            boxes = [crop.box for crop, _ in of_shot]
+            captions = [f"{row['label']} {100 * row['probability']:.0f} %" for _, row in of_shot]
+            known = [row["label"] != NONE for _, row in of_shot]
+            drawing = draw_answers(_whole(crop), boxes, captions, known)
+        else:
+            drawing = note_on(_whole(crop), crop.status)
+        name, frame = self._names.of(crop.shot.file), crop.shot.frame
+        of_frame = f"{name}.jpg" if frame is None else f"{name}/{frame:06}.jpg"
+        save_picture(drawing, self.folder / "drawn" / of_frame)
+
+
+def _whole(crop: Crop) -> Pixels:
+    """Return the picture [H, W, 3] that is drawn on: a photograph, or the crop where it is one."""
+    if crop.box is None and crop.pixels is not None:
+        return for_drawing(crop.pixels)
+    assert crop.shot.pixels is not None
+    return crop.shot.pixels
+
+
+def _explained(crop: Crop, row: Row, neighbours: Sequence[Neighbour]) -> Explained:
+    assert crop.pixels is not None
+    name = printable(crop.shot.file.name)
+    if crop.shot.seconds is not None:
+        name = f"{crop.shot.seconds:.2f} s of {name}"
+    label, known = row["label"], row["label"] != NONE
+    return Explained(name, label, row["probability"], known, crop.pixels, neighbours)

@@ -1,0 +1,58 @@
+"""Which folders below the named ones are those of runs."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+SIGNS = ("results.csv", "metrics.csv", "summary.json")
+"""A folder that holds one of these is a run's. So is one with a config.yaml of train or test."""
+
+
+def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Return (name, folder) of all that may be runs, sorted, and a line for each root without one.
+
+    Names are paths below the root, in front of them the root's own name where several are given.
+    Links are followed; a folder that is met twice counts once.
+    """
+    found: dict[str, tuple[str, Path]] = {}
+    problems = []
+    for root in roots:
+        fault = _fault(root)
+        if fault:
+            problems.append(fault)
+            continue
+        before = len(found)
+        for folder in _walk(root):
+            found.setdefault(os.path.realpath(folder), (_name(root, folder, len(roots)), folder))
+        if len(found) == before:
+            problems.append(f"{root} holds no run: no folder in it has a {', '.join(SIGNS)}")
+    return sorted(found.values()), problems
+
+
+def _fault(root: Path) -> str | None:
+    try:
+        return None if root.is_dir() else f"{root} is not a folder"
+    except (OSError, ValueError) as error:  # a name that is too long, for one
+        return f"{root} cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    walk = os.walk(root, followlinks=True)
+    for folder, below, files in tqdm(walk, desc="looking for runs", leave=False, disable=None):
+        real = os.path.realpath(folder)
+        below[:] = [] if real in seen else sorted(n for n in below if not n.startswith("."))
+        if real in seen:
+            continue
+        seen.add(real)
+        if "config.yaml" in files or any(sign in files for sign in SIGNS):
+            yield Path(folder)
+
+
+def _name(root: Path, folder: Path, n_roots: int) -> str:
+    below = folder.relative_to(root).as_posix()
+    if below == ".":
+        return root.resolve().name or str(root)
+    return below if n_roots == 1 else f"{root.name or root}/{below}"

@@ -1,0 +1,134 @@
+"""Folders of runs that nobody trained, written by the very functions that write real ones.
+
+By hand, two hundred runs of ten thousand predictions each, to see how long a report takes:
+
+    python tests/fabricated.py /tmp/many 200 10000
+    time python -m fewshot_fer.report runs=/tmp/many outputs=/tmp/report
+"""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pandas as pd
+
+from fewshot_fer import labels
+from fewshot_fer.answers import COLUMNS as ANSWER_COLUMNS
+from fewshot_fer.answers import add_answers
+from fewshot_fer.config import TrainVerb, conf_dir, register_schemas
+from fewshot_fer.metrics import confusion_matrix, macro_f1, mean_recall
+from fewshot_fer.predictions import LEADING, add_predictions
+from fewshot_fer.runs import RunFolder, fingerprint, write_text
+from fewshot_fer.validation import validate
+
+CHOICES = {"dataset": "rafdb_basic", "eval": "basic_fixed5", "backbone": "conv4", "train": "fast"}
+CHOICES |= {"method": "protonet", "paths": "local", "experiment": "null"}
+Given = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+
+def settings_of(*overrides: str) -> TrainVerb:
+    """Return what `train` would be told by these words."""
+    register_schemas()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return validate(hydra.compose("train", overrides=list(overrides)), TrainVerb)
+
+
+def fabricate_run(
+    folder: Path,
+    settings: TrainVerb,
+    n_images: int = 60,
+    images: str = "/nowhere",
+    names: tuple[str, ...] = labels.BASIC,
+    skill: float = 0.4,
+    warnings: str = "",
+    finished: bool = True,
+) -> Path:
+    """Write a run that was validated with a fixed support, each image asked once, and return it.
+
+    skill: about the accuracy; images: the folder that its pictures are said to lie in.
+    """
+    seed = int.from_bytes(folder.name.encode()[-6:], "big")
+    random = np.random.default_rng(seed)
+    run = RunFolder(folder, {"trained_on_test": "trained" in warnings, "warnings": warnings})
+    run.write_config(asdict(settings))
+    for epoch in range(1, settings.train.epochs + 1):
+        run.add_metrics(_metrics(epoch, skill, random))
+    given = _answer(n_images, len(names), skill, random)
+    run.add_result(_row("train", "train_5w5s", given, names))
+    row = _row("validation", "basic_fixed5", given, names)
+    run.add_result(row)
+    _write_answers(folder, row, given, names, images)
+    if finished:
+        facts = {"fingerprint": fingerprint(asdict(settings)), "seed": settings.seed}
+        run.write_summary(facts | {"seconds": 1.0, "choices": CHOICES, "command": "python"})
+    return folder
+
+
+def _answer(n_images: int, n_way: int, skill: float, random: np.random.Generator) -> Given:
+    """Return true and given class numbers [N] and probabilities [N, way]."""
+    true = np.arange(n_images) % n_way
+    logits = random.normal(0, 1, (n_images, n_way))
+    logits[np.arange(n_images), true] += 4 * skill
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return true, shares.argmax(axis=1), shares
+
+
+def _metrics(epoch: int, skill: float, random: np.random.Generator) -> dict[str, Any]:
+    grown = skill * (1 - 0.8**epoch) + random.normal(0, 0.02)
+    row = {"epoch": epoch, "lr": 1e-3, "train_loss": 2 / epoch, "val_loss": 3 / epoch}
+    accuracies = {"train_accuracy": min(1.0, 0.2 + grown), "val_accuracy": max(0.0, grown)}
+    return row | accuracies | {"val_ci95": 0.02, "seconds": 1.0}
+
+
+def _row(role: str, protocol: str, given: Given, names: tuple[str, ...]) -> dict[str, Any]:
+    confusion = confusion_matrix(given[0], given[1], len(names))
+    accuracy = float((given[0] == given[1]).mean())
+    row: dict[str, Any] = {"role": role, "dataset": "rafdb_basic", "protocol": protocol}
+    row |= {"n_way": len(names), "k_shot": 5, "n_query": len(given[0]), "episodes": 1}
+    row |= {"disjoint": "group", "accuracy": accuracy, "uar": mean_recall(confusion)}
+    for kind in ("ci95", "group_ci95"):
+        row |= {f"{kind}_low": max(0.0, accuracy - 0.05), f"{kind}_high": min(1.0, accuracy + 0.05)}
+    row |= {"loss": 1.5, "chance": 1 / len(names), "majority": 1 / len(names), "epoch": 2}
+    row |= {"n_images": len(given[0]), "n_groups": len(given[0]), "level": "image"}
+    row |= {"macro_f1": macro_f1(confusion), "method": "protonet", "episodes_id": "0" * 16}
+    return row | ({"deviation": 0.0} if role != "train" else {})
+
+
+def _write_answers(
+    folder: Path, row: dict[str, Any], given: Given, names: tuple[str, ...], images: str
+) -> None:
+    true, predicted, shares = given
+    paths = [f"{images}/{number:05}.jpg" for number in range(len(true))]
+    asked = pd.DataFrame({"path": paths, "group": paths, "label": np.array(names)[true]})
+    asked = asked.assign(asked=1.0, correct=(true == predicted).astype(float))
+    for column in ("role", "protocol", "method", "level", "episodes_id"):
+        asked[column] = row[column]
+    add_answers(folder, asked[list(ANSWER_COLUMNS)])
+    table = pd.DataFrame({"path": paths, "true": np.array(names)[true]})
+    table = table.assign(predicted=np.array(names)[predicted], draw=0, clip="")
+    for column in ("role", "protocol", "method"):
+        table[column] = row[column]
+    probabilities = pd.DataFrame(shares, columns=list(names))
+    add_predictions(folder, table[list(LEADING)].join(probabilities))
+    confusion = confusion_matrix(true, predicted, len(names))
+    counts = pd.DataFrame(confusion, index=list(names), columns=list(names))
+    file = folder / f"confusion_{row['role']}_{row['protocol']}.csv"
+    write_text(file, counts.to_csv(index_label="true"))
+
+
+def main(folder: Path, n_runs: int, n_images: int) -> None:
+    """Write runs that differ in seed, learning rate and way."""
+    for number in range(n_runs):
+        settings = settings_of("eval=basic_fixed5", "paths.data=/nowhere", f"seed={number}")
+        settings.train.epochs = 60
+        settings.train.lr = 10.0 ** -(number % 3 + 2)
+        settings.train.n_way = 3 + number % 4
+        skill = 0.2 + 0.5 * (number % 17) / 17
+        fabricate_run(folder / f"run_{number:04}", settings, n_images, skill=skill)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,264 @@
+"""A trained run put to use: the answers are those of its evaluation, and mistakes are one line."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY, Command, Outcome, draw_pattern
+from PIL import Image
+
+from fewshot_fer import train
+
+FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run, validated with a fixed support of its own classes, one draw; made once."""
+    return train_once(tmp_path_factory.mktemp("run"), cache, data)
+
+
+def train_once(folder: Path, cache: Path, data: Path, *words: str) -> Path:
+    """Train a tiny run in a folder and return the run's own."""
+    arguments = (*TINY[:-2], "device=cpu", f"paths.data={data}", *FIXED, *words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("FEWSHOT_FER_CACHE", str(cache))
+        patch.setattr(sys, "argv", ["fewshot_fer.train", *arguments])
+        train.main()
+    return next(folder.glob("outputs/train/*"))
+
+
+def table_of(outcome: Outcome) -> pd.DataFrame:
+    assert outcome.code == 0, outcome.err
+    assert outcome.folder is not None
+    return pd.read_csv(outcome.folder / "predictions.csv", keep_default_na=False)
+
+
+def assert_one_line(outcome: Outcome, culprit: str) -> None:
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert outcome.code == 2
+    assert len(errors) == 1, outcome.err
+    assert culprit in errors[0]
+    assert "Traceback" not in outcome.err
+
+
+def draw_classes(root: Path, numbers: dict[str, int], count: int, seed: int = 5) -> Path:
+    """Write folders of stripes, class name -> number of the pattern."""
+    random = np.random.default_rng(seed)
+    for name, number in numbers.items():
+        for picture in range(count):
+            draw_pattern(root / name / f"{picture}.jpg", number, random)
+    return root
+
+
+def test_answers_are_those_of_the_evaluation(command: Command, run: Path) -> None:
+    """The validation images, together and one by one, get the labels of the batch evaluation."""
+    evaluated = pd.read_csv(run / "predictions.csv")
+    words = ",".join(evaluated["path"])
+    together = table_of(command("predict", f"run={run}", f"images={words}", "align=false"))
+    assert together["file"].tolist() == evaluated["path"].tolist()
+    assert together["label"].tolist() == evaluated["predicted"].tolist()
+    assert together["status"].unique().tolist() == ["ok"]
+    shares = together.filter(like="p_")
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-4)
+    assert together["probability"].to_numpy() == pytest.approx(shares.max(axis=1).to_numpy())
+    for row in range(0, len(together), 3):
+        path, label, p = together.loc[row, ["file", "label", "probability"]]
+        alone = table_of(command("predict", f"run={run}", f"images={path}", "align=false"))
+        assert alone["label"].tolist() == [label]
+        assert alone["probability"][0] == pytest.approx(p, abs=1e-5)
+
+
+def test_a_classifier_answers_with_its_head(
+    command: Command, data: Path, cache: Path, tmp_path: Path
+) -> None:
+    """With the run's own support the head decides; with another the nearest prototype does."""
+    words = ("method=classifier", "train=supervised", "train.epochs=2")
+    trained = train_once(tmp_path, cache, data, *words)
+    evaluated = pd.read_csv(trained / "predictions.csv")
+    evaluated = evaluated[evaluated["method"] == "classifier"]
+    paths = "images=" + ",".join(evaluated["path"])
+    own = command("predict", f"run={trained}", paths, "align=false")
+    assert table_of(own)["label"].tolist() == evaluated["predicted"].tolist()
+    support = draw_classes(tmp_path / "mine", {"one": 1, "two": 6}, 3)
+    other = command("predict", f"run={trained}", paths, "align=false", f"support={support}")
+    assert set(table_of(other)["label"]) <= {"one", "two"}
+
+
+def test_two_classes_that_training_never_saw(command: Command, run: Path, tmp_path: Path) -> None:
+    """Five pictures each of two new patterns tell thirty others apart, and can be stored."""
+    numbers = {"기쁨": 9, "calm": 14}
+    support = draw_classes(tmp_path / "my faces", numbers, 5)
+    asked = draw_classes(tmp_path / "asked", numbers, 15, seed=6)
+    stored = tmp_path / "stored/new faces.pt"
+    words = (f"run={run}", f"images={asked}", "align=false")
+    first = command("predict", *words, f"support={support}", f"enrol={stored}")
+    table = table_of(first)
+    truth = [Path(file).parent.name for file in table["file"]]
+    assert len(table) == 30
+    assert (table["label"] == truth).mean() > 0.8
+    again = table_of(command("predict", *words, f"support={stored}"))
+    pd.testing.assert_frame_equal(again, table)
+    only = command("predict", f"run={run}", f"support={support}", "align=false", f"enrol={stored}")
+    assert only.code == 0, only.err
+    assert "calm 5" in only.err
+    assert only.folder is None
+
+
+def test_reject_turns_unknown_patterns_away(command: Command, run: Path, tmp_path: Path) -> None:
+    """A stricter rate leaves fewer known; 1 takes nearly all; probabilities stay."""
+    asked = draw_classes(tmp_path / "asked", {"known": 2, "noise": 40}, 12)
+    labels = {}
+    for rate in ("null", "1", "0.5", "0"):
+        words = (f"run={run}", f"images={asked}", "align=false", f"reject={rate}")
+        outcome = command("predict", *words)
+        table = table_of(outcome)
+        assert (table["status"] == "ok").all()
+        assert table["probability"].min() > 0
+        labels[rate] = int((table["label"] == "none of these").sum())
+        assert outcome.folder is not None
+        content = json.loads((outcome.folder / "predictions.json").read_text())
+        assert (content["reject"] is None) == (rate == "null")
+    assert labels["null"] == 0
+    assert labels["1"] <= labels["0.5"] <= labels["0"]
+    assert labels["0"] > 0
+
+
+def test_json_holds_what_the_table_does(command: Command, run: Path, data: Path) -> None:
+    """Same rows, nothing but JSON on stdout when asked for, nearest support images named."""
+    folder = data / "RAF-DB/compound/Image/aligned"
+    outcome = command(
+        "predict",
+        f"run={run}",
+        f"images={folder}/*1?_aligned.jpg",
+        "align=false",
+        "json=true",
+        "explain=3",
+    )
+    table = table_of(outcome)
+    content = json.loads(outcome.out)
+    assert [row["file"] for row in content["predictions"]] == table["file"].tolist()
+    assert content["clips"] == []
+    first = content["predictions"][0]
+    assert first["box"] is None
+    assert list(first["probabilities"]) == content["class_names"]
+    assert max(first["probabilities"].values()) == first["probability"]
+    distances = [near["distance"] for near in first["nearest"]]
+    assert len(distances) == 3
+    assert distances == sorted(distances)
+    assert {near["label"] for near in first["nearest"]} <= set(content["class_names"])
+
+
+def test_bad_files_have_a_status(command: Command, run: Path, data: Path, tmp_path: Path) -> None:
+    """Text named .jpg, an empty file, half a picture: unreadable, and the others are answered."""
+    good = next((data / "RAF-DB/basic/Image/aligned").iterdir())
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    (mixed / "1 text.jpg").write_text("no picture")
+    (mixed / "2 empty.jpg").write_bytes(b"")
+    (mixed / "3 half.jpg").write_bytes(good.read_bytes()[:400])
+    (mixed / "4 good.jpg").write_bytes(good.read_bytes())
+    (mixed / "notes.txt").write_text("not looked at")
+    Image.new("1", (12000, 12000)).save(mixed / "5 bomb.png")
+    outcome = command("predict", f"run={run}", f"images={mixed}", "align=false", "draw=true")
+    table = table_of(outcome)
+    assert table["status"].tolist() == [*["unreadable"] * 3, "ok", "unreadable"]
+    assert table["reason"].str.contains("too large").tolist() == [*[False] * 4, True]
+    assert (table["label"] == "").tolist() == [True, True, True, False, True]
+    assert outcome.folder is not None
+    assert [path.name for path in (outcome.folder / "drawn").iterdir()] == ["4 good.jpg"]
+    assert "1 answered" in outcome.out
+    assert "4 unreadable" in outcome.out
+
+
+def test_pictures_are_written(command: Command, run: Path, tmp_path: Path) -> None:
+    """One drawing a picture, also for two of one name; pages of ten faces with their neighbours."""
+    asked = draw_classes(tmp_path / "asked", {"a": 1, "b": 2}, 6)
+    outcome = command("predict", f"run={run}", f"images={asked}", "align=false", "draw=true",
+                      "explain=true")  # fmt: skip
+    table_of(outcome)
+    assert outcome.folder is not None
+    assert len(list((outcome.folder / "drawn").iterdir())) == 12
+    pages = sorted(path.name for path in outcome.folder.glob("explained_*"))
+    assert pages == ["explained_0001.jpg", "explained_0002.jpg"]
+    with (
+        Image.open(outcome.folder / pages[0]) as first,
+        Image.open(outcome.folder / pages[1]) as second,
+    ):
+        assert first.width == second.width
+        assert first.height > second.height
+    assert not [path for path in outcome.folder.rglob("*") if ".part" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("words", "culprit"),
+    [
+        ((), "nothing to answer"),
+        (("images=missing.jpg",), "missing.jpg"),
+        (("images=*.gif",), "no file has a name like that"),
+        (("images=empty",), "no pictures"),
+        (("images=a.jpg,",), "no name"),
+        (("images=a.jpg", "run=elsewhere"), "elsewhere"),
+        (("images=a.jpg", "reject=1.5"), "reject=1.5"),
+        (("images=a.jpg", "explain=99"), "explain=99"),
+        (("images=a.jpg", "explain=-1"), "explain=-1"),
+        (("images=a.jpg", "fps=0"), "fps=0"),
+        (("images=a.jpg", "checkpoint=worst"), "checkpoint=worst"),
+        (("images=a.jpg", "+suport=x"), "did you mean support?"),
+        (("images=a.jpg", "support=nowhere"), "support=nowhere"),
+        (("images=a.jpg", "support=a.jpg"), "a.jpg"),
+        (("images=a.jpg", "support=empty"), "expected <class>/ folders"),
+        (("images=a.jpg", "support=one"), "has one class only, happy"),
+        (("images=a.jpg", "support=hollow"), "hollow/sad"),
+        (("images=a.jpg", "support=twice"), "Happy and happy"),
+        (("images=a.jpg", "support=damaged"), "damaged/sad/2.jpg"),
+        (("images=a.jpg", "enrol=empty"), "enrol=empty is a folder"),
+    ],
+)
+def test_mistakes_are_one_line(
+    command: Command, run: Path, tmp_path: Path, words: tuple[str, ...], culprit: str
+) -> None:
+    """Whatever is wrong with files, folders or keys: one line that names it, code 2, no folder."""
+    (tmp_path / "empty").mkdir()
+    draw_classes(tmp_path, {"one/happy": 1}, 2)
+    draw_classes(tmp_path, {"hollow/happy": 1, "damaged/happy": 1, "damaged/sad": 2}, 2)
+    draw_classes(tmp_path, {"twice/happy": 1, "twice/Happy": 2}, 2)
+    (tmp_path / "hollow/sad").mkdir()
+    (tmp_path / "damaged/sad/2.jpg").write_text("no picture")
+    draw_pattern(tmp_path / "a.jpg", 1, np.random.default_rng(0))
+    before = set((tmp_path / "outputs").rglob("*"))
+    assert_one_line(command("predict", f"run={run}", "align=false", *words), culprit)
+    assert set((tmp_path / "outputs").rglob("*")) == before
+
+
+def test_a_support_of_other_weights_is_refused(
+    command: Command, run: Path, data: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Embeddings of two encoders cannot be compared: stored with one, asked with another."""
+    stored = tmp_path / "own.pt"
+    assert command("predict", f"run={run}", f"enrol={stored}").code == 0
+    other = train_once(tmp_path, cache, data, "seed=1")
+    asked = data / "RAF-DB/basic/Image/aligned"
+    words = (f"images={asked}", "align=false", f"support={stored}")
+    assert_one_line(command("predict", f"run={other}", *words), "the weights of another run")
+    assert table_of(command("predict", f"run={run}", *words))["status"].eq("ok").all()
+
+
+def test_one_picture_a_class_will_do(command: Command, run: Path, tmp_path: Path) -> None:
+    """One shot works, with a warning for each class; one class alone needs reject=."""
+    asked = draw_classes(tmp_path / "asked", {"x": 1}, 2)
+    shots = draw_classes(tmp_path / "shots", {"x": 1, "y": 6}, 1)
+    outcome = command("predict", f"run={run}", f"images={asked}", f"support={shots}", "align=false")
+    assert len(table_of(outcome)) == 2
+    assert outcome.err.count("one picture only") == 1
+    assert "x, y" in outcome.err
+    single = draw_classes(tmp_path / "single", {"x": 1}, 3)
+    words = (f"run={run}", f"images={asked}", f"support={single}", "align=false")
+    assert set(table_of(command("predict", *words, "reject=0.05"))["label"]) <= {
+        "x",
+        "none of these",
+    }
