@@ -1,0 +1,30 @@
+"""python -m fewshot_fer.demo_app: a page to try a trained run in a browser."""
+
+import sys
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from fewshot_fer.cli import launch
+from fewshot_fer.listed_words import as_text
+from fewshot_fer.page.settings import DemoAppVerb, validate_demo_app
+
+
+def demo_app(config: DictConfig, _folder: Path) -> None:
+    """Check the configuration, then serve the page until Ctrl-C."""
+    settings = validate_demo_app(config)
+    from fewshot_fer.page.session import serve  # torch: once all else is right
+
+    serve(settings)
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    ConfigStore.instance().store(name="demo_app_schema", node=DemoAppVerb)
+    sys.argv[1:] = [as_text(as_text(word, "run"), "support") for word in sys.argv[1:]]
+    launch("demo_app", demo_app)
+
+
+if __name__ == "__main__":
+    main()

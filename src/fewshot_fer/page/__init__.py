@@ -1,0 +1,1 @@
+"""A small web page to try a trained run."""
