@@ -158,7 +158,7 @@ def test_orientation_and_shape(tmp_path: Path) -> None:
 
 def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of more pixels than Pillow's limit is an error that names it, not a full memory."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.setenv("FEWSHOT_FER_MAX_PIXELS", "1000")
     Image.new("RGB", (60, 60)).save(tmp_path / "bomb.png")
     with pytest.raises(DataError, match=r"bomb\.png is too large"):
         decode(tmp_path / "bomb.png", 32)

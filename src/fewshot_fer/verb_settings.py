@@ -27,7 +27,8 @@ def read_settings(config: DictConfig, verb: type[Verb]) -> Verb:
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
-            raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}=...")
+            example = "outputs/train/..." if missing[0] == "run" else "..."
+            raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}={example}")
         settings = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error

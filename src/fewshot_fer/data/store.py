@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fewshot_fer.cores import core_count
 from fewshot_fer.data.cache import VARIABLE
 from fewshot_fer.data.decode import decode
 from fewshot_fer.data.jpeg import prepare_decoder
@@ -106,14 +107,8 @@ def _decode_all(paths: list[str], image_size: int) -> Iterator[NDArray[np.uint8]
     """Yield the pixels of all paths in order. Pillow decodes without holding up other threads."""
     prepare_decoder(len(paths))
     bar = tqdm(total=len(paths), desc="packing images", unit="image", disable=None, delay=1)
-    with contextlib.closing(bar), ThreadPoolExecutor(_cores()) as pool:
+    with contextlib.closing(bar), ThreadPoolExecutor(core_count()) as pool:
         for start in range(0, len(paths), BLOCK):
             block = paths[start : start + BLOCK]
             yield from pool.map(decode, block, [image_size] * len(block))
             bar.update(len(block))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

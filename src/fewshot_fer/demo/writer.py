@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fewshot_fer.cores import core_count
 from fewshot_fer.demo.actor import Drawn, Facts, play
 from fewshot_fer.demo.plan import Shot, plan_shots
 from fewshot_fer.errors import DataError
@@ -93,7 +94,7 @@ def _publish(folder: Path, root: Path) -> None:
 def _draw(shots: list[Shot], seed: int, processes: int | None) -> Iterator[Drawn]:
     """Yield the pictures in the order of the plan, with a progress bar on a terminal."""
     total = sum(len(shot.paths) for shot in shots)
-    workers = processes or min(_MOST_PROCESSES, _cores(), 1 + total // _WORTH_A_PROCESS)
+    workers = processes or min(_MOST_PROCESSES, core_count(), 1 + total // _WORTH_A_PROCESS)
     alone = map(partial(play, seed=seed), shots)
     played = alone if workers == 1 else _play_together(shots, seed, workers)
     with tqdm(total=total, desc="drawing the embedded data set", unit="face", disable=None) as bar:
@@ -132,13 +133,6 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS or Windows
-        return os.cpu_count() or 1
 
 
 def _write_labels(folder: Path, shots: list[Shot]) -> None:

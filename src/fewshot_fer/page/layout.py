@@ -1,5 +1,6 @@
 """The page itself: a picture on one side, the answers on the other, a class of one's own below."""
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import gradio
 from fewshot_fer.page.answers import Booth
 from fewshot_fer.prediction.enrolment import Enrolled
 
+BUTTONS: list[Any] = ["download", "fullscreen"]  # no "share", which would send pictures elsewhere
 COLUMNS = ["face", "expression", "probability", "distance"]
 STYLE = """
 #answer { font-size: 1.6rem; font-weight: 600; min-height: 2.2rem; }
@@ -42,9 +44,11 @@ def build_page(booth: Booth) -> gradio.Blocks:
             with gradio.Column():
                 answer = gradio.Markdown(elem_id="answer")
                 shares = gradio.Label(label="Probabilities", num_top_classes=7, elem_id="shares")
-        shown = gradio.Image(label="Faces", interactive=False, elem_id="shown")
+        shown = gradio.Image(label="Faces", interactive=False, elem_id="shown", buttons=BUTTONS)
         table = gradio.Dataframe(headers=COLUMNS, interactive=False, label="Every face")
-        why = gradio.Image(label="Nearest support pictures", interactive=False, elem_id="why")
+        why = gradio.Image(
+            label="Nearest support pictures", interactive=False, elem_id="why", buttons=BUTTONS
+        )
         results = [answer, shares, shown, table, why]
         _own_class(booth, kept, given, results)
         given.change(lambda file, mine: _look(booth, file, mine), [given, kept], results)
@@ -81,10 +85,17 @@ def _look(booth: Booth, file: str | None, mine: Enrolled | None) -> list[Update]
     if file is None:
         return ["", None, None, None, None]
     seen = booth.look(Path(file), mine or booth.start)
-    return [seen.answer, seen.shares, seen.picture, [list(row) for row in seen.rows], seen.why]
+    return [
+        html.escape(seen.answer),
+        seen.shares,
+        seen.picture,
+        [list(row) for row in seen.rows],
+        seen.why,
+    ]
 
 
 def _add(
     booth: Booth, name: str, files: list[str] | None, mine: Enrolled | None
 ) -> tuple[Enrolled, str]:
-    return booth.add_class(name, [Path(file) for file in files or []], mine or booth.start)
+    new, said = booth.add_class(name, [Path(file) for file in files or []], mine or booth.start)
+    return new, html.escape(said)

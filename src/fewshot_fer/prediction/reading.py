@@ -1,7 +1,6 @@
 """Files and frames to pixels, a block at a time, the next block under way while one is used."""
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot_fer.cores import core_count
 from fewshot_fer.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -55,7 +55,7 @@ def read_pictures(
             return Shot(file, reason=_one_line(error))
 
     blocks = (files[start : start + block] for start in range(0, len(files), block))
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(core_count()) as pool:
         tasks = ([pool.submit(shoot, file) for file in part] for part in blocks)
         for under_way in _ahead(tasks):
             yield [future.result() for future in under_way]
@@ -105,9 +105,3 @@ def _ahead(tasks: Iterable[Item]) -> Iterator[Item]:
         if len(waiting) > 1:
             yield waiting.popleft()
     yield from waiting
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

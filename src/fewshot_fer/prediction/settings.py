@@ -1,14 +1,12 @@
 """What `python -m fewshot_fer.predict` reads."""
 
-import dataclasses
-import difflib
 import math
 from dataclasses import dataclass, field
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING, DictConfig
 
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.verb_settings import read_settings
 
 NEIGHBOURS = 5  # support images that explain=true shows
 MOST_NEIGHBOURS = 20
@@ -46,19 +44,7 @@ class PredictVerb:
 
 def validate_predict(config: DictConfig) -> PredictVerb:
     """Return the settings. Raises ConfigError naming the key and the fix."""
-    known = [setting.name for setting in dataclasses.fields(PredictVerb)]
-    for key in map(str, config):
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"{key} is not a setting; {hint}")
-    try:
-        if OmegaConf.is_missing(config, "run"):
-            raise ConfigError("run has no value: give it as run=outputs/train/...")
-        settings = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    assert isinstance(settings, PredictVerb)
+    settings = read_settings(config, PredictVerb)
     _check(settings)
     return settings
 

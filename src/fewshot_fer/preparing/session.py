@@ -1,6 +1,5 @@
 """A preparation from start to end: a folder in, aligned faces and a manifest out."""
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from fewshot_fer.cores import core_count
 from fewshot_fer.data.afew import SPLITS
 from fewshot_fer.device import prepare_device
 from fewshot_fer.errors import RunError
@@ -83,7 +83,7 @@ def _run(
     manifest: Manifest,
 ) -> None:
     """Deal with all jobs, some at a time; the first that cannot be written ends it."""
-    out, cores = Path(settings.out).expanduser(), len(os.sched_getaffinity(0))
+    out, cores = Path(settings.out).expanduser(), core_count()
     workers = min(settings.jobs or cores, max(1, len(jobs)))
     torch.set_num_threads(max(1, cores // workers))
     stop = threading.Event()

@@ -1,13 +1,11 @@
 """What `python -m fewshot_fer.report` reads."""
 
-import dataclasses
-import difflib
 from dataclasses import dataclass, field
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.verb_settings import read_settings
 
 MOST_RUNS = 26  # each has a letter
 
@@ -27,17 +25,7 @@ class ReportVerb:
 
 def validate_report(config: DictConfig) -> ReportVerb:
     """Return the settings. Raises ConfigError naming the key and the fix."""
-    known = [setting.name for setting in dataclasses.fields(ReportVerb)]
-    for key in map(str, config):
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"{key} is not a setting; {hint}")
-    try:
-        settings = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    assert isinstance(settings, ReportVerb)
+    settings = read_settings(config, ReportVerb)
     _check(settings)
     return settings
 
