@@ -28,6 +28,7 @@ class Checkpoint:
     head: dict[str, Tensor] | None = None  # of a classifier, over class_names
     support: dict[str, Any] | None = None  # a SupportSet; of a finished run
     calibration: dict[str, Any] | None = None  # a Calibration; of a finished run
+    progress: dict[str, Any] | None = None  # a Progress, to go on from
     preprocessing: dict[str, Any] = field(default_factory=preprocessing)
 
 

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config import EvalConfig, conf_dir, register_schemas
-from fewshot_fer.errors import UserError
+from fewshot_fer.errors import Interrupted, UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -61,6 +61,9 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
             raise
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(USER_ERROR)
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

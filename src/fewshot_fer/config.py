@@ -136,6 +136,7 @@ class TrainVerb:
     mix: MixConfig = field(default_factory=MixConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    resume: str | None = None  # the folder of a run that was stopped
     seed: int = 0
     device: str = "auto"
     precision: str = "float32"

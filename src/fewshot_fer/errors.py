@@ -20,5 +20,18 @@ class EpisodeError(UserError):
     """A table that cannot give the episodes that were asked for."""
 
 
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Somebody asked for an end with a signal, and the step under way was finished first."""
+
+    def __init__(self, number: int, told: str = "interrupted") -> None:
+        super().__init__(told)
+        self.number = number  # of the signal
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell gives for a process that the signal ended: 130 or 143."""
+        return 128 + self.number
+
+
 class RunError(UserError):
     """A run's folder that cannot be read, or does not fit what is asked of it."""

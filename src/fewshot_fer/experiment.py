@@ -1,5 +1,6 @@
 """A training run: epochs of episodes, validation after each, checkpoints and tables on the way."""
 
+import shlex
 import time
 from dataclasses import dataclass, replace
 
@@ -12,14 +13,18 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.confusion import write_confusion
 from fewshot_fer.device import DTYPES
 from fewshot_fer.embedding import Embedder
+from fewshot_fer.errors import Interrupted
 from fewshot_fer.evaluated import Evaluated
 from fewshot_fer.metrics import EpisodeScores
 from fewshot_fer.models import METHODS
+from fewshot_fer.optimiser import load_optimiser
 from fewshot_fer.own_support import own_calibration, own_support
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
-from fewshot_fer.runs import Row, RunFolder
+from fewshot_fer.resuming import Progress
+from fewshot_fer.runs import Row, RunFolder, plain_row
 from fewshot_fer.screen import epoch_line
+from fewshot_fer.signals import caught_signals
 from fewshot_fer.supervised import SupervisedTraining
 from fewshot_fer.support_set import state_digest
 from fewshot_fer.trained import build_embedder
@@ -31,7 +36,9 @@ class Best:
     """The best validation so far: the higher accuracy or, at the same one, the lower loss."""
 
     epoch: int
-    evaluated: Evaluated
+    accuracy: float
+    loss: float
+    evaluated: Evaluated | None = None  # None in a run that was resumed: to be asked again
 
 
 class TrainingRun:
@@ -57,6 +64,8 @@ class TrainingRun:
         self.encoder: nn.Module = encoder.to(memory_format=torch.channels_last)
         self.loop = self._loop(settings)
         self.best: Best | None = None
+        self.metrics: list[Row] = []
+        self.trained: Row = {}  # of results.csv, for the last epoch
 
     def _loop(self, settings: TrainVerb) -> EpisodicTraining | SupervisedTraining:
         bf16 = settings.precision == "bf16"
@@ -69,17 +78,48 @@ class TrainingRun:
             self.encoder, self.method, settings.train, settings.seed, self.dtype, bf16
         )
 
-    def fit(self) -> None:
-        """Run all epochs, or stop `train.patience` epochs after the best one."""
-        for epoch in range(1, self.settings.train.epochs + 1):
-            trained = self._run_epoch(epoch)
-            if self._out_of_patience(epoch):
-                print(f"stopped: no better validation for {self.settings.train.patience} epochs")
-                break
+    def restore(self, checkpoint: Checkpoint, progress: Progress) -> None:
+        """Go back to the end of an epoch: weights, optimiser, and what was known by then."""
+        self.encoder.load_state_dict(checkpoint.encoder)
+        if self.loop.head is not None and checkpoint.head is not None:
+            self.loop.head.load_state_dict(checkpoint.head)
+        load_optimiser(self.loop.optimiser, checkpoint.optimiser)
+        self.metrics, self.trained = list(progress.metrics), progress.trained
+        self.best = Best(progress.best_epoch, progress.best_accuracy, progress.best_loss)
+
+    def fit(self, choices: dict[str, str]) -> None:
+        """Run the epochs that are left, or stop `train.patience` epochs after the best one.
+
+        choices: the files of conf/ that were taken, for those who go on with this run. Raises
+        Interrupted, with the line to type, where a signal asked for an end.
+        """
+        epoch = len(self.metrics)
+        with caught_signals() as stop:
+            self.loop.between_steps = stop.check
+            try:
+                while epoch < self.settings.train.epochs and not self._out_of_patience(epoch):
+                    epoch += 1
+                    self._run_epoch(epoch, choices)
+            except Interrupted as asked:
+                raise Interrupted(asked.number, self._how_to_go_on(epoch)) from asked
+        if self._out_of_patience(epoch):
+            print(f"stopped: no better validation for {self.settings.train.patience} epochs")
+        self.folder.add_result(self.trained)
+        add_evaluated(self.folder, self._best_evaluated())
+
+    def _how_to_go_on(self, epoch: int) -> str:
+        again = f"python -m fewshot_fer.train resume={shlex.quote(str(self.folder.folder))}"
+        return f"stopped in epoch {epoch}, which will be begun again. Go on with: {again}"
+
+    def _best_evaluated(self) -> Evaluated:
+        """Return the best validation; a resumed run asks the weights of that epoch once more."""
         assert self.best is not None
-        row = self.training.role.result(trained, epoch) | {"method": self.settings.method.name}
-        self.folder.add_result(row)
-        add_evaluated(self.folder, self.best.evaluated)
+        if self.best.evaluated is not None:
+            return self.best.evaluated
+        device = next(self.encoder.parameters()).device
+        checkpoint = load_checkpoint(self.folder.folder / "best.pt", device)
+        embedder = build_embedder(self.settings, checkpoint, device)
+        return self._validate(embedder, checkpoint.epoch)
 
     def add_supports(self, device: torch.device) -> None:
         """Give both checkpoints what it takes to put them to use without any data set."""
@@ -98,37 +138,40 @@ class TrainingRun:
         found = own_calibration(self.validation, embedder, self.method, seed)
         return replace(checkpoint, support=support.content(), calibration=found.content())
 
-    def _run_epoch(self, epoch: int) -> EpisodeScores:
+    def _run_epoch(self, epoch: int, choices: dict[str, str]) -> None:
         started = time.perf_counter()
         trained = self.loop.run_epoch(self.training.images, self.training.role, epoch)
-        validated = self._validate(epoch)
+        names = self.training.role.pool.class_names
+        validated = self._validate(Embedder(self.encoder, self.dtype, self.loop.head, names), epoch)
         is_best = self._keep_best(epoch, validated)
-        for name in ("last.pt", "best.pt") if is_best else ("last.pt",):
-            save_checkpoint(self.folder.folder / name, self._checkpoint(epoch, validated))
-        row = self._metrics(epoch, trained, validated, time.perf_counter() - started)
+        row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
+        self.metrics.append(row)
+        own = {"method": self.settings.method.name}
+        self.trained = plain_row(self.training.role.result(trained, epoch) | own)
+        # The best first: a run that dies in between does this epoch again, and finds it best again.
+        for name in ("best.pt", "last.pt") if is_best else ("last.pt",):
+            save_checkpoint(self.folder.folder / name, self._checkpoint(epoch, validated, choices))
         self.folder.add_metrics(row)
         print(epoch_line(row, self.settings.train.epochs, is_best), flush=True)
-        return trained
 
-    def _validate(self, epoch: int) -> Evaluated:
+    def _validate(self, embedder: Embedder, epoch: int) -> Evaluated:
         drawn_for = epoch if self.settings.train.fresh_validation else 0
-        names = self.training.role.pool.class_names
-        embedder = Embedder(self.encoder, self.dtype, self.loop.head, names)
         return self.validation.evaluate(embedder, self.method, self.settings.seed, drawn_for, epoch)
 
     def _keep_best(self, epoch: int, new: Evaluated) -> bool:
-        if self.best is not None:
-            old = self.best.evaluated
-            if (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
-                return False
-        self.best = Best(epoch, new)
+        old = self.best
+        if old is not None and (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
+            return False
+        self.best = Best(epoch, float(new.accuracy), float(new.loss), new)
         return True
 
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self.settings.train.patience
         return bool(patience and self.best and epoch - self.best.epoch >= patience)
 
-    def _checkpoint(self, epoch: int, validated: Evaluated) -> Checkpoint:
+    def _checkpoint(self, epoch: int, validated: Evaluated, choices: dict[str, str]) -> Checkpoint:
+        assert self.best is not None
+        best = (self.best.epoch, self.best.accuracy, self.best.loss)
         return Checkpoint(
             encoder=self.encoder.state_dict(),
             epoch=epoch,
@@ -137,6 +180,7 @@ class TrainingRun:
             image_size=self.settings.backbone.image_size,
             optimiser=self.loop.optimiser.state_dict(),
             head=None if self.loop.head is None else self.loop.head.state_dict(),
+            progress=Progress(self.metrics, self.trained, *best, choices).content(),
         )
 
     def _metrics(

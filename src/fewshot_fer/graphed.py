@@ -57,6 +57,10 @@ class GraphedSteps:
         )
         self.graph = self._capture()
 
+    def fits(self, steps: NDArray[np.int64]) -> bool:
+        """Tell whether it was captured for as many steps and episodes."""
+        return self.losses.shape == steps.shape[:2]
+
     def run(self, steps: NDArray[np.int64], changes: Changes | None) -> tuple[Tensor, Tensor]:
         """Take all steps [S, E, way * (shot + query)]; return losses [S, E] and predicted positions
         [S, E, Q], which the next epoch overwrites."""
@@ -67,6 +71,7 @@ class GraphedSteps:
                 kept.copy_(value)
         self.counter.zero_()
         for _ in range(len(steps)):
+            self.training.between_steps()
             self.graph.replay()
         return self.losses, self.predicted
 

@@ -84,6 +84,18 @@ class RunFolder:
         """Append one epoch to metrics.csv."""
         append_row(self.folder / "metrics.csv", METRIC_COLUMNS, row)
 
+    def rewrite_metrics(self, rows: list[Row]) -> None:
+        """Set metrics.csv to these rows; without any there is no file."""
+        path = self.folder / "metrics.csv"
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.unlink(missing_ok=True)
+        for row in rows:
+            append_row(partial, METRIC_COLUMNS, row)
+        if rows:
+            partial.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+
     def add_result(self, row: Row) -> None:
         """Append one figure to results.csv."""
         row = {**row, **self.stamps}
@@ -122,6 +134,14 @@ def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def plain_row(row: Row) -> Row:
+    """Return a row with Python's own numbers in the place of NumPy's: a checkpoint holds no other.
+
+    Same values, so the same text in a table.
+    """
+    return {key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()}
 
 
 def score_columns(scores: EpisodeScores) -> Row:

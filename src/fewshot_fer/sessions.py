@@ -9,7 +9,7 @@ import torch
 
 from fewshot_fer.audit.quick import quick_audit
 from fewshot_fer.casting import cast_tests, cast_training, save_drawn
-from fewshot_fer.checkpoints import load_checkpoint
+from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
@@ -18,6 +18,7 @@ from fewshot_fer.models import build_encoder
 from fewshot_fer.parts import EpisodicPart, load_part
 from fewshot_fer.plots import plot_curves
 from fewshot_fer.provenance import choices, provenance
+from fewshot_fer.resuming import Progress, clear_the_end, last_progress, settings_to_resume
 from fewshot_fer.roles import load_images
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
@@ -25,8 +26,19 @@ from fewshot_fer.screen import results_table
 from fewshot_fer.trained import build_embedder
 
 
-def train_session(settings: TrainVerb, path: Path) -> RunFolder:
-    """Train, validate, test, and write the run's folder. Raises UserError before it writes."""
+def resume_session(asked: TrainVerb, overrides: list[str]) -> RunFolder:
+    """Go on with the run that `resume=` names. Raises UserError where that cannot be."""
+    settings, path = settings_to_resume(asked, overrides)
+    return train_session(settings, path, last_progress(path))
+
+
+def train_session(
+    settings: TrainVerb, path: Path, reached: tuple[Checkpoint, Progress] | None = None
+) -> RunFolder:
+    """Train, validate, test, and write the run's folder. Raises UserError before it writes.
+
+    reached: where a run that was stopped stands.
+    """
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed, settings.precision)
     source = find_source(settings.paths, settings.demo)
@@ -41,8 +53,13 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
     stamps = {"trained_on_test": cast.trained_on_test, "warnings": ";".join(found)}
     folder = RunFolder(path, stamps)
     folder.write_config(asdict(settings))
+    clear_the_end(folder, reached[1] if reached else None)
     run = TrainingRun(settings, folder, training, validation, encoder)
-    run.fit()
+    taken = choices()
+    if reached is not None:
+        run.restore(*reached)
+        taken = reached[1].choices
+    run.fit(taken)
     run.add_supports(device)
     if tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
@@ -50,7 +67,8 @@ def train_session(settings: TrainVerb, path: Path) -> RunFolder:
         run_tests(folder, embedder, settings.method.name, tests, settings.seed, checkpoint.epoch)
     chances = (1 / training.role.n_way, 1 / validation.role.n_way)
     plot_curves(path / "metrics.csv", chances, path / "curves.png")
-    _finish(folder, asdict(settings), {"seed": settings.seed}, device, started)
+    facts = {"seed": settings.seed, "choices": taken}
+    _finish(folder, asdict(settings), facts, device, started)
     return folder
 
 
@@ -72,7 +90,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
     run_tests(folder, embedder, trained.method.name, parts, seed, checkpoint.epoch)
-    facts = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
+    facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
+    facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))
     _finish(folder, asdict(settings), facts, device, started)
     return folder
@@ -94,6 +113,5 @@ def _finish(
 ) -> None:
     seconds = round(time.perf_counter() - started, 1)
     summary = {"fingerprint": fingerprint(config), **facts, "seconds": seconds}
-    summary["choices"] = choices()
     folder.write_summary(summary | provenance(device))
     print(f"\n{results_table(folder.results)}\n\n{seconds:.0f} s, written to {folder.folder}")

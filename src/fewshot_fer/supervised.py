@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +45,7 @@ class SupervisedTraining:
         self.head: nn.Module | None = build_head(encoder, len(role.pool.class_names), image_size)
         parameters = [*encoder.parameters(), *self.head.parameters()]
         self.optimiser = build_adam(parameters, settings.lr)
+        self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
@@ -59,6 +61,7 @@ class SupervisedTraining:
         batches = [slice(start, end) for start, end in pairwise(map(int, edges))]
         losses, predicted = [], []
         for part in tqdm(batches, desc=f"epoch {epoch}", leave=False, disable=None):
+            self.between_steps()
             own = None if changes is None else changes.of(part).to(self.device)
             batch = prepare_batch(images.gather(rows[part]), own, self.dtype)
             loss, logits = self._step(batch, torch.from_numpy(labels[part]).to(self.device))

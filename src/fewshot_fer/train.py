@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
@@ -13,6 +14,11 @@ def train(config: DictConfig, folder: Path) -> None:
     from fewshot_fer.validation import validate
 
     settings = validate(config, TrainVerb)
+    if settings.resume is not None:
+        from fewshot_fer.sessions import resume_session
+
+        resume_session(settings, list(HydraConfig.get().overrides.task))
+        return
     from fewshot_fer.sessions import train_session  # imports torch, so only once all else is right
 
     train_session(settings, folder)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -61,6 +62,7 @@ class EpisodicTraining:
         self.graph: GraphedSteps | None = None
         self.device = next(encoder.parameters()).device
         self.capturing = self.device.type == "cuda"
+        self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
         """Take one optimiser step every `episodes_per_step` episodes; return each episode's loss
@@ -91,6 +93,8 @@ class EpisodicTraining:
         epoch: int,
     ) -> tuple[Tensor, Tensor]:
         """Return losses [S, E] and predicted positions [S, E, Q] of S steps of E episodes."""
+        if self.graph is not None and not self.graph.fits(steps):
+            self.graph = None
         if self.capturing and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
             try:
                 self.graph = GraphedSteps(self, images, steps.shape, changes, shape)
@@ -102,6 +106,7 @@ class EpisodicTraining:
         losses, predicted = [], []
         size = steps[0].size
         for number in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None):
+            self.between_steps()
             part = slice(number * size, (number + 1) * size)
             own = None if changes is None else changes.of(part).to(self.device)
             batch = prepare_batch(images.gather(steps[number].ravel()), own, self.dtype)

@@ -27,5 +27,5 @@ class Conv4(nn.Module):
         """Return embeddings [B, filters * (side // 16) ** 2] of images [B, 3, side, side]."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             # ReLU and max-pool commute; ReLU after the pool touches a quarter of the values.
-            images = F.relu(F.max_pool2d(norm(convolution(images)), 2))
+            images = F.relu(F.max_pool2d(norm(convolution(images)), 2), inplace=True)
         return images.flatten(start_dim=1)

@@ -20,7 +20,7 @@ def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     mean and standard deviation of each channel, in channels_last memory."""
     mean, std = _constants(dtype, images.device)
     scaled = images.to(dtype, memory_format=torch.channels_last)
-    return (scaled / 255 - mean) / std
+    return (scaled / 255).sub_(mean).div_(std)  # in place from the second step on
 
 
 @lru_cache

@@ -1,0 +1,80 @@
+"""Going on with a training run that was stopped, as if it never had been.
+
+Whatever is random in training is a function of seed and epoch alone, so the weights, the optimiser
+and what was written so far are all that must be known. A run goes on from the end of its last whole
+epoch: one that was stopped halfway is begun again.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
+from fewshot_fer.config import TrainVerb
+from fewshot_fer.errors import ConfigError, RunError
+from fewshot_fer.run_settings import read_run_settings
+from fewshot_fer.runs import METRIC_COLUMNS, Row, RunFolder
+
+WRITTEN_AT_THE_END = ("results.csv", "answers.csv", "predictions.csv", "recalls.csv")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run had come to after an epoch.
+
+    metrics: the rows of metrics.csv; trained: the row of results.csv for the last training epoch;
+    best_*: of the best validation so far; choices: the files of conf/ that were taken.
+    """
+
+    metrics: list[Row]
+    trained: Row
+    best_epoch: int
+    best_accuracy: float
+    best_loss: float
+    choices: dict[str, str]
+
+    def content(self) -> dict[str, Any]:
+        """Return plain values, which a checkpoint can hold."""
+        return asdict(self)
+
+
+def settings_to_resume(asked: TrainVerb, overrides: list[str]) -> tuple[TrainVerb, Path]:
+    """Return the settings and the folder of the run that `resume=` names.
+
+    Raises ConfigError for other words on the command line, and RunError where there is no such run,
+    or nothing is left to do.
+    """
+    assert asked.resume is not None
+    others = [word for word in overrides if not word.startswith("resume=")]
+    if others:
+        raise ConfigError(
+            f"resume={asked.resume} goes on with the settings of that run: leave out {others[0]}"
+        )
+    folder = Path(asked.resume).expanduser()
+    settings = read_run_settings(folder)
+    if (folder / "summary.json").is_file():
+        raise RunError(f"{folder} is finished: there is nothing to resume")
+    return settings, folder
+
+
+def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:
+    """Return where a run stands, None if it was stopped before its first checkpoint.
+
+    Raises RunError where last.pt is damaged or of a run that kept no progress.
+    """
+    path = folder / "last.pt"
+    if not path.exists():
+        return None
+    checkpoint = load_checkpoint(path)
+    try:
+        return checkpoint, Progress(**(checkpoint.progress or {}))
+    except TypeError as error:
+        raise RunError(f"{path} does not say how far the run had come") from error
+
+
+def clear_the_end(folder: RunFolder, progress: Progress | None) -> None:
+    """Set the tables back to the end of the last whole epoch."""
+    for name in WRITTEN_AT_THE_END:
+        (folder.folder / name).unlink(missing_ok=True)
+    rows = [] if progress is None else progress.metrics
+    folder.rewrite_metrics([{key: row[key] for key in METRIC_COLUMNS} for row in rows])

@@ -1,0 +1,177 @@
+"""A run that was stopped, wherever, and resumed, ends as one that never was."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY, Command
+
+from fewshot_fer import experiment, runs
+from fewshot_fer.checkpoints import load_checkpoint
+
+LINE = (*TINY, "train.epochs=3", "test=basic_7w1s", "test.episodes=10", "train.augment.flip=0.5")
+FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
+KINDS = {
+    "protonet": ["eval=compound_4w5s", "eval.episodes=10"],
+    "classifier": [
+        "method=classifier",
+        "eval=basic_fixed5",
+        "eval.k_shot=2",
+        "eval.support_draws=1",
+    ],
+}
+
+
+class Killed(BaseException):
+    """In the place of SIGKILL: nothing catches it, and the disk is as it was at that moment."""
+
+
+def words(data: Path, kind: str) -> list[str]:
+    line = [word for word in LINE if kind == "protonet" or not word.startswith("eval.")]
+    return [f"paths.data={data}", *line, *KINDS[kind]]
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def undisturbed(
+    request: pytest.FixtureRequest,
+    data: Path,
+    cache: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[str, Path]:
+    """A kind of run, and the folder of one that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    subprocess.run(
+        [sys.executable, "-m", "fewshot_fer.train", *words(data, request.param)],
+        cwd=folder,
+        env=os.environ | {"FEWSHOT_FER_CACHE": str(cache)},
+        check=True,
+        capture_output=True,
+    )
+    (run,) = (folder / "outputs/train").iterdir()
+    return request.param, run
+
+
+def same(one: Path, other: Path) -> None:
+    """Compare the tables, seconds apart, and every weight of both checkpoints, bit for bit."""
+    left, right = (pd.read_csv(run / "metrics.csv", dtype=str) for run in (one, other))
+    pd.testing.assert_frame_equal(left.drop(columns="seconds"), right.drop(columns="seconds"))
+    names = {path.name for path in one.iterdir()}
+    assert names == {path.name for path in other.iterdir()}
+    for name in names - {"metrics.csv", "summary.json", "best.pt", "last.pt"}:
+        if name.endswith((".csv", ".yaml")):
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    for name in ("best.pt", "last.pt"):
+        left_state, right_state = (load_checkpoint(run / name) for run in (one, other))
+        assert left_state.epoch == right_state.epoch
+        for key, value in left_state.encoder.items():
+            assert torch.equal(value, right_state.encoder[key])
+        assert left_state.support is not None
+        assert right_state.support is not None
+        assert torch.equal(left_state.support["embeddings"], right_state.support["embeddings"])
+
+
+def killing(function: Callable[..., None], call: int, after: bool) -> Callable[..., None]:
+    """Return the function, dying in front of or behind its n-th call."""
+    calls = 0
+
+    def wrapped(*given: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            raise Killed
+        function(*given)
+        if calls == call:
+            raise Killed
+
+    return wrapped
+
+
+MOMENTS = {
+    "before the first checkpoint": ("save_checkpoint", 1, False),
+    "between best.pt and last.pt": ("save_checkpoint", 1, True),
+    "between last.pt and metrics.csv": ("save_checkpoint", 2, True),
+    "in the middle": ("append_row", 2, True),
+    "between two rows of results.csv": ("append_row", 4, True),
+    "while supports are added": ("save_checkpoint", -1, True),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_and_resumed_ends_bit_for_bit_alike(
+    command: Command,
+    data: Path,
+    undisturbed: tuple[str, Path],
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At every place where the disk changes."""
+    (kind, reference), (name, call, after) = undisturbed, MOMENTS[moment]
+    saves = len(load_checkpoint(reference / "last.pt").progress["metrics"])  # type: ignore[index]
+    with monkeypatch.context() as patch:
+        where = experiment if name == "save_checkpoint" else runs
+        at = call if call > 0 else 2 * saves
+        patch.setattr(where, name, killing(getattr(where, name), at, after))
+        try:
+            command("train", *words(data, kind))
+        except Killed:
+            pass
+        else:
+            patch.undo()
+            pytest.skip("this run saves less often")
+    (run,) = Path("outputs/train").iterdir()
+    outcome = command("train", f"resume={run}")
+    assert outcome.code == 0, outcome.err
+    same(reference, run)
+    assert command("train", f"resume={run}").code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_that_says_how_to_go_on(
+    data: Path, cache: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The step is finished, the exit code is the shell's own, and the line given works."""
+    line = [*words(data, "protonet"), "train.epochs=400"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "fewshot_fer.train", *line],
+        cwd=tmp_path,
+        env=os.environ | {"FEWSHOT_FER_CACHE": str(cache), "PYTHONUNBUFFERED": "1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        while not list(tmp_path.glob("outputs/train/*/metrics.csv")) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    (run,) = (tmp_path / "outputs/train").iterdir()
+    assert f"python -m fewshot_fer.train resume={run}" in said
+    assert "Traceback" not in said
+    assert load_checkpoint(run / "last.pt").epoch == len(pd.read_csv(run / "metrics.csv"))
+
+
+def test_what_cannot_be_resumed_is_said(
+    command: Command, undisturbed: tuple[str, Path], tmp_path: Path
+) -> None:
+    """No run, a finished one, other settings beside it, a damaged checkpoint: one line each."""
+    _, finished = undisturbed
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/config.yaml").write_bytes((finished / "config.yaml").read_bytes())
+    (tmp_path / "broken/last.pt").write_text("no checkpoint")
+    for arguments, said in (
+        (["resume=nowhere"], "nowhere is not the folder of a trained run"),
+        ([f"resume={finished}"], "is finished"),
+        ([f"resume={finished}", "train.epochs=9"], "leave out train.epochs=9"),
+        ([f"resume={tmp_path / 'broken'}"], "last.pt is damaged"),
+    ):
+        outcome = command("train", *arguments)
+        assert outcome.code == 2
+        assert said in outcome.err
+        assert outcome.err.count("\n") == 1
