@@ -1,0 +1,145 @@
+"""Measure fewshot_fer beside easyfsl and plain loops, and against what the machine could do.
+
+    python scripts/benchmark.py            some 15 minutes on two free cores
+    python scripts/benchmark.py --quick    some 5; twice as long where others compute too
+    python scripts/benchmark.py --only training,limit --original
+
+On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
+writes benchmark.csv, benchmark.md and benchmark.png. With a GPU it measures there too.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewshot_fer.errors import ConfigError, RunError, UserError
+
+if TYPE_CHECKING:
+    from benchmarking.plan import Plan
+    from benchmarking.result import Figure
+
+SECTIONS = (
+    *("training", "evaluation", "limit", "scaling", "memory", "allocator", "packing"),
+    "equality",
+)
+
+
+def main() -> int:
+    """Return 0, whether or not the targets are met: that depends on the machine."""
+    options = _options()
+    try:
+        _run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="fewer and shorter turns")
+    size.add_argument("--tiny", action="store_true", help="only shows that everything runs")
+    parser.add_argument("--only", default=",".join(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--original", action="store_true", help="the study's float64 loop too")
+    parser.add_argument("--out", type=Path, help="folder (outputs/benchmark/<time>)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each system")
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace) -> None:
+    chosen = _chosen(options)
+    from benchmarking.writing import facts
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    out = options.out or Path("outputs/benchmark") / time.strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to {out}: {error.strerror}") from error
+    with tempfile.TemporaryDirectory(prefix="fewshot_fer-benchmark-") as folder:
+        plan = _plan(options, Path(folder))
+        figures = list(_measure(chosen, plan))
+    _write(figures, out, facts(options.threads, load, "cuda" in plan.devices))
+
+
+def _chosen(options: argparse.Namespace) -> list[str]:
+    if options.threads < 1:
+        raise ConfigError(f"--threads {options.threads}: expected 1 or more")
+    named = options.only.split(",")
+    if unknown := [name for name in named if name not in SECTIONS]:
+        raise ConfigError(f"--only {unknown[0]}: expected some of {','.join(SECTIONS)}")
+    return [name for name in SECTIONS if name in named]
+
+
+def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
+    """Return what is measured, how much and where; draws the faces if need be."""
+    from benchmarking.plan import EASYFSL, Plan, say
+    from benchmarking.setting import FULL, QUICK, TINY, Setting
+    from benchmarking.worker import Worker
+
+    from fewshot_fer.data.cache import cache_folder
+    from fewshot_fer.demo import ensure_demo
+
+    sizes = QUICK if options.quick else TINY if options.tiny else FULL
+    with Worker("benchmarking.machine:Machine", Setting(folder, folder, 1)) as machine:
+        gpu = bool(machine.ask("has_gpu"))
+    if not gpu:
+        say("no CUDA device here: measured on the CPU alone")
+    demo = ensure_demo(cache_folder(), sizes.demo_scale)
+    devices = ("cpu", "cuda") if gpu else ("cpu",)
+    plan = Plan(sizes, folder, demo, options.threads, devices, options.original)
+    if EASYFSL not in plan.systems():
+        say("easyfsl is not installed: measured without it (pip install easyfsl)")
+    return plan
+
+
+def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
+    from benchmarking import growth, shares, speed
+    from benchmarking.equality import equality
+    from benchmarking.plan import say
+    from benchmarking.writing import cells
+
+    sections: dict[str, Callable[[Plan], Iterator[Figure]]] = {
+        "training": speed.training,
+        "evaluation": speed.evaluation,
+        "limit": shares.limit,
+        "scaling": growth.scaling,
+        "memory": growth.memory,
+        "allocator": speed.allocator,
+        "packing": growth.packing,
+        "equality": equality,
+    }
+    for name in chosen:
+        for figure in sections[name](plan):
+            say("  " + "  ".join(cell for cell in cells(figure) if cell))
+            yield figure
+
+
+def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
+    from benchmarking.picture import draw
+    from benchmarking.writing import csv_text, markdown, table_text
+
+    from fewshot_fer.runs import write_text
+
+    print("\n".join(known), table_text(figures), sep="\n\n")
+    write_text(out / "benchmark.csv", csv_text(figures))
+    write_text(out / "benchmark.md", markdown(figures, known))
+    partial = out / f".benchmark.png.{os.getpid()}"
+    draw(figures, partial)
+    partial.replace(out / "benchmark.png")
+    print(f"\nwritten to {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What scripts/benchmark.py is made of: faces, measured systems, turns, sections, the report."""

@@ -1,0 +1,48 @@
+"""Generated faces in any number: the embedded data set's pictures, each under several names."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from fewshot_fer.data.rafdb import read_rafdb_compound
+from fewshot_fer.data.store import PackedFaces
+
+BLOCK = 500  # images written at a time
+
+
+def write_faces(folder: Path, count: int, demo: Path) -> Path:
+    """Write `count` JPEGs of 100x100 as <class>/<number>.jpg, as many of each compound class.
+
+    A face is used again under another name where the embedded data set has too few: reading,
+    decoding and embedding a file costs the same whether or not its like was met before.
+    """
+    table = read_rafdb_compound(demo / "RAF-DB/compound", official=False)
+    by_class = {
+        str(label): itertools.cycle([Path(path).read_bytes() for path in paths])
+        for label, paths in table.groupby("label")["path"]
+    }
+    labels = sorted(by_class)
+    for label in labels:
+        (folder / label).mkdir(parents=True)
+    for number in range(count):
+        label = labels[number % len(labels)]
+        (folder / label / f"{number:06}.jpg").write_bytes(next(by_class[label]))
+    return folder
+
+
+def write_noise_pack(file: Path, count: int, image_size: int) -> None:
+    """Write packed uint8 noise [count, 3, side, side]; a block of it repeats."""
+    shape = (count, 3, image_size, image_size)
+    random = np.random.default_rng(0)
+    block = random.integers(0, 256, (min(BLOCK, count), *shape[1:]), dtype=np.uint8)
+    with file.open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for start in range(0, count, BLOCK):
+            stream.write(block[: count - start].tobytes())
+
+
+def open_noise_pack(file: Path) -> PackedFaces:
+    """Open what `write_noise_pack` wrote as the library opens its own packs: as a memory map."""
+    return PackedFaces(np.load(file, mmap_mode="r", allow_pickle=False), fingerprint=file.stem)

@@ -1,0 +1,86 @@
+"""fewshot_fer as its own commands use it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarking.setting import AUGMENT, EVALUATION, LEARNING_RATE, SEED, TRAINING, Setting
+from benchmarking.worker import seconds_of
+from fewshot_fer.config import AugmentConfig, BackboneConfig, TrainConfig
+from fewshot_fer.data.folder import read_folder
+from fewshot_fer.data.store import pack
+from fewshot_fer.device import prepare_device
+from fewshot_fer.embedding import Embedder
+from fewshot_fer.evaluation import evaluate, score_episodes
+from fewshot_fer.images import FaceImages
+from fewshot_fer.models import METHODS, build_encoder
+from fewshot_fer.pool import Shape, build_pool
+from fewshot_fer.roles import Role
+from fewshot_fer.training import EpisodicTraining
+
+
+class Ours:
+    """Trains and evaluates through the functions that `train` and `test` call."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.device = prepare_device(setting.device, SEED)  # with the allocator setting on a CPU
+        self.table = read_folder(setting.faces)
+        self.images = FaceImages(pack(self.table, setting.image_size, setting.cache), self.device)
+        backbone = BackboneConfig(name=setting.backbone, filters=setting.filters, weights="none")
+        settings = TrainConfig(
+            epochs=1,
+            episodes_per_epoch=1,
+            n_way=TRAINING.n_way,
+            k_shot=TRAINING.k_shot,
+            n_query=TRAINING.n_query,
+            lr=LEARNING_RATE,
+            drop_lr_every=0,
+            augment=AUGMENT if setting.augment else AugmentConfig(),
+        )
+        self.method = METHODS["protonet"]
+        self.encoder = build_encoder(backbone).to(self.device)
+        self.training = EpisodicTraining(self.encoder, self.method, settings, SEED)
+        self.learnt = self._role("train", TRAINING)
+        self.asked = self._role("test", EVALUATION)
+        self.epoch = 0  # counts up, so that each turn draws other episodes
+        self.embedder = Embedder(self.encoder)
+
+    def train(self, n_episodes: int) -> float:
+        """Return seconds an episode of an epoch: drawing, augmenting, learning, scoring."""
+        self.epoch += 1
+        role = replace(self.learnt, n_episodes=n_episodes)
+        run = lambda: self.training.run_epoch(self.images, role, self.epoch)  # noqa: E731
+        return seconds_of(run, self.device.type) / n_episodes
+
+    def evaluate(self, n_episodes: int) -> float:
+        """Return seconds an episode, with nothing embedded before."""
+        return seconds_of(lambda: self._evaluate(n_episodes), self.device.type) / n_episodes
+
+    def score(self, n_episodes: int) -> float:
+        """Return seconds for all of `n_episodes` where every image was embedded before."""
+        every = np.arange(len(self.images))
+        embeddings = self.embedder.embed(self.images, every)
+        episodes = replace(self.asked, n_episodes=n_episodes).draw(SEED)
+        score = lambda: score_episodes(self.method, embeddings, every, episodes)  # noqa: E731
+        return seconds_of(score, self.device.type)
+
+    def embed(self, n_images: int) -> float:
+        """Return seconds an image of a checkpoint that is folded and has embedded nothing yet."""
+        rows = np.arange(min(n_images, len(self.images)))
+        embedder = Embedder(self.encoder)
+        embed = lambda: embedder.embed(self.images, rows)  # noqa: E731
+        return seconds_of(embed, self.device.type) / len(rows)
+
+    def read_all(self, _: int) -> float:
+        """Return seconds to gather every image once, as a long training does over time."""
+        blocks = np.array_split(np.arange(len(self.images)), 1 + len(self.images) // 256)
+        return seconds_of(lambda: [self.images.gather(rows) for rows in blocks], self.device.type)
+
+    def _evaluate(self, n_episodes: int) -> None:
+        self.epoch += 1
+        episodes = replace(self.asked, n_episodes=n_episodes).draw(SEED, self.epoch)
+        evaluate(Embedder(self.encoder), self.method, self.images, episodes)
+
+    def _role(self, role: str, shape: Shape) -> Role:
+        pool = build_pool(self.table, shape)
+        return Role(role, "benchmark", "faces", self.table, shape, 1, pool)

@@ -1,0 +1,86 @@
+"""What a measured process is told, and how much is measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot_fer.config import AugmentConfig
+from fewshot_fer.pool import Shape
+
+TRAINING = Shape(n_way=3, k_shot=5, n_query=5)
+EVALUATION = Shape(n_way=4, k_shot=5, n_query=1)
+AUGMENT = AugmentConfig(flip=0.5, crop=0.07, zoom=0.1, colour=0.3)
+LEARNING_RATE = 1e-3
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """faces: folder of <class>/*.jpg; cache: where packs go; allocator: FEWSHOT_FER_ALLOCATOR for
+    this process, None for the caller's own; augment: whether training images are."""
+
+    faces: Path
+    cache: Path
+    threads: int
+    backbone: str = "conv4"
+    device: str = "cpu"
+    image_size: int = 84
+    filters: int = 64
+    augment: bool = True
+    allocator: str | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured. turn_seconds: what a turn of one system should take."""
+
+    turns: int
+    turn_seconds: float
+    evaluation_turns: int  # of evaluations that take a few seconds each
+    long_turns: int  # of what takes longer
+    backbones: tuple[str, ...] = ("conv4", "resnet18")
+    demo_scale: float = 1.0
+    image_size: int = 84
+    filters: int = 64
+    images: int = 3954  # RAF-DB compound has as many
+    training_images: int = 15339  # RAF-DB basic has as many
+    few_episodes: int = 100
+    many_episodes: int = 10_000
+    scaled_episodes: tuple[int, ...] = (100, 10_000, 1_000_000)
+    scaled_images: tuple[int, ...] = (1_000, 10_000, 100_000)
+    packed_images: tuple[int, ...] = (1_000, 3_954, 15_339)
+    embedded: int = 512  # images of a turn
+    gemm_side: int = 2_048
+    classic_epochs: int = 10  # measured on a GPU, of the study's 500
+    judged: bool = True  # whether the targets hold for these sizes
+
+
+# Short turns: the longer one lasts, the more a neighbour's load differs between its two ends.
+FULL = Sizes(turns=15, turn_seconds=1.0, evaluation_turns=9, long_turns=3)
+QUICK = Sizes(
+    turns=9,
+    turn_seconds=0.5,
+    evaluation_turns=5,
+    long_turns=1,
+    scaled_images=(1_000, 10_000),
+)
+TINY = Sizes(
+    turns=2,
+    turn_seconds=0.02,
+    evaluation_turns=2,
+    long_turns=1,
+    backbones=("conv4",),
+    demo_scale=0.02,
+    image_size=32,
+    filters=8,
+    images=132,
+    training_images=154,
+    few_episodes=10,
+    many_episodes=100,
+    scaled_episodes=(10, 100, 1_000),
+    scaled_images=(20, 40),
+    packed_images=(132, 154),
+    embedded=32,
+    gemm_side=128,
+    classic_epochs=1,
+    judged=False,
+)
