@@ -1,7 +1,7 @@
 """Weights on disk: written under a temporary name, read without running any code in the file."""
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,19 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         content = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise RunError(f"{path} is damaged or no checkpoint of fewshot_fer") from error
-    fields = set(Checkpoint.__dataclass_fields__)
+    known = Checkpoint.__dataclass_fields__
+    needed = {
+        name
+        for name, field in known.items()
+        if field.default is MISSING and field.default_factory is MISSING
+    }
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunError(f"{path} is no checkpoint of this version of fewshot_fer (format {FORMAT})")
-    if set(content) != fields:
-        raise RunError(f"{path} lacks {', '.join(sorted(fields - set(content))) or 'nothing'}")
-    if content["preprocessing"] != preprocessing():
+    if lacking := sorted(needed - set(content)):
+        raise RunError(f"{path} lacks {', '.join(lacking)}")
+    if strange := sorted(map(str, set(content) - set(known))):
+        raise RunError(f"{path} is of a later version: it holds {', '.join(strange)}")
+    if content.get("preprocessing", preprocessing()) != preprocessing():
         raise RunError(
             f"{path} was trained on images prepared in another way: {content['preprocessing']}"
         )
