@@ -173,6 +173,13 @@ def test_a_failing_job_does_not_end_the_sweep(command: Command, data: Path) -> N
     assert not (folder_of(outcome) / "0").exists()
 
 
+def test_no_experiment_can_be_asked_for(command: Command, data: Path) -> None:
+    """experiment=null is what stands in train.yaml, and may stand on the command line."""
+    outcome = command("train", "experiment=null", *TINY, f"paths.data={data}", "train.n_way=99")
+    assert outcome.code == 2
+    assert "n_way=99" in outcome.err
+
+
 def test_early_stopping(command: Command, data: Path) -> None:
     """With a learning rate that changes nothing, patience ends the run and says so."""
     outcome = command(

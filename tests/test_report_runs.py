@@ -66,6 +66,7 @@ def test_real_runs_sweeps_and_tests_end_in_one_table(data: Path, command: Comman
         ["experiment=study_5_resnet50", "backbone.weights=none", "eval.support_draws=2"],
         ["dataset=mixed", "mix.per_class=4", "train=supervised", "method=classifier"],
         ["dataset=folder", "dataset.root=/a b/it's, [odd] \\ 'q'/표정", "eval=compound_7w1s"],
+        ["train=classic", "eval=afew_4w5s", "test=[basic_7w1s]", "backbone=resnet18"],
         ["experiment=demo", "test=[]", "train.lr=1e-05", "train.augment.flip=0"],
         ["test=[afew_4w5s,basic_fixed5]", "test.afew_4w5s.n_way=2", "paths.data=a$b%20"],
     ],
@@ -267,6 +268,16 @@ def test_pictures_that_are_gone_or_no_pictures_leave_a_report(tmp_path: Path) ->
     assert "no map of embeddings" in page
     bare = runs_report([tmp_path], embeddings=False, pictures=False)[0]["report.html"]
     assert "data:image/jpeg" not in bare
+
+
+def test_a_job_without_a_folder_is_named(tmp_path: Path) -> None:
+    """A job that failed stands in its sweep's table alone."""
+    made(tmp_path / "sweep", "0")
+    table = 'job,seed,error\n0,0,\n1,1,"too small\nfor 5-way"\n'
+    (tmp_path / "sweep" / "sweep.csv").write_text(table)
+    runs, problems = collect_runs([tmp_path])
+    assert problems == ["sweep/sweep.csv, line 3 failed: too small for 5-way"]
+    assert runs[0].sweep == "sweep"
 
 
 def test_short_names_tell_runs_apart(tmp_path: Path) -> None:

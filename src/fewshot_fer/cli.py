@@ -46,6 +46,8 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     try:
         register_schemas()
         OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+        # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
+        sys.argv[1:] = [word for word in sys.argv[1:] if word != "experiment=null"]
         sys.argv[1:] = expand_tests(sys.argv[1:], partial(composed_tests, verb))
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)
         main(_in_run_folder(job, failed))()

@@ -11,6 +11,7 @@ from torch import Tensor
 from fewshot_fer.calibration import Calibration, calibrate, fit_temperature
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import Episodes
+from fewshot_fer.fixed_support import QUERIES
 from fewshot_fer.models import Method
 from fewshot_fer.models.episode_loss import query_labels
 from fewshot_fer.parts import EpisodicPart, FixedPart, Part
@@ -53,7 +54,8 @@ def own_calibration(validation: Part, embedder: Embedder, method: Method, seed: 
         return calibrate(*_episode_answers(validation, embedder, method, seed))
     support, query, labels = _fixed_embeddings(validation, embedder)
     with torch.inference_mode():
-        found = calibrate(method(support[None], query[None])[0], labels)
+        parts = [method(support[None], part[None])[0].cpu() for part in torch.split(query, QUERIES)]
+        found = calibrate(torch.cat(parts), labels)
         if embedder.head is None or embedder.head_names != validation.role.support.class_names:
             return found
         logits = embedder.head(query).double().cpu()

@@ -34,20 +34,29 @@ def require_onnx() -> None:
         ) from error
 
 
-def write_onnx(path: Path, model: ExportedModel, side: int, metadata: dict[str, Any]) -> float:
+def write_onnx(
+    path: Path, model: ExportedModel, pictures: Tensor, metadata: dict[str, Any]
+) -> float:
     """Write the model, check it against torch, and return the largest difference of probabilities.
 
+    The check takes noise in several batch sizes and `pictures`, uint8 [N, S, S, 3], N may be 0.
     `path` appears once the file has passed, or stays what it was. Raises RunError where the two
     differ by more than 1e-4, or the file cannot be written.
     """
+    side = pictures.shape[1]
+    batches = [example_images(side, count, seed=count) for count in COUNTS]
+    batches += [pictures] if len(pictures) else []
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _export(partial, model, side)
         _describe(partial, metadata)
-        difference = largest_difference(model, _running(partial), side, COUNTS)
+        difference = largest_difference(model, _running(partial), batches)
         if not difference <= MOST_DIFFERENCE:
-            raise RunError(f"{path} is not written: it differs from torch by {difference:.2g}")
+            raise RunError(
+                f"{path} is not written: its probabilities differ from torch's by "
+                f"{difference:.2g}, more than {MOST_DIFFERENCE:g}"
+            )
         partial.replace(path)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -29,4 +29,9 @@ def validate_export(config: DictConfig) -> ExportVerb:
         raise ConfigError(f"checkpoint={settings.checkpoint} is not known: choose best or last")
     if settings.out is not None and Path(settings.out).expanduser().is_dir():
         raise ConfigError(f"out={settings.out} is a folder: name a file, {settings.out}/faces.onnx")
+    if settings.out is not None and Path(settings.out).suffix != ".onnx":  # best.pt, by mistake
+        raise ConfigError(
+            f"out={settings.out} does not end in .onnx: give "
+            f"{Path(settings.out).with_suffix('.onnx')}"
+        )
     return settings

@@ -7,6 +7,8 @@ drawn images are known, an episode costs a few numbers to look up instead of its
 import torch
 from torch import Tensor
 
+BLOCK = 512  # rows of the matrix that are formed at a time
+
 
 def gram_matrix(embeddings: Tensor) -> Tensor:
     """Return the inner products [R, R] of embeddings [R, D] taken from their common mean.
@@ -15,7 +17,12 @@ def gram_matrix(embeddings: Tensor) -> Tensor:
     get smaller, and with them what float32 rounds away.
     """
     centred = embeddings - embeddings.mean(dim=0)
-    return centred @ centred.T
+    gram = centred.new_empty((len(centred), len(centred)))
+    for start in range(0, len(centred), BLOCK):  # the half below the diagonal, then its mirror
+        end = start + BLOCK
+        torch.mm(centred[start:], centred[start:end].T, out=gram[start:, start:end])
+        gram[start:end, end:] = gram[end:, start:end].T
+    return gram
 
 
 def prototype_logits_from_gram(gram: Tensor, support: Tensor, query: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from fewshot_fer.reports.page.run_files import (
     flatten,
     read_config,
     read_confusion,
+    read_failures,
     read_metrics,
     read_results,
     read_summary,
@@ -108,6 +109,7 @@ def collect_runs(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
     runs = [run for run in read if run is not None]
     if not runs:
         raise RunError("; ".join(problems) or f"{roots[0]} holds no run")
+    problems += _failed_jobs(runs)
     for number, run in enumerate(runs, start=1):
         run.number, run.short = number, _short(run)
     shorts = Counter(run.short for run in runs)
@@ -116,6 +118,19 @@ def collect_runs(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
             run.short = run.name
         problems += [f"{run.name}: {problem}" for problem in run.problems]
     return runs, problems
+
+
+def _failed_jobs(runs: Sequence[Run]) -> list[str]:
+    """Return a line for each job that a sweep.csv says has failed: it may have no folder."""
+    lines = []
+    for folder in dict.fromkeys(run.folder.parent for run in runs):
+        file = folder / "sweep.csv"
+        try:
+            found = read_failures(file) if file.exists() else []
+        except Unreadable as error:
+            found = [str(error)]
+        lines += [f"{folder.name}/sweep.csv, {line}" for line in found]
+    return lines
 
 
 def _short(run: Run) -> str:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from fewshot_fer.config import conf_dir
 from fewshot_fer.reports.page.collect import Run
-from fewshot_fer.reports.page.defaults import Composed, composed
+from fewshot_fer.reports.page.defaults import composed, defaults
 from fewshot_fer.reports.page.run_files import Row
 
 GROUPS = ("experiment", "dataset", "eval", "backbone", "method", "train", "paths")
-MOST_CHOICES = 40  # combinations that are composed; runs with further ones give every value
+MOST_COMPOSED = 60  # further runs are given by every value instead: longer, but as true
+ASIDE = ("run", "test", "resume")
+"""No difference between runs: the first two are words of their own, and a run that was stopped and
+went on is the one that was not."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def differences(run: Run) -> list[Difference]:
     tests = list(_tests(run))
     found = [Difference("test", "none", ", ".join(tests))] if tests and run.verb == "train" else []
     return found + [
-        Difference(key, shown(default.settings[key]) if key in default.settings else None, value)
+        Difference(key, shown(default[key]) if key in default else None, value)
         for key, value in ((key, shown(value)) for key, value in changed(run, default).items())
     ]
 
@@ -62,13 +65,13 @@ def command(run: Run) -> str | None:
     return shlex.join(["python", "-m", f"fewshot_fer.{run.verb}", *words])
 
 
-def changed(run: Run, default: Composed) -> Row:
+def changed(run: Run, default: Row) -> Row:
     """Return the settings of a run that differ from a composed configuration."""
     return {
         key: value
         for key, value in run.settings.items()
-        if key not in ("run", "test") and default.settings.get(key, _MISSING) != value
-        and (key in default.settings or key.startswith(_OPEN))
+        if key not in ASIDE and default.get(key, _MISSING) != value
+        and (key in default or key.startswith(_OPEN))
     }  # fmt: skip
 
 
@@ -76,13 +79,9 @@ _MISSING = object()
 _OPEN = ("dataset.clips.", "eval.dataset.clips.")
 
 
-def _base(run: Run, groups: list[str]) -> Composed | None:
-    """Return the configuration that a run's is compared with: the same tests, and these groups."""
-    overrides = [word for word in groups if word != "test=[]"]
-    overrides.append(f"test=[{','.join(_tests(run))}]")
-    if run.verb == "test":
-        overrides.append("run=x")
-    return composed(run.verb, tuple(overrides))
+def _base(run: Run, groups: list[str]) -> Row | None:
+    """Return the settings that a run's are compared with: the same tests, and these groups."""
+    return defaults(run.verb, [word for word in groups if word != "test=[]"], list(_tests(run)))
 
 
 def _tests(run: Run) -> dict[str, None]:
@@ -97,6 +96,8 @@ def _group_overrides(run: Run) -> list[str]:
     if not isinstance(chosen, dict) or run.verb == "test":
         return []
     experiment = _choice(chosen, "experiment")
+    if composed.cache_info().currsize > MOST_COMPOSED:
+        return []
     start = [f"experiment={experiment}"] if experiment else []
     base = composed(run.verb, tuple(start))
     if base is None:
@@ -115,8 +116,8 @@ def _choice(chosen: Row, group: str) -> str | None:
     return name if (conf_dir() / group / f"{name}.yaml").is_file() else None
 
 
-def _override(key: str, value: object, default: Composed) -> str:
-    return f"{'' if key in default.settings else '+'}{key}={quoted(value)}"
+def _override(key: str, value: object, default: Row) -> str:
+    return f"{'' if key in default else '+'}{key}={quoted(value)}"
 
 
 def quoted(value: object) -> str:
@@ -175,7 +176,7 @@ def telling(runs: Sequence[Run]) -> list[str]:
         key
         for key in keys
         if not key.startswith(("test.", "paths."))
-        and key not in ("run", "test", "checkpoint")
+        and key not in (*ASIDE, "checkpoint")
         and len({shown(settings.get(key)) for settings in everything if key in settings}) > 1
     ]
     return sorted(found, key=lambda key: key != "seed")

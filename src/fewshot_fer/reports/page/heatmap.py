@@ -9,7 +9,7 @@ from fewshot_fer.reports.page.collect import Run
 from fewshot_fer.reports.page.comparable import Group, Result
 from fewshot_fer.reports.page.differences import shown
 
-ASIDE = ("paths.", "test.", "device", "seed", "episodes.save", "run")
+ASIDE = ("paths.", "test.", "device", "seed", "episodes.save", "run", "resume")
 TRAINED, ASKED = ("train.n_way", "train.k_shot"), ("eval.n_way", "eval.k_shot")
 
 

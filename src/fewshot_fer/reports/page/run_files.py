@@ -143,6 +143,13 @@ def read_confusion(file: Path) -> tuple[list[str], NDArray[np.int64]]:
     return names, counts.astype(np.int64)
 
 
+def read_failures(file: Path) -> list[str]:
+    """Return what stands in the column `error` of a sweep.csv, with the number of its line."""
+    rows = enumerate(_table(file, ()), start=2)
+    errors = ((line, " ".join((row.get("error") or "").split())) for line, row in rows)
+    return [f"line {line} failed: {error}" for line, error in errors if error]
+
+
 def _table(file: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     """Return the rows of a CSV file as texts. Raises Unreadable."""
     try:
