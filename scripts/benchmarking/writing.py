@@ -47,7 +47,7 @@ NOTES = (
     "A peer embeds every episode anew, so its time an episode stands for any number of them.",
     "The convolution floor is the sum of an encoder's bare convolutions of a training step, each "
     "in the memory layout that is faster for it. The GEMM-rate limit is the encoder's FLOP at the "
-    "rate of a large float32 matrix product, the faster of torch.mm and a 1x1 convolution. "
+    "rate of a large float32 matrix product, torch.mm. "
     "The targets are for two cores.",
 )
 

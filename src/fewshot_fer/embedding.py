@@ -50,16 +50,15 @@ class Embedder:
         known, done = self._recall(images)
         new = np.unique(rows[~done[rows]])
         if len(new):
-            fresh = self._embed_rows(images, new)
-            if known is None:
-                known = fresh.new_zeros((len(images), fresh.shape[1]))
-            known[torch.from_numpy(new)] = fresh
+            known = self._embed_rows(images, new, known)
             done[new] = True
             self._known[images.fingerprint] = (known, done)
             if self.kept is not None:
                 taken = np.flatnonzero(done)
                 self.kept.save(images.fingerprint, taken, known[torch.from_numpy(taken)])
         assert known is not None
+        if len(rows) == len(known) and (rows == np.arange(len(rows))).all():
+            return known  # all of a large table need not be there twice
         return known[torch.from_numpy(rows)]
 
     @torch.inference_mode()
@@ -86,23 +85,31 @@ class Embedder:
         self._known[images.fingerprint] = (known.to(images.device), done)
         return self._known[images.fingerprint]
 
-    def _embed_rows(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
-        """Embed in batches that fit the memory: halved where one does not."""
-        parts: list[Tensor] = []
+    def _embed_rows(
+        self, images: FaceImages, rows: NDArray[np.int64], known: Tensor | None
+    ) -> Tensor:
+        """Return `known` [N, D] with these rows embedded too, made if there is none.
+
+        Goes in batches that fit the memory: halved where one does not.
+        """
         batch, start = self._batch(images), 0
         with tqdm(
             total=len(rows), desc="embedding images", leave=False, disable=None, delay=2
         ) as bar:
             while start < len(rows):
                 try:
-                    part = self.embed_pixels(images.gather(rows[start : start + batch]))
+                    own = rows[start : start + batch]
+                    part = self.embed_pixels(images.gather(own))
                 except RuntimeError as error:
                     batch = _halved(batch, error)
                     continue
-                parts.append(part)
+                if known is None:
+                    known = part.new_zeros((len(images), part.shape[1]))
+                known[torch.from_numpy(own)] = part
                 start += len(part)
                 bar.update(len(part))
-        return torch.cat(parts)
+        assert known is not None
+        return known
 
     def _batch(self, images: FaceImages) -> int:
         budget = BATCH_PIXELS[images.device.type]
