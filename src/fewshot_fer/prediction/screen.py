@@ -83,7 +83,7 @@ def _clip_cells(row: Row) -> tuple[str, ...]:
 
 def _status(row: Row) -> str:
     status: str = row["status"]
-    reason = row.get("reason") or ""
+    reason = (row.get("reason") or "").removeprefix(f"{row['file']} ")  # it stands in the line
     return status if status == OK and not reason else f"{status}: {reason}"
 
 

@@ -85,7 +85,8 @@ def _run(
     """Deal with all jobs, some at a time; the first that cannot be written ends it."""
     out, cores = Path(settings.out).expanduser(), core_count()
     workers = min(settings.jobs or cores, max(1, len(jobs)))
-    torch.set_num_threads(max(1, cores // workers))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, cores // workers))  # each worker has some of the cores
     stop = threading.Event()
     bar = tqdm(total=len(jobs), desc="finding faces", unit="file", disable=None)
 
@@ -105,6 +106,7 @@ def _run(
                 task.result()
         finally:
             stop.set()
+            torch.set_num_threads(threads)
 
 
 def _summary(rows: list[Row], what: str, path: Path) -> str:
