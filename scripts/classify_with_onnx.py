@@ -4,11 +4,14 @@ python scripts/classify_with_onnx.py outputs/train/.../best.onnx face.jpg
 """
 
 import json
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 from PIL import Image
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # or onnxruntime tells its maker which model is used
+import onnxruntime
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 about = session.get_modelmeta().custom_metadata_map

@@ -1,5 +1,7 @@
 """The page, in a real browser: a face goes in, its label comes out, a new class works at once."""
 
+import json
+import os
 import shutil
 import signal
 import socket
@@ -7,15 +9,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY, Command
 from PIL import Image
 
+from fewshot_fer.labels import BASIC
 from fewshot_fer.page.settings import DemoAppVerb
 
+Driver = Any  # selenium may be missing
+REQUEST = "Network.requestWillBeSent"
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 OPTIONS = (
     "--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run "
@@ -38,25 +46,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Served:
+    """A page that is served as a user would, the process, and where its files lie."""
+
+    address: str
+    port: int
+    process: "subprocess.Popen[str]"
+    files: Path
+
+
 @pytest.fixture
-def page(run: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Serve the page as a user would, and end it with Ctrl-C."""
-    port = free_port()
+def page(run: Path, tmp_path: Path) -> Iterator[Served]:
+    port, files = free_port(), tmp_path / "temporary"
+    files.mkdir()
     words = [sys.executable, "-m", "fewshot_fer.demo_app", f"run={run}", f"port={port}", "max_mb=1"]
-    words += ["align=false"]
+    # A proxy that is not there, so that anything that is asked of other machines fails.
+    surroundings = {"TMPDIR": str(files), "HTTP_PROXY": "http://127.0.0.1:9"}
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*words, "align=false"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **surroundings},
     ) as served:
         assert served.stdout is not None
-        line = served.stdout.readline()
-        assert f"http://127.0.0.1:{port}" in line, line + served.stdout.read()
-        yield f"http://127.0.0.1:{port}", served
-        if served.poll() is None:
-            served.send_signal(signal.SIGINT)
+        try:
+            line = served.stdout.readline()
+            assert f"http://127.0.0.1:{port}" in line, line + served.stdout.read()
+            yield Served(f"http://127.0.0.1:{port}", port, served, files)
+        finally:
+            if served.poll() is None:
+                served.kill()
 
 
 @pytest.fixture
-def browser() -> "Iterator[object]":
+def browser() -> Iterator[Driver]:
     webdriver = pytest.importorskip("selenium.webdriver")
     if not (Path(CHROMIUM).exists() and Path(DRIVER).exists()):
         pytest.skip("chromium and chromium-driver are not installed")
@@ -67,16 +92,18 @@ def browser() -> "Iterator[object]":
     for option in [*OPTIONS.split(), f"--user-data-dir={profile}", "--window-size=1300,1500"]:
         options.add_argument(option)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-    shutil.rmtree(profile, ignore_errors=True)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+        shutil.rmtree(profile, ignore_errors=True)
 
 
-def wait_for(driver: object, element: str, holds: str, seconds: float = 20) -> str:
+def wait_for(driver: Driver, element: str, holds: str, seconds: float = 30) -> str:
     """Return the text of an element once it has `holds` in it."""
     text, until = "", time.monotonic() + seconds
     while time.monotonic() < until:
-        found = driver.find_elements("id", element)  # type: ignore[attr-defined]
+        found = driver.find_elements("id", element)
         text = found[0].text if found else ""
         if holds in text:
             return text
@@ -84,37 +111,107 @@ def wait_for(driver: object, element: str, holds: str, seconds: float = 20) -> s
     raise AssertionError(f"#{element} never held {holds!r}, but {text!r}")
 
 
-def choose(driver: object, element: str, *files: Path) -> None:
+def choose(driver: Driver, element: str, *files: Path) -> None:
     """Give files to the file chooser within an element."""
-    chooser = driver.find_element("css selector", f"#{element} input[type=file]")  # type: ignore[attr-defined]
+    chooser = driver.find_element("css selector", f"#{element} input[type=file]")
     chooser.send_keys("\n".join(map(str, files)))
 
 
+def asked_for(driver: Driver) -> set[str]:
+    """Return every address that the browser asked for over the network since it was started."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    sent = [m["params"]["request"]["url"] for m in messages if m["method"] == REQUEST]
+    return {url for url in sent if url.startswith(("http", "ws"))}
+
+
 def test_a_face_is_named_and_a_class_added(
-    page: tuple[str, "subprocess.Popen[str]"], browser: object, demo: Path, tmp_path: Path
+    page: Served, browser: Driver, demo: Path, tmp_path: Path
 ) -> None:
-    """Upload, label, own class, screenshots; nothing asked of any other host; a clean end."""
-    address, served = page
-    driver = browser
-    driver.get(address)  # type: ignore[attr-defined]
-    wait_for(driver, "add", "Add")
-    faces = sorted((demo / "RAF-DB/basic/Image/aligned").glob("test_*.jpg"))
-    choose(driver, "given", faces[0])
-    answer = wait_for(driver, "answer", "%")
-    assert answer.split()[0] in wait_for(driver, "shares", answer.split()[0])
-    driver.find_element("css selector", "#name textarea, #name input").send_keys("문 <b>new</b>")  # type: ignore[attr-defined]
-    choose(driver, "files", *faces[:1] * 1, *faces[1:3])
-    time.sleep(1)
-    driver.find_element("id", "add").click()  # type: ignore[attr-defined]
-    assert "3 pictures added. 8 classes now." in wait_for(driver, "said", "added")
-    wait_for(driver, "shares", "new")
-    driver.save_screenshot(str(tmp_path / "wide.png"))  # type: ignore[attr-defined]
-    asked = [entry["message"] for entry in driver.get_log("performance")]  # type: ignore[attr-defined]
-    urls = {part.split('"')[0] for text in asked for part in text.split('"url":"')[1:]}
-    outside = {url for url in urls if url.startswith("http") and not url.startswith(address)}
-    assert outside == set()
-    served.send_signal(signal.SIGINT)
-    assert served.wait(20) == 0
+    """Upload, label, a class of one's own that wins at once, on a wide screen and a narrow one."""
+    face = sorted((demo / "RAF-DB/basic/Image/aligned").glob("test_*.jpg"))[0]
+    copies = [shutil.copy(face, tmp_path / f"copy_{number}.jpg") for number in range(5)]
+    browser.get(page.address)
+    wait_for(browser, "add", "Add")
+    choose(browser, "given", face)
+    label = wait_for(browser, "answer", "%").split()[0]
+    assert label in BASIC
+    assert label in wait_for(browser, "shares", label)
+    browser.find_element("css selector", "#name textarea, #name input").send_keys("문 <b>my</b>")
+    choose(browser, "files", *copies)
+    wait_for(browser, "files", "copy_4")
+    browser.find_element("id", "add").click()
+    wait_for(browser, "said", "문 <b>my</b>: 5 pictures added. 8 classes now.")
+    wait_for(browser, "answer", "문 <b>my</b>")  # the very picture, so no prototype is nearer
+    wait_for(browser, "why", "문 <b>my</b> 0.00")
+    for name, size in (("wide", (1300, 1500)), ("narrow", (500, 1500))):
+        browser.set_window_size(*size)
+        browser.save_screenshot(str(tmp_path / f"{name}.png"))
+        across = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        assert across <= 0
+    asked = asked_for(browser)
+    assert page.address + "/" in asked
+    assert {url for url in asked if not url.startswith(page.address)} == set()
+    assert list(page.files.glob("fewshot_fer_page_*/**/copy_4.jpg"))
+    page.process.send_signal(signal.SIGINT)  # while the browser still looks at it
+    assert page.process.stdout is not None
+    assert page.process.stdout.read() == "ended\n"
+    assert page.process.wait(20) == 0
+    assert list(page.files.glob("fewshot_fer*")) == []
+
+
+def test_the_page_answers_bad_files_and_strangers(
+    page: Served, browser: Driver, tmp_path: Path
+) -> None:
+    """A text named .jpg and a decompression bomb get a sentence, no error; so does a large file."""
+    (tmp_path / "text.jpg").write_text("no picture")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    (tmp_path / "large.jpg").write_bytes(bytes(1_100_000))
+    for name, said in (
+        ("text.jpg", "cannot be read as a picture"),
+        ("bomb.png", "too many pixels"),
+    ):
+        browser.get(page.address)
+        wait_for(browser, "add", "Add")
+        choose(browser, "given", tmp_path / name)
+        wait_for(browser, "answer", said)
+    browser.get(page.address)
+    wait_for(browser, "add", "Add")
+    choose(browser, "given", tmp_path / "large.jpg")
+    until = time.monotonic() + 20
+    while "exceed" not in browser.page_source and time.monotonic() < until:
+        time.sleep(0.1)
+    assert "exceed the maximum allowed size" in browser.page_source
+    with pytest.raises(ConnectionRefusedError):  # loopback has more addresses than one
+        socket.create_connection(("127.0.0.2", page.port), timeout=5)
+    assert_only_uploads(page)
+    page.process.send_signal(signal.SIGTERM)
+    assert page.process.wait(20) == 0
+    assert list(page.files.glob("fewshot_fer*")) == []
+
+
+def assert_only_uploads(page: Served) -> None:
+    """An address in the place of a file is not fetched."""
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        stranger.settimeout(0.5)
+        url = f"http://127.0.0.1:{stranger.getsockname()[1]}/face.png"
+        sent = {"path": url, "meta": {"_type": "gradio.FileData"}}
+        join = f"{page.address}/gradio_api/queue"
+        with urllib.request.urlopen(f"{page.address}/config", timeout=20) as reply:
+            functions = json.load(reply)["dependencies"]
+        number = next(each["id"] for each in functions if len(each["inputs"]) == 2)
+        body = {"data": [sent, None], "fn_index": number, "session_hash": "stranger"}
+        request = urllib.request.Request(
+            f"{join}/join", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=20).close()
+        address = f"{join}/data?session_hash=stranger"
+        with urllib.request.urlopen(address, timeout=20) as reply:
+            said = next(line for line in reply if b"process_completed" in line)
+        assert b"Send a file, not an address." in said
+        with pytest.raises(TimeoutError):
+            stranger.accept()
 
 
 def test_a_picture_that_is_none_is_said_to_be_none(run: Path, tmp_path: Path) -> None:

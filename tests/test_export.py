@@ -2,13 +2,14 @@
 
 import builtins
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from conftest import TINY, Command
@@ -21,6 +22,8 @@ from fewshot_fer.support_set import SupportSet, save_support_set
 from fewshot_fer.trained import load_trained
 
 SCRIPT = Path(__file__).parents[1] / "scripts/classify_with_onnx.py"
+
+Session = Any  # of onnxruntime, which is imported late
 
 
 def train(command: Command, data: Path, *more: str) -> Path:
@@ -35,9 +38,15 @@ def train(command: Command, data: Path, *more: str) -> Path:
     return outcome.folder
 
 
+def opened(path: Path) -> Session:
+    onnx_file.require_onnx()  # sets what onnxruntime must find when it is imported
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path))
+
+
 def probabilities(path: Path, crops: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(str(path))
-    found: np.ndarray = session.run(None, {"images": crops.transpose(0, 2, 3, 1)})[0]
+    found: np.ndarray = opened(path).run(None, {"images": crops.transpose(0, 2, 3, 1)})[0]
     return found
 
 
@@ -84,7 +93,7 @@ def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path
     outcome = command("export", f"run={run}", f"support={tmp_path / 'mine.pt'}")
     assert outcome.code == 0, outcome.err
     written = run / f"{trained.settings.train.tested}.onnx"
-    about = onnxruntime.InferenceSession(str(written)).get_modelmeta().custom_metadata_map
+    about = opened(written).get_modelmeta().custom_metadata_map
     assert json.loads(about["labels"]) == ["joy", "문"]
     assert about["image_size"] == "32"
     assert about["weights"] == trained.weights
@@ -93,16 +102,21 @@ def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path
 
 
 def example_without_torch(written: Path, folder: Path) -> None:
-    """The script beside it prints every label, likeliest first, and never imports torch."""
+    """The script prints every label, likeliest first, imports no torch, and tells nobody of it."""
     Image.new("L", (50, 60), 90).save(folder / "face.png")
     code = f"import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path({str(SCRIPT)!r}); "
     code += "assert 'torch' not in sys.modules"
+    home = folder / "home"
+    home.mkdir()
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home)}  # no CI=, which keeps it silent too
     done = subprocess.run(
         [sys.executable, "-c", code, "x", str(written), str(folder / "face.png")],
         capture_output=True,
         text=True,
         check=True,
+        env=kept,
     )
+    assert list(home.rglob("*")) == []
     lines = done.stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"joy", "문"}
     shares = [float(line.split()[1].rstrip("%")) for line in lines]

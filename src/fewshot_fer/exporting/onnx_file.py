@@ -23,7 +23,12 @@ MOST_DIFFERENCE = 1e-4
 
 
 def require_onnx() -> None:
-    """Raise ConfigError with the line to type where the extra is missing."""
+    """Raise ConfigError with the line to type where the extra is missing.
+
+    From 1.29 on onnxruntime sends its maker the names and digests of models, unless it is told not
+    to before it is imported.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401

@@ -11,27 +11,33 @@ from fewshot_fer.data.decode import read_upright
 from fewshot_fer.errors import DataError, UserError
 from fewshot_fer.prediction.answering import Answering, Answers
 from fewshot_fer.prediction.crops import NO_FACE, OK, Crop, Cropping
-from fewshot_fer.prediction.drawing import draw_answers
+from fewshot_fer.prediction.drawing import draw_answers, for_drawing
 from fewshot_fer.prediction.enrolment import Enrolled, enrol
-from fewshot_fer.prediction.explaining import Explained, Neighbour, SupportPictures, draw_page
+from fewshot_fer.prediction.explaining import SupportPictures
+from fewshot_fer.prediction.reading import Pixels
 from fewshot_fer.support_set import SupportSet
 from fewshot_fer.trained import TrainedRun
 
 NEIGHBOURS = 5
 MOST_FACES = 10  # explained on the page
 LONGEST_NAME = 60
+TILE, GREY = 200, (225, 225, 225)
+
+
+Captioned = tuple[Image.Image, str]
 
 
 @dataclass(frozen=True)
 class Shown:
     """answer: a sentence; picture: with boxes and labels; shares: class -> probability of the
-    largest face; rows: a row a face; why: each face beside the nearest support images."""
+    largest face; rows: a row a face; why: each face and then the support pictures nearest to it,
+    each picture with its caption."""
 
     answer: str
     picture: Image.Image | None = None
     shares: dict[str, float] | None = None
     rows: tuple[tuple[str, ...], ...] = ()
-    why: Image.Image | None = None
+    why: tuple[Captioned, ...] = ()
 
 
 class Booth:
@@ -47,8 +53,7 @@ class Booth:
         crops = [crop for block in self.cropping.pictures([file]) for crop in block]
         faces = [crop for crop in crops if crop.status == OK]
         if not faces:
-            no_face = crops[0].status == NO_FACE
-            return Shown("No face found." if no_face else "This file cannot be read as a picture.")
+            return Shown(_why_not(crops[0]))
         answering = Answering(self.run, enrolled.support, neighbours=NEIGHBOURS)
         answers = answering.answer(
             np.stack([crop.pixels for crop in faces if crop.pixels is not None])
@@ -100,25 +105,36 @@ class Booth:
         said = f"{name}: {count} picture{'s' if count > 1 else ''} added. {total} classes now."
         return Enrolled(support, {**enrolled.crops, **new.crops}), said
 
-    def _why(self, faces: list[Crop], answers: Answers, enrolled: Enrolled) -> Image.Image:
+    def _why(
+        self, faces: list[Crop], answers: Answers, enrolled: Enrolled
+    ) -> tuple[Captioned, ...]:
         pictures, support = SupportPictures(enrolled.crops), enrolled.support
-        rows = []
+        shown: list[Captioned] = []
         for row, crop in enumerate(faces):
-            assert crop.pixels is not None
-            near = [
-                Neighbour(
-                    support.class_names[int(support.labels[place])],
-                    float(far),
-                    pictures.picture(support.paths[place]),
-                )
-                for place, far in zip(
-                    answers.nearest[row], answers.nearest_distances[row], strict=True
-                )
-            ]
-            share = float(answers.probabilities[row].max())
-            label = answers.label(row)
-            rows.append(Explained(f"face {row + 1}", label, share, True, crop.pixels, near))
-        return draw_page(rows)
+            shown.append((_tile(crop.pixels), f"face {row + 1}: {answers.label(row)}"))
+            near = zip(answers.nearest[row], answers.nearest_distances[row], strict=True)
+            for place, far in near:
+                label = support.class_names[int(support.labels[place])]
+                tile = _tile(pictures.picture(support.paths[place]))
+                shown.append((tile, f"{label} {far:.2f}"))
+        return tuple(shown)
+
+
+def _why_not(crop: Crop) -> str:
+    """Return what is wrong with a picture, without the name that its file has on the server."""
+    if crop.status == NO_FACE:
+        return "No face found."
+    if "too large" in crop.reason:
+        return "This picture has too many pixels."
+    return "This file cannot be read as a picture."
+
+
+def _tile(pixels: Pixels | None) -> Image.Image:
+    """Return a picture of TILE pixels a side; a grey one where the file is gone."""
+    if pixels is None:
+        return Image.new("RGB", (TILE, TILE), GREY)
+    picture = Image.fromarray(for_drawing(pixels))
+    return picture.resize((TILE, TILE), Image.Resampling.BICUBIC)
 
 
 def joined(one: SupportSet, other: SupportSet) -> SupportSet:

@@ -6,53 +6,91 @@ from typing import Any
 
 import gradio
 
-from fewshot_fer.page.answers import Booth
+from fewshot_fer.page.answers import NEIGHBOURS, Booth
+from fewshot_fer.page.uploads import own_files_only
 from fewshot_fer.prediction.enrolment import Enrolled
 
 BUTTONS: list[Any] = ["download", "fullscreen"]  # no "share", which would send pictures elsewhere
 COLUMNS = ["face", "expression", "probability", "distance"]
 STYLE = """
-#answer { font-size: 1.6rem; font-weight: 600; min-height: 2.2rem; }
+#answer h2 { overflow-wrap: anywhere; }
+#why, #why * { min-height: 0; }
+#why .grid-wrap { max-height: none; height: auto; }
+#why .thumbnail-item { display: flex; flex-direction: column; height: auto; aspect-ratio: auto; }
+#why .caption-label { position: static; max-width: 100%; border: 0; white-space: normal; }
+#why .grid-container { grid-template-columns: repeat(6, minmax(0, 1fr)) !important; }
+@media (max-width: 640px) {
+  #why .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
+}
 footer { display: none !important; }
 """
-TEXT = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]  # of the machine, none fetched
-CODE = ["ui-monospace", "monospace"]
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]  # of the machine, none fetched
 
 Update = Any  # what gradio takes for a component is of no one type
 
 
 def theme() -> gradio.themes.Base:
     """Return a look that asks no other server for letters."""
-    return gradio.themes.Default(font=TEXT, font_mono=CODE)
+    return gradio.themes.Default(font=FONTS, font_mono=FONTS)
 
 
 def build_page(booth: Booth) -> gradio.Blocks:
     """Return the page; each visitor's added classes are that visitor's alone."""
-    page = gradio.Blocks(title="fewshot_fer", analytics_enabled=False)
+    # Files are removed when they are a day old, so that a page left open fills no disk.
+    page = gradio.Blocks(
+        title="fewshot_fer", analytics_enabled=False, delete_cache=(3600, 24 * 3600)
+    )
     with page:
         kept = gradio.State(None)  # None: the support that the page started with
-        gradio.Markdown(f"# Which expression?\n{_about(booth)}")
+        gradio.HTML(f"<h1>Which expression?</h1><p>{html.escape(_about(booth))}</p>")
         with gradio.Row():
             with gradio.Column():
-                given = gradio.Image(
-                    label="A picture, or the camera",
-                    type="filepath",
-                    sources=["upload", "webcam", "clipboard"],
-                    image_mode=None,
-                    elem_id="given",
+                given = own_files_only(
+                    gradio.Image(
+                        label="A picture, or the camera",
+                        type="filepath",
+                        sources=["upload", "webcam", "clipboard"],
+                        image_mode=None,
+                        elem_id="given",
+                    )
                 )
             with gradio.Column():
-                answer = gradio.Markdown(elem_id="answer")
-                shares = gradio.Label(label="Probabilities", num_top_classes=7, elem_id="shares")
-        shown = gradio.Image(label="Faces", interactive=False, elem_id="shown", buttons=BUTTONS)
-        table = gradio.Dataframe(headers=COLUMNS, interactive=False, label="Every face")
-        why = gradio.Image(
-            label="Nearest support pictures", interactive=False, elem_id="why", buttons=BUTTONS
-        )
-        results = [answer, shares, shown, table, why]
+                answer = gradio.HTML(elem_id="answer")
+                shares = gradio.Label(
+                    label="Probabilities",
+                    num_top_classes=12,
+                    show_heading=False,
+                    visible=False,
+                    elem_id="shares",
+                )
+        results = [answer, shares, *_faces()]
         _own_class(booth, kept, given, results)
-        given.change(lambda file, mine: _look(booth, file, mine), [given, kept], results)
+        given.change(
+            lambda file, mine: _look(booth, file, mine),
+            [given, kept],
+            results,
+            api_visibility="private",
+        )
     return page
+
+
+def _faces() -> list[Update]:
+    """Add what is shown of the faces once there are some."""
+    with gradio.Column(visible=False) as found:
+        with gradio.Row():
+            shown = gradio.Image(label="Faces", interactive=False, elem_id="shown", buttons=BUTTONS)
+            table = gradio.Dataframe(headers=COLUMNS, interactive=False, label="Every face")
+        gradio.HTML("Each face, and the support pictures nearest to it with their distance:")
+        why = gradio.Gallery(
+            show_label=False,
+            columns=1 + NEIGHBOURS,
+            object_fit="contain",
+            height="auto",
+            interactive=False,
+            elem_id="why",
+            buttons=[],
+        )
+    return [found, shown, table, why]
 
 
 def _own_class(booth: Booth, kept: Update, given: Update, results: list[Update]) -> None:
@@ -60,20 +98,29 @@ def _own_class(booth: Booth, kept: Update, given: Update, results: list[Update])
     with gradio.Accordion("Add a class of your own", open=True):
         with gradio.Row():
             name = gradio.Textbox(label="Its name", elem_id="name")
-            files = gradio.File(
-                label="Five pictures of it",
-                file_count="multiple",
-                file_types=["image"],
-                type="filepath",
-                elem_id="files",
+            files = own_files_only(
+                gradio.File(
+                    label="Five pictures of it",
+                    file_count="multiple",
+                    file_types=["image"],
+                    type="filepath",
+                    height=150,
+                    elem_id="files",
+                )
             )
         button = gradio.Button("Add", variant="primary", elem_id="add")
-        said = gradio.Markdown(elem_id="said")
+        said = gradio.HTML(elem_id="said")
     button.click(
         lambda called, chosen, mine: _add(booth, called, chosen, mine),
         [name, files, kept],
         [kept, said],
-    ).then(lambda file, mine: _look(booth, file, mine), [given, kept], results)
+        api_visibility="private",
+    ).then(
+        lambda file, mine: _look(booth, file, mine),
+        [given, kept],
+        results,
+        api_visibility="private",
+    )
 
 
 def _about(booth: Booth) -> str:
@@ -82,16 +129,26 @@ def _about(booth: Booth) -> str:
 
 
 def _look(booth: Booth, file: str | None, mine: Enrolled | None) -> list[Update]:
+    """Return the answer, the probabilities, and what is shown of the faces."""
+    hidden = gradio.update(visible=False)
     if file is None:
-        return ["", None, None, None, None]
+        return ["", hidden, hidden, None, None, None]
     seen = booth.look(Path(file), mine or booth.start)
+    if seen.picture is None:
+        return [_heading(seen.answer), hidden, hidden, None, None, None]
+    label = "Probabilities" if len(seen.rows) == 1 else "Probabilities of face 1"
     return [
-        html.escape(seen.answer),
-        seen.shares,
+        _heading(seen.answer),
+        gradio.update(value=seen.shares, label=label, visible=True),
+        gradio.update(visible=True),
         seen.picture,
         [list(row) for row in seen.rows],
-        seen.why,
+        list(seen.why),
     ]
+
+
+def _heading(text: str) -> str:
+    return f"<h2>{html.escape(text)}</h2>"
 
 
 def _add(

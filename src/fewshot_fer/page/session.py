@@ -1,12 +1,13 @@
 """The page from start to end: a run is loaded, the page served until Ctrl-C, its files removed."""
 
+import contextlib
 import os
 import signal
 import socket
 import tempfile
 import threading
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from fewshot_fer.device import prepare_device
 from fewshot_fer.errors import ConfigError
@@ -17,21 +18,49 @@ from fewshot_fer.prediction.crops import Cropping
 from fewshot_fer.prediction.enrolment import Enrolled, enrol, list_classes, read_support
 from fewshot_fer.trained import TrainedRun, load_trained
 
+if TYPE_CHECKING:
+    import gradio
+
 
 def serve(settings: DemoAppVerb) -> None:
     """Serve the page until SIGINT or SIGTERM. Raises UserError before anything listens."""
     _check_port(settings)
     booth = _booth(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_page_") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and answers; read when gradio is imported
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        try:
-            from fewshot_fer.page.layout import STYLE, build_page, theme
-        except ImportError as error:
-            raise ConfigError(
-                f"the page takes the extra 'page' ({error}): pip install 'fewshot_fer[page]'"
-            ) from error
-        page = build_page(booth)
+        _tell_gradio(folder)
+        page = _launched(settings, booth)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
+        if not settings.is_local:
+            print("warning: whoever can reach this machine can use it", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+        page.close(verbose=False)
+    print("ended")
+
+
+def _tell_gradio(folder: str) -> None:
+    """Set what gradio reads from the environment when it is imported and launched."""
+    os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and answers
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_RUN_HISTORY"] = "False"  # else browsers keep every visitor's pictures
+    for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it is up; no proxy knows that
+        given = [os.environ[name]] if os.environ.get(name) else []
+        os.environ[name] = ",".join([*given, "localhost", "127.0.0.1", "::1"])
+
+
+def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
+    """Return the page, which listens. Raises ConfigError where it cannot."""
+    try:
+        from fewshot_fer.page.layout import STYLE, build_page, theme
+    except ImportError as error:
+        raise ConfigError(
+            f"the page takes the extra 'page' ({error}): pip install 'fewshot_fer[page]'"
+        ) from error
+    page = build_page(booth)
+    try:
         page.launch(
             server_name=settings.host,
             server_port=settings.port,
@@ -43,12 +72,9 @@ def serve(settings: DemoAppVerb) -> None:
             quiet=True,
             prevent_thread_lock=True,
         )
-        print(f"the page is at http://{settings.host}:{settings.port} (Ctrl-C ends it)", flush=True)
-        if not settings.is_local:
-            print("warning: whoever can reach this machine can use it", flush=True)
-        _wait()
-        page.close(verbose=False)
-    print("ended")
+    except OSError as error:  # taken since it was looked at
+        raise _no_port(settings, error) from error
+    return page
 
 
 def _booth(settings: DemoAppVerb) -> Booth:
@@ -75,20 +101,11 @@ def _check_port(settings: DemoAppVerb) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise ConfigError(
-                f"host={settings.host} port={settings.port} cannot be listened on: "
-                f"{error.strerror or error}. Give another port="
-            ) from error
+            raise _no_port(settings, error) from error
 
 
-def _wait() -> None:
-    """Wait for Ctrl-C or SIGTERM."""
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    before = [signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)]
-    ended.wait()
-    for each, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-        signal.signal(each, handler)
+def _no_port(settings: DemoAppVerb, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"host={settings.host} port={settings.port} cannot be listened on: "
+        f"{error.strerror or error}. Give another port="
+    )
