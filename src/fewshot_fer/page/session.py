@@ -29,9 +29,9 @@ def serve(settings: DemoAppVerb) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_page_") as folder:
-        _tell_gradio(folder)
+        _tell_gradio(folder, settings.host)
         page = _launched(settings, booth)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        host = _in_address(settings.host)
         print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
         if not settings.is_local:
             print("warning: whoever can reach this machine can use it", flush=True)
@@ -41,14 +41,14 @@ def serve(settings: DemoAppVerb) -> None:
     print("ended")
 
 
-def _tell_gradio(folder: str) -> None:
+def _tell_gradio(folder: str, host: str) -> None:
     """Set what gradio reads from the environment when it is imported and launched."""
     os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and answers
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_RUN_HISTORY"] = "False"  # else browsers keep every visitor's pictures
     for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it is up; no proxy knows that
         given = [os.environ[name]] if os.environ.get(name) else []
-        os.environ[name] = ",".join([*given, "localhost", "127.0.0.1", "::1"])
+        os.environ[name] = ",".join([*given, "localhost", "127.0.0.1", "::1", host])
 
 
 def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
@@ -62,7 +62,7 @@ def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
     page = build_page(booth)
     try:
         page.launch(
-            server_name=settings.host,
+            server_name=_in_address(settings.host),
             server_port=settings.port,
             max_file_size=int(settings.max_mb * 1_000_000),
             theme=theme(),
@@ -75,6 +75,11 @@ def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
     except OSError as error:  # taken since it was looked at
         raise _no_port(settings, error) from error
     return page
+
+
+def _in_address(host: str) -> str:
+    """Return a host as an address has it: one of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _booth(settings: DemoAppVerb) -> Booth:
