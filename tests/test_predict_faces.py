@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Command
-from fewshot_fer.faces.detector import Face
 from numpy.typing import NDArray
 from PIL import Image
 from test_predict import assert_one_line, table_of, train_once
 
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.faces.detector import Face
 from fewshot_fer.prediction import session
 
 Pixels = NDArray[np.uint8]
