@@ -12,9 +12,10 @@ from conftest import TINY, Command, face_table
 from fewshot_fer.config import BackboneConfig
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.models import build_encoder
+from fewshot_fer.models.features import count_features
 from fewshot_fer.pool import Shape, build_pool
 from fewshot_fer.roles import Role
-from fewshot_fer.supervised import _shuffled, build_head, class_weights
+from fewshot_fer.supervised import _shuffled, class_weights
 
 CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=8", "train.lr=3e-3")
 
@@ -84,7 +85,7 @@ def test_resnet_equals_torchvision(tmp_path: Path) -> None:
     network.fc = torch.nn.Identity()
     images = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(encoder.eval()(images), network.eval()(images))
-    assert build_head(encoder, 7, 64).weight.shape == (7, 512)
+    assert count_features(encoder, 64) == 512
 
 
 def test_weights_that_cannot_be_had_are_explained(

@@ -242,7 +242,7 @@ WRONG = [
     (("train.n_wya=3",), "n_wya"),
     (("+typo=1",), "typo"),
     (("train.n_way=abc",), "n_way"),
-    (("train.epochs=0",), "train.epochs=0"),
+    (("train.epochs=-1",), "train.epochs=-1 is too small"),
     (("eval=compound_9w9s",), "compound_9w9s"),
     (("test=afew_9w9s",), "Available: afew_4w5s"),
     (("backbone=resnet18", "backbone.weights=gone.pth"), "gone.pth"),

@@ -40,7 +40,7 @@ def composed(verb: str, *overrides: str) -> DictConfig:
 def test_every_file_composes_and_validates(choice: str) -> None:
     """A file that a user can name must not be the first to be found broken by one."""
     settings = validate(composed("train", choice), TrainVerb)
-    assert settings.train.epochs > 0
+    assert settings.train.epochs > 0 or choice == "train=frozen"
 
 
 @pytest.mark.parametrize("name", files("test"))
@@ -81,7 +81,6 @@ def test_fields_of_evaluations_can_be_overridden() -> None:
     ("override", "culprit"),
     [
         ("train.n_way=1", "train.n_way=1"),
-        ("train.epochs=0", "train.epochs=0"),
         ("train.lr=0", "train.lr=0.0"),
         ("train.lr=nan", "train.lr=nan"),
         ("train.augment.flip=2", "train.augment.flip=2.0"),

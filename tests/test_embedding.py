@@ -39,8 +39,8 @@ def test_kept_embeddings_spare_every_forward(tmp_path: Path) -> None:
     first = Embedder(small_encoder(), keep_in=tmp_path / "kept").embed(images, np.arange(1, 7))
     seen: list[int] = []
     again = Embedder(small_encoder(), keep_in=tmp_path / "kept")
-    forward = again.embed_pixels
-    again.embed_pixels = lambda pixels: seen.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign,func-returns-value]
+    forward = again.encode_pixels
+    again.encode_pixels = lambda pixels: seen.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign,func-returns-value]
     assert torch.equal(again.embed(images, np.arange(1, 7)), first)
     assert seen == []
     again.embed(images, np.arange(9))
@@ -101,7 +101,7 @@ def test_scarce_memory_halves_the_batches(
     images, embedder = random_images(40), Embedder(small_encoder())
     right = embedder.embed(images, np.arange(40))
     scarce = Embedder(small_encoder())
-    forward = scarce.embed_pixels
+    forward = scarce.encode_pixels
 
     def at_most_five(pixels: torch.Tensor) -> torch.Tensor:
         if len(pixels) > 5:
@@ -109,10 +109,10 @@ def test_scarce_memory_halves_the_batches(
         return forward(pixels)
 
     monkeypatch.setattr(embedding, "BATCH_PIXELS", {"cpu": 20 * 32 * 32})
-    monkeypatch.setattr(scarce, "embed_pixels", at_most_five)
+    monkeypatch.setattr(scarce, "encode_pixels", at_most_five)
     assert torch.equal(scarce.embed(images, np.arange(40)), right)
     assert "going on with 5" in caplog.text
-    monkeypatch.setattr(scarce, "embed_pixels", lambda _: (_ for _ in ()).throw(RuntimeError("x")))
+    monkeypatch.setattr(scarce, "encode_pixels", lambda _: (_ for _ in ()).throw(RuntimeError("x")))
     other = random_images(41)
     other.fingerprint = "other"
     with pytest.raises(RuntimeError, match="x"):

@@ -12,9 +12,11 @@ from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import draw_episodes
 from fewshot_fer.evaluation import evaluate, score_episodes
 from fewshot_fer.images import FaceImages
-from fewshot_fer.models import build_encoder, prototype_logits
+from fewshot_fer.models import build_encoder
+from fewshot_fer.models.answering import PROTOTYPES
 from fewshot_fer.models.episode_loss import episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.pool import Shape, build_pool
 
 SHAPE = Shape(n_way=3, k_shot=2, n_query=2)
@@ -37,7 +39,7 @@ def test_bulk_scores_equal_one_forward_an_episode() -> None:
     table = face_table({"a": 15, "b": 9, "c": 6, "d": 20})
     episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 25, seed=0)
     images, encoder = random_images(len(table)), small_encoder()
-    scores = evaluate(Embedder(encoder), prototype_logits, images, episodes)
+    scores = evaluate(Embedder(encoder), PROTOTYPES, images, episodes)
     encoder.eval()
     labels = query_labels(3, 2)
     for number in range(25):
@@ -57,9 +59,9 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 40, seed=0)
     embeddings = torch.randn(len(table), 16)
     rows = np.arange(len(table))
-    whole = score_episodes(prototype_logits, embeddings, rows, episodes)
+    whole = score_episodes(PROTOTYPES, embeddings, rows, episodes)
     monkeypatch.setattr("fewshot_fer.scoring.DIRECT_BYTES", {"cpu": 1})
-    parts = score_episodes(prototype_logits, embeddings, rows, episodes)
+    parts = score_episodes(PROTOTYPES, embeddings, rows, episodes)
     assert np.array_equal(whole.accuracy, parts.accuracy)
     assert np.array_equal(whole.confusion, parts.confusion)
     np.testing.assert_allclose(whole.loss, parts.loss, rtol=1e-6)
@@ -70,8 +72,8 @@ def test_each_image_is_embedded_once_and_only_if_drawn() -> None:
     images, encoder = random_images(50), small_encoder()
     seen: list[int] = []
     embedder = Embedder(encoder)
-    forward = embedder.embed_pixels
-    embedder.embed_pixels = lambda pixels: seen.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign,func-returns-value]
+    forward = embedder.encode_pixels
+    embedder.encode_pixels = lambda pixels: seen.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign,func-returns-value]
     first = embedder.embed(images, np.array([3, 5, 8]))
     second = embedder.embed(images, np.array([3, 8, 9]))
     assert seen == [3, 1]
@@ -94,9 +96,9 @@ def test_perfect_and_hopeless_embeddings_score_as_they_must() -> None:
     episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 30, seed=0)
     numbers = torch.tensor(table["label"].map({"a": 0, "b": 1, "c": 2}).tolist())
     rows = np.arange(len(table))
-    apart = score_episodes(prototype_logits, torch.eye(3)[numbers] * 50, rows, episodes)
+    apart = score_episodes(PROTOTYPES, torch.eye(3)[numbers] * 50, rows, episodes)
     assert apart.accuracy.mean() == 1.0
     assert apart.confusion.sum() == np.diag(apart.confusion).sum() == 30 * 3 * 2
-    equal = score_episodes(prototype_logits, torch.zeros(len(table), 4), rows, episodes)
+    equal = score_episodes(PROTOTYPES, torch.zeros(len(table), 4), rows, episodes)
     assert equal.accuracy.mean() == pytest.approx(1 / 3)
     np.testing.assert_allclose(equal.loss, np.log(3), rtol=1e-6)

@@ -14,7 +14,8 @@ from sklearn.neighbors import NearestCentroid
 from fewshot_fer.clips import vote_by_majority, vote_by_probability
 from fewshot_fer.errors import EpisodeError
 from fewshot_fer.fixed_support import draw_fixed_support, fixed_log_probabilities
-from fewshot_fer.models import prototype_logits
+from fewshot_fer.models.answering import ClassMethod
+from fewshot_fer.models.protonet import prototype_logits
 
 FIXED = ("dataset.split=all", "test=afew_fixed5", "test.k_shot=1")
 
@@ -39,7 +40,7 @@ def test_probabilities_and_labels_equal_nearest_centroid() -> None:
     """The nearest prototype is scikit-learn's nearest centroid; probabilities sum to one."""
     torch.manual_seed(0)
     support, query = torch.randn(4, 6, 10), torch.randn(3000, 10)
-    ours = fixed_log_probabilities(prototype_logits, support, query)
+    ours = fixed_log_probabilities(ClassMethod(prototype_logits), support, query)
     centroid = NearestCentroid().fit(support.flatten(0, 1).numpy(), np.repeat(np.arange(4), 6))
     assert np.array_equal(ours.argmax(axis=1), centroid.predict(query.numpy()))
     np.testing.assert_allclose(np.exp(ours).sum(axis=1), 1, rtol=1e-9)

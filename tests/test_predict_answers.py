@@ -18,6 +18,7 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import ConfigError, DataError
 from fewshot_fer.listed_words import as_list, as_text
+from fewshot_fer.models.answering import PROTOTYPES
 from fewshot_fer.prediction.answering import NONE, Answering
 from fewshot_fer.prediction.crops import as_input
 from fewshot_fer.prediction.drawing import LONGEST, draw_answers
@@ -40,7 +41,7 @@ def make_run(temperature: float, head: nn.Module | None = None) -> TrainedRun:
     support = SupportSet(names, torch.randn(6, 5), labels, paths, "weights")
     embedder = Embedder(encoder, head=head, head_names=names if head else ())
     calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature=4.0)
-    return TrainedRun(Path("run"), TrainVerb(), embedder, 4, names, support, calibration, "weights")
+    return TrainedRun(Path("run"), TrainVerb(), embedder, 4, names, support, calibration, "weights", PROTOTYPES)
 
 
 def test_answers_by_hand() -> None:

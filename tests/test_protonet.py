@@ -7,10 +7,13 @@ from easyfsl.methods import PrototypicalNetworks
 from torch import nn
 
 from fewshot_fer.config import AugmentConfig, BackboneConfig, TrainConfig
-from fewshot_fer.models import build_encoder, prototype_logits
+from fewshot_fer.models import build_encoder
 from fewshot_fer.models.episode_loss import episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import normalise
-from fewshot_fer.training import EpisodicTraining, learning_rate
+from fewshot_fer.models.protonet import prototype_logits
+from fewshot_fer.network import Network
+from fewshot_fer.schedules import learning_rate
+from fewshot_fer.training import EpisodicTraining
 
 
 def classic_settings(**changes: object) -> TrainConfig:
@@ -103,7 +106,9 @@ def test_one_float64_step_equals_the_study() -> None:
     reference.load_state_dict(weights)
     pixels = torch.randint(0, 256, (30, 3, 84, 84), dtype=torch.uint8)
     batch = normalise(pixels, torch.float64)
-    loop = EpisodicTraining(encoder, prototype_logits, classic_settings(), 0, torch.float64)
+    loop = EpisodicTraining(
+        Network(encoder, None, prototype_logits), classic_settings(), 0, torch.float64
+    )
     encoder.train()
     losses, all_logits = loop.step(batch, 3, 5)
     loss, logits = losses[0], all_logits[0]

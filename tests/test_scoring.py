@@ -12,8 +12,10 @@ from fewshot_fer import scoring
 from fewshot_fer.config import BackboneConfig
 from fewshot_fer.episodes import draw_episodes
 from fewshot_fer.folding import fold_batch_norms
-from fewshot_fer.models import build_encoder, prototype_logits
+from fewshot_fer.models import build_encoder
+from fewshot_fer.models.answering import PROTOTYPES
 from fewshot_fer.models.gram import gram_matrix, prototype_logits_from_gram
+from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.pool import Shape, build_pool
 
 
@@ -50,9 +52,9 @@ def test_both_sides_of_the_cut_over_agree(n_episodes: int, monkeypatch: pytest.M
     taken = scoring.gram_pays(len(rows), episodes, embeddings)
     assert taken == (n_episodes == 5000)
     monkeypatch.setattr(scoring, "GRAM_CHUNK", 999)
-    given_ = list(scoring.logits_in_chunks(prototype_logits, embeddings, rows, episodes))
+    given_ = list(scoring.logits_in_chunks(PROTOTYPES, embeddings, rows, episodes))
     monkeypatch.setattr(scoring, "gram_pays", lambda *_: not taken)
-    other = list(scoring.logits_in_chunks(prototype_logits, embeddings, rows, episodes))
+    other = list(scoring.logits_in_chunks(PROTOTYPES, embeddings, rows, episodes))
     torch.testing.assert_close(torch.cat(given_), torch.cat(other), rtol=1e-4, atol=1e-3)
 
 

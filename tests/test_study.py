@@ -16,7 +16,7 @@ from fewshot_fer.demo import ensure_demo
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import draw_episodes
 from fewshot_fer.evaluation import evaluate
-from fewshot_fer.models import prototype_logits
+from fewshot_fer.models.answering import PROTOTYPES
 from fewshot_fer.models.conv4 import Conv4
 from fewshot_fer.pool import Shape, build_pool
 from fewshot_fer.roles import load_images
@@ -87,6 +87,6 @@ def test_clip_leakage_shows(cache: Path) -> None:
     for disjoint in ("image", "group"):
         pool = build_pool(table, shape, disjoint=disjoint)
         episodes = draw_episodes(pool, shape, 500, seed=0)
-        scores = evaluate(embedder, prototype_logits, images, episodes)
+        scores = evaluate(embedder, PROTOTYPES, images, episodes)
         accuracy[disjoint] = scores.accuracy.mean()
     assert accuracy["image"] > accuracy["group"] + 0.05

@@ -7,13 +7,15 @@ import pytest
 import torch
 from conftest import Command, face_table
 from test_evaluation import random_images, small_encoder
+from torch import nn
 
 from fewshot_fer.augmentation import Changes
 from fewshot_fer.config import AugmentConfig, TrainConfig
 from fewshot_fer.graphed import GraphedSteps
 from fewshot_fer.images import FaceImages
-from fewshot_fer.models import prototype_logits
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.models.protonet import prototype_logits
+from fewshot_fer.network import Network
 from fewshot_fer.pool import Shape, build_pool
 from fewshot_fer.roles import Role
 from fewshot_fer.training import EpisodicTraining
@@ -47,6 +49,10 @@ class ReplayedOnCpu(GraphedSteps):
         return Graph()  # type: ignore[return-value]
 
 
+def network(encoder: nn.Module) -> Network:
+    return Network(encoder, None, prototype_logits)
+
+
 @pytest.mark.parametrize("augment", [CHANGED, AugmentConfig()])
 @pytest.mark.parametrize("episodes_per_step", [1, 2])
 def test_captured_steps_are_those_of_the_plain_loop(
@@ -57,8 +63,8 @@ def test_captured_steps_are_those_of_the_plain_loop(
     monkeypatch.setattr("fewshot_fer.training.GraphedSteps", ReplayedOnCpu)
     images, role = training_part()
     chosen = settings(augment=augment, episodes_per_step=episodes_per_step)
-    plain = EpisodicTraining(small_encoder(), prototype_logits, chosen, 0)
-    graphed = EpisodicTraining(small_encoder(), prototype_logits, chosen, 0)
+    plain = EpisodicTraining(network(small_encoder()), chosen, 0)
+    graphed = EpisodicTraining(network(small_encoder()), chosen, 0)
     graphed.capturing = True
     for epoch in (1, 2):
         one, other = (loop.run_epoch(images, role, epoch) for loop in (plain, graphed))
@@ -74,8 +80,8 @@ def test_a_step_that_cannot_be_captured_goes_on_one_by_one(
 ) -> None:
     """Here for want of a GPU: one line says why, and nothing of the run changes."""
     images, role = training_part()
-    plain = EpisodicTraining(small_encoder(), prototype_logits, settings(), 0)
-    refused = EpisodicTraining(small_encoder(), prototype_logits, settings(), 0)
+    plain = EpisodicTraining(network(small_encoder()), settings(), 0)
+    refused = EpisodicTraining(network(small_encoder()), settings(), 0)
     refused.capturing = True
     one, other = (loop.run_epoch(images, role, 1) for loop in (plain, refused))
     np.testing.assert_array_equal(one.loss, other.loss)
@@ -89,7 +95,7 @@ def test_warming_up_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     from fewshot_fer import graphed
 
     images, role = training_part()
-    loop = EpisodicTraining(small_encoder(), prototype_logits, settings(), 0)
+    loop = EpisodicTraining(network(small_encoder()), settings(), 0)
     loop.run_epoch(images, role, 1)
     before = copy.deepcopy((loop.encoder.state_dict(), loop.optimiser.state_dict()["state"]))
     restore = graphed._remembered(loop.encoder, loop.optimiser)
@@ -107,7 +113,7 @@ def test_several_episodes_a_step_are_one_forward_and_the_mean_of_losses() -> Non
     """Batch norm sees both episodes, the gradient is that of the mean of their losses."""
     pixels = torch.randint(0, 256, (24, 3, 32, 32), dtype=torch.uint8)
     encoder = small_encoder().train()
-    loop = EpisodicTraining(encoder, prototype_logits, settings(episodes_per_step=2), 0)
+    loop = EpisodicTraining(network(encoder), settings(episodes_per_step=2), 0)
     reference = copy.deepcopy(encoder)
     embeddings = reference(normalise(pixels)).view(2, 12, -1)
     losses = []
@@ -131,7 +137,7 @@ def test_bfloat16_trains_float32_weights() -> None:
     losses = {}
     for bf16 in (False, True):
         loop = EpisodicTraining(
-            small_encoder().train(), prototype_logits, settings(), 0, torch.float32, bf16
+            network(small_encoder().train()), settings(), 0, torch.float32, bf16
         )
         losses[bf16] = float(loop.step(normalise(pixels), 3, 2)[0])
         assert {p.dtype for p in loop.encoder.parameters()} == {torch.float32}

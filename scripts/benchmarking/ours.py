@@ -13,7 +13,9 @@ from fewshot_fer.device import prepare_device
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.evaluation import evaluate, score_episodes
 from fewshot_fer.images import FaceImages
-from fewshot_fer.models import METHODS, build_encoder
+from fewshot_fer.models import build_encoder
+from fewshot_fer.models.answering import PROTOTYPES
+from fewshot_fer.network import Network
 from fewshot_fer.pool import Shape, build_pool
 from fewshot_fer.roles import Role
 from fewshot_fer.training import EpisodicTraining
@@ -37,9 +39,10 @@ class Ours:
             drop_lr_every=0,
             augment=AUGMENT if setting.augment else AugmentConfig(),
         )
-        self.method = METHODS["protonet"]
+        self.method = PROTOTYPES
         self.encoder = build_encoder(backbone).to(self.device)
-        self.training = EpisodicTraining(self.encoder, self.method, settings, SEED)
+        network = Network(self.encoder, None, self.method.logits)
+        self.training = EpisodicTraining(network, settings, SEED)
         self.learnt = self._role("train", TRAINING)
         self.asked = self._role("test", EVALUATION)
         self.epoch = 0  # counts up, so that each turn draws other episodes

@@ -28,6 +28,10 @@ class Checkpoint:
     head: dict[str, Tensor] | None = None  # of a classifier, over class_names
     support: dict[str, Any] | None = None  # a SupportSet; of a finished run
     calibration: dict[str, Any] | None = None  # a Calibration; of a finished run
+    method: dict[str, Tensor] | None = None  # weights of a method that has some
+    training_side: dict[str, Any] | None = None  # a TrainingSide; of a finished run
+    prior_weight: float | None = None  # of composed prototypes
+    raw: dict[str, Any] | None = None  # the weights behind a moving average
     progress: dict[str, Any] | None = None  # a Progress, to go on from
     preprocessing: dict[str, Any] = field(default_factory=preprocessing)
 

@@ -73,6 +73,9 @@ class MethodConfig:
     """How logits come from support and query embeddings."""
 
     name: str = MISSING
+    normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
+    prior_weight: float | None = None  # composed only, as is the next; null: chosen in validation
+    parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
 
 
 @dataclass
@@ -87,21 +90,32 @@ class AugmentConfig:
 
 @dataclass
 class TrainConfig:
-    """The training schedule. lr(epoch) = lr * 0.5 ** (epoch // drop_lr_every), epochs from 1."""
+    """The training schedule: first passes over the training set, then epochs of episodes.
 
-    epochs: int = MISSING
+    With schedule=step lr(epoch) = lr * 0.5 ** (epoch // drop_lr_every), epochs from 1.
+    """
+
+    epochs: int = MISSING  # 0: nothing is learnt, the encoder is taken as it is
+    supervised_epochs: int = 0  # the first so many are passes with a classifier's loss
     episodes_per_epoch: int = MISSING
     n_way: int = MISSING
     k_shot: int = MISSING
     n_query: int = MISSING
+    optimiser: str = "adam"  # or adamw, or sgd with momentum 0.9
+    weight_decay: float = 0.0
     lr: float = 1e-3
-    drop_lr_every: int = 40  # 0: never
+    episodic_lr: float | None = None  # of episodes that follow supervised epochs; null: lr
+    schedule: str = "step"  # or cosine, or one_cycle; each phase has its own
+    drop_lr_every: int = 40  # step only; 0: never
+    average: float = 0.0  # the weights' moving average is what is tested: its decay a step; 0: off
     episodes_per_step: int = 1  # above 1: batch norm and gradient see several episodes at once
     fresh_validation: bool = False  # draw new validation episodes for every epoch
     patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
     tested: str = "best"  # which checkpoint the tests take: best or last
-    batch_size: int = 64  # classifier only, as is the next
+    batch_size: int = 64  # supervised epochs only, as is the next
     class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
+    label_smoothing: float = 0.0  # in a classifier's loss
+    classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 

@@ -1,5 +1,6 @@
 """Embedding each drawn image once for each state of an encoder's weights."""
 
+import copy
 import logging
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fewshot_fer.folding import fold_batch_norms
 from fewshot_fer.images import FaceImages
 from fewshot_fer.kept_embeddings import KeptEmbeddings
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.normalising import Normalisation
 from fewshot_fer.support_set import state_digest
 
 BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike
@@ -35,8 +37,10 @@ class Embedder:
         head: nn.Module | None = None,
         head_names: tuple[str, ...] = (),
         keep_in: Path | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         self.encoder = fold_batch_norms(encoder)
+        self.normalisation = normalisation or Normalisation()
         self.head = head  # of a classifier: embeddings [B, D] -> logits over head_names
         self.head_names = head_names
         self.dtype = dtype
@@ -45,8 +49,18 @@ class Embedder:
         )
         self._known: dict[str, tuple[Tensor, NDArray[np.bool_]]] = {}
 
+    def normalised(self, normalisation: Normalisation) -> "Embedder":
+        """Return an embedder of the same weights and the same known embeddings."""
+        other = copy.copy(self)
+        other.normalisation = normalisation
+        return other
+
     def embed(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
-        """Return embeddings [len(rows), D] in eval mode (running batch-norm statistics)."""
+        """Return embeddings [len(rows), D], normalised, in eval mode (running statistics)."""
+        return self.normalisation(self.encode(images, rows))
+
+    def encode(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Return what the encoder gives, [len(rows), D], before it is normalised."""
         known, done = self._recall(images)
         new = np.unique(rows[~done[rows]])
         if len(new):
@@ -61,9 +75,13 @@ class Embedder:
             return known  # all of a large table need not be there twice
         return known[torch.from_numpy(rows)]
 
-    @torch.inference_mode()
     def embed_pixels(self, pixels: Tensor) -> Tensor:
         """Return embeddings [B, D] of uint8 images [B, 3, side, side] on the encoder's device."""
+        return self.normalisation(self.encode_pixels(pixels))
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Return embeddings [B, D] of uint8 images as the encoder gives them."""
         count = len(pixels)
         if count < SMALLEST_BATCH:
             pixels = pixels.expand(SMALLEST_BATCH, -1, -1, -1)
@@ -99,7 +117,7 @@ class Embedder:
             while start < len(rows):
                 try:
                     own = rows[start : start + batch]
-                    part = self.embed_pixels(images.gather(own))
+                    part = self.encode_pixels(images.gather(own))
                 except RuntimeError as error:
                     batch = _halved(batch, error)
                     continue

@@ -9,13 +9,13 @@ from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import Episodes
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, score_predictions
-from fewshot_fer.models import Method
+from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.episode_loss import episode_losses, query_labels
 from fewshot_fer.scoring import logits_in_chunks
 
 
 def evaluate(
-    embedder: Embedder, method: Method, images: FaceImages, episodes: Episodes
+    embedder: Embedder, method: AnsweringMethod, images: FaceImages, episodes: Episodes
 ) -> EpisodeScores:
     """Score episodes with the embedder's weights; only images that are drawn are embedded."""
     drawn = episodes.images()
@@ -23,7 +23,7 @@ def evaluate(
 
 
 def score_episodes(
-    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+    method: AnsweringMethod, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
 ) -> EpisodeScores:
     """Score episodes on embeddings [R, D] of the table rows [R] (ascending)."""
     _, n_way, n_query = episodes.query.shape

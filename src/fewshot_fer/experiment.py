@@ -1,34 +1,32 @@
-"""A training run: epochs of episodes, validation after each, checkpoints and tables on the way."""
+"""A training run: epochs, validation after each, checkpoints and tables on the way."""
 
 import shlex
 import time
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from fewshot_fer.answers import add_answers
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.confusion import write_confusion
-from fewshot_fer.device import DTYPES
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import Interrupted
 from fewshot_fer.evaluated import Evaluated
+from fewshot_fer.learning import Learning
 from fewshot_fer.metrics import EpisodeScores
-from fewshot_fer.models import METHODS
-from fewshot_fer.optimiser import load_optimiser
+from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.own_support import own_calibration, own_support
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
 from fewshot_fer.resuming import Progress
 from fewshot_fer.runs import Row, RunFolder, plain_row
+from fewshot_fer.schedules import learning_rate
 from fewshot_fer.screen import epoch_line
 from fewshot_fer.signals import caught_signals
-from fewshot_fer.supervised import SupervisedTraining
-from fewshot_fer.support_set import state_digest
-from fewshot_fer.trained import build_embedder
-from fewshot_fer.training import EpisodicTraining, learning_rate
+from fewshot_fer.trained import build_evaluation
+from fewshot_fer.training_side import gather_training_side
+from fewshot_fer.validating import Ready, embedding_digest, make_ready
 
 
 @dataclass(frozen=True)
@@ -59,31 +57,14 @@ class TrainingRun:
         self.folder = folder
         self.training = training
         self.validation = validation
-        self.dtype = DTYPES[settings.precision]
-        self.method = METHODS[settings.method.name]
-        self.encoder: nn.Module = encoder.to(memory_format=torch.channels_last)
-        self.loop = self._loop(settings)
+        self.learning = Learning(settings, training, encoder)
         self.best: Best | None = None
         self.metrics: list[Row] = []
-        self.trained: Row = {}  # of results.csv, for the last epoch
-
-    def _loop(self, settings: TrainVerb) -> EpisodicTraining | SupervisedTraining:
-        bf16 = settings.precision == "bf16"
-        if settings.method.name == "classifier":
-            size, role = settings.backbone.image_size, self.training.role
-            return SupervisedTraining(
-                self.encoder, role, settings.train, size, settings.seed, self.dtype, bf16
-            )
-        return EpisodicTraining(
-            self.encoder, self.method, settings.train, settings.seed, self.dtype, bf16
-        )
+        self.trained: Row = {}  # of results.csv, for the last training epoch
 
     def restore(self, checkpoint: Checkpoint, progress: Progress) -> None:
         """Go back to the end of an epoch: weights, optimiser, and what was known by then."""
-        self.encoder.load_state_dict(checkpoint.encoder)
-        if self.loop.head is not None and checkpoint.head is not None:
-            self.loop.head.load_state_dict(checkpoint.head)
-        load_optimiser(self.loop.optimiser, checkpoint.optimiser)
+        self.learning.restore(checkpoint)
         self.metrics, self.trained = list(progress.metrics), progress.trained
         self.best = Best(progress.best_epoch, progress.best_accuracy, progress.best_loss)
 
@@ -95,8 +76,10 @@ class TrainingRun:
         """
         epoch = len(self.metrics)
         with caught_signals() as stop:
-            self.loop.between_steps = stop.check
+            self.learning.between_steps = stop.check
             try:
+                if self.settings.train.epochs == 0:
+                    self._take_as_it_is(choices)
                 while epoch < self.settings.train.epochs and not self._out_of_patience(epoch):
                     epoch += 1
                     self._run_epoch(epoch, choices)
@@ -104,7 +87,8 @@ class TrainingRun:
                 raise Interrupted(asked.number, self._how_to_go_on(epoch)) from asked
         if self._out_of_patience(epoch):
             print(f"stopped: no better validation for {self.settings.train.patience} epochs")
-        self.folder.add_result(self.trained)
+        if self.trained:
+            self.folder.add_result(self.trained)
         add_evaluated(self.folder, self._best_evaluated())
 
     def _how_to_go_on(self, epoch: int) -> str:
@@ -116,47 +100,62 @@ class TrainingRun:
         assert self.best is not None
         if self.best.evaluated is not None:
             return self.best.evaluated
-        device = next(self.encoder.parameters()).device
+        device = self.learning.device
         checkpoint = load_checkpoint(self.folder.folder / "best.pt", device)
-        embedder = build_embedder(self.settings, checkpoint, device)
-        return self._validate(embedder, checkpoint.epoch)
+        embedder, method = build_evaluation(self.settings, checkpoint, device)
+        return self._evaluate(embedder, method, checkpoint.epoch)
 
-    def add_supports(self, device: torch.device) -> None:
+    def add_supports(self) -> None:
         """Give both checkpoints what it takes to put them to use without any data set."""
         known: dict[int, Checkpoint] = {}
         for name in ("best.pt", "last.pt"):
             path = self.folder.folder / name
-            checkpoint = load_checkpoint(path, device)
+            checkpoint = load_checkpoint(path, self.learning.device)
             if checkpoint.epoch not in known:
-                known[checkpoint.epoch] = self._with_support(checkpoint, device)
+                known[checkpoint.epoch] = self._with_support(checkpoint)
             save_checkpoint(path, known[checkpoint.epoch])
 
-    def _with_support(self, checkpoint: Checkpoint, device: torch.device) -> Checkpoint:
-        embedder = build_embedder(self.settings, checkpoint, device)
-        weights, seed = state_digest(checkpoint.encoder), self.settings.seed
-        support = own_support(self.training, self.validation, embedder, weights, seed)
-        found = own_calibration(self.validation, embedder, self.method, seed)
+    def _with_support(self, checkpoint: Checkpoint) -> Checkpoint:
+        embedder, method = build_evaluation(self.settings, checkpoint, self.learning.device)
+        seed = self.settings.seed
+        digest = embedding_digest(checkpoint.encoder, embedder)
+        if checkpoint.training_side is None:
+            side = gather_training_side(embedder, self.training, seed)
+            checkpoint = replace(checkpoint, training_side=side.content())
+        support = own_support(self.training, self.validation, embedder, method, digest, seed)
+        found = own_calibration(self.validation, embedder, method, seed)
         return replace(checkpoint, support=support.content(), calibration=found.content())
+
+    def _take_as_it_is(self, choices: dict[str, str]) -> None:
+        """Validate and keep an encoder that learns nothing, as epoch 0."""
+        ready = make_ready(self.settings, self.learning, self.training, self.validation)
+        validated = self._evaluate(ready.embedder, ready.method, 0)
+        self._keep_best(0, validated)
+        for name in ("best.pt", "last.pt"):
+            kept = self._checkpoint(0, ready, validated, choices)
+            save_checkpoint(self.folder.folder / name, kept)
+        print(f"nothing is trained: validation {validated.accuracy:.1%}", flush=True)
 
     def _run_epoch(self, epoch: int, choices: dict[str, str]) -> None:
         started = time.perf_counter()
-        trained = self.loop.run_epoch(self.training.images, self.training.role, epoch)
-        names = self.training.role.pool.class_names
-        validated = self._validate(Embedder(self.encoder, self.dtype, self.loop.head, names), epoch)
+        trained, role = self.learning.run_epoch(epoch)
+        ready = make_ready(self.settings, self.learning, self.training, self.validation)
+        validated = self._evaluate(ready.embedder, ready.method, epoch)
         is_best = self._keep_best(epoch, validated)
         row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
         self.metrics.append(row)
-        own = {"method": self.settings.method.name}
-        self.trained = plain_row(self.training.role.result(trained, epoch) | own)
+        own = {"method": self.learning.method_name(epoch)}
+        self.trained = plain_row(role.result(trained, epoch) | own)
         # The best first: a run that dies in between does this epoch again, and finds it best again.
         for name in ("best.pt", "last.pt") if is_best else ("last.pt",):
-            save_checkpoint(self.folder.folder / name, self._checkpoint(epoch, validated, choices))
+            kept = self._checkpoint(epoch, ready, validated, choices)
+            save_checkpoint(self.folder.folder / name, kept)
         self.folder.add_metrics(row)
         print(epoch_line(row, self.settings.train.epochs, is_best), flush=True)
 
-    def _validate(self, embedder: Embedder, epoch: int) -> Evaluated:
+    def _evaluate(self, embedder: Embedder, method: AnsweringMethod, epoch: int) -> Evaluated:
         drawn_for = epoch if self.settings.train.fresh_validation else 0
-        return self.validation.evaluate(embedder, self.method, self.settings.seed, drawn_for, epoch)
+        return self.validation.evaluate(embedder, method, self.settings.seed, drawn_for, epoch)
 
     def _keep_best(self, epoch: int, new: Evaluated) -> bool:
         old = self.best
@@ -169,17 +168,24 @@ class TrainingRun:
         patience = self.settings.train.patience
         return bool(patience and self.best and epoch - self.best.epoch >= patience)
 
-    def _checkpoint(self, epoch: int, validated: Evaluated, choices: dict[str, str]) -> Checkpoint:
+    def _checkpoint(
+        self, epoch: int, ready: Ready, validated: Evaluated, choices: dict[str, str]
+    ) -> Checkpoint:
         assert self.best is not None
         best = (self.best.epoch, self.best.accuracy, self.best.loss)
+        network = ready.network.state()
         return Checkpoint(
-            encoder=self.encoder.state_dict(),
+            encoder=network["encoder"],
             epoch=epoch,
-            val_accuracy=validated.accuracy,
+            val_accuracy=float(validated.accuracy),
             class_names=list(self.training.role.pool.class_names),
             image_size=self.settings.backbone.image_size,
-            optimiser=self.loop.optimiser.state_dict(),
-            head=None if self.loop.head is None else self.loop.head.state_dict(),
+            optimiser=self.learning.optimiser_state(epoch),
+            head=network.get("head"),
+            method=network.get("method"),
+            training_side=None if ready.side is None else ready.side.content(),
+            prior_weight=ready.prior_weight,
+            raw=self.learning.raw_state(),
             progress=Progress(self.metrics, self.trained, *best, choices).content(),
         )
 
@@ -201,14 +207,14 @@ class TrainingRun:
 def run_tests(
     folder: RunFolder,
     embedder: Embedder,
-    method_name: str,
+    method: AnsweringMethod,
     tests: list[Part],
     seed: int,
     epoch: int,
 ) -> None:
     """Score every test with one state of the weights; each reaches the disk as it is done."""
     for test in tests:
-        add_evaluated(folder, test.evaluate(embedder, METHODS[method_name], seed, 0, epoch))
+        add_evaluated(folder, test.evaluate(embedder, method, seed, 0, epoch))
 
 
 def add_evaluated(folder: RunFolder, evaluated: Evaluated) -> None:

@@ -18,7 +18,7 @@ from fewshot_fer.fixed_answers import Answers, result_row, sum_confusion
 from fewshot_fer.fixed_role import FixedRole
 from fewshot_fer.fixed_support import fixed_log_probabilities
 from fewshot_fer.images import FaceImages
-from fewshot_fer.models import Method
+from fewshot_fer.models.answering import AnsweringMethod, ClassMethod
 from fewshot_fer.runs import Row
 from fewshot_fer.saved_episodes import table_digest
 
@@ -31,7 +31,7 @@ def score_fixed(
     images: FaceImages,
     support_images: FaceImages,
     embedder: Embedder,
-    method: Method,
+    method: AnsweringMethod,
     epoch: int,
 ) -> Evaluated:
     """Embed support and queries once, then answer every query with every draw of the support.
@@ -44,11 +44,14 @@ def score_fixed(
     if embedder.head is not None and embedder.head_names == role.support.class_names:
         ways["classifier"] = partial(_answer_by_head, embedder.head)
     supports = _embedded_supports(role, support_images, embedder)
-    ways["protonet"] = partial(_answer_by_support, method, supports)
+    among = method.among(role.support.class_names, queries)
+    ways[method.name] = partial(_answer_by_support, among, supports)
     levels = [level for name, way in ways.items() for level in _levels(role, name, way, queries)]
     frames = [level for level in levels if not level.level.startswith("clip")]
     questions = {"episodes_id": _questions_id(role)}
     rows = [result_row(role, level, epoch) | questions for level in levels]
+    for row in rows:
+        row["uses"] = method.uses if row["method"] == method.name else ""
     return Evaluated(
         rows=rows,
         accuracy=rows[0]["accuracy"],
@@ -72,7 +75,7 @@ def _embedded_supports(
 
 
 def _answer_by_support(
-    method: Method, supports: list[Tensor], queries: Tensor
+    method: ClassMethod, supports: list[Tensor], queries: Tensor
 ) -> NDArray[np.float64]:
     return np.exp([fixed_log_probabilities(method, support, queries) for support in supports])
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.errors import EpisodeError
-from fewshot_fer.models import Method
+from fewshot_fer.models.answering import ClassMethod
 
 QUERIES = 1024  # queries scored at a time
 
@@ -58,13 +58,15 @@ def draw_fixed_support(
 
 
 @torch.inference_mode()
-def fixed_log_probabilities(method: Method, support: Tensor, query: Tensor) -> NDArray[np.float64]:
+def fixed_log_probabilities(
+    method: ClassMethod, support: Tensor, query: Tensor
+) -> NDArray[np.float64]:
     """Return log-probabilities [Q, way] of queries [Q, D] for one support [way, shot, D].
 
     Queries are independent of one another here, so they go through in chunks.
     """
     parts = []
     for start in range(0, len(query), QUERIES):
-        logits = method(support[None], query[None, start : start + QUERIES])[0]
+        logits = method.once(support, query[start : start + QUERIES])
         parts.append(torch.log_softmax(logits.double(), dim=1).cpu())
     return torch.cat(parts).numpy()

@@ -77,7 +77,7 @@ class GraphedSteps:
 
     def _capture(self) -> torch.cuda.CUDAGraph:
         """Warm up and capture, and leave weights, statistics and optimiser as they were."""
-        restore = _remembered(self.training.encoder, self.training.optimiser)
+        restore = _remembered(self.training.network.modules(), self.training.optimiser)
         try:
             stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream(self.device))
@@ -120,16 +120,16 @@ def _tensors(changes: Changes) -> list[Tensor]:
     return [each for each in (changes.rows, changes.columns, changes.factors) if each is not None]
 
 
-def _remembered(encoder: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], None]:
+def _remembered(trained: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], None]:
     """Return what brings weights, statistics and moments back, in the memory that they have."""
-    weights = {key: value.clone() for key, value in encoder.state_dict().items()}
+    weights = {key: value.clone() for key, value in trained.state_dict().items()}
     moments = {
         parameter: {key: value.clone() for key, value in state.items()}
         for parameter, state in optimiser.state.items()
     }
 
     def restore() -> None:
-        encoder.load_state_dict(weights)
+        trained.load_state_dict(weights)
         for parameter, state in optimiser.state.items():
             for key, value in state.items():
                 if parameter in moments:

@@ -1,4 +1,4 @@
-"""Adam, fused, and such that a GPU need not be told its learning rate at every step."""
+"""Optimisers, fused, and such that a GPU need not be told the learning rate at every step."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,16 +7,27 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from fewshot_fer.config import TrainConfig
 
-def build_adam(parameters: Iterable[Parameter], lr: float) -> torch.optim.Adam:
-    """Return Adam with one fused kernel a step. On a GPU its learning rate is a tensor there, which
-    a captured graph reads anew at each replay."""
+MOMENTUM = 0.9  # of sgd
+
+
+def build_optimiser(
+    parameters: Iterable[Parameter], settings: TrainConfig
+) -> torch.optim.Optimizer:
+    """Return the optimiser of the settings, one fused kernel a step. On a GPU its learning rate is
+    a tensor there, which a captured graph reads anew at each replay."""
     listed = list(parameters)
     device = listed[0].device
-    if device.type != "cuda":
-        return torch.optim.Adam(listed, lr=lr, fused=device.type == "cpu")
-    rate = torch.tensor(lr, device=device)
-    return torch.optim.Adam(listed, lr=rate, fused=True, capturable=True)
+    on_gpu = device.type == "cuda"
+    rate = torch.tensor(settings.lr, device=device) if on_gpu else settings.lr
+    fused, decay = on_gpu or device.type == "cpu", settings.weight_decay
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            listed, lr=rate, momentum=MOMENTUM, weight_decay=decay, nesterov=True, fused=fused
+        )
+    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+    return kind(listed, lr=rate, weight_decay=decay, fused=fused, capturable=on_gpu)
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.calibration import Calibration, calibrate, fit_temperature
+from fewshot_fer.composed_support import with_priors
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import Episodes
 from fewshot_fer.fixed_support import QUERIES
-from fewshot_fer.models import Method
+from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.episode_loss import query_labels
 from fewshot_fer.parts import EpisodicPart, FixedPart, Part
 from fewshot_fer.scoring import logits_in_chunks
@@ -25,7 +26,12 @@ Rows = NDArray[np.int64]
 
 
 def own_support(
-    training: EpisodicPart, validation: Part, embedder: Embedder, weights: str, seed: int
+    training: EpisodicPart,
+    validation: Part,
+    embedder: Embedder,
+    method: AnsweringMethod,
+    weights: str,
+    seed: int,
 ) -> SupportSet:
     """Return the first draw of a fixed support, if the run has one, so that a picture gets the
     answer that it had in predictions.csv; else up to 50 training images of every class."""
@@ -39,22 +45,26 @@ def own_support(
         rows, images = _some_of_each_class(training, seed), training.images
     chosen = np.concatenate(rows)
     labels = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
-    return SupportSet(
+    own = SupportSet(
         class_names=tuple(names),
         embeddings=embedder.embed(images, chosen).float().cpu(),
         labels=torch.from_numpy(labels),
         paths=tuple(table["path"].iloc[chosen].astype(str)),
         weights=weights,
     )
+    return own if method.priors is None else with_priors(own, method.priors)
 
 
-def own_calibration(validation: Part, embedder: Embedder, method: Method, seed: int) -> Calibration:
+def own_calibration(
+    validation: Part, embedder: Embedder, method: AnsweringMethod, seed: int
+) -> Calibration:
     """Fit probabilities and "none of these" on the validation's queries."""
     if isinstance(validation, EpisodicPart):
         return calibrate(*_episode_answers(validation, embedder, method, seed))
     support, query, labels = _fixed_embeddings(validation, embedder)
     with torch.inference_mode():
-        parts = [method(support[None], part[None])[0].cpu() for part in torch.split(query, QUERIES)]
+        among = method.among(validation.role.support.class_names, query)
+        parts = [among.once(support, part).cpu() for part in torch.split(query, QUERIES)]
         found = calibrate(torch.cat(parts), labels)
         if embedder.head is None or embedder.head_names != validation.role.support.class_names:
             return found
@@ -70,7 +80,7 @@ def _some_of_each_class(training: EpisodicPart, seed: int) -> list[Rows]:
 
 
 def _episode_answers(
-    part: EpisodicPart, embedder: Embedder, method: Method, seed: int
+    part: EpisodicPart, embedder: Embedder, method: AnsweringMethod, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return logits [N, way] and true positions [N] of the queries of the part's episodes."""
     drawn = part.role.draw(seed)

@@ -12,7 +12,7 @@ from fewshot_fer.fixed_role import FixedRole
 from fewshot_fer.fixed_scores import score_fixed
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import mean_interval
-from fewshot_fer.models import Method
+from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.roles import Role, load_images
 from fewshot_fer.saved_episodes import episodes_digest
 
@@ -25,14 +25,15 @@ class EpisodicPart:
     images: FaceImages
 
     def evaluate(
-        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
+        self, embedder: Embedder, method: AnsweringMethod, seed: int, drawn_for: int, epoch: int
     ) -> Evaluated:
         """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
         episodes = self.role.draw(seed, drawn_for)
         scores = evaluate(embedder, method, self.images, episodes)
         accuracy, low, high = mean_interval(scores.accuracy)
         row = self.role.result(scores, epoch) | {
-            "method": "protonet",
+            "method": method.name,
+            "uses": method.uses,
             "episodes_id": episodes_digest(self.role.table, episodes),
         }
         return Evaluated(
@@ -55,7 +56,7 @@ class FixedPart:
     support_images: FaceImages
 
     def evaluate(
-        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
+        self, embedder: Embedder, method: AnsweringMethod, seed: int, drawn_for: int, epoch: int
     ) -> Evaluated:
         """Ask every image of every draw of the support; `seed` and `drawn_for` change nothing."""
         return score_fixed(self.role, self.images, self.support_images, embedder, method, epoch)

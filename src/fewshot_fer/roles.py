@@ -21,6 +21,7 @@ from fewshot_fer.metrics import EpisodeScores, macro_f1
 from fewshot_fer.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.runs import Row, score_columns
 from fewshot_fer.saved_episodes import load_episodes
+from fewshot_fer.schedules import supervised_epochs
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ def load_images(table: pd.DataFrame, image_size: int, device: torch.device) -> F
     return FaceImages(pack(table, image_size, cache_folder()), device)
 
 
+def supervised_role(role: Role) -> Role:
+    """Return a training role for passes over its images: all classes at once, and no support."""
+    return replace(role, shape=Shape(len(role.pool.class_names), 0, 1), n_episodes=1)
+
+
 def training_role(
     settings: TrainVerb, source: Source, held_out: NDArray[np.int64] | None = None
 ) -> Role:
@@ -99,7 +105,7 @@ def training_role(
     train = settings.train
     table = load_dataset(settings.dataset, source)
     shape, count = Shape(train.n_way, train.k_shot, train.n_query), train.episodes_per_epoch
-    if settings.method.name == "classifier":  # all classes at once, and no support
+    if supervised_epochs(settings) == train.epochs:  # no episodes are drawn
         shape, count = Shape(table["label"].nunique(), 0, 1), 1
     rows, name = np.arange(len(table)), settings.dataset.adapter
     if held_out is not None and len(held_out):

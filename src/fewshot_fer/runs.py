@@ -55,9 +55,10 @@ RESULT_COLUMNS = (
     "macro_f1",
     "deviation",  # of the accuracy over draws of a fixed support
     "majority",  # what always giving the commonest class would score
-    "method",  # how it was answered: protonet, classifier
+    "method",  # how it was answered: protonet, classifier, ...
     "episodes_id",  # equal where the very same episodes, or support and queries, were asked
     "trained_on_test",  # whether test images of any data set were in the training set
+    "uses",  # what the answers rest on beside the support: nothing, or the names of the parts, ...
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
 Row = dict[str, Any]

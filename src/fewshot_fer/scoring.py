@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.episodes import Episodes
-from fewshot_fer.models import Method
+from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.gram import gram_matrix, prototype_logits_from_gram
-from fewshot_fer.models.protonet import prototype_logits
 
 GRAM_BYTES = 1024**3  # largest matrix of inner products: 16,384 images in float32
 GRAM_CHUNK = 20_000  # episodes looked up at a time: 65 MB of places at 4-way 5-shot
 DIRECT_BYTES = {"cpu": 1024**2, "cuda": 256 * 1024**2}  # a CPU is twice as fast within its cache
 CUT_OVER = 50  # multiply-adds of a matrix product in the time of moving one value, on a CPU
 
-Scoring = Callable[[NDArray[np.int64], NDArray[np.int64]], Tensor]
-"""(support [E, way, shot], query [E, Q]), places among the embeddings -> logits [E, Q, way]."""
+Scoring = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], Tensor]
+"""(support [E, way, shot], query [E, Q]), places among the embeddings, and classes [E, way] ->
+logits [E, Q, way]."""
 
 
 def logits_in_chunks(
-    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+    method: AnsweringMethod, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
 ) -> Iterator[Tensor]:
     """Yield logits [e, way * query, way] of all episodes, in order, some at a time.
 
@@ -35,15 +35,18 @@ def logits_in_chunks(
     GRAM_BYTES and a few hundred MB.
     """
     n_episodes, n_way, n_query = episodes.query.shape
-    by_gram = method is prototype_logits and gram_pays(len(rows), episodes, embeddings)
+    by_gram = method.is_prototypes and gram_pays(len(rows), episodes, embeddings)
     chunk = GRAM_CHUNK if by_gram else direct_chunk(episodes, embeddings)
-    score = _score_by_gram(embeddings) if by_gram else _score_directly(method, embeddings)
+    if by_gram:
+        score = _score_by_gram(embeddings)
+    else:
+        score = _score_directly(method, embeddings, episodes.class_names)
     for start in range(0, n_episodes, chunk):
         part = slice(start, start + chunk)
         support = np.searchsorted(rows, episodes.support[part])
         query = np.searchsorted(rows, episodes.query[part]).reshape(-1, n_way * n_query)
         with torch.inference_mode():
-            yield score(support, query)
+            yield score(support, query, episodes.classes[part])
 
 
 def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:
@@ -71,9 +74,16 @@ def _rows_moved(episodes: Episodes) -> int:
     return n_way * (k_shot + n_query) + 2 * n_way * n_query * n_way
 
 
-def _score_directly(method: Method, embeddings: Tensor) -> Scoring:
-    def score(support: NDArray[np.int64], query: NDArray[np.int64]) -> Tensor:
-        return method(embeddings[torch.from_numpy(support)], embeddings[torch.from_numpy(query)])
+def _score_directly(
+    method: AnsweringMethod, embeddings: Tensor, class_names: tuple[str, ...]
+) -> Scoring:
+    answer = method.among(class_names, embeddings)
+
+    def score(
+        support: NDArray[np.int64], query: NDArray[np.int64], classes: NDArray[np.int64]
+    ) -> Tensor:
+        own, asked = embeddings[torch.from_numpy(support)], embeddings[torch.from_numpy(query)]
+        return answer(own, asked, torch.from_numpy(classes).to(embeddings.device))
 
     return score
 
@@ -81,7 +91,9 @@ def _score_directly(method: Method, embeddings: Tensor) -> Scoring:
 def _score_by_gram(embeddings: Tensor) -> Scoring:
     gram = gram_matrix(embeddings)
 
-    def score(support: NDArray[np.int64], query: NDArray[np.int64]) -> Tensor:
+    def score(
+        support: NDArray[np.int64], query: NDArray[np.int64], classes: NDArray[np.int64]
+    ) -> Tensor:
         places = (torch.from_numpy(each).to(gram.device) for each in (support, query))
         return prototype_logits_from_gram(gram, *places)
 

@@ -23,7 +23,7 @@ from fewshot_fer.roles import load_images
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
-from fewshot_fer.trained import build_embedder
+from fewshot_fer.trained import build_evaluation
 
 
 def resume_session(asked: TrainVerb, overrides: list[str]) -> RunFolder:
@@ -60,13 +60,14 @@ def train_session(
         run.restore(*reached)
         taken = reached[1].choices
     run.fit(taken)
-    run.add_supports(device)
+    run.add_supports()
     if tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
-        embedder = build_embedder(settings, checkpoint, device)
-        run_tests(folder, embedder, settings.method.name, tests, settings.seed, checkpoint.epoch)
+        answering = build_evaluation(settings, checkpoint, device)
+        run_tests(folder, *answering, tests, settings.seed, checkpoint.epoch)
     chances = (1 / training.role.n_way, 1 / validation.role.n_way)
-    plot_curves(path / "metrics.csv", chances, path / "curves.png")
+    if run.metrics:
+        plot_curves(path / "metrics.csv", chances, path / "curves.png")
     facts = {"seed": settings.seed, "choices": taken}
     _finish(folder, asdict(settings), facts, device, started)
     return folder
@@ -83,13 +84,13 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     which = settings.checkpoint or trained.train.tested
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
-    embedder = build_embedder(trained, checkpoint, device, keep_in)
+    answering = build_evaluation(trained, checkpoint, device, str(tested / f"{which}.pt"), keep_in)
     cast = cast_tests(settings, trained, source)
     parts = [load_part(test, trained.backbone.image_size, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
-    run_tests(folder, embedder, trained.method.name, parts, seed, checkpoint.epoch)
+    run_tests(folder, *answering, parts, seed, checkpoint.epoch)
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -16,42 +16,42 @@ from fewshot_fer.augmentation import augmentation_random, draw_changes, prepare_
 from fewshot_fer.config import TrainConfig
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, confusion_matrix
-from fewshot_fer.optimiser import build_adam, set_learning_rate
+from fewshot_fer.network import Network
+from fewshot_fer.optimiser import build_optimiser, set_learning_rate
 from fewshot_fer.roles import Role
-from fewshot_fer.training import learning_rate, reduced_precision
+from fewshot_fer.schedules import learning_rate
+from fewshot_fer.training import reduced_precision
 
 Numbers = NDArray[np.int64]
 
 
 class SupervisedTraining:
-    """An encoder with a linear head over the training classes, trained on shuffled batches."""
+    """A network whose linear head over the training classes is trained on shuffled batches."""
 
     def __init__(
         self,
-        encoder: nn.Module,
+        network: Network,
         role: Role,
         settings: TrainConfig,
-        image_size: int,
         seed: int,
         dtype: torch.dtype = torch.float32,
         bf16: bool = False,
     ) -> None:
-        self.encoder = encoder
+        assert network.head is not None
+        self.encoder, self.head = network.encoder, network.head
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
         self.bf16 = bf16
-        self.device = next(encoder.parameters()).device
-        self.head: nn.Module | None = build_head(encoder, len(role.pool.class_names), image_size)
-        parameters = [*encoder.parameters(), *self.head.parameters()]
-        self.optimiser = build_adam(parameters, settings.lr)
+        self.device = next(self.encoder.parameters()).device
+        parameters = [*self.encoder.parameters(), *self.head.parameters()]
+        self.optimiser = build_optimiser(parameters, settings)
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
+        self.after_step: Callable[[], None] = lambda: None
         self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
         """Go once through the training images; each batch counts as an episode in the scores."""
-        assert self.head is not None
-        set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
         self.encoder.train()
         rows, labels = _shuffled(role, self.seed, epoch)
         random = augmentation_random(self.seed, epoch)
@@ -60,8 +60,12 @@ class SupervisedTraining:
         edges = np.cumsum([0, *map(len, np.array_split(rows, parts))])
         batches = [slice(start, end) for start, end in pairwise(map(int, edges))]
         losses, predicted = [], []
-        for part in tqdm(batches, desc=f"epoch {epoch}", leave=False, disable=None):
+        bar = tqdm(batches, desc=f"epoch {epoch}", leave=False, disable=None)
+        for number, part in enumerate(bar):
             self.between_steps()
+            set_learning_rate(
+                self.optimiser, learning_rate(self.settings, epoch, number / len(batches))
+            )
             own = None if changes is None else changes.of(part).to(self.device)
             batch = prepare_batch(images.gather(rows[part]), own, self.dtype)
             loss, logits = self._step(batch, torch.from_numpy(labels[part]).to(self.device))
@@ -78,26 +82,19 @@ class SupervisedTraining:
         )
 
     def _step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        assert self.head is not None
         with reduced_precision(self.device, self.bf16):
             logits = self.head(self.encoder(batch)).to(self.dtype)
-        loss = F.cross_entropy(logits, labels, weight=self.weights)
+        loss = F.cross_entropy(
+            logits,
+            labels,
+            weight=self.weights,
+            label_smoothing=self.settings.label_smoothing,
+        )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+        self.after_step()
         return loss.detach(), logits.detach()
-
-
-def build_head(encoder: nn.Module, n_classes: int, image_size: int) -> nn.Linear:
-    """Return a linear layer from the encoder's features to classes, where the encoder is."""
-    parameter = next(encoder.parameters())
-    was_training = encoder.training
-    encoder.eval()  # one blank image must not count in the batch norms' statistics
-    with torch.no_grad():
-        blank = torch.zeros(1, 3, image_size, image_size).to(parameter)
-        features = encoder(blank).shape[1]
-    encoder.train(was_training)
-    return nn.Linear(features, n_classes).to(parameter)
 
 
 def class_weights(role: Role, kind: str) -> Tensor:

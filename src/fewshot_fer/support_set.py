@@ -26,14 +26,17 @@ class SupportSet:
     embeddings: Tensor  # [S, D] float32, on the CPU
     labels: Tensor  # [S] int64, places in class_names; every class has at least one
     paths: tuple[str, ...]  # [S] the picture of each, which need not exist any more
-    weights: str  # digest of the encoder's weights, see `state_digest`
+    weights: str  # digest of what made the embeddings, see `validating.embedding_digest`
+    counts: Tensor | None = None  # [S] pictures that each stands for, above 0; None: one each
 
     def prototypes(self) -> Tensor:
         """Return [C, D]: the mean of each class's embeddings (Snell et al., NeurIPS 2017, eq. 1)"""
+        one_each = torch.ones(len(self.labels), dtype=torch.float64)
+        counts = one_each if self.counts is None else self.counts.double()
         sums = torch.zeros(len(self.class_names), self.embeddings.shape[1], dtype=torch.float64)
-        sums.index_add_(0, self.labels, self.embeddings.double())
-        counts = torch.bincount(self.labels, minlength=len(self.class_names))
-        return (sums / counts[:, None]).float()
+        sums.index_add_(0, self.labels, self.embeddings.double() * counts[:, None])
+        totals = torch.bincount(self.labels, weights=counts, minlength=len(self.class_names))
+        return (sums / totals[:, None]).float()
 
     def content(self) -> dict[str, Any]:
         """Return the set as plain lists and tensors, which a file can hold."""
@@ -42,6 +45,7 @@ class SupportSet:
             "embeddings": self.embeddings,
             "labels": self.labels,
             "weights": self.weights,
+            "counts": self.counts,
         }
 
 
@@ -78,6 +82,7 @@ def support_set(content: dict[str, Any], where: str) -> SupportSet:
         names = tuple(str(name) for name in content["class_names"])
         paths = tuple(str(path) for path in content["paths"])
         embeddings, labels = content["embeddings"], content["labels"]
+        counts = content.get("counts")  # added later
         fits = (
             embeddings.ndim == 2
             and embeddings.dtype == torch.float32
@@ -86,10 +91,11 @@ def support_set(content: dict[str, Any], where: str) -> SupportSet:
             and labels.shape == (len(paths),)
             and set(labels.tolist()) == set(range(len(names)))
             and bool(torch.isfinite(embeddings).all())
+            and (counts is None or (counts.shape == labels.shape and bool((counts > 0).all())))
         )
         weights = str(content["weights"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise RunError(f"{where}: the support in it is damaged") from error
     if not fits:
         raise RunError(f"{where}: the support in it is damaged")
-    return SupportSet(names, embeddings, labels, paths, weights)
+    return SupportSet(names, embeddings, labels, paths, weights, counts)

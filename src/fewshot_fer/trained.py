@@ -12,10 +12,14 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.device import DTYPES
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import RunError
+from fewshot_fer.method_choice import answering_method
 from fewshot_fer.models import build_encoder
+from fewshot_fer.models.answering import AnsweringMethod
+from fewshot_fer.network import Network, build_network
+from fewshot_fer.normalising import Normalisation
 from fewshot_fer.run_settings import read_run_settings
-from fewshot_fer.supervised import build_head
 from fewshot_fer.support_set import SupportSet, support_set
+from fewshot_fer.training_side import training_side_from
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class TrainedRun:
     class_names: tuple[str, ...]  # of the training set
     support: SupportSet  # the run's own, see own_support.py
     calibration: Calibration
-    weights: str  # digest of the encoder's weights
+    weights: str  # digest of all that makes an embedding, see `embedding_digest`
+    method: AnsweringMethod
 
     @property
     def head(self) -> nn.Module | None:
@@ -54,33 +59,58 @@ def load_trained(
     if checkpoint.support is None or checkpoint.calibration is None:
         raise RunError(f"{run} was stopped before its end, so {name}.pt holds no support yet")
     where = str(run / f"{name}.pt")
+    embedder, method = build_evaluation(settings, checkpoint, torch.device(device), where)
     return TrainedRun(
         folder=run,
         settings=settings,
-        embedder=build_embedder(settings, checkpoint, torch.device(device)),
+        embedder=embedder,
         image_size=checkpoint.image_size,
         class_names=tuple(checkpoint.class_names),
         support=support_set(checkpoint.support, where),
         calibration=calibration_from(checkpoint.calibration, where),
         weights=str(checkpoint.support["weights"]),
+        method=method,
     )
 
 
-def build_embedder(
+def build_evaluation(
     settings: TrainVerb,
     checkpoint: Checkpoint,
     device: torch.device,
+    where: str = "the checkpoint",
     keep_in: Path | None = None,
-) -> Embedder:
-    """Return the embedder of a checkpoint's weights. Raises RunError where they do not fit."""
+) -> tuple[Embedder, AnsweringMethod]:
+    """Return what embeds, normalised as the run has it, and what answers.
+
+    Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
+    """
+    network = load_network(settings, checkpoint, device, where)
+    dtype, names = DTYPES[settings.precision], tuple(checkpoint.class_names)
+    head = network.head if settings.method.name == "classifier" else None
+    embedder = Embedder(network.encoder, dtype, head, names, keep_in)
+    side = None
+    if checkpoint.training_side is not None:
+        side = training_side_from(checkpoint.training_side, where)
+    elif settings.method.normalise == "cl2n" or settings.method.name == "composed":
+        raise RunError(f"{where} says nothing of the training images")
+    if settings.method.normalise != "none":
+        kind = settings.method.normalise
+        embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
+    weight = checkpoint.prior_weight
+    return embedder, answering_method(settings.method, network.logits, side, weight)
+
+
+def load_network(
+    settings: TrainVerb, checkpoint: Checkpoint, device: torch.device, where: str
+) -> Network:
+    """Return a checkpoint's weights in the network of the settings, ready to be asked."""
     dtype = DTYPES[settings.precision]
     encoder = build_encoder(replace(settings.backbone, weights="none")).to(device, dtype)
-    head, names = None, tuple(checkpoint.class_names)
+    network = build_network(settings, encoder, len(checkpoint.class_names))
+    kept = {"encoder": checkpoint.encoder, "head": checkpoint.head, "method": checkpoint.method}
     try:
-        encoder.load_state_dict(checkpoint.encoder)
-        if checkpoint.head is not None:
-            head = build_head(encoder, len(names), settings.backbone.image_size)
-            head.load_state_dict(checkpoint.head)
-    except RuntimeError as error:
-        raise RunError(f"the checkpoint does not fit backbone {settings.backbone.name}") from error
-    return Embedder(encoder, dtype, head, names, keep_in)
+        network.load({name: state for name, state in kept.items() if state is not None})
+    except (RuntimeError, KeyError) as error:
+        raise RunError(f"{where} does not fit backbone {settings.backbone.name}") from error
+    network.modules().eval()
+    return network

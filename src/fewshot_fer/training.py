@@ -1,4 +1,4 @@
-"""Episodic training: one epoch, one step, and the learning rate of an epoch."""
+"""Episodic training: one epoch, one step."""
 
 import contextlib
 import logging
@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from fewshot_fer.augmentation import Changes, augmentation_random, draw_changes, prepare_batch
@@ -16,64 +17,55 @@ from fewshot_fer.episodes import Episodes
 from fewshot_fer.graphed import GraphedSteps, capture_fault
 from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, score_predictions
-from fewshot_fer.models import Method
 from fewshot_fer.models.episode_loss import episode_logits, episode_losses, query_labels
-from fewshot_fer.optimiser import build_adam, set_learning_rate
+from fewshot_fer.network import Network
+from fewshot_fer.normalising import Normalisation
+from fewshot_fer.optimiser import build_optimiser, set_learning_rate
 from fewshot_fer.roles import Role
+from fewshot_fer.schedules import learning_rate
 
 log = logging.getLogger("fewshot_fer")
 
 
-def learning_rate(settings: TrainConfig, epoch: int) -> float:
-    """Return lr * 0.5 ** (epoch // drop_lr_every) for epochs counted from 1.
-
-    With a drop every 40 epochs the first 39 run at the full rate: one less than torch's StepLR(40)
-    stepped after each epoch would give.
-    """
-    if settings.drop_lr_every == 0:
-        return settings.lr
-    return float(settings.lr * 0.5 ** (epoch // settings.drop_lr_every))
-
-
 class EpisodicTraining:
-    """An encoder, a method and an optimiser that go through episodes together.
+    """A network and an optimiser that go through episodes together.
 
-    The encoder is trained in `dtype` on the device where the images are gathered; with bf16, which
-    takes a GPU, its forward runs in bfloat16 and its weights stay in float32.
+    The network is trained in `dtype` on the device where the images are gathered; with bf16, which
+    takes a GPU, its encoder's forward runs in bfloat16 and the weights stay in float32.
     """
 
     def __init__(
         self,
-        encoder: nn.Module,
-        method: Method,
+        network: Network,
         settings: TrainConfig,
         seed: int,
         dtype: torch.dtype = torch.float32,
         bf16: bool = False,
     ) -> None:
-        self.encoder = encoder
-        self.method = method
+        self.network = network
+        self.encoder, self.head, self.method = network.encoder, network.head, network.logits
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
         self.bf16 = bf16
-        self.head: nn.Module | None = None  # as a classifier has
-        self.optimiser = build_adam(encoder.parameters(), settings.lr)
+        self.optimiser = build_optimiser(network.parameters(), settings)
+        self.normalisation = Normalisation()  # of embeddings, before the method sees them
         self.graph: GraphedSteps | None = None
-        self.device = next(encoder.parameters()).device
-        self.capturing = self.device.type == "cuda"
+        self.device = next(self.encoder.parameters()).device
+        self.capturing = self.device.type == "cuda" and not settings.classification_weight
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
+        self.after_step: Callable[[], None] | None = None
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
         """Take one optimiser step every `episodes_per_step` episodes; return each episode's loss
         and accuracy from before its step."""
         episodes = role.draw(self.seed, epoch)
-        set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
-        self.encoder.train()
+        self.network.modules().train()
         steps = _steps(episodes, self.settings.episodes_per_step)
         random = augmentation_random(self.seed, epoch)
         changes = draw_changes(steps.size, images.side, self.settings.augment, random)
         n_way, k_shot = (int(size) for size in episodes.support.shape[1:])
+        self._classes = torch.from_numpy(_image_classes(episodes)).to(self.device)
         losses, predicted = self._run_steps(images, steps, changes, (n_way, k_shot), epoch)
         # Read back once an epoch: asking each step for its loss would make a GPU wait.
         return score_predictions(
@@ -95,27 +87,37 @@ class EpisodicTraining:
         """Return losses [S, E] and predicted positions [S, E, Q] of S steps of E episodes."""
         if self.graph is not None and not self.graph.fits(steps):
             self.graph = None
-        if self.capturing and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
+        if self._can_capture() and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
             try:
                 self.graph = GraphedSteps(self, images, steps.shape, changes, shape)
             except Exception as error:  # capturing must never cost a run
                 self.capturing = False
                 log.warning("%s", capture_fault(error))
         if self.graph is not None:
+            set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
             return self.graph.run(steps, changes)
         losses, predicted = [], []
         size = steps[0].size
         for number in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None):
             self.between_steps()
+            done = number / len(steps)
+            set_learning_rate(self.optimiser, learning_rate(self.settings, epoch, done))
             part = slice(number * size, (number + 1) * size)
             own = None if changes is None else changes.of(part).to(self.device)
             batch = prepare_batch(images.gather(steps[number].ravel()), own, self.dtype)
-            loss, logits = self.step(batch, *shape)
+            loss, logits = self.step(batch, *shape, step=number)
             losses.append(loss)
             predicted.append(logits.argmax(dim=-1))
+            if self.after_step is not None:
+                self.after_step()
         return torch.stack(losses), torch.stack(predicted)
 
-    def step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
+    def _can_capture(self) -> bool:
+        """Tell whether a step is the same work every time, with nothing between steps."""
+        changing = self.after_step is not None or self.normalisation.kind == "cl2n"
+        return self.capturing and not changing and self.settings.schedule == "step"
+
+    def step(self, batch: Tensor, n_way: int, k_shot: int, step: int = 0) -> tuple[Tensor, Tensor]:
         """Train on E episodes, `episodes_per_step`: [E * way * (shot + query), 3, H, W].
 
         The images of an episode are next to one another, support first. All go through the encoder
@@ -126,13 +128,28 @@ class EpisodicTraining:
         with reduced_precision(self.device, self.bf16):
             embeddings = self.encoder(batch)
         embeddings = embeddings.to(self.dtype).unflatten(0, (self.settings.episodes_per_step, -1))
-        logits = episode_logits(embeddings, n_way, k_shot, self.method)
+        normalised = self.normalisation(embeddings)
+        logits = episode_logits(normalised, n_way, k_shot, self.method)
         labels = query_labels(n_way, logits.shape[1] // n_way, logits.device)
         losses = episode_losses(logits, labels)
+        loss = losses.mean()
+        if self.settings.classification_weight:
+            loss = loss + self.settings.classification_weight * self._classified(embeddings, step)
         self.optimiser.zero_grad(set_to_none=True)
-        losses.mean().backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return losses.detach(), logits.detach()
+
+    def _classified(self, embeddings: Tensor, step: int) -> Tensor:
+        """Return a classifier's loss over all images of a step, embeddings [E, images, D]."""
+        assert self.head is not None
+        count = len(embeddings)
+        given = self._classes[step * count : (step + 1) * count].flatten()
+        return F.cross_entropy(
+            self.head(embeddings.flatten(0, 1)),
+            given,
+            label_smoothing=self.settings.label_smoothing,
+        )
 
 
 def reduced_precision(
@@ -152,3 +169,10 @@ def _steps(episodes: Episodes, episodes_per_step: int) -> NDArray[np.int64]:
     parts = [episodes.support.reshape(count, -1), episodes.query.reshape(count, -1)]
     rows = np.concatenate(parts, axis=1)
     return rows.reshape(-1, episodes_per_step, rows.shape[1])
+
+
+def _image_classes(episodes: Episodes) -> NDArray[np.int64]:
+    """Return the class number [E, way * (shot + query)] of every image, as steps lay them out."""
+    k_shot, n_query = episodes.support.shape[2], episodes.query.shape[2]
+    parts = [np.repeat(episodes.classes, count, axis=1) for count in (k_shot, n_query)]
+    return np.concatenate(parts, axis=1)

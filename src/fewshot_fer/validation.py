@@ -9,12 +9,13 @@ from typing import TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config import EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.config import EvalConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.errors import ConfigError
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
 BACKBONES = ("conv4", "resnet18", "resnet50")
-METHODS = ("protonet", "classifier")
+METHODS = ("protonet", "classifier", "composed")
+KINDS = ("none", "l2", "cl2n")  # of normalising
 
 Verb = TypeVar("Verb", TrainVerb, TestVerb)
 
@@ -62,10 +63,10 @@ def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str
 
 def _check_train(settings: TrainVerb) -> None:
     train, augment = settings.train, settings.train.augment
-    for key in ("epochs", "episodes_per_epoch", "k_shot", "n_query"):
+    for key in ("episodes_per_epoch", "k_shot", "n_query"):
         _at_least(f"train.{key}", getattr(train, key), 1)
     _at_least("train.n_way", train.n_way, 2)
-    for key in ("drop_lr_every", "patience"):
+    for key in ("epochs", "drop_lr_every", "patience"):
         _at_least(f"train.{key}", getattr(train, key), 0)
     _at_least("train.episodes_per_step", train.episodes_per_step, 1)
     if train.episodes_per_epoch % train.episodes_per_step:
@@ -73,7 +74,7 @@ def _check_train(settings: TrainVerb) -> None:
             f"train.episodes_per_epoch={train.episodes_per_epoch} is no multiple of "
             f"train.episodes_per_step={train.episodes_per_step}"
         )
-    _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
+    _check_schedule(train)
     _at_least("train.batch_size", train.batch_size, 2)
     _one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     _one_of("train.tested", train.tested, ("best", "last"))
@@ -82,17 +83,51 @@ def _check_train(settings: TrainVerb) -> None:
     _inside("train.augment.colour", augment.colour, 0.0, 1.0)
     _inside("train.augment.crop", augment.crop, 0.0, 0.5)
     _one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
-    _check_eval("eval", settings.eval)
-    _check_tests(settings.test)
+    _check_eval("eval", settings.eval, settings.method.name)
+    _check_tests(settings.test, settings.method.name)
     _check_model(settings)
     _check_shared(settings)
+
+
+def _check_schedule(train: TrainConfig) -> None:
+    _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
+    if train.episodic_lr is not None:
+        _inside("train.episodic_lr", train.episodic_lr, 0.0, 10.0, above_low=True)
+    _one_of("train.optimiser", train.optimiser, ("adam", "adamw", "sgd"))
+    _one_of("train.schedule", train.schedule, ("step", "cosine", "one_cycle"))
+    _inside("train.weight_decay", train.weight_decay, 0.0, 1.0)
+    _inside("train.average", train.average, 0.0, 0.99999)
+    _inside("train.label_smoothing", train.label_smoothing, 0.0, 0.9)
+    _inside("train.classification_weight", train.classification_weight, 0.0, 100.0)
+    _at_least("train.supervised_epochs", train.supervised_epochs, 0)
+    if train.supervised_epochs > train.epochs:
+        raise ConfigError(
+            f"train.supervised_epochs={train.supervised_epochs} is more than "
+            f"train.epochs={train.epochs}, which counts them in: give both"
+        )
+
+
+def _check_method(settings: TrainVerb) -> None:
+    method = settings.method
+    _one_of("method.name", method.name, METHODS)
+    _one_of("method.normalise", method.normalise, KINDS)
+    if method.name == "classifier" and method.normalise != "none":
+        raise ConfigError(
+            f"method.normalise={method.normalise}: a classifier answers on its embeddings as they "
+            f"are; for its prototypes take method=protonet with train.supervised_epochs="
+        )
+    if method.prior_weight is not None:
+        _inside("method.prior_weight", method.prior_weight, 0.0, 1e6)
+    for name, parts in method.parts.items():
+        if not parts:
+            raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
 
 
 def _check_model(settings: TrainVerb) -> None:
     _one_of("backbone.name", settings.backbone.name, BACKBONES)
     _at_least("backbone.filters", settings.backbone.filters, 1)
     _inside("backbone.image_size", settings.backbone.image_size, 16, 512)
-    _one_of("method.name", settings.method.name, METHODS)
+    _check_method(settings)
     if settings.mix.per_class is not None:
         _at_least("mix.per_class", settings.mix.per_class, 1)
     _one_of("precision", settings.precision, ("float32", "float64", "bf16"))
@@ -116,15 +151,17 @@ def _check_shared(settings: TrainVerb | TestVerb) -> None:
         _inside("seed", settings.seed, 0, 2**32 - 1)
 
 
-def _check_tests(tests: dict[str, EvalConfig]) -> None:
+def _check_tests(tests: dict[str, EvalConfig], method: str = "composed") -> None:
     for name, test in tests.items():
-        _check_eval(f"test.{name}", test)
+        _check_eval(f"test.{name}", test, method)
 
 
-def _check_eval(where: str, settings: EvalConfig) -> None:
+def _check_eval(where: str, settings: EvalConfig, method: str = "composed") -> None:
     _one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
     _one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
-    _at_least(f"{where}.k_shot", settings.k_shot, 1)
+    _at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
+    if settings.k_shot == 0 and method != "composed":
+        raise ConfigError(f"{where}.k_shot=0: only method=composed answers without a support")
     if settings.kind == "fixed":
         if settings.n_way != 0:
             raise ConfigError(f"{where}.n_way={settings.n_way}: a fixed support has all classes, 0")

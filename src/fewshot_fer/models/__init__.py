@@ -6,14 +6,10 @@ from torch import Tensor, nn
 
 from fewshot_fer.config import BackboneConfig
 from fewshot_fer.models.conv4 import Conv4
-from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.models.resnet import build_resnet
 
 Method = Callable[[Tensor, Tensor], Tensor]
 """(support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way]"""
-
-METHODS: dict[str, Method] = {"protonet": prototype_logits, "classifier": prototype_logits}
-"""A classifier's features are scored by nearest prototype too, beside its own answers."""
 
 
 def build_encoder(settings: BackboneConfig) -> nn.Module:

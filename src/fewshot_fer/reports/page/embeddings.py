@@ -115,10 +115,11 @@ def embed_pictures(
 
     from fewshot_fer.checkpoints import load_checkpoint
     from fewshot_fer.run_settings import read_run_settings
-    from fewshot_fer.trained import build_embedder
+    from fewshot_fer.trained import build_evaluation
 
     checkpoint = load_checkpoint(folder / f"{which}.pt")
-    embedder = build_embedder(read_run_settings(folder), checkpoint, torch.device("cpu"))
+    settings = read_run_settings(folder)
+    embedder, _ = build_evaluation(settings, checkpoint, torch.device("cpu"), f"{which}.pt")
     pixels, kept = _decoded(paths, checkpoint.image_size)
     if not kept:
         return np.zeros((0, 1)), []

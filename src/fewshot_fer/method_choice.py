@@ -1,0 +1,76 @@
+"""The method that a run's settings name, with what it knows of the training side."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fewshot_fer.config import MethodConfig
+from fewshot_fer.embedding import Embedder
+from fewshot_fer.evaluation import score_episodes
+from fewshot_fer.models import Method
+from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
+from fewshot_fer.models.composed import Priors
+from fewshot_fer.parts import EpisodicPart, Part
+from fewshot_fer.training_side import TrainingSide
+
+PRIOR_WEIGHT = 8.0  # where validation cannot choose one
+PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+OTHER_EPISODES = 1_000_000  # counts as an epoch that no run reaches: episodes of their own
+
+
+def answering_method(
+    settings: MethodConfig,
+    logits: Method,
+    side: TrainingSide | None,
+    prior_weight: float | None = None,
+) -> AnsweringMethod:
+    """Return the method; prior_weight: what validation chose, where the settings give none."""
+    if settings.name == "classifier":
+        return PROTOTYPES  # on its features, beside its own answers
+    if settings.name != "composed":
+        return AnsweringMethod(settings.name, logits)
+    assert side is not None
+    given = settings.prior_weight if settings.prior_weight is not None else prior_weight
+    return composed(side, settings.normalise, PRIOR_WEIGHT if given is None else given, settings)
+
+
+def composed(
+    side: TrainingSide, normalise: str, weight: float, settings: MethodConfig
+) -> AnsweringMethod:
+    """Return composed prototypes over embeddings that are normalised in this way."""
+    parts = {name: tuple(parts) for name, parts in settings.parts.items()}
+    priors = Priors(side.class_names, side.prototypes[normalise], weight, parts)
+    uses = f"names of the parts, weight {weight:g}"
+    return AnsweringMethod("composed", PROTOTYPES.logits, uses, priors)
+
+
+def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:
+    """Return composed prototypes with another weight of their priors."""
+    assert method.priors is not None
+    uses = f"names of the parts, weight {weight:g}"
+    return replace(method, uses=uses, priors=replace(method.priors, weight=weight))
+
+
+def choose_prior_weight(
+    embedder: Embedder,
+    method: AnsweringMethod,
+    validation: Part,
+    seed: int,
+    weights: Sequence[float] = PRIOR_WEIGHTS,
+) -> float:
+    """Return the weight with the best accuracy on the validation's classes, the lower of equals.
+
+    Other episodes are asked than those that validation reports. PRIOR_WEIGHT where validation
+    draws no episodes, and where they have no support, so that every weight is the same.
+    """
+    if not isinstance(validation, EpisodicPart) or validation.role.shape.k_shot == 0:
+        return PRIOR_WEIGHT
+    episodes = replace(validation.role, loaded=None).draw(seed, OTHER_EPISODES)
+    rows = episodes.images()
+    embedded = embedder.embed(validation.images, rows)
+    accuracies = [
+        score_episodes(reweighted(method, weight), embedded, rows, episodes).accuracy.mean()
+        for weight in weights
+    ]
+    return weights[int(np.argmax(accuracies))]

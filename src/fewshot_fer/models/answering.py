@@ -1,0 +1,63 @@
+"""A method by its name, with whatever it knows beside an episode's support."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fewshot_fer.models import Method
+from fewshot_fer.models.composed import Priors, composed_logits
+from fewshot_fer.models.protonet import prototype_logits
+
+TRANSDUCTIVE = "all queries of an episode together"
+
+
+@dataclass(frozen=True)
+class AnsweringMethod:
+    """How queries are answered.
+
+    name: as in results.csv; logits: (support [E, way, shot, D], query [E, Q, D]) -> [E, Q, way];
+    uses: what it knows beside the support, "" for plain few-shot; priors: of the classes by their
+    names, for a method that has such.
+    """
+
+    name: str
+    logits: Method
+    uses: str = ""
+    priors: Priors | None = None
+
+    @property
+    def is_prototypes(self) -> bool:
+        """Whether it is the plain nearest prototype, which has a faster way in bulk."""
+        return self.logits is prototype_logits and self.priors is None
+
+    def among(self, class_names: Sequence[str], like: Tensor) -> "ClassMethod":
+        """Return the method for these classes, on the device and in the precision of `like`."""
+        if self.priors is None:
+            return ClassMethod(self.logits)
+        priors, weights = self.priors.of(class_names)
+        return ClassMethod(self.logits, priors.to(like), weights.to(like))
+
+
+@dataclass(frozen=True)
+class ClassMethod:
+    """A method among C classes: priors [C, D] and their weights [C], None for a method without."""
+
+    logits: Method
+    priors: Tensor | None = None
+    weights: Tensor | None = None
+
+    def __call__(self, support: Tensor, query: Tensor, classes: Tensor) -> Tensor:
+        """Return logits [E, Q, way]; classes [E, way]: which of the C each position is."""
+        if self.priors is None or self.weights is None:
+            return self.logits(support, query)
+        return composed_logits(support, query, self.priors[classes], self.weights[classes])
+
+    def once(self, support: Tensor, query: Tensor) -> Tensor:
+        """Return logits [Q, C] of queries [Q, D] for one support [C, shot, D] of all C classes."""
+        everything = torch.arange(len(support), device=query.device)[None]
+        return self(support[None], query[None], everything)[0]
+
+
+PROTOTYPES = AnsweringMethod("protonet", prototype_logits)

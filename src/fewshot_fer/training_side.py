@@ -1,0 +1,67 @@
+"""What a run remembers of the images that it was trained on, to compare new faces with."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewshot_fer.embedding import Embedder
+from fewshot_fer.errors import RunError
+from fewshot_fer.normalising import KINDS, Normalisation
+from fewshot_fer.parts import EpisodicPart
+
+MEAN_IMAGES = 2_000  # drawn as they are distributed: the mean of more moves by under a hundredth
+CLASS_IMAGES = 200  # of each class for its prototypes, all of a smaller one
+
+
+@dataclass(frozen=True)
+class TrainingSide:
+    """mean [D]: of embeddings before they are normalised; prototypes: of every training class,
+    [C, D] for each way to normalise, the mean of a class's normalised embeddings."""
+
+    class_names: tuple[str, ...]
+    mean: Tensor
+    prototypes: dict[str, Tensor]
+
+    def normalisation(self, kind: str) -> Normalisation:
+        """Return a normalisation around this mean."""
+        return Normalisation(kind, self.mean if kind == "cl2n" else None)
+
+    def content(self) -> dict[str, Any]:
+        """Return plain values, which a checkpoint can hold."""
+        return {**vars(self), "class_names": list(self.class_names)}
+
+
+def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
+    """Return the training side in `content`, checked. Raises RunError naming `where` it lay."""
+    try:
+        names = tuple(str(name) for name in content["class_names"])
+        mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
+        shapes = {tuple(each.shape) for each in prototypes.values()}
+        fits = shapes == {(len(names), len(mean))} and bool(torch.isfinite(mean).all())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{where}: what it says of the training images is damaged") from error
+    if not fits:
+        raise RunError(f"{where}: what it says of the training images is damaged")
+    return TrainingSide(names, mean, prototypes)
+
+
+def gather_training_side(embedder: Embedder, training: EpisodicPart, seed: int) -> TrainingSide:
+    """Embed a sample of the training images, the same one for a seed, without augmentation."""
+    pool = training.role.pool
+    random = np.random.default_rng([seed, zlib.crc32(b"training side")])
+    drawn = random.permutation(pool.rows)[:MEAN_IMAGES]
+    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
+    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in members]
+    rows = np.unique(np.concatenate([drawn, *members]))
+    embedded = embedder.encode(training.images, rows).float().cpu()
+    mean = embedded[torch.from_numpy(np.searchsorted(rows, drawn))].double().mean(dim=0).float()
+    prototypes = {}
+    for kind in KINDS:
+        ready = Normalisation(kind, mean)(embedded).double()
+        places = [torch.from_numpy(np.searchsorted(rows, own)) for own in members]
+        prototypes[kind] = torch.stack([ready[own].mean(dim=0) for own in places]).float()
+    return TrainingSide(pool.class_names, mean, prototypes)
