@@ -41,7 +41,9 @@ def make_run(temperature: float, head: nn.Module | None = None) -> TrainedRun:
     support = SupportSet(names, torch.randn(6, 5), labels, paths, "weights")
     embedder = Embedder(encoder, head=head, head_names=names if head else ())
     calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature=4.0)
-    return TrainedRun(Path("run"), TrainVerb(), embedder, 4, names, support, calibration, "weights", PROTOTYPES)
+    return TrainedRun(
+        Path("run"), TrainVerb(), embedder, 4, names, support, calibration, "weights", PROTOTYPES
+    )
 
 
 def test_answers_by_hand() -> None:
