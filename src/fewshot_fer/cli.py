@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config import EvalConfig, conf_dir, register_schemas
 from fewshot_fer.errors import Interrupted, UserError
+from fewshot_fer.sweeps.command import FLAGS, Sweep, expand_sweep, plan_sweep
+from fewshot_fer.sweeps.job import SweepStopped, in_sweep, run_job
 
+JOBS_FAILED = 1
 USER_ERROR = 2
 INTERRUPTED = 130
-SWEEP = ("-m", "--multirun")
+RECORDED = ("train", "test")  # verbs whose sweeps skip what is done and end in one table
 SHORT = re.compile(
     rf"(\+{{0,2}})test\.((?:{'|'.join(EvalConfig.__dataclass_fields__)})[.=].*)", re.S
 )
@@ -37,7 +41,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
 
     Exits with code 2 and one line on stderr for errors of the user, configuration errors included;
     with HYDRA_FULL_ERROR=1 in the environment they come with their traceback. In a sweep the jobs
-    after a failed one still run.
+    after a failed one still run, and it ends with code 1.
     """
     full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
@@ -48,8 +52,11 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
         OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
         # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
         sys.argv[1:] = [word for word in sys.argv[1:] if word != "experiment=null"]
-        sys.argv[1:] = expand_tests(sys.argv[1:], partial(composed_tests, verb))
+        sys.argv[1:] = expand_tests(expand_sweep(sys.argv[1:]), partial(composed_tests, verb))
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)
+        sweep = plan_sweep(verb, sys.argv[1:]) if verb in RECORDED else None
+        if sweep is not None:
+            sys.exit(_run_sweep(sweep, main(_in_run_folder(job, failed))))
         main(_in_run_folder(job, failed))()
         if failed and full_error:
             raise failed[0]
@@ -71,6 +78,30 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
         sys.exit(INTERRUPTED)
     if failed:
         sys.exit(USER_ERROR)
+
+
+def _run_sweep(sweep: Sweep, main: Callable[[], None]) -> int:
+    """Run all jobs, then write the sweep's table, also where a signal ends it before the last one.
+
+    Returns the exit code: 0, 1 where a job failed, or that of the signal.
+    """
+    sys.argv[1:] = sweep.words
+    # Hydra warns of each launcher in conf/ that is named as a plugin's own, which is the purpose.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/", UserWarning)
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")
+    stopped = 0
+    try:
+        main()
+    except SweepStopped as asked:
+        print(f"{asked}, or type the same command again", file=sys.stderr)
+        stopped = asked.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: type the same command again to go on", file=sys.stderr)
+        stopped = INTERRUPTED
+    from fewshot_fer.sweeps.ending import end_sweep  # imports pandas and, for pictures, matplotlib
+
+    undone = end_sweep(sweep.folder)
+    return stopped or (JOBS_FAILED if undone else 0)
 
 
 def _show_messages() -> None:
@@ -95,6 +126,14 @@ def _in_run_folder(
 
     def task(config: DictConfig) -> None:
         folder = Path(HydraConfig.get().runtime.output_dir)
+
+        def shown() -> None:
+            _show_messages()  # of a job in another process nobody has yet
+            job(config, folder)
+
+        if in_sweep() and HydraConfig.get().job.config_name in RECORDED:
+            run_job(shown, config, folder)
+            return
         try:
             job(config, folder)
         except UserError as error:  # Hydra would print a line of its own in front of it
@@ -130,7 +169,7 @@ def expand_tests(
     >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
     ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
     """
-    flags = [word for word in arguments if word in SWEEP]  # argparse wants them first
+    flags = [word for word in arguments if word in FLAGS]  # argparse wants them first
     given = [word.removeprefix("test=") for word in arguments if word.startswith("test=")]
     short = {word: found for word in arguments if (found := SHORT.fullmatch(word))}
     if given:

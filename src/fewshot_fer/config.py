@@ -153,6 +153,7 @@ class TrainVerb:
     resume: str | None = None  # the folder of a run that was stopped
     seed: int = 0
     device: str = "auto"
+    threads: int | None = None  # on the CPU; null: all of them
     precision: str = "float32"
 
 
@@ -168,6 +169,7 @@ class TestVerb:
     keep_embeddings: bool = True  # in the run's folder, so that the next test embeds nothing
     seed: int | None = None
     device: str = "auto"
+    threads: int | None = None
 
 
 def conf_dir() -> Path:

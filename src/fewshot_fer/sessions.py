@@ -40,7 +40,7 @@ def train_session(
     reached: where a run that was stopped stands.
     """
     started = time.perf_counter()
-    device = prepare_device(settings.device, settings.seed, settings.precision)
+    device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
     source = find_source(settings.paths, settings.demo)
     cast = cast_training(settings, source)
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
@@ -79,7 +79,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     tested = Path(settings.run).expanduser()
     trained = read_run_settings(tested)
     seed = trained.seed if settings.seed is None else settings.seed
-    device = prepare_device(settings.device, seed)
+    device = prepare_device(settings.device, seed, threads=settings.threads)
     source = find_source(_paths(settings.paths, trained.paths), trained.demo)
     which = settings.checkpoint or trained.train.tested
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
@@ -90,6 +90,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
+    clear_the_end(folder, None)
     run_tests(folder, *answering, parts, seed, checkpoint.epoch)
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()

@@ -6,6 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.sweeps.job import in_sweep
 
 
 def train(config: DictConfig, folder: Path) -> None:
@@ -21,7 +22,12 @@ def train(config: DictConfig, folder: Path) -> None:
         return
     from fewshot_fer.sessions import train_session  # imports torch, so only once all else is right
 
-    train_session(settings, folder)
+    if not in_sweep():
+        train_session(settings, folder)
+        return
+    from fewshot_fer.resuming import last_progress
+
+    train_session(settings, folder, last_progress(folder))
 
 
 def main() -> None:

@@ -147,6 +147,8 @@ def _check_test(settings: TestVerb) -> None:
 def _check_shared(settings: TrainVerb | TestVerb) -> None:
     _one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
     _one_of("device", settings.device, ("auto", "cpu", "cuda"))
+    if settings.threads is not None:
+        _at_least("threads", settings.threads, 1)
     if settings.seed is not None:
         _inside("seed", settings.seed, 0, 2**32 - 1)
 

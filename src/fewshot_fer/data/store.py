@@ -18,6 +18,7 @@ from fewshot_fer.cores import core_count
 from fewshot_fer.data.cache import VARIABLE
 from fewshot_fer.data.decode import decode
 from fewshot_fer.data.jpeg import prepare_decoder
+from fewshot_fer.data.locks import alone
 from fewshot_fer.errors import DataError
 
 FORMAT = 1  # counts up whenever the same files would give other pixels
@@ -47,14 +48,17 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
     if images is None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _write(file, paths, shape)
+            with alone(file):
+                images = _open(file, shape)  # another process may have made it meanwhile
+                if images is None:
+                    _write(file, paths, shape)
         except OSError as error:
             reason = error.strerror or error
             raise DataError(
                 f"cannot write packed images to {file.parent}: {reason}; "
                 f"name another folder with the variable {VARIABLE}"
             ) from error
-        images = _open(file, shape)
+        images = _open(file, shape) if images is None else images
     if images is None:
         raise DataError(f"{file} was changed while it was read; run again")
     return PackedFaces(images, fingerprint)

@@ -36,7 +36,10 @@ def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
     root = Path(cache) / f"demo-v{VERSION}-scale{scale:.12g}-seed{seed}"
     if not root.is_dir():
         # Imported here: the renderer is only paid for by those who draw.
+        from fewshot_fer.data.locks import alone
         from fewshot_fer.demo.writer import write_demo
 
-        write_demo(root, scale, seed)
+        with alone(root):
+            if not root.is_dir():
+                write_demo(root, scale, seed)
     return root

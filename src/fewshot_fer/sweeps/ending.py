@@ -1,0 +1,57 @@
+"""What a sweep leaves when its last job is over: tables, pictures, and the same table on screen."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fewshot_fer.runs import write_text
+from fewshot_fer.sweeps.job import read_jobs
+from fewshot_fer.sweeps.pictures import draw_sweep
+from fewshot_fer.sweeps.table import SEED, figures, mean_over_seeds, sweep_table
+
+
+def end_sweep(folder: Path) -> int:
+    """Write sweep.csv, sweep_mean.csv and the pictures of a sweep, and print what came out.
+
+    Returns how many jobs are not done. Where none began there is nothing to write.
+    """
+    jobs = read_jobs(folder)
+    if not jobs:
+        return 0
+    table = sweep_table(jobs)
+    means = mean_over_seeds(table)
+    write_text(folder / "sweep.csv", table.to_csv(index=False))
+    write_text(folder / "sweep_mean.csv", means.to_csv(index=False, float_format="%.6g"))
+    pictures = draw_sweep(table, folder)
+    undone = [job for job in jobs if job.error]
+    print(f"\n{screen_table(table, means)}\n")
+    print(f"{len(jobs) - len(undone)} of {len(jobs)} jobs done, written to {folder / 'sweep.csv'}")
+    for picture in pictures:
+        print(f"  {picture}")
+    return len(undone)
+
+
+def screen_table(table: pd.DataFrame, means: pd.DataFrame) -> str:
+    """Return one line a combination: its overrides and its accuracies, mean and deviation in
+    percent where there are several seeds; then one line for each job that failed."""
+    names = [name for name in figures(table) if f"{name}.accuracy.mean" in means]
+    keys = [key for key in table.columns[1 : list(table.columns).index("error")] if key != SEED]
+    lines = [[*keys, "jobs", *names]]
+    for _, row in means.iterrows() if names else ():
+        cells = [str(row[key]) for key in keys] + [str(row["jobs"])]
+        lines.append(cells + [_accuracy(row, name) for name in names])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    failed = table[table["error"] != ""]
+    text += [
+        f"job {job} failed: {error}" for job, error in zip(failed.job, failed.error, strict=True)
+    ]
+    return "\n".join(text)
+
+
+def _accuracy(row: pd.Series, name: str) -> str:
+    mean, deviation = row[f"{name}.accuracy.mean"], row[f"{name}.accuracy.deviation"]
+    if pd.isna(mean):
+        return ""
+    spread = "" if pd.isna(deviation) else f" ± {100 * deviation:.1f}"
+    return f"{100 * mean:.1f}{spread} %"

@@ -1,0 +1,137 @@
+"""Pictures of a sweep over shapes: a heat map of way by shot, and accuracy over the shots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fewshot_fer.sweeps.table import SEED, figures, mean_over_seeds
+
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Shapes = tuple[str, str]
+
+
+def draw_sweep(table: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw what a sweep.csv has to show into `folder`; return the pictures.
+
+    A figure that was swept over `n_way` and `k_shot` gets a heat map, one over `k_shot` a curve
+    for each combination of the other overrides. Mean over seeds, bars of one deviation.
+    """
+    drawn: list[Path] = []
+    means = mean_over_seeds(table)
+    if means.empty:
+        return drawn
+    keys = [key for key in means.columns[: list(means.columns).index("jobs")] if key != SEED]
+    for name in figures(table):
+        if f"{name}.accuracy.mean" not in means:
+            continue
+        chances = set(table.loc[table["error"] == "", f"{name}.chance"])
+        chance = float(chances.pop()) if len(chances) == 1 else None
+        stem = name.replace("/", "_")
+        if shapes := _shape_keys(keys):
+            drawn.append(folder / f"way_shot_{stem}.png")
+            _heat_maps(means, f"{name}.accuracy.mean", shapes, keys, drawn[-1], name)
+        if shot := _key_of(keys, "k_shot"):
+            drawn.append(folder / f"shots_{stem}.png")
+            _curves(means, f"{name}.accuracy", shot, keys, chance, drawn[-1])
+    return drawn
+
+
+def _key_of(keys: Sequence[str], ending: str) -> str | None:
+    return next((key for key in keys if key.rsplit(".", 1)[-1] == ending), None)
+
+
+def _shape_keys(keys: Sequence[str]) -> Shapes | None:
+    """Return the overrides of way and shot, of the same episodes: train.* or eval.*."""
+    for key in keys:
+        prefix, _, ending = key.rpartition(".")
+        if ending == "n_way" and f"{prefix}.k_shot" in keys:
+            return key, f"{prefix}.k_shot"
+    return None
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _heat_maps(
+    means: pd.DataFrame, column: str, shapes: Shapes, keys: Sequence[str], file: Path, name: str
+) -> None:
+    """One map for each combination of the other overrides, all on one scale."""
+    others = [key for key in keys if key not in shapes]
+    groups = _groups(means, others)
+    figure = _figure(1.2 + 3.6 * len(groups), 3.4)
+    values = 100 * means[column]
+    panels = figure.subplots(1, len(groups), squeeze=False)[0]
+    for axes, (label, group) in zip(panels, groups, strict=True):
+        way, shot = shapes
+        numbered = group.assign(**{key: pd.to_numeric(group[key]) for key in shapes})
+        grid = 100 * numbered.pivot_table(column, way, shot).sort_index(axis=1).sort_index()
+        image = axes.imshow(grid, cmap="viridis", vmin=values.min(), vmax=values.max())
+        _write_values(axes, grid, values.min(), values.max())
+        axes.set(xlabel=shot, ylabel=way, title=label or name)
+        axes.set_xticks(range(grid.shape[1]), [str(each) for each in grid.columns])
+        axes.set_yticks(range(grid.shape[0]), [str(each) for each in grid.index])
+    figure.colorbar(image, ax=list(panels), label=f"{name}, accuracy, %")
+    figure.savefig(file, dpi=120)
+
+
+def _write_values(axes: "Axes", grid: pd.DataFrame, low: float, high: float) -> None:
+    for row in range(grid.shape[0]):
+        for column in range(grid.shape[1]):
+            value = float(grid.to_numpy()[row, column])
+            if value == value:
+                dark = value < (low + high) / 2
+                colour = "white" if dark else "black"
+                axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour)
+
+
+def _curves(
+    means: pd.DataFrame,
+    name: str,
+    shot: str,
+    keys: Sequence[str],
+    chance: float | None,
+    file: Path,
+) -> None:
+    others = [key for key in keys if key != shot]
+    figure = _figure(6.4, 4.2)
+    axes = figure.subplots()
+    for label, group in _groups(means, others):
+        ordered = group.assign(shots=pd.to_numeric(group[shot])).sort_values("shots")
+        bars = 100 * ordered[f"{name}.deviation"].fillna(0.0)
+        axes.errorbar(
+            ordered["shots"],
+            100 * ordered[f"{name}.mean"],
+            yerr=bars if bars.any() else None,
+            marker="o",
+            capsize=3,
+            label=label,
+        )
+    if chance is not None:
+        axes.axhline(100 * chance, color="grey", linestyle=":", label="chance")
+    axes.set(xlabel=shot, ylabel="accuracy, %", title=name.removesuffix(".accuracy"))
+    axes.set_xticks(sorted({int(float(each)) for each in means[shot]}))
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+    figure.savefig(file, dpi=120)
+
+
+def _groups(means: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
+    """Return the rows for each combination of these overrides, with a label that says which."""
+    if not keys:
+        return [("", means)]
+    grouped = means.groupby(list(keys), sort=False)
+    return [
+        (", ".join(f"{key}={group.iloc[0][key]}" for key in keys), group) for _, group in grouped
+    ]
