@@ -149,30 +149,6 @@ def test_test_scores_a_run_on_other_data_and_shapes(
     assert "/nowhere" in elsewhere.err
 
 
-def test_sweep_runs_every_combination(command: Command, data: Path) -> None:
-    """-m gives each combination a folder of its own."""
-    sweep = ("-m", "train.n_way=2,3", "train.k_shot=1,2")
-    outcome = command("train", *TINY, "train.epochs=1", f"paths.data={data}", *sweep)
-    assert outcome.code == 0, outcome.err
-    shapes = set()
-    for job in ("0", "1", "2", "3"):
-        config = yaml.safe_load((folder_of(outcome) / job / "config.yaml").read_text())
-        shapes.add((config["train"]["n_way"], config["train"]["k_shot"]))
-        assert len(pd.read_csv(folder_of(outcome) / job / "results.csv")) == 2
-    assert shapes == {(2, 1), (2, 2), (3, 1), (3, 2)}
-
-
-def test_a_failing_job_does_not_end_the_sweep(command: Command, data: Path) -> None:
-    """n_way=9 on seven classes fails; the job after it still runs."""
-    outcome = command(
-        "train", *TINY, "train.epochs=1", f"paths.data={data}", "-m", "train.n_way=9,2"
-    )
-    assert outcome.code == 2
-    assert "n_way=9" in outcome.err
-    assert (folder_of(outcome) / "1" / "results.csv").exists()
-    assert not (folder_of(outcome) / "0").exists()
-
-
 def test_no_experiment_can_be_asked_for(command: Command, data: Path) -> None:
     """experiment=null is what stands in train.yaml, and may stand on the command line."""
     outcome = command("train", "experiment=null", *TINY, f"paths.data={data}", "train.n_way=99")

@@ -155,6 +155,7 @@ class TrainVerb:
     device: str = "auto"
     threads: int | None = None  # on the CPU; null: all of them
     precision: str = "float32"
+    logger: str = "csv"  # or tensorboard, which is written beside the tables
 
 
 @dataclass

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from fewshot_fer.errors import RunError
+from fewshot_fer.event_files import EventFiles
 from fewshot_fer.metrics import EpisodeScores, mean_interval, mean_recall
 
 METRIC_COLUMNS = (
@@ -71,6 +72,7 @@ class RunFolder:
         self.folder = folder
         self.stamps = stamps or {}  # columns that every result of this run has
         self.results: list[Row] = []
+        self.events: EventFiles | None = None  # what else is told of every row
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -84,6 +86,8 @@ class RunFolder:
     def add_metrics(self, row: Row) -> None:
         """Append one epoch to metrics.csv."""
         append_row(self.folder / "metrics.csv", METRIC_COLUMNS, row)
+        if self.events is not None:
+            self.events.add_metrics(row)
 
     def rewrite_metrics(self, rows: list[Row]) -> None:
         """Set metrics.csv to these rows; without any there is no file."""
@@ -96,12 +100,16 @@ class RunFolder:
             partial.replace(path)
         else:
             path.unlink(missing_ok=True)
+        if self.events is not None:
+            self.events.restart(rows)
 
     def add_result(self, row: Row) -> None:
         """Append one figure to results.csv."""
         row = {**row, **self.stamps}
         append_row(self.folder / "results.csv", RESULT_COLUMNS, row)
         self.results.append(row)
+        if self.events is not None:
+            self.events.add_result(row)
 
     def write_summary(self, facts: Row) -> None:
         """Write summary.json: `facts` and the results so far."""

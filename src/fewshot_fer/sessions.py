@@ -13,6 +13,7 @@ from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
+from fewshot_fer.event_files import EventFiles
 from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.models import build_encoder
 from fewshot_fer.parts import EpisodicPart, load_part
@@ -52,6 +53,8 @@ def train_session(
     found = quick_audit([cast.training, cast.validation, *cast.tests])
     stamps = {"trained_on_test": cast.trained_on_test, "warnings": ";".join(found)}
     folder = RunFolder(path, stamps)
+    if settings.logger == "tensorboard":
+        folder.events = EventFiles(path)
     folder.write_config(asdict(settings))
     clear_the_end(folder, reached[1] if reached else None)
     run = TrainingRun(settings, folder, training, validation, encoder)

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config import EvalConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.event_files import LOGGERS
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
 BACKBONES = ("conv4", "resnet18", "resnet50")
@@ -131,6 +132,7 @@ def _check_model(settings: TrainVerb) -> None:
     if settings.mix.per_class is not None:
         _at_least("mix.per_class", settings.mix.per_class, 1)
     _one_of("precision", settings.precision, ("float32", "float64", "bf16"))
+    _one_of("logger", settings.logger, LOGGERS)
     _inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
     _at_least("demo.seed", settings.demo.seed, 0)
 

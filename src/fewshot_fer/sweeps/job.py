@@ -51,15 +51,16 @@ def in_sweep() -> bool:
 def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
     """Run a job unless it is done; an error ends with it, and the sweep goes on.
 
-    Raises SweepStopped where the job was interrupted and the next one waits in this process.
+    Raises SweepStopped where the job was interrupted and the next one waits in this process, and
+    RunError, which ends the sweep too, where the folder holds a job of other settings.
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
     in_turn = str(hydra.launcher._target_).endswith(LAUNCHERS_IN_TURN)
+    if not _begin(config, folder, number, overrides):
+        print(f"job {number}: done before", flush=True)
+        return
     try:
-        if not _begin(config, folder, number, overrides):
-            print(f"job {number}: done before", flush=True)
-            return
         with contextlib.nullcontext() if in_turn else _told_in(folder / "job.log"):
             job()
         write_text(folder / "DONE", _fingerprint(config) + "\n")

@@ -1,0 +1,213 @@
+"""A sweep: where it lies, what it does again and what not, and the tables that it ends in."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import TINY, Command
+from omegaconf import OmegaConf
+
+from fewshot_fer.cli import run_id
+from fewshot_fer.config import register_schemas
+from fewshot_fer.errors import ConfigError
+from fewshot_fer.runs import RESULT_COLUMNS
+from fewshot_fer.sweeps import command as commands
+from fewshot_fer.sweeps.command import expand_sweep, plan_sweep
+from fewshot_fer.sweeps.job import JobRecord
+from fewshot_fer.sweeps.table import mean_over_seeds, sweep_table
+
+SWEEP = ("-m", "train.n_way=2,9", "seed=0,1")
+SMALL = (*TINY, "train.epochs=1", "threads=1")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def schemas() -> None:
+    """What the command line registers before it composes anything."""
+    register_schemas()
+    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+
+
+def only_sweep(outputs: Path = Path("outputs")) -> Path:
+    (found,) = (outputs / "sweeps").iterdir()
+    return found
+
+
+def test_every_job_leaves_a_row_and_is_done_once(command: Command, data: Path) -> None:
+    """Jobs that fail stand in the table with their error; a second start runs those alone."""
+    line = ("train", *SMALL, f"paths.data={data}", *SWEEP)
+    outcome = command(*line)
+    assert outcome.code == 1
+    assert "n_way=9" in outcome.err
+    folder = only_sweep()
+    before = (folder / "sweep.csv").read_bytes()
+    table = pd.read_csv(folder / "sweep.csv", keep_default_na=False)
+    assert table["job"].tolist() == [0, 1, 2, 3]
+    assert table["train.n_way"].tolist() == [2, 2, 9, 9]
+    assert table["seed"].tolist() == [0, 1] * 2
+    assert [bool(error) for error in table["error"]] == [False] * 2 + [True] * 2
+    config = yaml.safe_load((folder / "1" / "config.yaml").read_text())
+    assert (config["train"]["n_way"], config["seed"]) == (2, 1)
+    result = pd.read_csv(folder / "1" / "results.csv").set_index("role")
+    assert float(table.loc[1, "validation.accuracy"]) == result.loc["validation", "accuracy"]
+    assert float(table.loc[1, "train.loss"]) == result.loc["train", "loss"]
+    times = {path: path.stat().st_mtime_ns for path in folder.glob("[01]/*")}
+    again = command(*line)
+    assert again.code == 1
+    assert again.out.count("done before") == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("[01]/*")} == times
+    assert (folder / "sweep.csv").read_bytes() == before
+    assert "± " in again.out  # deviation over the two seeds
+
+
+def test_killed_in_the_middle_it_ends_as_if_never_stopped(data: Path, tmp_path: Path) -> None:
+    """SIGKILL, the same command once more: the same sweep.csv to the byte.
+
+    The one that is never stopped runs its jobs at once, in other processes.
+    """
+    words = [sys.executable, "-m", "fewshot_fer.train", *SMALL, "train.epochs=3"]
+    words += [f"paths.data={data}", "-m", "train.n_way=2,3", "train.k_shot=1,2"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    parallel = [*words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    told = subprocess.run(parallel, cwd=whole, capture_output=True, text=True, timeout=240)
+    assert told.returncode == 0, told.stderr
+    process = subprocess.Popen(
+        words, cwd=broken, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(broken.glob("outputs/sweeps/*/1/last.pt")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(broken.glob("outputs/sweeps/*/sweep.csv"))
+    told = subprocess.run(words, cwd=broken, capture_output=True, text=True, timeout=240)
+    assert told.returncode == 0, told.stderr
+    assert "job 0: done before" in told.stdout
+    one, other = (only_sweep(folder / "outputs") for folder in (whole, broken))
+    assert one.name == other.name
+    for name in ("sweep.csv", "sweep_mean.csv"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert (one / "way_shot_validation.png").stat().st_size > 5_000
+    assert (one / "shots_validation.png").stat().st_size > 5_000
+    assert "epoch 3/3" in (one / "0" / "job.log").read_text()
+
+
+def test_words_behind_a_name() -> None:
+    """What the command line gives itself counts more than what a sweep's file says."""
+    words = expand_sweep(["sweep=way_shot", "train.k_shot=1,2", "device=cpu"])
+    assert words[0] == "-m"
+    assert words.count("train.k_shot=1,2") == 1
+    assert [word for word in words if word.startswith("train.k_shot")] == ["train.k_shot=1,2"]
+    assert "train.n_way=2,3,5" in words
+    assert expand_sweep(["device=cpu"]) == ["device=cpu"]
+    assert expand_sweep(["-m", "sweep=seeds"]).count("-m") == 1
+    with pytest.raises(ConfigError, match="backbones, seeds, way_shot"):
+        expand_sweep(["sweep=gone"])
+
+
+@pytest.mark.parametrize("name", ["way_shot", "backbones", "seeds"])
+def test_the_named_sweeps_compose(name: str) -> None:
+    """What stands in conf/sweep is words that Hydra knows."""
+    words = expand_sweep([f"sweep={name}", "experiment=demo"])
+    assert plan_sweep("train", words) is not None
+
+
+def test_a_folder_by_content() -> None:
+    """Equal for the same figures, whoever launches them and wherever they go; else another."""
+
+    def name(*words: str) -> str:
+        plan = plan_sweep("train", ["-m", *words])
+        assert plan is not None
+        return plan.folder.name
+
+    base = name("train.n_way=2,3")
+    assert name("train.n_way=2,3", "hydra/launcher=joblib") == base
+    assert name("train.n_way=2,3", "paths.outputs=elsewhere") == base
+    assert name("train.n_way=2,3", "train.lr=1e-3") == base  # what it is anyway
+    assert name("train.n_way=2,4") != base
+    assert name("train.n_way=2,3", "train.lr=2e-3") != base
+    assert plan_sweep("train", ["train.n_way=2"]) is None
+    assert plan_sweep("train", ["-m", "seed=0,1", "train.n_wya=2"]) is None  # Hydra's to refuse
+
+
+def test_a_launcher_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_is_there", lambda module: False)
+    with pytest.raises(ConfigError, match=r'pip install "fewshot_fer\[ray\]"'):
+        plan_sweep("train", ["-m", "train.n_way=2,3", "hydra/launcher=ray"])
+
+
+def test_a_folder_of_other_settings_is_left_alone(command: Command, data: Path) -> None:
+    """A folder that the user names may hold another sweep."""
+    line = ("train", *SMALL, f"paths.data={data}", "hydra.sweep.dir=mine", "-m")
+    assert command(*line, "train.n_way=2,3").code == 0
+    before = Path("mine/0/results.csv").read_bytes()
+    outcome = command(*line, "train.n_way=3,2")
+    assert outcome.code == 2
+    assert outcome.err.count("error: ") == 1
+    assert "other settings" in outcome.err
+    assert Path("mine/0/results.csv").read_bytes() == before
+
+
+def record(
+    folder: Path, number: int, overrides: dict[str, str], rows: list[dict[str, str]]
+) -> JobRecord:
+    """Write a job's results.csv with these cells, all others empty."""
+    own = folder / str(number)
+    own.mkdir()
+    frame = pd.DataFrame(
+        [{column: row.get(column, "") for column in RESULT_COLUMNS} for row in rows]
+    )
+    frame.to_csv(own / "results.csv", index=False)
+    return JobRecord(number, own, overrides, "")
+
+
+def test_means_and_names_by_hand(tmp_path: Path) -> None:
+    """Mean and deviation over seeds; two tests of a job are told apart by their data set."""
+    jobs = []
+    for number, accuracies in enumerate(((0.5, 0.2), (0.7, 0.4))):
+        rows = [
+            {"role": "test", "dataset": name, "accuracy": str(value), "chance": "0.25"}
+            for name, value in zip(("afew", "rafdb"), accuracies, strict=True)
+        ]
+        jobs.append(record(tmp_path, number, {"seed": str(number), "device": "cpu"}, rows))
+    table = sweep_table(jobs)
+    assert table.columns[:3].tolist() == ["job", "seed", "error"]
+    assert table["test.afew.accuracy"].tolist() == ["0.5", "0.7"]
+    means = mean_over_seeds(table)
+    assert len(means) == 1
+    assert means.loc[0, "jobs"] == 2
+    assert means.loc[0, "test.afew.accuracy.mean"] == pytest.approx(0.6)
+    assert means.loc[0, "test.afew.accuracy.deviation"] == pytest.approx(0.1414214, abs=1e-6)
+    assert means.loc[0, "test.rafdb.accuracy.mean"] == pytest.approx(0.3)
+
+
+def test_scalars_for_tensorboard(command: Command, data: Path) -> None:
+    """logger=tensorboard writes every epoch and every result once, the tables as ever."""
+    outcome = command("train", *TINY, f"paths.data={data}", "logger=tensorboard")
+    assert outcome.code == 0, outcome.err
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (run,) = Path("outputs/train").iterdir()
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    metrics = pd.read_csv(run / "metrics.csv")
+    written = events.Scalars("accuracy/val")
+    assert [each.step for each in written] == [1, 2]
+    assert [each.value for each in written] == pytest.approx(metrics["val_accuracy"].tolist())
+    summary = json.loads((run / "summary.json").read_text())
+    (validation,) = (row for row in summary["results"] if row["role"] == "validation")
+    (tag,) = (
+        t
+        for t in events.Tags()["scalars"]
+        if t.startswith("validation/") and t.endswith("accuracy")
+    )
+    assert events.Scalars(tag)[0].value == pytest.approx(validation["accuracy"])
