@@ -30,7 +30,9 @@ def faces(tmp_path: Path) -> pd.DataFrame:
 
 
 def files_in(cache: Path) -> list[str]:
-    return sorted(path.name for path in cache.rglob("*") if path.is_file())
+    return sorted(
+        path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"
+    )
 
 
 def test_rows_keep_the_order_of_the_table(faces: pd.DataFrame, tmp_path: Path) -> None:
@@ -106,9 +108,49 @@ def test_a_bad_picture_is_told_at_once(
     assert len(decoded) < 100
 
 
-def test_two_at_once(faces: pd.DataFrame, tmp_path: Path) -> None:
-    """Runs that pack the same images at the same time both get whole ones, and one file stays."""
+def test_two_at_once(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that pack the same images at the same time get whole ones, decoded once, in one file."""
+    decoded: list[str] = []
+    decode = store.decode
+    monkeypatch.setattr(
+        store, "decode", lambda path, size: decoded.append(path) or decode(path, size)
+    )
     with ThreadPoolExecutor(4) as pool:
         packs = list(pool.map(lambda _: pack(faces, 8, tmp_path / "cache"), range(8)))
     assert all(np.array_equal(each.images, packs[0].images) for each in packs)
     assert files_in(tmp_path / "cache") == [f"{packs[0].fingerprint}.npy"]
+    assert sorted(decoded) == sorted(faces["path"])
+
+
+def test_a_flipped_byte_is_found_and_mended(
+    faces: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever in an image a disk fails, in a pack that is open or opened later; and for good."""
+    packed = pack(faces, 8, tmp_path / "cache")
+    good, rows = np.array(packed.images), np.arange(6)
+    assert packed.file is not None
+    for place in (0, 191, 2 * 192 + 7, 6 * 192 - 1):
+        content = bytearray(packed.file.read_bytes())
+        content[len(content) - 6 * 192 - 6 * 4 + place] ^= 1
+        packed.file.write_bytes(content)
+        again = pack(faces, 8, tmp_path / "cache")
+        assert not np.array_equal(again.images, good)
+        assert np.array_equal(again.take(rows[::-1]), good[::-1])
+        assert np.array_equal(again.images, good)
+    assert caplog.text.count("do not add up") == 4
+    assert np.array_equal(pack(faces, 8, tmp_path / "cache").take(rows), good)
+    assert caplog.text.count("do not add up") == 4
+
+
+def test_a_pack_that_changes_while_in_use(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """Deleted it stays what it was; cut off it is one line, where a map would end the process."""
+    packed = pack(faces, 8, tmp_path / "cache")
+    assert packed.file is not None
+    good, kept = np.array(packed.images), packed.file.read_bytes()
+    os.truncate(packed.file, 300)
+    with pytest.raises(DataError, match="was cut off while it was in use"):
+        packed.take(np.array([5]))
+    packed.file.write_bytes(kept)
+    packed = pack(faces, 8, tmp_path / "cache")
+    packed.file.unlink()  # type: ignore[union-attr]
+    assert np.array_equal(packed.take(np.arange(6)), good)

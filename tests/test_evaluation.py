@@ -7,7 +7,7 @@ from conftest import face_table
 from torch import nn
 
 from fewshot_fer.config import BackboneConfig
-from fewshot_fer.data.store import PackedFaces
+from fewshot_fer.data.packed import PackedFaces
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import draw_episodes
 from fewshot_fer.evaluation import evaluate, score_episodes

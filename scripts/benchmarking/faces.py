@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fewshot_fer.data.packed import PackedFaces
 from fewshot_fer.data.rafdb import read_rafdb_compound
-from fewshot_fer.data.store import PackedFaces
 
 BLOCK = 500  # images written at a time
 

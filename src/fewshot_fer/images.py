@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.data.store import PackedFaces
+from fewshot_fer.data.packed import PackedFaces
 
 
 class FaceImages:
@@ -18,17 +18,17 @@ class FaceImages:
     def __init__(self, packed: PackedFaces, device: torch.device) -> None:
         self.fingerprint = packed.fingerprint
         self.device = device
-        self._pixels = packed.images
-        self._resident = (
-            torch.from_numpy(np.array(packed.images)).to(device) if device.type == "cuda" else None
-        )
+        self._packed = packed
+        self._resident: Tensor | None = None
+        if device.type == "cuda":
+            self._resident = torch.from_numpy(packed.take(np.arange(len(packed.images)))).to(device)
 
     def __len__(self) -> int:
-        return len(self._pixels)
+        return len(self._packed.images)
 
     @property
     def side(self) -> int:
-        return int(self._pixels.shape[3])
+        return int(self._packed.images.shape[3])
 
     def resident(self, rows: Tensor) -> Tensor:
         """Return uint8 images [B, 3, H, W] of table rows [B] that are on the device themselves."""
@@ -40,4 +40,4 @@ class FaceImages:
         """Return uint8 images [B, 3, H, W] of table rows [B], on the device."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
-        return torch.from_numpy(self._pixels[rows])
+        return torch.from_numpy(self._packed.take(rows))

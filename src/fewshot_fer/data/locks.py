@@ -14,17 +14,18 @@ AT_ONCE = 0.1  # seconds after which waiting is worth a word
 
 @contextlib.contextmanager
 def alone(file: Path) -> Iterator[None]:
-    """Hold the lock that belongs to `file` (not there yet); wait, with a line, while another does.
+    """Hold the lock `file`, which is made if need be; wait, with a line, while another holds it.
 
     The system gives it back when its holder ends, however that ends. On a file system without locks
     nothing is held: then the same work may be done twice, and the last to finish counts.
     """
-    lock = FileLock(file.with_name(f".{file.name}.lock"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
     try:
         try:
             lock.acquire(timeout=AT_ONCE)
         except Timeout:
-            log.info("waiting for another process that makes %s", file.name)
+            log.info("waiting for another process that makes %s", file.stem)
             lock.acquire()
     except NotImplementedError:  # as filelock reports such a file system
         yield

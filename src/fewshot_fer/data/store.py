@@ -1,12 +1,17 @@
-"""Every image of a table decoded once, into one memory-mapped array in the cache."""
+"""Every image of a table decoded once, into one memory-mapped array in the cache.
+
+A pack is an .npy file with the checksum of every image behind its end, where NumPy does not look.
+"""
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +24,14 @@ from fewshot_fer.data.cache import VARIABLE
 from fewshot_fer.data.decode import decode
 from fewshot_fer.data.jpeg import prepare_decoder
 from fewshot_fer.data.locks import alone
+from fewshot_fer.data.packed import SUM, PackedFaces
 from fewshot_fer.errors import DataError
 
-FORMAT = 1  # counts up whenever the same files would give other pixels
+FORMAT = 2  # counts up whenever the same files would give other pixels
 BLOCK = 256  # images that are under way at a time
 
 
-@dataclass(frozen=True)
-class PackedFaces:
-    """images: uint8 [N, 3, H, W], row i is row i of the table; fingerprint: of files and size."""
-
-    images: NDArray[np.uint8]
-    fingerprint: str
+log = logging.getLogger("fewshot_fer")
 
 
 def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
@@ -44,13 +45,13 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
     fingerprint = _fingerprint(paths, image_size)
     file = cache / "packs" / f"{fingerprint}.npy"
     shape = (len(paths), 3, image_size, image_size)
-    images = _open(file, shape)
-    if images is None:
+    found = _open(file, shape)
+    if found is None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with alone(file):
-                images = _open(file, shape)  # another process may have made it meanwhile
-                if images is None:
+            with alone(cache / "locks" / f"{fingerprint}.lock"):
+                found = _open(file, shape)  # another process may have made it meanwhile
+                if found is None:
                     _write(file, paths, shape)
         except OSError as error:
             reason = error.strerror or error
@@ -58,10 +59,11 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
                 f"cannot write packed images to {file.parent}: {reason}; "
                 f"name another folder with the variable {VARIABLE}"
             ) from error
-        images = _open(file, shape) if images is None else images
-    if images is None:
+        found = _open(file, shape) if found is None else found
+    if found is None:
         raise DataError(f"{file} was changed while it was read; run again")
-    return PackedFaces(images, fingerprint)
+    images, sums = found
+    return PackedFaces(images, fingerprint, file, sums, partial(_mend, file, paths, image_size))
 
 
 def _fingerprint(paths: list[str], image_size: int) -> str:
@@ -77,14 +79,41 @@ def _fingerprint(paths: list[str], image_size: int) -> str:
     return digest.hexdigest()
 
 
-def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Return the array in `file`, or None if it is not there, torn or another one."""
+def _open(
+    file: Path, shape: tuple[int, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32]] | None:
+    """Return the array in `file` and its checksums [N], or None if it is not there, torn or
+    another one."""
     try:
         images = np.load(file, mmap_mode="r", allow_pickle=False)
+        fits = isinstance(images, np.memmap) and images.shape == shape and images.dtype == np.uint8
+        if not fits:
+            return None
+        sums = np.fromfile(file, SUM, offset=images.offset + images.nbytes)
     except Exception:  # a damaged file can look like a zip or a pickle: it is made again
         return None
-    fits = isinstance(images, np.ndarray) and images.shape == shape and images.dtype == np.uint8
-    return images if fits else None
+    return (images, sums) if len(sums) == len(images) else None
+
+
+def _mend(file: Path, paths: list[str], image_size: int, rows: NDArray[np.int64]) -> None:
+    """Decode the images of some rows anew and write them where they belong.
+
+    Raises DataError where a picture is gone or cannot be read any more.
+    """
+    log.warning(
+        "%s: %d image(s) do not add up to their checksum, %s first: decoded again",
+        file,
+        len(rows),
+        paths[rows[0]],
+    )
+    with alone(file.parent.parent / "locks" / f"{file.stem}.lock"), file.open("r+b") as stream:
+        header = np.load(file, mmap_mode="r", allow_pickle=False)
+        size = header[0].nbytes
+        for row in rows:
+            stream.seek(header.offset + int(row) * size)
+            stream.write(decode(paths[row], image_size).data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
@@ -98,8 +127,11 @@ def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
     try:
         with partial.open("wb") as stream:
             np.lib.format.write_array_header_1_0(stream, header)
-            for pixels in _decode_all(paths, shape[-1]):
+            sums = np.empty(len(paths), SUM)
+            for row, pixels in enumerate(_decode_all(paths, shape[-1])):
                 stream.write(pixels.data)
+                sums[row] = zlib.crc32(pixels.data)
+            stream.write(sums.data)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(file)

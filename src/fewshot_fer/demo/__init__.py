@@ -37,9 +37,12 @@ def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
     if not root.is_dir():
         # Imported here: the renderer is only paid for by those who draw.
         from fewshot_fer.data.locks import alone
-        from fewshot_fer.demo.writer import write_demo
+        from fewshot_fer.demo.writer import unwritable, write_demo
 
-        with alone(root):
-            if not root.is_dir():
-                write_demo(root, scale, seed)
+        try:
+            with alone(Path(cache) / "locks" / f"{root.name}.lock"):
+                if not root.is_dir():
+                    write_demo(root, scale, seed)
+        except OSError as error:
+            raise unwritable(Path(cache), error) from error
     return root

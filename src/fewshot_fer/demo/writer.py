@@ -64,16 +64,16 @@ def _folder_beside(root: Path) -> Iterator[Path]:
         root.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     except OSError as error:
-        raise _unwritable(root.parent, error) from error
+        raise unwritable(root.parent, error) from error
     try:
         yield folder
     except OSError as error:
-        raise _unwritable(root.parent, error) from error
+        raise unwritable(root.parent, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unwritable(cache: Path, error: OSError) -> DataError:
+def unwritable(cache: Path, error: OSError) -> DataError:
     return DataError(
         f"cannot draw the embedded data set into {cache}: {error.strerror or error}; "
         "set FEWSHOT_FER_CACHE to a folder that can be written"
