@@ -111,7 +111,7 @@ def test_scarce_memory_halves_the_batches(
     monkeypatch.setattr(embedding, "BATCH_PIXELS", {"cpu": 20 * 32 * 32})
     monkeypatch.setattr(scarce, "encode_pixels", at_most_five)
     assert torch.equal(scarce.embed(images, np.arange(40)), right)
-    assert "going on with 5" in caplog.text
+    assert "5 images at a time in the place of 10" in caplog.text
     monkeypatch.setattr(scarce, "encode_pixels", lambda _: (_ for _ in ()).throw(RuntimeError("x")))
     other = random_images(41)
     other.fingerprint = "other"

@@ -150,6 +150,7 @@ class TrainVerb:
     mix: MixConfig = field(default_factory=MixConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them
     resume: str | None = None  # the folder of a run that was stopped
     seed: int = 0
     device: str = "auto"
@@ -167,6 +168,7 @@ class TestVerb:
     test: dict[str, EvalConfig] = field(default_factory=dict)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
+    on_bad_image: str = "error"
     keep_embeddings: bool = True  # in the run's folder, so that the next test embeds nothing
     seed: int | None = None
     device: str = "auto"

@@ -1,7 +1,6 @@
 """Embedding each drawn image once for each state of an encoder's weights."""
 
 import copy
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,13 @@ from tqdm import tqdm
 from fewshot_fer.folding import fold_batch_norms
 from fewshot_fer.images import FaceImages
 from fewshot_fer.kept_embeddings import KeptEmbeddings
+from fewshot_fer.memory import halved
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.support_set import state_digest
 
 BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike
 SMALLEST_BATCH = 2  # a batch of one is laid out otherwise in memory and rounds differently
-log = logging.getLogger("fewshot_fer")
 
 
 class Embedder:
@@ -118,8 +117,8 @@ class Embedder:
                 try:
                     own = rows[start : start + batch]
                     part = self.encode_pixels(images.gather(own))
-                except RuntimeError as error:
-                    batch = _halved(batch, error)
+                except (RuntimeError, MemoryError) as error:
+                    batch = halved(batch, error, SMALLEST_BATCH, "images")
                     continue
                 if known is None:
                     known = part.new_zeros((len(images), part.shape[1]))
@@ -132,12 +131,3 @@ class Embedder:
     def _batch(self, images: FaceImages) -> int:
         budget = BATCH_PIXELS[images.device.type]
         return max(SMALLEST_BATCH, budget // images.side**2)
-
-
-def _halved(batch: int, error: RuntimeError) -> int:
-    """Return half a batch where the memory was too small; raises any other error again."""
-    scarce = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-    if not scarce or batch <= SMALLEST_BATCH:
-        raise error
-    log.warning("not enough memory to embed %d images at once: going on with %d", batch, batch // 2)
-    return batch // 2

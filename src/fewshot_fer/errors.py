@@ -1,5 +1,9 @@
 """The one family of errors that are meant for the person at the keyboard."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something the user can put right: printed as one line, without a traceback, exit code 2.
@@ -20,6 +24,10 @@ class EpisodeError(UserError):
     """A table that cannot give the episodes that were asked for."""
 
 
+class TrainingError(UserError):
+    """Training that cannot go on as it is set: a loss that is no number, too little memory."""
+
+
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Somebody asked for an end with a signal, and the step under way was finished first."""
 
@@ -35,3 +43,17 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
 
 class RunError(UserError):
     """A run's folder that cannot be read, or does not fit what is asked of it."""
+
+
+class WriteError(RunError):
+    """A file that cannot be written: a full disk, a folder that is gone or must not be changed."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says when a file cannot be written into a WriteError that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise WriteError(f"cannot write {path}: {reason}") from error

@@ -11,9 +11,11 @@ from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.confusion import write_confusion
 from fewshot_fer.embedding import Embedder
-from fewshot_fer.errors import Interrupted
+from fewshot_fer.errors import Interrupted, TrainingError
 from fewshot_fer.evaluated import Evaluated
+from fewshot_fer.finite import kept_before, require_finite, require_finite_validation
 from fewshot_fer.learning import Learning
+from fewshot_fer.memory import is_scarce
 from fewshot_fer.metrics import EpisodeScores
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.own_support import own_calibration, own_support
@@ -21,7 +23,7 @@ from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
 from fewshot_fer.resuming import Progress
 from fewshot_fer.runs import Row, RunFolder, plain_row
-from fewshot_fer.schedules import learning_rate
+from fewshot_fer.schedules import learning_rate, supervised_epochs
 from fewshot_fer.screen import epoch_line
 from fewshot_fer.signals import caught_signals
 from fewshot_fer.trained import build_evaluation
@@ -85,6 +87,10 @@ class TrainingRun:
                     self._run_epoch(epoch, choices)
             except Interrupted as asked:
                 raise Interrupted(asked.number, self._how_to_go_on(epoch)) from asked
+            except (RuntimeError, MemoryError) as error:
+                if not is_scarce(error):
+                    raise
+                raise TrainingError(self._too_large(epoch)) from error
         if self._out_of_patience(epoch):
             print(f"stopped: no better validation for {self.settings.train.patience} epochs")
         if self.trained:
@@ -94,6 +100,12 @@ class TrainingRun:
     def _how_to_go_on(self, epoch: int) -> str:
         again = f"python -m fewshot_fer.train resume={shlex.quote(str(self.folder.folder))}"
         return f"stopped in epoch {epoch}, which will be begun again. Go on with: {again}"
+
+    def _too_large(self, epoch: int) -> str:
+        names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
+        if epoch <= supervised_epochs(self.settings):
+            names = "train.batch_size or backbone.image_size"
+        return f"too little memory for a step of training: lower {names}. {kept_before(epoch)}"
 
     def _best_evaluated(self) -> Evaluated:
         """Return the best validation; a resumed run asks the weights of that epoch once more."""
@@ -139,8 +151,12 @@ class TrainingRun:
     def _run_epoch(self, epoch: int, choices: dict[str, str]) -> None:
         started = time.perf_counter()
         trained, role = self.learning.run_epoch(epoch)
+        lr = learning_rate(self.settings.train, epoch)
+        supervised = epoch <= supervised_epochs(self.settings)
+        require_finite(trained.loss, epoch, lr, "batch" if supervised else "episode")
         ready = make_ready(self.settings, self.learning, self.training, self.validation)
         validated = self._evaluate(ready.embedder, ready.method, epoch)
+        require_finite_validation(validated.loss, epoch, lr)
         is_best = self._keep_best(epoch, validated)
         row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
         self.metrics.append(row)

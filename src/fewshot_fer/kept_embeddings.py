@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewshot_fer.errors import WriteError
 from fewshot_fer.torch_files import write_torch_file
 
 FORMAT = 1  # counts up whenever the same weights and images would give other embeddings
@@ -56,8 +57,8 @@ class KeptEmbeddings:
         try:
             file.parent.mkdir(exist_ok=True)
             write_torch_file(file, {**content, "checksum": _checksum(taken, values)})
-        except (OSError, RuntimeError) as error:  # torch hides the reason of a failed write
-            log.warning("embeddings are not kept: cannot write %s (%s)", file, error)
+        except (OSError, WriteError) as error:
+            log.warning("embeddings are not kept: %s", error)
 
     def _file(self, fingerprint: str) -> Path:
         return self.folder / f"{self.weights}_{fingerprint[:16]}.pt"

@@ -5,13 +5,16 @@ and what was written so far are all that must be known. A run goes on from the e
 epoch: one that was stopped halfway is begun again.
 """
 
+import contextlib
+import shlex
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import TrainVerb
-from fewshot_fer.errors import ConfigError, RunError
+from fewshot_fer.errors import ConfigError, RunError, WriteError
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import METRIC_COLUMNS, Row, RunFolder
 
@@ -78,3 +81,20 @@ def clear_the_end(folder: RunFolder, progress: Progress | None) -> None:
         (folder.folder / name).unlink(missing_ok=True)
     rows = [] if progress is None else progress.metrics
     folder.rewrite_metrics([{key: row[key] for key in METRIC_COLUMNS} for row in rows])
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what a killed process was writing when it died: no other writes into its folder."""
+    for path in folder.glob(".*.[0-9]*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Add to what could not be written how to go on once it can be."""
+    try:
+        yield
+    except WriteError as error:
+        again = f"python -m fewshot_fer.train resume={shlex.quote(str(folder))}"
+        raise WriteError(f"{error}. What stands there is whole; go on with: {again}") from error

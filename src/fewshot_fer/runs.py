@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from fewshot_fer.errors import RunError
+from fewshot_fer.errors import RunError, writing
 from fewshot_fer.event_files import EventFiles
 from fewshot_fer.metrics import EpisodeScores, mean_interval, mean_recall
 
@@ -83,6 +83,11 @@ class RunFolder:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_text(self.folder / "config.yaml", text)
 
+    def withdraw(self) -> None:
+        """Take config.yaml back from a run that wrote nothing else, so that no trace is left."""
+        if [path.name for path in self.folder.iterdir()] == ["config.yaml"]:
+            (self.folder / "config.yaml").unlink()
+
     def add_metrics(self, row: Row) -> None:
         """Append one epoch to metrics.csv."""
         append_row(self.folder / "metrics.csv", METRIC_COLUMNS, row)
@@ -120,17 +125,18 @@ class RunFolder:
 def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name and rename it, so that no half of it is ever seen."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(path):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def append_row(path: Path, columns: tuple[str, ...], row: Row) -> None:
     """Append a row to a CSV file, with a header if it is new, and push it to the disk."""
     new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
+    with writing(path), path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if new:
             writer.writerow(columns)

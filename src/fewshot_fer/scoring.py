@@ -5,6 +5,7 @@ their inner products up in one matrix over all drawn images, which pays once the
 episodes than images. Either goes in chunks, so that memory does not grow with the episodes.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.episodes import Episodes
+from fewshot_fer.memory import halved, is_scarce
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.gram import gram_matrix, prototype_logits_from_gram
 
@@ -20,6 +22,8 @@ GRAM_BYTES = 1024**3  # largest matrix of inner products: 16,384 images in float
 GRAM_CHUNK = 20_000  # episodes looked up at a time: 65 MB of places at 4-way 5-shot
 DIRECT_BYTES = {"cpu": 1024**2, "cuda": 256 * 1024**2}  # a CPU is twice as fast within its cache
 CUT_OVER = 50  # multiply-adds of a matrix product in the time of moving one value, on a CPU
+
+log = logging.getLogger("fewshot_fer")
 
 Scoring = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], Tensor]
 """(support [E, way, shot], query [E, Q]), places among the embeddings, and classes [E, way] ->
@@ -35,18 +39,36 @@ def logits_in_chunks(
     GRAM_BYTES and a few hundred MB.
     """
     n_episodes, n_way, n_query = episodes.query.shape
-    by_gram = method.is_prototypes and gram_pays(len(rows), episodes, embeddings)
-    chunk = GRAM_CHUNK if by_gram else direct_chunk(episodes, embeddings)
-    if by_gram:
-        score = _score_by_gram(embeddings)
-    else:
-        score = _score_directly(method, embeddings, episodes.class_names)
-    for start in range(0, n_episodes, chunk):
+    score, chunk = _way_to_score(method, embeddings, rows, episodes)
+    start = 0
+    while start < n_episodes:
         part = slice(start, start + chunk)
         support = np.searchsorted(rows, episodes.support[part])
         query = np.searchsorted(rows, episodes.query[part]).reshape(-1, n_way * n_query)
-        with torch.inference_mode():
-            yield score(support, query, episodes.classes[part])
+        try:
+            with torch.inference_mode():
+                logits = score(support, query, episodes.classes[part])
+        except (RuntimeError, MemoryError) as error:
+            chunk = halved(min(chunk, n_episodes), error, 1, "episodes")
+            continue
+        yield logits
+        start += chunk
+
+
+def _way_to_score(
+    method: AnsweringMethod, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+) -> tuple[Scoring, int]:
+    """Return the cheaper way, and how many episodes go at a time; without memory for the matrix
+    the direct one."""
+    if method.is_prototypes and gram_pays(len(rows), episodes, embeddings):
+        try:
+            return _score_by_gram(embeddings), GRAM_CHUNK
+        except (RuntimeError, MemoryError) as error:
+            if not is_scarce(error):
+                raise
+            log.warning("too little memory for all inner products: episodes are scored one by one")
+    directly = _score_directly(method, embeddings, episodes.class_names)
+    return directly, direct_chunk(episodes, embeddings)
 
 
 def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:

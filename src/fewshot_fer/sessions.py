@@ -1,25 +1,35 @@
 """The two jobs from start to end: settings in, a run's folder out."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from fewshot_fer.audit.quick import quick_audit
-from fewshot_fer.casting import cast_tests, cast_training, save_drawn
+from fewshot_fer.casting import Cast, cast_tests, cast_training, save_drawn
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
+from fewshot_fer.data.bad_images import skipping, warned_bad_images, write_bad_images
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
+from fewshot_fer.errors import UserError
 from fewshot_fer.event_files import EventFiles
 from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.models import build_encoder
-from fewshot_fer.parts import EpisodicPart, load_part
+from fewshot_fer.parts import EpisodicPart, Part, load_part
 from fewshot_fer.plots import plot_curves
 from fewshot_fer.provenance import choices, provenance
-from fewshot_fer.resuming import Progress, clear_the_end, last_progress, settings_to_resume
+from fewshot_fer.resuming import (
+    Progress,
+    clear_partials,
+    clear_the_end,
+    last_progress,
+    settings_to_resume,
+    telling_how_to_go_on,
+)
 from fewshot_fer.roles import load_images
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
@@ -42,38 +52,73 @@ def train_session(
     """
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
-    source = find_source(settings.paths, settings.demo)
+    source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     cast = cast_training(settings, source)
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
-    size = settings.backbone.image_size
-    training = EpisodicPart(cast.training, load_images(cast.training.table, size, device))
-    validation = load_part(cast.validation, size, device)
-    tests = [load_part(test, size, device) for test in cast.tests]
+    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
+    folder.write_config(asdict(settings))  # from here on it can be resumed
+    clear_partials(path)
+    write_bad_images(path, source)
+    try:
+        parts = _load_parts(cast, settings.backbone.image_size, device)
+    except UserError:
+        folder.withdraw()
+        raise
     save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed)
     found = quick_audit([cast.training, cast.validation, *cast.tests])
-    stamps = {"trained_on_test": cast.trained_on_test, "warnings": ";".join(found)}
-    folder = RunFolder(path, stamps)
+    folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
-    folder.write_config(asdict(settings))
-    clear_the_end(folder, reached[1] if reached else None)
-    run = TrainingRun(settings, folder, training, validation, encoder)
+    with telling_how_to_go_on(path):
+        clear_the_end(folder, reached[1] if reached else None)
+        taken = _learn_and_test(settings, folder, parts, encoder, reached)
+        facts = {"seed": settings.seed, "choices": taken}
+        _finish(folder, asdict(settings), facts, device, started)
+    return folder
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The roles of a training run with their images."""
+
+    training: EpisodicPart
+    validation: Part
+    tests: list[Part]
+
+
+def _load_parts(cast: Cast, image_size: int, device: torch.device) -> Parts:
+    images = load_images(cast.training.table, image_size, device)
+    validation, *tests = (
+        load_part(role, image_size, device) for role in (cast.validation, *cast.tests)
+    )
+    return Parts(EpisodicPart(cast.training, images), validation, tests)
+
+
+def _learn_and_test(
+    settings: TrainVerb,
+    folder: RunFolder,
+    parts: Parts,
+    encoder: nn.Module,
+    reached: tuple[Checkpoint, Progress] | None,
+) -> dict[str, str]:
+    """Write everything between the configuration and the summary; return the files of conf/ that
+    the run, begun earlier or now, was composed of."""
+    run = TrainingRun(settings, folder, parts.training, parts.validation, encoder)
     taken = choices()
     if reached is not None:
         run.restore(*reached)
         taken = reached[1].choices
     run.fit(taken)
     run.add_supports()
-    if tests:
+    device, path = run.learning.device, folder.folder
+    if parts.tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         answering = build_evaluation(settings, checkpoint, device)
-        run_tests(folder, *answering, tests, settings.seed, checkpoint.epoch)
-    chances = (1 / training.role.n_way, 1 / validation.role.n_way)
+        run_tests(folder, *answering, parts.tests, settings.seed, checkpoint.epoch)
+    chances = (1 / parts.training.role.n_way, 1 / parts.validation.role.n_way)
     if run.metrics:
         plot_curves(path / "metrics.csv", chances, path / "curves.png")
-    facts = {"seed": settings.seed, "choices": taken}
-    _finish(folder, asdict(settings), facts, device, started)
-    return folder
+    return taken
 
 
 def test_session(settings: TestVerb, path: Path) -> RunFolder:
@@ -83,7 +128,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     trained = read_run_settings(tested)
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=settings.threads)
-    source = find_source(_paths(settings.paths, trained.paths), trained.demo)
+    paths = _paths(settings.paths, trained.paths)
+    source = find_source(paths, trained.demo, skipping(settings, trained))
     which = settings.checkpoint or trained.train.tested
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
@@ -94,6 +140,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))
     clear_the_end(folder, None)
+    write_bad_images(path, source)
+    folder.stamps["warnings"] = ";".join(warned_bad_images(source))
     run_tests(folder, *answering, parts, seed, checkpoint.epoch)
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()

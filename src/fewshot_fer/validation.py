@@ -148,6 +148,7 @@ def _check_test(settings: TestVerb) -> None:
 
 def _check_shared(settings: TrainVerb | TestVerb) -> None:
     _one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
+    _one_of("on_bad_image", settings.on_bad_image, ("error", "skip"))
     _one_of("device", settings.device, ("auto", "cpu", "cuda"))
     if settings.threads is not None:
         _at_least("threads", settings.threads, 1)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fewshot_fer.config import DatasetConfig, DemoConfig, PathsConfig
 from fewshot_fer.data.afew import read_afew
+from fewshot_fer.data.bad_images import Skipping
 from fewshot_fer.data.cache import cache_folder
 from fewshot_fer.data.csv_list import read_csv_list
 from fewshot_fer.data.folder import read_folder
@@ -25,6 +26,7 @@ class Source:
     demo: bool
     tables: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False)
     """What was read already: training and test on one data set read it, and warn of it, once."""
+    skipping: Skipping | None = None  # None: a picture that cannot be read is an error
 
     def folder_of(self, settings: DatasetConfig) -> Path:
         return self.folder if settings.root is None else _absolute(settings.root)
@@ -34,15 +36,17 @@ class Source:
         return not self.demo or settings.root is not None
 
 
-def find_source(paths: PathsConfig, demo: DemoConfig) -> Source:
+def find_source(paths: PathsConfig, demo: DemoConfig, skipping: Skipping | None = None) -> Source:
     """Return where the data lie; draws the embedded data set if it is asked for and not there."""
     if paths.demo:
         from fewshot_fer.demo import ensure_demo
 
-        return Source(ensure_demo(cache_folder(), demo.scale, demo.seed), demo=True)
+        return Source(
+            ensure_demo(cache_folder(), demo.scale, demo.seed), demo=True, skipping=skipping
+        )
     if paths.data is None:
         raise ConfigError("paths.data has no value: say where the data lie, or run with paths=demo")
-    return Source(_absolute(paths.data), demo=False)
+    return Source(_absolute(paths.data), demo=False, skipping=skipping)
 
 
 def _absolute(path: str) -> Path:
@@ -53,7 +57,8 @@ def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     """Return the FaceTable of the chosen split. Raises DataError where the files are not right."""
     key = repr(replace(settings, split="all"))
     if key not in source.tables:
-        source.tables[key] = _ADAPTERS[settings.adapter](settings, source)
+        table = _ADAPTERS[settings.adapter](settings, source)
+        source.tables[key] = source.skipping.without_bad(table) if source.skipping else table
     return select_split(source.tables[key], settings.split, source.folder_of(settings))
 
 

@@ -42,7 +42,7 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
     or damaged, and where the cache cannot be written.
     """
     paths = table["path"].tolist()
-    fingerprint = _fingerprint(paths, image_size)
+    fingerprint = files_fingerprint(paths, image_size)
     file = cache / "packs" / f"{fingerprint}.npy"
     shape = (len(paths), 3, image_size, image_size)
     found = _open(file, shape)
@@ -52,6 +52,7 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
             with alone(cache / "locks" / f"{fingerprint}.lock"):
                 found = _open(file, shape)  # another process may have made it meanwhile
                 if found is None:
+                    _clear_partials(file)
                     _write(file, paths, shape)
         except OSError as error:
             reason = error.strerror or error
@@ -66,7 +67,8 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
     return PackedFaces(images, fingerprint, file, sums, partial(_mend, file, paths, image_size))
 
 
-def _fingerprint(paths: list[str], image_size: int) -> str:
+def files_fingerprint(paths: list[str], image_size: int) -> str:
+    """Return what changes with any of the files or the size. Raises DataError where one is gone."""
     digest = hashlib.sha256(f"{FORMAT} {image_size}".encode())
     for path in paths:
         try:
@@ -93,6 +95,12 @@ def _open(
     except Exception:  # a damaged file can look like a zip or a pickle: it is made again
         return None
     return (images, sums) if len(sums) == len(images) else None
+
+
+def _clear_partials(file: Path) -> None:
+    """Remove what killed processes left of this pack: who holds its lock is the only writer."""
+    for torn in file.parent.glob(f".{file.name}.*"):
+        torn.unlink(missing_ok=True)
 
 
 def _mend(file: Path, paths: list[str], image_size: int, rows: NDArray[np.int64]) -> None:
