@@ -1,6 +1,5 @@
 """Weights on disk: written under a temporary name, read without running any code in the file."""
 
-import pickle
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from fewshot_fer.errors import RunError
 from fewshot_fer.models.preprocessing import preprocessing
-from fewshot_fer.torch_files import write_torch_file
+from fewshot_fer.torch_files import read_torch_file, write_torch_file
 
 FORMAT = 1
 
@@ -46,10 +45,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     if not path.is_file():
         found = ", ".join(sorted(p.name for p in path.parent.glob("*"))[:8]) or "nothing"
         raise RunError(f"no checkpoint {path.name} in {path.parent}; found there: {found}")
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise RunError(f"{path} is damaged or no checkpoint of fewshot_fer") from error
+    content = read_torch_file(path, "checkpoint of fewshot_fer", device)
     known = Checkpoint.__dataclass_fields__
     needed = {
         name

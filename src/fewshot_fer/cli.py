@@ -29,6 +29,7 @@ from fewshot_fer.sweeps.job import SweepStopped, in_sweep, run_job
 JOBS_FAILED = 1
 USER_ERROR = 2
 INTERRUPTED = 130
+LONGEST = 1600  # characters of a message
 RECORDED = ("train", "test")  # verbs whose sweeps skip what is done and end in one table
 SHORT = re.compile(
     rf"(\+{{0,2}})test\.((?:{'|'.join(EvalConfig.__dataclass_fields__)})[.=].*)", re.S
@@ -211,4 +212,6 @@ def one_line(error: BaseException) -> str:
     ):  # of a list Hydra says no more
         names = sorted(path.stem for path in (conf_dir() / unknown[1]).glob("*.yaml"))
         text += f" Available: {', '.join(names)}"
-    return re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)
+    text = re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)
+    # Files hold lines of any length, and what is wrong with one is said at both ends.
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"

@@ -1,7 +1,6 @@
 """Labelled embeddings: what a face is compared with when a trained run is put to use."""
 
 import hashlib
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fewshot_fer.errors import RunError
-from fewshot_fer.torch_files import write_torch_file
+from fewshot_fer.torch_files import read_torch_file, write_torch_file
 
 FORMAT = 1
 
@@ -67,10 +66,7 @@ def load_support_set(path: Path) -> SupportSet:
     """Read a support set with weights_only=True. Raises RunError naming the file and the fault."""
     if not path.is_file():
         raise RunError(f"no stored support {path}: give a file that enrol= wrote")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
-        raise RunError(f"{path} is damaged or no stored support of fewshot_fer") from error
+    content = read_torch_file(path, "stored support of fewshot_fer")
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise RunError(f"{path} is no stored support of this version of fewshot_fer")
     return support_set(content, str(path))

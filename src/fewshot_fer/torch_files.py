@@ -1,4 +1,4 @@
-"""Tensors on disk, written so that a file is always whole: the old one or the new one."""
+"""Tensors on disk: always whole, the old file or the new one, and read without running any code."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fewshot_fer.errors import writing
+from fewshot_fer.errors import RunError, writing
 
 
 def write_torch_file(path: Path, content: dict[str, Any]) -> None:
@@ -27,3 +27,11 @@ def write_torch_file(path: Path, content: dict[str, Any]) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def read_torch_file(path: Path, what: str, device: torch.device | str = "cpu") -> Any:  # noqa: ANN401
+    """Read plain values and tensors. Raises RunError saying that `path` is no `what`."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch has no one class for what it meets in a damaged file
+        raise RunError(f"{path} is damaged or no {what}") from error

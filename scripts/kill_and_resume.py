@@ -1,0 +1,150 @@
+"""Kill a training run at random moments and resume it: every one must end bit for bit alike.
+
+    python scripts/kill_and_resume.py               50 runs, some ten minutes on two cores
+    python scripts/kill_and_resume.py --times 4 --seed 7
+
+Each run gets SIGKILL at moments drawn over the length of an undisturbed one (start-up, packing,
+epochs, checkpoints, the end), up to three times, and is resumed after each. Compared are
+metrics.csv without its seconds, all other tables, and every weight of best.pt and last.pt. Exit
+code 1 if any differs. On the embedded data set, in a temporary folder.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from fewshot_fer.checkpoints import load_checkpoint
+
+WORDS = (
+    *("paths=demo", "demo.scale=0.05", "backbone.filters=8", "backbone.image_size=32"),
+    *("train.epochs=4", "train.episodes_per_epoch=40", "train.augment.flip=0.5", "device=cpu"),
+    *("train.k_shot=2", "eval.episodes=20", "test=[basic_7w1s]", "test.episodes=20", "threads=1"),
+)
+RECIPES = {
+    "episodes": ("train.n_way=3",),
+    "pretrain": ("train=pretrain", "train.average=0.9", "train.batch_size=16"),
+}
+
+
+def main() -> int:
+    """Return 0 where all runs ended alike."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--times", type=int, default=50, help="runs to disturb")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    options = parser.parse_args()
+    moments = random.Random(options.seed)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as made:
+        base = Path(made)
+        _run(base / "first", "episodes")  # draws the data set, so that no run is timed with it
+        whole = {recipe: _undisturbed(base, recipe) for recipe in RECIPES}
+        for number in range(options.times):
+            recipe = list(RECIPES)[number % len(RECIPES)]
+            folder, seconds = whole[recipe]
+            kills = _disturbed(base, number, recipe, seconds, moments)
+            differ = differences(folder, base / str(number) / "run")
+            wrong += bool(differ)
+            told = ", ".join(f"{moment:.2f} s" for moment in kills)
+            print(f"{'BAD' if differ else 'ok '} {recipe}, killed at {told} {differ}", flush=True)
+    print(f"{options.times} runs, {wrong} ended otherwise")
+    return 1 if wrong else 0
+
+
+def _command(folder: Path, recipe: str) -> list[str]:
+    run = ["hydra.run.dir=run", *RECIPES[recipe]]
+    words = [*WORDS, *run]
+    if (folder / "run/config.yaml").exists():
+        words = ["resume=run"]
+    return [sys.executable, "-m", "fewshot_fer.train", *words]
+
+
+def _start(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
+    # Packs of its own, so that packing too is broken off; the drawings are shared.
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = folder / "cache"
+    cache.mkdir(exist_ok=True)
+    drawn = folder.parent / "first/cache"
+    for path in drawn.glob("demo-*"):
+        if folder.name != "first" and not (cache / path.name).exists():
+            (cache / path.name).symlink_to(path, target_is_directory=True)
+    return subprocess.Popen(
+        _command(folder, recipe),
+        cwd=folder,
+        env=os.environ | {"FEWSHOT_FER_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _run(folder: Path, recipe: str) -> None:
+    process = _start(folder, recipe)
+    _, told = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a run that nobody disturbed failed: {told.decode()}")
+
+
+def _undisturbed(base: Path, recipe: str) -> tuple[Path, float]:
+    started = time.perf_counter()
+    _run(base / f"whole {recipe}", recipe)
+    return base / f"whole {recipe}" / "run", time.perf_counter() - started
+
+
+def _disturbed(
+    base: Path, number: int, recipe: str, seconds: float, moments: random.Random
+) -> list[float]:
+    """Kill one to three times, then let it end; return the moments, in seconds after a start."""
+    folder, kills = base / str(number), []
+    for _ in range(moments.randint(1, 3)):
+        process = _start(folder, recipe)
+        moment = moments.uniform(0.0, seconds)
+        try:
+            process.communicate(timeout=moment)
+            break  # the end came first
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills.append(moment)
+    if not (folder / "run/summary.json").exists():
+        _run(folder, recipe)
+    return kills
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Return the names of what is not the same in two runs."""
+    names = {path.name for path in one.iterdir()}
+    found = sorted(names ^ {path.name for path in other.iterdir()})
+    for name in sorted(names - set(found)):
+        if name == "metrics.csv":
+            tables = (pd.read_csv(run / name, dtype=str) for run in (one, other))
+            left, right = (table.drop(columns="seconds") for table in tables)
+            same = left.equals(right)
+        elif name.endswith(".pt"):
+            same = _same_weights(one / name, other / name)
+        elif name.endswith((".csv", ".yaml")):
+            same = (one / name).read_bytes() == (other / name).read_bytes()
+        else:
+            continue
+        found += [] if same else [name]
+    return found
+
+
+def _same_weights(one: Path, other: Path) -> bool:
+    left, right = load_checkpoint(one), load_checkpoint(other)
+    return left.epoch == right.epoch and all(
+        torch.equal(value, right.encoder[key]) for key, value in left.encoder.items()
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
