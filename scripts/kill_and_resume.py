@@ -12,6 +12,7 @@ code 1 if any differs. On the embedded data set, in a temporary folder.
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,14 +71,10 @@ def _command(folder: Path, recipe: str) -> list[str]:
 
 
 def _start(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
-    # Packs of its own, so that packing too is broken off; the drawings are shared.
-    folder.mkdir(parents=True, exist_ok=True)
-    cache = folder / "cache"
-    cache.mkdir(exist_ok=True)
-    drawn = folder.parent / "first/cache"
-    for path in drawn.glob("demo-*"):
-        if folder.name != "first" and not (cache / path.name).exists():
-            (cache / path.name).symlink_to(path, target_is_directory=True)
+    cache = folder.parent / "cache"
+    if not folder.exists():  # packs anew for every run, so that packing too is broken off
+        folder.mkdir(parents=True)
+        shutil.rmtree(cache / "packs", ignore_errors=True)
     return subprocess.Popen(
         _command(folder, recipe),
         cwd=folder,

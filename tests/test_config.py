@@ -1,11 +1,17 @@
 """Every file in conf/ composes and validates, and every mistake is one line that names it."""
 
-from functools import partial
+import contextlib
+import copy
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli import composed_tests, expand_tests, run_id
 from fewshot_fer.config import TestVerb, TrainVerb, conf_dir, register_schemas
@@ -145,3 +151,44 @@ def test_conf_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     assert conf_dir().is_absolute()
     assert (conf_dir() / "train.yaml").is_file()
+
+
+def leaves(config: DictConfig, prefix: str = "") -> list[str]:
+    """Return every setting's key, with dots."""
+    found: list[str] = []
+    for key in map(str, config):
+        node = None if OmegaConf.is_missing(config, key) else config[key]
+        below = leaves(node, f"{prefix}{key}.") if isinstance(node, DictConfig) else []
+        found += below or [f"{prefix}{key}"]
+    return found
+
+
+@hypothesis_settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> None:
+    """Whatever is typed for whichever keys: settings, or an error that is one line; no other."""
+    base = composed_once()
+    values = st.one_of(
+        st.integers(-(2**40), 2**40),
+        st.floats(),
+        st.text(max_size=12),
+        st.booleans(),
+        st.none(),
+        st.lists(st.text(max_size=3), max_size=2),
+        st.sampled_from(["???", "${nothing}", "${train}", "a\0b", "얼굴 🙂", "1e400", "-0"]),
+    )
+    keys = st.sampled_from(leaves(base))
+    config = copy.deepcopy(base)
+    for key, value in data.draw(st.lists(st.tuples(keys, values), min_size=1, max_size=4)):
+        with contextlib.suppress(OmegaConfBaseException):  # refused before our own checks
+            OmegaConf.update(config, key, value)
+    with contextlib.suppress(ConfigError):
+        settings = validate(config, TrainVerb)
+        assert settings.train.n_way >= 2
+        assert 0 <= settings.seed < 2**32
+
+
+@cache
+def composed_once() -> DictConfig:
+    """Compose the defaults once for all examples."""
+    return composed("train", "test=[afew_4w5s]")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bad_input import list_cases, picture_cases, run_cases
+from bad_input import list_cases, picture_cases, run_cases, video_cases
 from bad_input.case import LINE, WORKS, Case
 from bad_input.good_files import TINY, write_csv, write_folder, write_rafdb
 from bad_input.typing_commands import Outcome, inside, typed
@@ -93,6 +93,11 @@ KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
         run_cases.support_stores,
         _enrolled,
         ("predict", "run=run", "support=store.pt", "images=faces/joy/0.jpg", "align=false"),
+    ),
+    (
+        video_cases.videos,
+        lambda root: video_cases.write_video(_trained(root).parent),
+        ("predict", "run=run", "images=film.avi", "align=false"),
     ),
     (run_cases.caches, lambda root: _cache_of(root), TEST),
 ]
