@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config import EvalConfig, conf_dir, register_schemas
 from fewshot_fer.errors import Interrupted, UserError
+from fewshot_fer.listed_words import as_list
 from fewshot_fer.sweeps.command import FLAGS, Sweep, expand_sweep, plan_sweep
 from fewshot_fer.sweeps.job import SweepStopped, in_sweep, run_job
 
@@ -182,6 +183,8 @@ def expand_tests(
     for word in arguments:
         if word.startswith("test=") and "[" not in word and names and not flags:
             expanded.append(f"test=[{','.join(names)}]")
+        elif word.startswith("methods=") and not flags:  # test only: a list too
+            expanded.append(as_list(word, "methods"))
         elif word in short and names:
             plus, field = short[word].groups()
             expanded += [f"{plus}test.{name}.{field}" for name in names]

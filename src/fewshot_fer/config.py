@@ -165,6 +165,7 @@ class TestVerb:
 
     run: str = MISSING
     checkpoint: str | None = None  # best or last; null: the run's train.tested
+    methods: list[str] = field(default_factory=list)  # beside the run's own: names, or all
     test: dict[str, EvalConfig] = field(default_factory=dict)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

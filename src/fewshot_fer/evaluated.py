@@ -13,7 +13,7 @@ from fewshot_fer.runs import Row
 class Evaluated:
     """rows: of results.csv, the headline first; half: of the naive 95 % interval, as a fraction;
     confusion [C, C] over class_names, rows true; answers: as in answers.csv; predictions: a row an
-    image, where images were asked one by one."""
+    image, where images were asked one by one; each [E]: the accuracy of every episode."""
 
     rows: list[Row]
     accuracy: float
@@ -23,3 +23,4 @@ class Evaluated:
     confusion: NDArray[np.int64]
     answers: pd.DataFrame
     predictions: pd.DataFrame | None = None
+    each: NDArray[np.float64] | None = None

@@ -10,6 +10,7 @@ from fewshot_fer.checkpoints import Checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.device import DTYPES
 from fewshot_fer.metrics import EpisodeScores
+from fewshot_fer.models.catalogue import LEARN_BY_THEMSELVES, TRAINED
 from fewshot_fer.network import Network, WeightAverage, build_network
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.optimiser import load_optimiser
@@ -66,7 +67,8 @@ class Learning:
         """Return what was trained in an epoch, as results.csv names it."""
         if epoch <= supervised_epochs(self.settings):
             return "classifier"
-        return "protonet" if self.settings.method.name == "composed" else self.settings.method.name
+        name = self.settings.method.name
+        return name if name in (*TRAINED, *LEARN_BY_THEMSELVES) else "protonet"
 
     def optimiser_state(self, epoch: int) -> dict[str, Any]:
         """Return the state of the optimiser that ran in an epoch; of epoch 0 there is none."""

@@ -10,6 +10,7 @@ from fewshot_fer.embedding import Embedder
 from fewshot_fer.evaluation import score_episodes
 from fewshot_fer.models import Method
 from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
+from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.models.composed import Priors
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.training_side import TrainingSide
@@ -28,6 +29,9 @@ def answering_method(
     """Return the method; prior_weight: what validation chose, where the settings give none."""
     if settings.name == "classifier":
         return PROTOTYPES  # on its features, beside its own answers
+    if settings.name in UNTRAINED:
+        known = UNTRAINED[settings.name]
+        return AnsweringMethod(settings.name, known.logits, known.uses)
     if settings.name != "composed":
         return AnsweringMethod(settings.name, logits)
     assert side is not None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.models import Method
 from fewshot_fer.models.catalogue import build_logits
-from fewshot_fer.models.features import count_features
+from fewshot_fer.models.features import count_channels, count_features
 from fewshot_fer.schedules import supervised_epochs
 
 
@@ -49,7 +49,8 @@ def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Ne
     head = None
     if needs_head(settings):
         head = nn.Linear(features, n_classes).to(parameter)
-    logits = build_logits(settings.method.name, features)
+    channels = count_channels(encoder, features)
+    logits = build_logits(settings.method.name, features, channels)
     if isinstance(logits, nn.Module):
         logits.to(parameter)
     return Network(encoder, head, logits)

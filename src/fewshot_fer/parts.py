@@ -29,6 +29,8 @@ class EpisodicPart:
     ) -> Evaluated:
         """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
         episodes = self.role.draw(seed, drawn_for)
+        if method.normalisation is not None:
+            embedder = embedder.normalised(method.normalisation)
         scores = evaluate(embedder, method, self.images, episodes)
         accuracy, low, high = mean_interval(scores.accuracy)
         row = self.role.result(scores, epoch) | {
@@ -44,6 +46,7 @@ class EpisodicPart:
             class_names=episodes.class_names,
             confusion=scores.confusion,
             answers=make_answers(row, self.role.table, scores.row_asked, scores.row_correct),
+            each=scores.accuracy,
         )
 
 

@@ -21,6 +21,7 @@ from fewshot_fer.models.gram import gram_matrix, prototype_logits_from_gram
 GRAM_BYTES = 1024**3  # largest matrix of inner products: 16,384 images in float32
 GRAM_CHUNK = 20_000  # episodes looked up at a time: 65 MB of places at 4-way 5-shot
 DIRECT_BYTES = {"cpu": 1024**2, "cuda": 256 * 1024**2}  # a CPU is twice as fast within its cache
+STEPPING = 64  # times as many episodes at once for methods that go in steps
 CUT_OVER = 50  # multiply-adds of a matrix product in the time of moving one value, on a CPU
 
 log = logging.getLogger("fewshot_fer")
@@ -68,7 +69,10 @@ def _way_to_score(
                 raise
             log.warning("too little memory for all inner products: episodes are scored one by one")
     directly = _score_directly(method, embeddings, episodes.class_names)
-    return directly, direct_chunk(episodes, embeddings)
+    chunk = direct_chunk(episodes, embeddings)
+    if not method.is_prototypes and method.priors is None:
+        chunk *= STEPPING  # hundreds of small steps a chunk cost more than leaving the cache
+    return directly, chunk
 
 
 def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:

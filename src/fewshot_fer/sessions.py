@@ -11,6 +11,7 @@ from torch import nn
 from fewshot_fer.audit.quick import quick_audit
 from fewshot_fer.casting import Cast, cast_tests, cast_training, save_drawn
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
+from fewshot_fer.comparing_methods import compare_methods, methods_text, other_methods
 from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.bad_images import skipping, warned_bad_images, write_bad_images
 from fewshot_fer.data.load import find_source
@@ -34,7 +35,7 @@ from fewshot_fer.roles import load_images
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
-from fewshot_fer.trained import build_evaluation
+from fewshot_fer.trained import build_evaluation, known_training_side
 
 
 def resume_session(asked: TrainVerb, overrides: list[str]) -> RunFolder:
@@ -142,7 +143,14 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     clear_the_end(folder, None)
     write_bad_images(path, source)
     folder.stamps["warnings"] = ";".join(warned_bad_images(source))
-    run_tests(folder, *answering, parts, seed, checkpoint.epoch)
+    if settings.methods:
+        embedder, own = answering
+        side = known_training_side(checkpoint, str(tested / f"{which}.pt"))
+        others = other_methods(settings.methods, own, side, trained.method)
+        table = compare_methods(folder, embedder, [own, *others], parts, seed, checkpoint.epoch)
+        print(f"\n{methods_text(table)}")
+    else:
+        run_tests(folder, *answering, parts, seed, checkpoint.epoch)
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))

@@ -19,7 +19,7 @@ from fewshot_fer.network import Network, build_network
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.support_set import SupportSet, support_set
-from fewshot_fer.training_side import training_side_from
+from fewshot_fer.training_side import TrainingSide, training_side_from
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,24 @@ def build_evaluation(
     dtype, names = DTYPES[settings.precision], tuple(checkpoint.class_names)
     head = network.head if settings.method.name == "classifier" else None
     embedder = Embedder(network.encoder, dtype, head, names, keep_in)
-    side = None
-    if checkpoint.training_side is not None:
-        side = training_side_from(checkpoint.training_side, where)
-    elif settings.method.normalise == "cl2n" or settings.method.name == "composed":
+    side = known_training_side(checkpoint, where)
+    if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
         raise RunError(f"{where} says nothing of the training images")
     if settings.method.normalise != "none":
         kind = settings.method.normalise
         embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
     weight = checkpoint.prior_weight
     return embedder, answering_method(settings.method, network.logits, side, weight)
+
+
+def known_training_side(checkpoint: Checkpoint, where: str) -> TrainingSide | None:
+    """Return what a checkpoint remembers of its training images, None where it remembers nothing.
+
+    Raises RunError naming `where` it lay if that is damaged.
+    """
+    if checkpoint.training_side is None:
+        return None
+    return training_side_from(checkpoint.training_side, where)
 
 
 def load_network(

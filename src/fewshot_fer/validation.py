@@ -15,7 +15,11 @@ from fewshot_fer.event_files import LOGGERS
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
 BACKBONES = ("conv4", "resnet18", "resnet50")
-METHODS = ("protonet", "classifier", "composed")
+UNTRAINED = (  # methods; here by name, as their own files import torch
+    *("protonet", "simpleshot", "matching", "baseline", "baseline++"),
+    *("bdcspn", "laplacianshot", "tim", "ptmap"),
+)
+METHODS = (*UNTRAINED, "cosine", "matching_fce", "relation", "feat", "classifier", "composed")
 KINDS = ("none", "l2", "cl2n")  # of normalising
 
 Verb = TypeVar("Verb", TrainVerb, TestVerb)
@@ -138,6 +142,14 @@ def _check_model(settings: TrainVerb) -> None:
 
 
 def _check_test(settings: TestVerb) -> None:
+    for name in settings.methods:
+        _one_of("methods", name, ("all", "composed", *UNTRAINED))
+    for name, test in settings.test.items():
+        if settings.methods and test.kind != "episodes":
+            raise ConfigError(
+                f"methods={','.join(settings.methods)}: {name} has a fixed support, and methods "
+                f"are compared in episodes: take a test such as compound_4w5s"
+            )
     if not settings.test:
         raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
     if settings.checkpoint is not None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from fewshot_fer.models import Method
 from fewshot_fer.models.composed import Priors, composed_logits
 from fewshot_fer.models.protonet import prototype_logits
+from fewshot_fer.normalising import Normalisation
 
 TRANSDUCTIVE = "all queries of an episode together"
 
@@ -19,13 +20,14 @@ class AnsweringMethod:
 
     name: as in results.csv; logits: (support [E, way, shot, D], query [E, Q, D]) -> [E, Q, way];
     uses: what it knows beside the support, "" for plain few-shot; priors: of the classes by their
-    names, for a method that has such.
+    names, for a method that has such; normalisation: of what it is given, None: as the run has it.
     """
 
     name: str
     logits: Method
     uses: str = ""
     priors: Priors | None = None
+    normalisation: Normalisation | None = None
 
     @property
     def is_prototypes(self) -> bool:

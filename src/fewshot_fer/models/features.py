@@ -1,4 +1,4 @@
-"""How many features an encoder gives."""
+"""How many features an encoder gives, and in which form."""
 
 import torch
 from torch import nn
@@ -14,3 +14,12 @@ def count_features(encoder: nn.Module, image_size: int) -> int:
         features = int(encoder(blank).shape[1])
     encoder.train(was_training)
     return features
+
+
+def count_channels(encoder: nn.Module, n_features: int) -> int:
+    """Return the channels of the maps that embeddings [D] are the flattened form of: as many as
+    its last convolution has, where D is a multiple; else D, maps of one pixel."""
+    convolutions = [each for each in encoder.modules() if isinstance(each, nn.Conv2d)]
+    last = convolutions[-1].out_channels if convolutions else n_features
+    side = round((n_features // last) ** 0.5) if n_features % last == 0 else 0
+    return last if last * side * side == n_features else n_features

@@ -1,0 +1,32 @@
+"""Cosine to the prototypes: SimpleShot, and Meta-Baseline with a scale that is learnt."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SCALE = 10.0  # where it starts, as in Meta-Baseline; it changes losses, never which class is first
+
+
+def cosine(support: Tensor, query: Tensor) -> Tensor:
+    """Return the cosine [E, Q, way] of each query to the mean of each class's support."""
+    prototypes = F.normalize(support.mean(dim=2), dim=-1)
+    return F.normalize(query, dim=-1) @ prototypes.mT
+
+
+def simpleshot_logits(support: Tensor, query: Tensor) -> Tensor:
+    """Return SCALE times the cosine to the class means (Wang et al., SimpleShot, arXiv:1911.04623,
+    section 3; on centred embeddings it is their CL2N with another distance of the same order)."""
+    return SCALE * cosine(support, query)
+
+
+class CosinePrototypes(nn.Module):
+    """Cosine to the class means times a scale that is learnt (Chen et al., Meta-Baseline, ICCV
+    2021, eq. 4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(SCALE))
+
+    def forward(self, support: Tensor, query: Tensor) -> Tensor:
+        """Return logits [E, Q, way] from support [E, way, shot, D] and query [E, Q, D]."""
+        return self.scale * cosine(support, query)
