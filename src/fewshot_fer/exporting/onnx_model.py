@@ -15,6 +15,7 @@ class ExportedModel(nn.Module):
     def __init__(self, answering: Answering) -> None:
         super().__init__()
         self.encoder = answering.run.embedder.encoder
+        self.normalisation = answering.run.embedder.normalisation
         self.head = answering.head
         self.temperature = answering.temperature
         self.mean = nn.Buffer(torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
@@ -25,6 +26,7 @@ class ExportedModel(nn.Module):
         """Return float32 probabilities [N, C], calibrated as `predict` gives them."""
         pixels = images.permute(0, 3, 1, 2).float()
         embeddings = self.encoder((pixels / 255 - self.mean) / self.std)
+        embeddings = self.normalisation(embeddings)
         return torch.softmax(self._logits(embeddings) / self.temperature, dim=1)
 
     def _logits(self, embeddings: Tensor) -> Tensor:
