@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from fewshot_fer.config import MethodConfig
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import ConfigError, RunError, writing
 from fewshot_fer.experiment import add_evaluated
-from fewshot_fer.method_choice import PRIOR_WEIGHT, composed
+from fewshot_fer.method_choice import composed
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.normalising import Normalisation
@@ -45,18 +46,13 @@ def other_methods(
         if name == own.name:
             continue
         if name == "composed":
-            weight = PRIOR_WEIGHT if settings.prior_weight is None else settings.prior_weight
-            method = composed(side, "cl2n", weight, settings)
-            made.append(_with(method, side.normalisation("cl2n")))
+            method = composed(side, "cl2n", settings)
+            made.append(replace(method, normalisation=side.normalisation("cl2n")))
             continue
         known = UNTRAINED[name]
         how = side.normalisation(known.normalise) if known.normalise else Normalisation()
         made.append(AnsweringMethod(name, known.logits, known.uses, normalisation=how))
     return made
-
-
-def _with(method: AnsweringMethod, how: Normalisation) -> AnsweringMethod:
-    return AnsweringMethod(method.name, method.logits, method.uses, method.priors, how)
 
 
 def compare_methods(

@@ -74,7 +74,8 @@ class MethodConfig:
 
     name: str = MISSING
     normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
-    prior_weight: float | None = None  # composed only, as is the next; null: chosen in validation
+    prior_weight: str = "support"  # composed only, as are the next: a number, or where it is found
+    composition: str = "mean"  # how parts are put together: mean, unit or neutral
     parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
 
 

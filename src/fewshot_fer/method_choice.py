@@ -14,9 +14,11 @@ from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.models.composed import Priors
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.training_side import TrainingSide
+from fewshot_fer.validation import FOUND_IN, VALIDATION
 
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+PARTS = "names of the parts"
 OTHER_EPISODES = 1_000_000  # counts as an epoch that no run reaches: episodes of their own
 
 
@@ -35,24 +37,32 @@ def answering_method(
     if settings.name != "composed":
         return AnsweringMethod(settings.name, logits)
     assert side is not None
-    given = settings.prior_weight if settings.prior_weight is not None else prior_weight
-    return composed(side, settings.normalise, PRIOR_WEIGHT if given is None else given, settings)
+    method = composed(side, settings.normalise, settings)
+    if settings.prior_weight == VALIDATION:
+        return reweighted(method, PRIOR_WEIGHT if prior_weight is None else prior_weight)
+    return method
 
 
-def composed(
-    side: TrainingSide, normalise: str, weight: float, settings: MethodConfig
-) -> AnsweringMethod:
+def composed(side: TrainingSide, normalise: str, settings: MethodConfig) -> AnsweringMethod:
     """Return composed prototypes over embeddings that are normalised in this way."""
+    method = AnsweringMethod(
+        "composed", PROTOTYPES.logits, PARTS, priors(side, normalise, settings)
+    )
+    known = settings.prior_weight in FOUND_IN
+    return method if known else reweighted(method, float(settings.prior_weight))
+
+
+def priors(side: TrainingSide, normalise: str, settings: MethodConfig) -> Priors:
+    """Return where classes are expected by their names; the weight is found in each support."""
     parts = {name: tuple(parts) for name, parts in settings.parts.items()}
-    priors = Priors(side.class_names, side.prototypes[normalise], weight, parts)
-    uses = f"names of the parts, weight {weight:g}"
-    return AnsweringMethod("composed", PROTOTYPES.logits, uses, priors)
+    known = (side.class_names, side.prototypes[normalise], side.spreads[normalise])
+    return Priors(*known, weight=None, parts=parts, composition=settings.composition)
 
 
 def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:
-    """Return composed prototypes with another weight of their priors."""
+    """Return composed prototypes with a fixed weight of their priors."""
     assert method.priors is not None
-    uses = f"names of the parts, weight {weight:g}"
+    uses = f"{PARTS}, weight {weight:g}"
     return replace(method, uses=uses, priors=replace(method.priors, weight=weight))
 
 

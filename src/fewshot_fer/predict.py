@@ -25,7 +25,7 @@ def predict(config: DictConfig, folder: Path) -> None:
 def main() -> None:
     """Entry point of the command line."""
     ConfigStore.instance().store(name="predict_schema", node=PredictVerb)
-    words = [as_list(word, "images") for word in sys.argv[1:]]
+    words = [as_list(as_list(word, "images"), "classes") for word in sys.argv[1:]]
     for key in ("run", "support", "enrol"):
         words = [as_text(word, key) for word in words]
     sys.argv[1:] = words

@@ -12,9 +12,10 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.device import DTYPES
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import RunError
-from fewshot_fer.method_choice import answering_method
+from fewshot_fer.method_choice import answering_method, priors
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.answering import AnsweringMethod
+from fewshot_fer.models.composed import Priors
 from fewshot_fer.network import Network, build_network
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.run_settings import read_run_settings
@@ -35,6 +36,7 @@ class TrainedRun:
     calibration: Calibration
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: AnsweringMethod
+    priors: Priors  # of classes by their names, where these are made of training classes
 
     @property
     def head(self) -> nn.Module | None:
@@ -70,7 +72,15 @@ def load_trained(
         calibration=calibration_from(checkpoint.calibration, where),
         weights=str(checkpoint.support["weights"]),
         method=method,
+        priors=method.priors or _priors(settings, checkpoint, where),
     )
+
+
+def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors:
+    side = known_training_side(checkpoint, where)
+    if side is None:
+        raise RunError(f"{where} says nothing of the training images")
+    return priors(side, settings.method.normalise, settings.method)
 
 
 def build_evaluation(

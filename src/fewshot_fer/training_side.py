@@ -1,5 +1,6 @@
 """What a run remembers of the images that it was trained on, to compare new faces with."""
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,13 @@ CLASS_IMAGES = 200  # of each class for its prototypes, all of a smaller one
 @dataclass(frozen=True)
 class TrainingSide:
     """mean [D]: of embeddings before they are normalised; prototypes: of every training class,
-    [C, D] for each way to normalise, the mean of a class's normalised embeddings."""
+    [C, D] for each way to normalise, the mean of a class's normalised embeddings; spreads: their
+    mean squared distance to it, over the classes."""
 
     class_names: tuple[str, ...]
     mean: Tensor
     prototypes: dict[str, Tensor]
+    spreads: dict[str, float]
 
     def normalisation(self, kind: str) -> Normalisation:
         """Return a normalisation around this mean."""
@@ -40,13 +43,15 @@ def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
     try:
         names = tuple(str(name) for name in content["class_names"])
         mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
+        spreads = {k: float(content["spreads"][k]) for k in KINDS}
         shapes = {tuple(each.shape) for each in prototypes.values()}
         fits = shapes == {(len(names), len(mean))} and bool(torch.isfinite(mean).all())
-    except (KeyError, TypeError, AttributeError) as error:
+        fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
     if not fits:
         raise RunError(f"{where}: what it says of the training images is damaged")
-    return TrainingSide(names, mean, prototypes)
+    return TrainingSide(names, mean, prototypes, spreads)
 
 
 def gather_training_side(embedder: Embedder, training: EpisodicPart, seed: int) -> TrainingSide:
@@ -59,9 +64,16 @@ def gather_training_side(embedder: Embedder, training: EpisodicPart, seed: int) 
     rows = np.unique(np.concatenate([drawn, *members]))
     embedded = embedder.encode(training.images, rows).float().cpu()
     mean = embedded[torch.from_numpy(np.searchsorted(rows, drawn))].double().mean(dim=0).float()
-    prototypes = {}
+    places = [torch.from_numpy(np.searchsorted(rows, own)) for own in members]
+    prototypes, spreads = {}, {}
     for kind in KINDS:
         ready = Normalisation(kind, mean)(embedded).double()
-        places = [torch.from_numpy(np.searchsorted(rows, own)) for own in members]
-        prototypes[kind] = torch.stack([ready[own].mean(dim=0) for own in places]).float()
-    return TrainingSide(pool.class_names, mean, prototypes)
+        classes = [ready[own] for own in places]
+        prototypes[kind] = torch.stack([own.mean(dim=0) for own in classes]).float()
+        spreads[kind] = float(np.mean([_spread(own) for own in classes]))
+    return TrainingSide(pool.class_names, mean, prototypes, spreads)
+
+
+def _spread(embedded: Tensor) -> float:
+    """Return the variance of embeddings [N, D] summed over D, 0 of a single one."""
+    return float(embedded.var(dim=0).sum()) if len(embedded) > 1 else 0.0

@@ -14,11 +14,12 @@ from fewshot_fer.normalising import Normalisation
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.support_set import state_digest
 from fewshot_fer.training_side import TrainingSide, gather_training_side
+from fewshot_fer.validation import VALIDATION
 
 
 @dataclass(frozen=True)
 class Ready:
-    """side, prior_weight: None where the method needs none."""
+    """side, prior_weight: None where the method needs none, or no such choice is made."""
 
     network: Network
     embedder: Embedder
@@ -45,10 +46,8 @@ def make_ready(
     learning.normalisation = side.normalisation(kind) if side else Normalisation(kind)
     embedder = embedder.normalised(learning.normalisation)
     method, weight = answering_method(settings.method, network.logits, side), None
-    if method.priors is not None:
-        weight = settings.method.prior_weight
-        if weight is None:
-            weight = choose_prior_weight(embedder, method, validation, settings.seed)
+    if method.priors is not None and settings.method.prior_weight == VALIDATION:
+        weight = choose_prior_weight(embedder, method, validation, settings.seed)
         method = reweighted(method, weight)
     return Ready(network, embedder, method, side, weight)
 

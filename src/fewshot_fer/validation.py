@@ -21,6 +21,8 @@ UNTRAINED = (  # methods; here by name, as their own files import torch
 )
 METHODS = (*UNTRAINED, "cosine", "matching_fce", "relation", "feat", "classifier", "composed")
 KINDS = ("none", "l2", "cl2n")  # of normalising
+COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
+SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 
 Verb = TypeVar("Verb", TrainVerb, TestVerb)
 
@@ -121,11 +123,22 @@ def _check_method(settings: TrainVerb) -> None:
             f"method.normalise={method.normalise}: a classifier answers on its embeddings as they "
             f"are; for its prototypes take method=protonet with train.supervised_epochs="
         )
-    if method.prior_weight is not None:
-        _inside("method.prior_weight", method.prior_weight, 0.0, 1e6)
+    _check_prior_weight(method.prior_weight)
+    _one_of("method.composition", method.composition, COMPOSITIONS)
     for name, parts in method.parts.items():
         if not parts:
             raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
+
+
+def _check_prior_weight(given: str) -> None:
+    if given in FOUND_IN:
+        return
+    try:
+        _inside("method.prior_weight", float(given), 0.0, 1e6)
+    except ValueError:
+        raise ConfigError(
+            f"method.prior_weight={given}: give a number of pictures, or {' or '.join(FOUND_IN)}"
+        ) from None
 
 
 def _check_model(settings: TrainVerb) -> None:

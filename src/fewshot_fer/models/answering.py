@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewshot_fer.models import Method
-from fewshot_fer.models.composed import Priors, composed_logits
+from fewshot_fer.models.composed import Priors, composed_prototypes
 from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.normalising import Normalisation
 
@@ -38,23 +38,29 @@ class AnsweringMethod:
         """Return the method for these classes, on the device and in the precision of `like`."""
         if self.priors is None:
             return ClassMethod(self.logits)
-        priors, weights = self.priors.of(class_names)
-        return ClassMethod(self.logits, priors.to(like), weights.to(like))
+        priors, known = self.priors.of(class_names)
+        return ClassMethod(self.logits, self.priors, priors.to(like), known.to(like.device))
 
 
 @dataclass(frozen=True)
 class ClassMethod:
-    """A method among C classes: priors [C, D] and their weights [C], None for a method without."""
+    """A method among C classes: their priors [C, D] and which have one [C], for one with such."""
 
     logits: Method
+    weighing: Priors | None = None
     priors: Tensor | None = None
-    weights: Tensor | None = None
+    known: Tensor | None = None
 
     def __call__(self, support: Tensor, query: Tensor, classes: Tensor) -> Tensor:
         """Return logits [E, Q, way]; classes [E, way]: which of the C each position is."""
-        if self.priors is None or self.weights is None:
+        if self.weighing is None or self.priors is None or self.known is None:
             return self.logits(support, query)
-        return composed_logits(support, query, self.priors[classes], self.weights[classes])
+        shot = support.shape[2]
+        counts = torch.full((support.shape[1],), shot, device=support.device)
+        means = support.sum(dim=2) / max(shot, 1)
+        expected = (self.priors[classes], self.known[classes])
+        prototypes = composed_prototypes(support, *self.weighing.weighed(means, counts, *expected))
+        return self.logits(prototypes[:, :, None], query)
 
     def once(self, support: Tensor, query: Tensor) -> Tensor:
         """Return logits [Q, C] of queries [Q, D] for one support [C, shot, D] of all C classes."""

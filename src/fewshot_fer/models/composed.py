@@ -15,36 +15,51 @@ from torch.nn import functional as F
 
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.labels import COMPOUND_PARTS
+from fewshot_fer.models.shrinking import shrink
+
+NEUTRAL = "neutral"
+STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
 
 
 @dataclass(frozen=True)
 class Priors:
     """Where classes are expected by their names.
 
-    class_names [B] and prototypes [B, D]: of the training side, normalised as queries are; weight:
-    how many support images a prior counts for; parts: of classes beyond RAF-DB's compound ones.
+    class_names [B] and prototypes [B, D]: of the training side, normalised as queries are; spread:
+    the mean squared distance of its images to their prototypes; weight: how many support images a
+    prior counts for, None: found in each support, see `shrink`; parts: of classes beyond RAF-DB's
+    compound ones; composition: `mean` of the parts' prototypes, of those at `unit` length, or of
+    each one's direction from `neutral` added up.
     """
 
     class_names: tuple[str, ...]
     prototypes: Tensor
-    weight: float
+    spread: float
+    weight: float | None
     parts: Mapping[str, Sequence[str]]
+    composition: str = "mean"
 
     def of(self, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return priors [C, D] and their weights [C], which are 0 for classes without known parts.
+        """Return priors [C, D] and which classes [C] have one: those whose parts are known.
 
-        The prior is the mean of the parts' prototypes, each at unit length. A training class is its
-        own only part.
+        A training class is its own only part.
         """
         priors = torch.zeros(len(class_names), self.prototypes.shape[1])
-        weights = torch.zeros(len(class_names))
-        units = F.normalize(self.prototypes, dim=-1)
+        known = torch.zeros(len(class_names), dtype=torch.bool)
         for place, name in enumerate(class_names):
-            known = self.parts_of(name)
-            if known:
-                rows = [self.class_names.index(part) for part in known]
-                priors[place], weights[place] = units[rows].mean(dim=0), self.weight
-        return priors, weights
+            if parts := self.parts_of(name):
+                priors[place], known[place] = self._composed(parts), True
+        return priors, known
+
+    def _composed(self, parts: Sequence[str]) -> Tensor:
+        rows = [self.class_names.index(part) for part in parts]
+        if self.composition == "mean":
+            return self.prototypes[rows].mean(dim=0)
+        units = F.normalize(self.prototypes, dim=-1)
+        if self.composition == "unit" or len(parts) == 1 or NEUTRAL not in self.class_names:
+            return units[rows].mean(dim=0)
+        neutral = units[self.class_names.index(NEUTRAL)]
+        return neutral + STEP * (units[rows] - neutral).sum(dim=0)
 
     def parts_of(self, class_name: str) -> tuple[str, ...]:
         """Return the training classes that a class is made of, none where one is not among them."""
@@ -52,15 +67,29 @@ class Priors:
         parts = COMPOUND_PARTS.get(class_name, (class_name,)) if given is None else tuple(given)
         return parts if all(part in self.class_names for part in parts) else ()
 
-    def require(self, class_names: Sequence[str], what: str) -> None:
-        """Raise ConfigError if a class has no parts, so that it cannot go without a support."""
+    def require(
+        self, class_names: Sequence[str], what: str, instead: str = "k_shot above 0"
+    ) -> None:
+        """Raise ConfigError if a class has no parts, so that it cannot go without a support.
+
+        instead: how its pictures are given.
+        """
         lacking = [name for name in class_names if not self.parts_of(name)]
         if lacking:
             raise ConfigError(
                 f"{what}: no picture and no parts of {', '.join(lacking)}: training knows "
-                f"{', '.join(self.class_names)}. Give pictures (k_shot above 0), or name the parts "
-                f"with +method.parts.NAME=[a,b]"
+                f"{', '.join(self.class_names)}. Give pictures ({instead}), or name the parts in "
+                f"training with +method.parts.NAME=[a,b]"
             )
+
+    def weighed(
+        self, means: Tensor, counts: Tensor, priors: Tensor, known: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return priors [E, way, D] and weights [E, way] beside support means [E, way, D] over
+        counts [way] of images; known [E, way]."""
+        if self.weight is None:
+            return shrink(means, counts, priors, known, self.spread)
+        return priors, known.to(priors) * self.weight
 
 
 def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Tensor:
@@ -70,11 +99,7 @@ def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Ten
     That is the posterior mean of a normal class mean whose prior counts for `weight` observations
     (Murphy, Machine Learning, 2012, section 4.4.2); shot may be 0 where no weight is.
     """
+    if support.shape[2] == 0:
+        return priors
     counted = support.shape[2] + weights
     return (support.sum(dim=2) + weights[..., None] * priors) / counted[..., None]
-
-
-def composed_logits(support: Tensor, query: Tensor, priors: Tensor, weights: Tensor) -> Tensor:
-    """Return logits [E, Q, way]: minus squared distances of query [E, Q, D] to the prototypes."""
-    prototypes = composed_prototypes(support, priors, weights)
-    return -(query[:, :, None, :] - prototypes[:, None, :, :]).square().sum(dim=-1)

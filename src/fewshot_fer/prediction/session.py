@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from fewshot_fer import __version__
+from fewshot_fer.composed_support import support_of_names, with_priors
 from fewshot_fer.device import prepare_device
 from fewshot_fer.errors import ConfigError, DataError, RunError
 from fewshot_fer.faces.detector import FaceDetector, load_detector
@@ -48,13 +50,25 @@ def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None
 
 
 def find_support(settings: PredictVerb, run: TrainedRun, detector: FaceDetector | None) -> Enrolled:
-    """Return the run's own support, a stored one, or one made from a folder of classes."""
+    """Return the run's own support, a stored one, or one made from a folder of classes; with the
+    classes that are known by their names only."""
+    if settings.support is None and settings.classes:
+        return Enrolled(support_of_names(settings.classes, run.priors, run.weights), {})
+    enrolled = _enrolled(settings, run, detector)
+    if not settings.classes and (run.method.priors is None or settings.support is None):
+        return enrolled
+    return replace(enrolled, support=with_priors(enrolled.support, run.priors, settings.classes))
+
+
+def _enrolled(settings: PredictVerb, run: TrainedRun, detector: FaceDetector | None) -> Enrolled:
     if settings.support is None:
         return Enrolled(run.support, {})
     path = Path(settings.support).expanduser()
     if path.is_dir():
         found = detector if settings.support_is_aligned else None
-        classes = list_classes(path, one_will_do=settings.reject is not None)
+        classes = list_classes(
+            path, one_will_do=settings.reject is not None or bool(settings.classes)
+        )
         return enrol(classes, run, Cropping(run.image_size, found))
     if path.is_file():
         return Enrolled(read_support(path, run), {})
@@ -145,6 +159,7 @@ def _facts(settings: PredictVerb, answering: Answering) -> dict[str, Any]:
         "checkpoint": settings.checkpoint or run.settings.train.tested,
         "weights": run.weights,
         "support": settings.support,
+        "classes": settings.classes,
         "answered_by": "prototypes" if answering.head is None else "classifier",
         "class_names": list(answering.class_names),
         "temperature": answering.temperature,

@@ -20,6 +20,7 @@ class PredictVerb:
     images: list[str] = field(default_factory=list)
     checkpoint: str | None = None  # best or last; null: the run's train.tested
     support: str | None = None  # a folder of classes or a stored support; null: the run's own
+    classes: list[str] = field(default_factory=list)  # known by their names: no picture is needed
     enrol: str | None = None  # a file to store the support in
     align: bool = True  # find and align faces; false: the pictures are crops
     align_support: bool | None = None  # null: as align
@@ -54,6 +55,13 @@ def _check(settings: PredictVerb) -> None:
         raise ConfigError("nothing to answer: give images=photo.jpg, a folder, a glob or a video")
     if "" in settings.images:
         raise ConfigError("images names a file with no name: is there a comma too many?")
+    if len(settings.classes) == 1 and settings.support is None and settings.reject is None:
+        raise ConfigError(
+            f"classes={settings.classes[0]} alone: every face would be that. Name a second class, "
+            f"or give reject= so that a face can be none of these"
+        )
+    if not all(name.strip() for name in settings.classes):
+        raise ConfigError("classes names a class without a name: is there a comma too many?")
     _one_of("checkpoint", settings.checkpoint, ("best", "last", None))
     _one_of("device", settings.device, ("auto", "cpu", "cuda"))
     if settings.reject is not None and not 0 <= settings.reject <= 1:
