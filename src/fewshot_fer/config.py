@@ -62,10 +62,17 @@ class EpisodesConfig:
 class BackboneConfig:
     """The encoder, and the side of the square images that it is given, in pixels."""
 
-    name: str = MISSING
+    name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, or file
     filters: int = 64  # conv4 only
-    image_size: int = 84
-    weights: str = "none"  # ResNets: none, imagenet, or a file that torchvision saved
+    image_size: int | None = None  # null: as the weights were made for; else 84
+    weights: str = "none"  # or imagenet, or a file
+    accept_size: bool = False  # give images of another size than the weights were made for
+
+    @property
+    def side(self) -> int:
+        """image_size, once it is settled."""
+        assert self.image_size is not None
+        return self.image_size
 
 
 @dataclass

@@ -38,6 +38,7 @@ class Embedder:
         keep_in: Path | None = None,
         normalisation: Normalisation | None = None,
     ) -> None:
+        self.device = next(encoder.parameters()).device
         self.encoder = fold_batch_norms(encoder)
         self.normalisation = normalisation or Normalisation()
         self.head = head  # of a classifier: embeddings [B, D] -> logits over head_names

@@ -195,7 +195,7 @@ class TrainingRun:
             epoch=epoch,
             val_accuracy=float(validated.accuracy),
             class_names=list(self.training.role.pool.class_names),
-            image_size=self.settings.backbone.image_size,
+            image_size=self.settings.backbone.side,
             optimiser=self.learning.optimiser_state(epoch),
             head=network.get("head"),
             method=network.get("method"),

@@ -45,7 +45,7 @@ class Network:
 def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Network:
     """Return an encoder with what the settings put above it, where the encoder is."""
     parameter = next(encoder.parameters())
-    features = count_features(encoder, settings.backbone.image_size)
+    features = count_features(encoder, settings.backbone.side)
     head = None
     if needs_head(settings):
         head = nn.Linear(features, n_classes).to(parameter)

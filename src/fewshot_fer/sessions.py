@@ -1,7 +1,7 @@
 """The two jobs from start to end: settings in, a run's folder out."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from fewshot_fer.device import DTYPES, prepare_device
 from fewshot_fer.errors import UserError
 from fewshot_fer.event_files import EventFiles
 from fewshot_fer.experiment import TrainingRun, run_tests
-from fewshot_fer.models import build_encoder
+from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.parts import EpisodicPart, Part, load_part
 from fewshot_fer.plots import plot_curves
 from fewshot_fer.provenance import choices, provenance
@@ -53,6 +53,7 @@ def train_session(
     """
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
+    settings = replace(settings, backbone=with_image_size(settings.backbone))
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     cast = cast_training(settings, source)
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
@@ -61,7 +62,7 @@ def train_session(
     clear_partials(path)
     write_bad_images(path, source)
     try:
-        parts = _load_parts(cast, settings.backbone.image_size, device)
+        parts = _load_parts(cast, settings.backbone.side, device)
     except UserError:
         folder.withdraw()
         raise
@@ -136,7 +137,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
     answering = build_evaluation(trained, checkpoint, device, str(tested / f"{which}.pt"), keep_in)
     cast = cast_tests(settings, trained, source)
-    parts = [load_part(test, trained.backbone.image_size, device) for test in cast.tests]
+    parts = [load_part(test, trained.backbone.side, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))

@@ -1,6 +1,6 @@
 """A trained run as those meet it who put it to use: weights, classes, support, calibration."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -123,7 +123,7 @@ def load_network(
 ) -> Network:
     """Return a checkpoint's weights in the network of the settings, ready to be asked."""
     dtype = DTYPES[settings.precision]
-    encoder = build_encoder(replace(settings.backbone, weights="none")).to(device, dtype)
+    encoder = build_encoder(settings.backbone, with_weights=False).to(device, dtype)
     network = build_network(settings, encoder, len(checkpoint.class_names))
     kept = {"encoder": checkpoint.encoder, "head": checkpoint.head, "method": checkpoint.method}
     try:

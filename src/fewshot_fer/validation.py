@@ -14,7 +14,6 @@ from fewshot_fer.errors import ConfigError
 from fewshot_fer.event_files import LOGGERS
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
-BACKBONES = ("conv4", "resnet18", "resnet50")
 UNTRAINED = (  # methods; here by name, as their own files import torch
     *("protonet", "simpleshot", "matching", "baseline", "baseline++"),
     *("bdcspn", "laplacianshot", "tim", "ptmap"),
@@ -142,9 +141,9 @@ def _check_prior_weight(given: str) -> None:
 
 
 def _check_model(settings: TrainVerb) -> None:
-    _one_of("backbone.name", settings.backbone.name, BACKBONES)
     _at_least("backbone.filters", settings.backbone.filters, 1)
-    _inside("backbone.image_size", settings.backbone.image_size, 16, 512)
+    if settings.backbone.image_size is not None:
+        _inside("backbone.image_size", settings.backbone.image_size, 16, 512)
     _check_method(settings)
     if settings.mix.per_class is not None:
         _at_least("mix.per_class", settings.mix.per_class, 1)

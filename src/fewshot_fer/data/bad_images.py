@@ -52,7 +52,7 @@ def skipping(asked: TrainVerb | TestVerb, trained: TrainVerb) -> Skipping | None
     """Return what leaves bad images out, None where one is an error."""
     if asked.on_bad_image == "error":
         return None
-    return Skipping(trained.backbone.image_size)
+    return Skipping(trained.backbone.side)
 
 
 def _bad_images(paths: list[str], image_size: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from fewshot_fer.trained import TrainedRun
 @torch.inference_mode()
 def embed_crops(run: TrainedRun, crops: NDArray[np.uint8]) -> Tensor:
     """Return embeddings [B, D] of crops [B, 3, S, S], on the encoder's device."""
-    device = next(run.embedder.encoder.parameters()).device
+    device = run.embedder.device
     batch = max(1, BATCH_PIXELS[device.type] // run.image_size**2)
     return torch.cat(
         [
