@@ -128,6 +128,13 @@ class TrainConfig:
 
 
 @dataclass
+class TrainerConfig:
+    """Where a training run computes."""
+
+    devices: int = 1  # processes that train one network together, each on a GPU or on the CPU
+
+
+@dataclass
 class DemoConfig:
     """The embedded data set: its size relative to the default, and what it is drawn from."""
 
@@ -154,6 +161,7 @@ class TrainVerb:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     method: MethodConfig = field(default_factory=MethodConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     mix: MixConfig = field(default_factory=MixConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)

@@ -15,6 +15,7 @@ from fewshot_fer.kept_embeddings import KeptEmbeddings
 from fewshot_fer.memory import halved
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.normalising import Normalisation
+from fewshot_fer.ranks import dealt, gathered, world
 from fewshot_fer.support_set import state_digest
 
 BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike
@@ -106,11 +107,23 @@ class Embedder:
     def _embed_rows(
         self, images: FaceImages, rows: NDArray[np.int64], known: Tensor | None
     ) -> Tensor:
-        """Return `known` [N, D] with these rows embedded too, made if there is none.
+        """Return `known` [N, D] with these rows embedded too, made if there is none."""
+        if len(rows) < world() * SMALLEST_BATCH:
+            embedded = self._embed_share(images, rows)  # too few to be dealt
+        else:
+            embedded = gathered(self._embed_share(images, rows[dealt(len(rows))]))
+        if known is None and len(rows) == len(images):
+            return embedded
+        if known is None:
+            known = embedded.new_zeros((len(images), embedded.shape[1]))
+        known[torch.from_numpy(rows)] = embedded
+        return known
 
-        Goes in batches that fit the memory: halved where one does not.
-        """
+    def _embed_share(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Return embeddings [len(rows), D] of table rows, in batches that fit the memory: halved
+        where one does not."""
         batch, start = self._batch(images), 0
+        embedded: Tensor | None = None
         with tqdm(
             total=len(rows), desc="embedding images", leave=False, disable=None, delay=2
         ) as bar:
@@ -121,13 +134,13 @@ class Embedder:
                 except (RuntimeError, MemoryError) as error:
                     batch = halved(batch, error, SMALLEST_BATCH, "images")
                     continue
-                if known is None:
-                    known = part.new_zeros((len(images), part.shape[1]))
-                known[torch.from_numpy(own)] = part
+                if embedded is None:
+                    embedded = part.new_empty((len(rows), part.shape[1]))
+                embedded[start : start + len(part)] = part
                 start += len(part)
                 bar.update(len(part))
-        assert known is not None
-        return known
+        assert embedded is not None
+        return embedded
 
     def _batch(self, images: FaceImages) -> int:
         budget = BATCH_PIXELS[images.device.type]

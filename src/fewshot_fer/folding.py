@@ -6,6 +6,8 @@ import warnings
 import torch
 from torch import nn
 
+from fewshot_fer.shared_batch_norm import unshare_batch_norms
+
 
 def fold_batch_norms(encoder: nn.Module) -> nn.Module:
     """Return a copy of an encoder in eval mode, in channels_last memory, its batch norms folded.
@@ -16,6 +18,7 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
     from torch.fx.experimental.optimization import fuse
 
     folded = copy.deepcopy(encoder).eval()
+    unshare_batch_norms(folded)  # only plain ones are folded
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing remarks on models that are none of ours
         try:

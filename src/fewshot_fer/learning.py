@@ -17,6 +17,7 @@ from fewshot_fer.optimiser import load_optimiser
 from fewshot_fer.parts import EpisodicPart
 from fewshot_fer.roles import Role, supervised_role
 from fewshot_fer.schedules import supervised_epochs
+from fewshot_fer.shared_batch_norm import share_batch_norms
 from fewshot_fer.supervised import SupervisedTraining
 from fewshot_fer.training import EpisodicTraining
 
@@ -37,6 +38,7 @@ class Learning:
         in_memory = encoder.to(memory_format=torch.channels_last)
         classes = len(training.role.pool.class_names)
         self.network = build_network(settings, in_memory, classes)
+        share_batch_norms(in_memory)
         self.device = next(encoder.parameters()).device
         decay = settings.train.average
         self.average = WeightAverage(self.network, decay) if decay else None

@@ -38,18 +38,35 @@ from fewshot_fer.screen import results_table
 from fewshot_fer.trained import build_evaluation, known_training_side
 
 
-def resume_session(asked: TrainVerb, overrides: list[str]) -> RunFolder:
+def resume_session(asked: TrainVerb, overrides: list[str]) -> None:
     """Go on with the run that `resume=` names. Raises UserError where that cannot be."""
     settings, path = settings_to_resume(asked, overrides)
-    return train_session(settings, path, last_progress(path))
+    train_anywhere(settings, path, resumed=True)
+
+
+def train_anywhere(settings: TrainVerb, path: Path, resumed: bool) -> None:
+    """Train in this process, or in several where `trainer.devices` asks for that.
+
+    resumed: whether the folder may hold a run to go on with.
+    """
+    if settings.trainer.devices > 1:
+        from fewshot_fer.rank_launch import train_in_ranks
+
+        train_in_ranks(settings, path, resumed)
+        return
+    train_session(settings, path, last_progress(path) if resumed else None)
 
 
 def train_session(
-    settings: TrainVerb, path: Path, reached: tuple[Checkpoint, Progress] | None = None
+    settings: TrainVerb,
+    path: Path,
+    reached: tuple[Checkpoint, Progress] | None = None,
+    taken: dict[str, str] | None = None,
 ) -> RunFolder:
     """Train, validate, test, and write the run's folder. Raises UserError before it writes.
 
-    reached: where a run that was stopped stands.
+    reached: where a run that was stopped stands; taken: the files of conf/ that were taken, None:
+    as Hydra has them.
     """
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
@@ -73,7 +90,9 @@ def train_session(
         folder.events = EventFiles(path)
     with telling_how_to_go_on(path):
         clear_the_end(folder, reached[1] if reached else None)
-        taken = _learn_and_test(settings, folder, parts, encoder, reached)
+        taken = _learn_and_test(
+            settings, folder, parts, encoder, reached, choices() if taken is None else taken
+        )
         facts = {"seed": settings.seed, "choices": taken}
         _finish(folder, asdict(settings), facts, device, started)
     return folder
@@ -102,11 +121,11 @@ def _learn_and_test(
     parts: Parts,
     encoder: nn.Module,
     reached: tuple[Checkpoint, Progress] | None,
+    taken: dict[str, str],
 ) -> dict[str, str]:
     """Write everything between the configuration and the summary; return the files of conf/ that
     the run, begun earlier or now, was composed of."""
     run = TrainingRun(settings, folder, parts.training, parts.validation, encoder)
-    taken = choices()
     if reached is not None:
         run.restore(*reached)
         taken = reached[1].choices

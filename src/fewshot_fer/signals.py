@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fewshot_fer.errors import Interrupted
+from fewshot_fer.ranks import world
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,7 +28,8 @@ class Stop:
 def caught_signals() -> Iterator[Stop]:
     """Note the first signal for `Stop.check`; a second one ends the process as it would have."""
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():  # signals go to the main one
+    # Signals go to the main thread; and of several ranks none may stop while others wait for it.
+    if threading.current_thread() is not threading.main_thread() or world() > 1:
         yield stop
         return
     before = {number: signal.getsignal(number) for number in CAUGHT}

@@ -18,6 +18,7 @@ from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.network import Network
 from fewshot_fer.optimiser import build_optimiser, set_learning_rate
+from fewshot_fer.ranks import dealt, gathered, in_step, world
 from fewshot_fer.roles import Role
 from fewshot_fer.schedules import learning_rate
 from fewshot_fer.training import reduced_precision
@@ -39,6 +40,7 @@ class SupervisedTraining:
     ) -> None:
         assert network.head is not None
         self.encoder, self.head = network.encoder, network.head
+        self.in_step = in_step([network.encoder, network.head])
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
@@ -51,7 +53,10 @@ class SupervisedTraining:
         self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
-        """Go once through the training images; each batch counts as an episode in the scores."""
+        """Go once through the training images; each batch counts as an episode in the scores.
+
+        Every batch is dealt to the ranks.
+        """
         self.encoder.train()
         rows, labels = _shuffled(role, self.seed, epoch)
         random = augmentation_random(self.seed, epoch)
@@ -66,35 +71,45 @@ class SupervisedTraining:
             set_learning_rate(
                 self.optimiser, learning_rate(self.settings, epoch, number / len(batches))
             )
+            given = torch.from_numpy(labels[part]).to(self.device)
+            dealt_here = dealt(part.stop - part.start)
+            part = slice(part.start + dealt_here.start, part.start + dealt_here.stop)
             own = None if changes is None else changes.of(part).to(self.device)
             batch = prepare_batch(images.gather(rows[part]), own, self.dtype)
-            loss, logits = self._step(batch, torch.from_numpy(labels[part]).to(self.device))
+            loss, logits = self._step(batch, given[dealt_here], self.weights[given].sum())
             losses.append(loss)
-            predicted.append(logits.argmax(dim=1))
-        given = torch.cat(predicted).cpu().numpy()
-        correct = given == labels
+            predicted.append(gathered(logits.argmax(dim=1)))
+        guessed = torch.cat(predicted).cpu().numpy()
+        correct = guessed == labels
         return EpisodeScores(
             accuracy=np.array([part.mean() for part in np.array_split(correct, parts)]),
-            loss=torch.stack(losses).double().cpu().numpy(),
-            confusion=confusion_matrix(labels, given, len(role.pool.class_names)),
+            loss=gathered(torch.stack(losses)[None]).mean(dim=0).double().cpu().numpy(),
+            confusion=confusion_matrix(labels, guessed, len(role.pool.class_names)),
             row_correct=np.bincount(rows, weights=correct).astype(np.float64),
             row_asked=np.bincount(rows).astype(np.float64),
         )
 
-    def _step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, batch: Tensor, labels: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a step; total: the sum of the weights of all images of the batch, on all ranks."""
+        loss, logits = self.in_step(self._loss, batch, labels, total)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.after_step()
+        return loss.detach(), logits.detach()
+
+    def _loss(self, batch: Tensor, labels: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss, whose mean over the ranks is the mean over the batch, and logits."""
         with reduced_precision(self.device, self.bf16):
             logits = self.head(self.encoder(batch)).to(self.dtype)
-        loss = F.cross_entropy(
+        each = F.cross_entropy(
             logits,
             labels,
             weight=self.weights,
             label_smoothing=self.settings.label_smoothing,
+            reduction="sum",
         )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.after_step()
-        return loss.detach(), logits.detach()
+        return each * world() / total, logits
 
 
 def class_weights(role: Role, kind: str) -> Tensor:

@@ -20,14 +20,9 @@ def train(config: DictConfig, folder: Path) -> None:
 
         resume_session(settings, list(HydraConfig.get().overrides.task))
         return
-    from fewshot_fer.sessions import train_session  # imports torch, so only once all else is right
+    from fewshot_fer.sessions import train_anywhere  # imports torch, so only once all else is right
 
-    if not in_sweep():
-        train_session(settings, folder)
-        return
-    from fewshot_fer.resuming import last_progress
-
-    train_session(settings, folder, last_progress(folder))
+    train_anywhere(settings, folder, resumed=in_sweep())
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -21,6 +21,7 @@ from fewshot_fer.models.episode_loss import episode_logits, episode_losses, quer
 from fewshot_fer.network import Network
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.optimiser import build_optimiser, set_learning_rate
+from fewshot_fer.ranks import dealt, gathered, in_step, rank, world
 from fewshot_fer.roles import Role
 from fewshot_fer.schedules import learning_rate
 
@@ -49,19 +50,23 @@ class EpisodicTraining:
         self.dtype = dtype
         self.bf16 = bf16
         self.optimiser = build_optimiser(network.parameters(), settings)
+        learning = [self.encoder, self.head if settings.classification_weight else None]
+        learning.append(self.method if isinstance(self.method, nn.Module) else None)
+        self.in_step = in_step([part for part in learning if part is not None])
         self.normalisation = Normalisation()  # of embeddings, before the method sees them
         self.graph: GraphedSteps | None = None
         self.device = next(self.encoder.parameters()).device
-        self.capturing = self.device.type == "cuda" and not settings.classification_weight
+        alone = self.device.type == "cuda" and world() == 1
+        self.capturing = alone and not settings.classification_weight
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
-        """Take one optimiser step every `episodes_per_step` episodes; return each episode's loss
-        and accuracy from before its step."""
+        """Take one optimiser step every `episodes_per_step` episodes of each rank; return each
+        episode's loss and accuracy from before its step."""
         episodes = role.draw(self.seed, epoch)
         self.network.modules().train()
-        steps = _steps(episodes, self.settings.episodes_per_step)
+        steps = _steps(episodes, self.settings.episodes_per_step * world())
         random = augmentation_random(self.seed, epoch)
         changes = draw_changes(steps.size, images.side, self.settings.augment, random)
         n_way, k_shot = (int(size) for size in episodes.support.shape[1:])
@@ -71,8 +76,8 @@ class EpisodicTraining:
         return score_predictions(
             episodes.classes,
             episodes.query,
-            predicted.flatten(0, 1).cpu().numpy(),
-            losses.flatten().double().cpu().numpy(),
+            gathered(predicted, dim=1).flatten(0, 1).cpu().numpy(),
+            gathered(losses, dim=1).flatten().double().cpu().numpy(),
             len(episodes.class_names),
         )
 
@@ -97,14 +102,16 @@ class EpisodicTraining:
             set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
             return self.graph.run(steps, changes)
         losses, predicted = [], []
-        size = steps[0].size
+        size, own_episodes = steps[0].size, dealt(steps.shape[1])
+        first, own_size = own_episodes.start * steps.shape[2], steps[0, own_episodes].size
         for number in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None):
             self.between_steps()
             done = number / len(steps)
             set_learning_rate(self.optimiser, learning_rate(self.settings, epoch, done))
-            part = slice(number * size, (number + 1) * size)
+            start = number * size + first
+            part = slice(start, start + own_size)
             own = None if changes is None else changes.of(part).to(self.device)
-            batch = prepare_batch(images.gather(steps[number].ravel()), own, self.dtype)
+            batch = prepare_batch(images.gather(steps.ravel()[part]), own, self.dtype)
             loss, logits = self.step(batch, *shape, step=number)
             losses.append(loss)
             predicted.append(logits.argmax(dim=-1))
@@ -122,9 +129,20 @@ class EpisodicTraining:
 
         The images of an episode are next to one another, support first. All go through the encoder
         in ONE forward, so batch norm sees support and query together and, where E is above 1, the
-        episodes too: that is another algorithm than E steps, or than the mean of E gradients.
+        episodes too: that is another algorithm than E steps, or than the mean of E gradients. With
+        several ranks it sees the episodes of all of them, and the gradient is that of their mean.
         Returns losses [E] and logits [E, way * query, way] from before the step.
         """
+        losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return losses.detach(), logits.detach()
+
+    def _losses(
+        self, batch: Tensor, n_way: int, k_shot: int, step: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return losses [E] of episodes, their logits, and the loss that is learnt from."""
         with reduced_precision(self.device, self.bf16):
             embeddings = self.encoder(batch)
         embeddings = embeddings.to(self.dtype).unflatten(0, (self.settings.episodes_per_step, -1))
@@ -135,16 +153,14 @@ class EpisodicTraining:
         loss = losses.mean()
         if self.settings.classification_weight:
             loss = loss + self.settings.classification_weight * self._classified(embeddings, step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        return losses.detach(), logits.detach()
+        return losses, logits, loss
 
     def _classified(self, embeddings: Tensor, step: int) -> Tensor:
         """Return a classifier's loss over all images of a step, embeddings [E, images, D]."""
         assert self.head is not None
         count = len(embeddings)
-        given = self._classes[step * count : (step + 1) * count].flatten()
+        first = step * count * world() + rank() * count
+        given = self._classes[first : first + count].flatten()
         return F.cross_entropy(
             self.head(embeddings.flatten(0, 1)),
             given,

@@ -75,11 +75,7 @@ def _check_train(settings: TrainVerb) -> None:
     for key in ("epochs", "drop_lr_every", "patience"):
         _at_least(f"train.{key}", getattr(train, key), 0)
     _at_least("train.episodes_per_step", train.episodes_per_step, 1)
-    if train.episodes_per_epoch % train.episodes_per_step:
-        raise ConfigError(
-            f"train.episodes_per_epoch={train.episodes_per_epoch} is no multiple of "
-            f"train.episodes_per_step={train.episodes_per_step}"
-        )
+    _check_steps(settings)
     _check_schedule(train)
     _at_least("train.batch_size", train.batch_size, 2)
     _one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
@@ -93,6 +89,28 @@ def _check_train(settings: TrainVerb) -> None:
     _check_tests(settings.test, settings.method.name)
     _check_model(settings)
     _check_shared(settings)
+
+
+def _check_steps(settings: TrainVerb) -> None:
+    train, devices = settings.train, settings.trainer.devices
+    _at_least("trainer.devices", devices, 1)
+    given = f"train.episodes_per_step={train.episodes_per_step}"
+    if devices > 1:
+        given += f" on each of trainer.devices={devices}"
+    if train.episodes_per_epoch % (train.episodes_per_step * devices) and _draws(train):
+        raise ConfigError(
+            f"train.episodes_per_epoch={train.episodes_per_epoch} is no multiple of {given}"
+        )
+    if devices > train.batch_size:
+        raise ConfigError(
+            f"train.batch_size={train.batch_size} is dealt to trainer.devices={devices}: give each "
+            f"of them an image"
+        )
+
+
+def _draws(train: TrainConfig) -> bool:
+    """Tell whether any epoch draws episodes."""
+    return train.supervised_epochs < train.epochs
 
 
 def _check_schedule(train: TrainConfig) -> None:
