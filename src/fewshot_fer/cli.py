@@ -47,7 +47,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     """
     full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
-    failed: list[UserError] = []
+    failed: list[UserError | Interrupted] = []
     _show_messages()
     try:
         register_schemas()
@@ -60,7 +60,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
         if sweep is not None:
             sys.exit(_run_sweep(sweep, main(_in_run_folder(job, failed))))
         main(_in_run_folder(job, failed))()
-        if failed and full_error:
+        if failed and (full_error or isinstance(failed[0], Interrupted)):
             raise failed[0]
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if full_error:
@@ -122,7 +122,7 @@ class _Line(logging.Formatter):
 
 
 def _in_run_folder(
-    job: Callable[[DictConfig, Path], None], failed: list[UserError]
+    job: Callable[[DictConfig, Path], None], failed: list[UserError | Interrupted]
 ) -> Callable[[DictConfig], None]:
     """Wrap `job`: report its error at once, and leave no folder of a run that wrote no file."""
 
@@ -141,6 +141,8 @@ def _in_run_folder(
         except UserError as error:  # Hydra would print a line of its own in front of it
             failed.append(error)
             print(f"error: {one_line(error)}", file=sys.stderr)
+        except Interrupted as asked:
+            failed.append(asked)
         finally:
             _remove_if_empty(folder)
 

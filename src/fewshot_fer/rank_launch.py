@@ -28,6 +28,7 @@ from fewshot_fer.errors import ConfigError, Interrupted, TrainingError, UserErro
 from fewshot_fer.provenance import choices
 
 SHUTDOWN_S = 5  # for the others to end, when one did
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
@@ -45,7 +46,7 @@ def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
     if settings.threads is None and not on_gpus:
         settings = replace(settings, threads=max(1, core_count() // devices))
     again = f"go on with: python -m fewshot_fer.train resume={shlex.quote(str(folder))}"
-    with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _own_signals():
+    with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
         launched = elastic_launch(_launch_config(devices, Path(scratch)), _rank)
         try:
             launched(settings, str(folder.absolute()), scratch, resumed, choices())
@@ -55,6 +56,8 @@ def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
             _raise_user_error(Path(scratch))
             rank, failure = failed.get_first_failure()
             how = f"exit code {failure.exitcode}"
+            if -failure.exitcode in SIGNALS:  # it heard of the end before the agent did
+                raise Interrupted(-failure.exitcode, f"stopped: {again}") from failed
             if failure.exitcode < 0:
                 how = signal.Signals(-failure.exitcode).name
             kept = f"The last whole epoch is kept; {again}"
@@ -64,8 +67,6 @@ def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
 
 
 def _launch_config(devices: int, scratch: Path) -> LaunchConfig:
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what it has to say is said below
     return LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -90,7 +91,7 @@ def _rank(
     from fewshot_fer.resuming import last_progress
     from fewshot_fer.sessions import train_session
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the agent tells of an end
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an end between any two steps: no traceback
     rank, own = int(os.environ["RANK"]), Path(folder)
     on_gpus = settings.device != "cpu" and torch.cuda.is_available()
     distributed.init_process_group("nccl" if on_gpus else "gloo")
@@ -124,13 +125,15 @@ def _raise_user_error(scratch: Path) -> None:
 
 
 @contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Put back what the agent sets."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+def _quiet_agent() -> Iterator[None]:
+    """Let the agent say nothing, as what it has to say is said here; put back what it sets."""
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    logging.disable(logging.CRITICAL)
     try:
-        before = {number: signal.getsignal(number) for number in numbers}
         yield
     finally:
+        logging.disable(logging.NOTSET)
         with contextlib.suppress(ValueError):  # not in the main thread: nothing was set
             for number, handler in before.items():
                 signal.signal(number, handler)

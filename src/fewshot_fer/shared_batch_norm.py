@@ -51,7 +51,7 @@ class _Sum(torch.autograd.Function):
         return summed
 
     @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN401
+    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
         summed = gradient.clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(summed)
         return summed
@@ -73,4 +73,4 @@ def unshare_batch_norms(network: nn.Module) -> None:
     """Make every batch norm an ordinary one again."""
     for module in network.modules():
         if type(module) is SharedBatchNorm2d:
-            module.__class__ = nn.BatchNorm2d
+            module.__class__ = nn.BatchNorm2d  # type: ignore[assignment]
