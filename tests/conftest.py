@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from fewshot_fer import labels
@@ -113,7 +114,10 @@ def command(
     monkeypatch.delenv("FEWSHOT_FER_DATA", raising=False)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
+    threads = torch.get_num_threads()
+
     def typed(verb: str, *arguments: str) -> Outcome:
+        torch.set_num_threads(threads)  # as a new process has them, whatever the last one was told
         before = set(tmp_path.glob("outputs/*/*"))
         monkeypatch.setattr(sys, "argv", [f"fewshot_fer.{verb}", *arguments])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)

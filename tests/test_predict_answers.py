@@ -19,6 +19,7 @@ from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import ConfigError, DataError
 from fewshot_fer.listed_words import as_list, as_text
 from fewshot_fer.models.answering import PROTOTYPES
+from fewshot_fer.models.composed import Priors
 from fewshot_fer.prediction.answering import NONE, Answering
 from fewshot_fer.prediction.crops import as_input
 from fewshot_fer.prediction.drawing import LONGEST, draw_answers
@@ -41,9 +42,9 @@ def make_run(temperature: float, head: nn.Module | None = None) -> TrainedRun:
     support = SupportSet(names, torch.randn(6, 5), labels, paths, "weights")
     embedder = Embedder(encoder, head=head, head_names=names if head else ())
     calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature=4.0)
-    return TrainedRun(
-        Path("run"), TrainVerb(), embedder, 4, names, support, calibration, "weights", PROTOTYPES
-    )
+    priors = Priors(names, torch.zeros(3, 5), spread=1.0, weight=None, parts={})
+    asked = (names, support, calibration, "weights", PROTOTYPES, priors)
+    return TrainedRun(Path("run"), TrainVerb(), embedder, 4, *asked)
 
 
 def test_answers_by_hand() -> None:

@@ -73,7 +73,8 @@ def _read_torch(file: Path) -> Any:  # noqa: ANN401
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no one class for what it meets in a strange file
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason if file.stat().st_size else "it is empty"
         raise ConfigError(f"backbone.weights={file} cannot be read as weights: {reason}") from error
 
 
