@@ -7,12 +7,14 @@ import numpy as np
 
 from fewshot_fer.data.packed import PackedFaces
 from fewshot_fer.data.rafdb import read_rafdb_compound
+from fewshot_fer.labels import RAFDB_COMPOUND_COUNTS
 
+LEAST = 12  # images of a class
 BLOCK = 500  # images written at a time
 
 
 def write_faces(folder: Path, count: int, demo: Path) -> Path:
-    """Write `count` JPEGs of 100x100 as <class>/<number>.jpg, as many of each compound class.
+    """Write `count` JPEGs of 100x100 as <class>/<number>.jpg, in RAF-DB compound's proportions.
 
     A face is used again under another name where the embedded data set has too few: reading,
     decoding and embedding a file costs the same whether or not its like was met before.
@@ -22,13 +24,22 @@ def write_faces(folder: Path, count: int, demo: Path) -> Path:
         str(label): itertools.cycle([Path(path).read_bytes() for path in paths])
         for label, paths in table.groupby("label")["path"]
     }
-    labels = sorted(by_class)
-    for label in labels:
+    for label, size in class_sizes(count).items():
         (folder / label).mkdir(parents=True)
-    for number in range(count):
-        label = labels[number % len(labels)]
-        (folder / label / f"{number:06}.jpg").write_bytes(next(by_class[label]))
+        for number in range(size):
+            (folder / label / f"{number:06}.jpg").write_bytes(next(by_class[label]))
     return folder
+
+
+def class_sizes(count: int) -> dict[str, int]:
+    """Return class -> images, `count` in all (132 or more): RAF-DB compound's own sizes at 3,954,
+    else their proportions, with no class smaller than an episode needs."""
+    published = RAFDB_COMPOUND_COUNTS
+    spare = count - LEAST * len(published)
+    shared = sum(published.values()) - LEAST * len(published)
+    sizes = {label: LEAST + spare * (size - LEAST) // shared for label, size in published.items()}
+    sizes[max(sizes, key=sizes.__getitem__)] += count - sum(sizes.values())
+    return sizes
 
 
 def write_noise_pack(file: Path, count: int, image_size: int) -> None:

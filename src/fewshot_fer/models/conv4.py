@@ -5,6 +5,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.models.first_block import first_block, takes
+
 
 class Conv4(nn.Module):
     """Four times [3x3 convolution, batch norm, ReLU, 2x2 max-pool], then flatten.
@@ -25,7 +27,10 @@ class Conv4(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings [B, filters * (side // 16) ** 2] of images [B, 3, side, side]."""
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+        blocks = list(zip(self.convolutions, self.norms, strict=True))
+        if self.training and takes(images, *blocks[0]):
+            images = first_block(images, *blocks.pop(0))
+        for convolution, norm in blocks:
             # ReLU and max-pool commute; ReLU after the pool touches a quarter of the values.
             images = F.relu(F.max_pool2d(norm(convolution(images)), 2), inplace=True)
         return images.flatten(start_dim=1)
