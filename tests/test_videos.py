@@ -1,7 +1,9 @@
 """Frames of videos: in order, at the rate asked for, and damage in one line."""
 
 import builtins
+import struct
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,18 @@ from fewshot_fer.errors import ConfigError, DataError
 from fewshot_fer.videos import read_frames
 
 
-def write_video(path: Path, n_frames: int = 20, fps: int = 10, codec: str = "mpeg4") -> None:
-    """Write a video whose frames get brighter one by one."""
+def write_video(
+    path: Path,
+    n_frames: int = 20,
+    fps: int = 10,
+    codec: str = "mpeg4",
+    places: list[int] | None = None,
+    picture: np.ndarray | None = None,
+) -> None:
+    """Write a video whose frames get brighter one by one, or show a picture.
+
+    places: of the frames in time, in frames; by default one after the other.
+    """
     import av
 
     with av.open(str(path), "w") as container:
@@ -22,7 +34,11 @@ def write_video(path: Path, n_frames: int = 20, fps: int = 10, codec: str = "mpe
         stream.options = {"g": "5"}
         for number in range(n_frames):
             pixels = np.full((48, 64, 3), 10 + 10 * (number % 20), dtype=np.uint8)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+            pixels = pixels if picture is None else picture
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            if places is not None:
+                frame.pts, frame.time_base = places[number], Fraction(1, fps)
+            for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
@@ -48,6 +64,46 @@ def test_a_rate_picks_frames_evenly(tmp_path: Path, fps: float, expected: int) -
     assert numbers[0] == 0
     assert len(numbers) == expected
     assert np.ptp(np.diff(numbers)) <= 1
+
+
+def test_a_rate_bridges_gaps_and_a_late_start(tmp_path: Path) -> None:
+    """Times that begin at 10 s and jump by 20 s are followed, and no frame is taken to catch up."""
+    places = [*range(100, 110), *range(300, 310)]
+    write_video(tmp_path / "clip.mkv", places=places)
+    frames = list(read_frames(tmp_path / "clip.mkv", 5))
+    expected = [*np.arange(10.0, 11.0, 0.2), *np.arange(30.0, 31.0, 0.2)]
+    assert [frame.seconds for frame in frames] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shape", "brightest"),
+    [
+        ((0, 1, -1, 0), (64, 48), np.s_[48:]),  # right becomes down: a quarter clockwise
+        ((0, -1, 1, 0), (64, 48), np.s_[:16]),
+        ((-1, 0, 0, -1), (48, 64), np.s_[:, :16]),
+        ((1, 0, 0, 1), (48, 64), np.s_[:, 48:]),
+    ],
+)
+def test_a_turned_camera_is_set_upright(
+    tmp_path: Path,
+    matrix: tuple[int, ...],
+    shape: tuple[int, int],
+    brightest: slice | tuple[slice, ...],
+) -> None:
+    """The header's matrix, x' = a x + c y and y' = b x + d y, says where the right edge goes."""
+    pixels = np.zeros((48, 64, 3), dtype=np.uint8)
+    pixels[:, 48:] = 250
+    write_video(tmp_path / "clip.mp4", n_frames=2, picture=pixels)
+    content = bytearray((tmp_path / "clip.mp4").read_bytes())
+    place = content.index(b"tkhd") + 4 + 40  # behind version, times, number, length, layer, volume
+    assert struct.unpack_from(">5i", content, place) == (1 << 16, 0, 0, 0, 1 << 16)
+    a, b, c, d = (value << 16 for value in matrix)
+    struct.pack_into(">5i", content, place, a, b, 0, c, d)
+    (tmp_path / "turned.mp4").write_bytes(content)
+    for frame in read_frames(tmp_path / "turned.mp4"):
+        assert frame.pixels.shape == (*shape, 3)
+        assert frame.pixels[brightest].mean() > 200
+        assert frame.pixels.mean() < 100
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.8])

@@ -1,5 +1,6 @@
 """Frames of a video, decoded one after the other with PyAV."""
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ class Frame:
 
 
 def read_frames(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
-    """Yield the frames of a video, all of them or about `fps` a second.
+    """Yield the frames of a video as they are shown, all of them or about `fps` a second.
+
+    A camera that was held upright or upside down says so, and its frames are turned. Times may
+    begin above 0 and have gaps: nothing is made up for those.
 
     Raises DataError naming the file where it is missing, no video, damaged or endless; frames in
     front of the damage come first. Raises ConfigError where the extra `video` is not installed.
@@ -48,7 +52,8 @@ def _frames(container: Any, path: str | Path, fps: float | None) -> Iterator[Fra
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     rate = float(stream.average_rate or 25)
-    number, due, most = -1, 0.0, _most_frames()
+    number, most = -1, _most_frames()
+    due = None if fps is None else _Due(fps, rate)
     for number, frame in enumerate(container.decode(stream)):
         if number >= most:
             raise DataError(
@@ -57,10 +62,35 @@ def _frames(container: Any, path: str | Path, fps: float | None) -> Iterator[Fra
         if frame.width * frame.height > MOST_PIXELS:
             raise DataError(f"{path} has frames of {frame.width}x{frame.height} pixels")
         seconds = float(frame.time) if frame.time is not None else number / rate
-        if fps is None or seconds >= due - 0.5 / rate:
-            due += 0.0 if fps is None else 1 / fps
-            yield Frame(number, seconds, frame.to_ndarray(format="rgb24"))
+        if due is None or due.takes(seconds):
+            yield Frame(number, seconds, _upright(frame))
     _check_whole(path, number + 1, stream.frames)
+
+
+class _Due:
+    """Which frames to take for about `fps` a second of a video of `rate`: the nearest to each
+    beat, of which the first frame is one."""
+
+    def __init__(self, fps: float, rate: float) -> None:
+        self.fps, self.early = fps, 0.5 / rate
+        self._first: float | None = None
+        self._next = 0  # number of the beat that is waited for
+
+    def takes(self, seconds: float) -> bool:
+        """Tell whether a frame is the one for a beat; one behind a gap stands for all before it."""
+        self._first = seconds if self._first is None else self._first
+        beat = (seconds + self.early - self._first) * self.fps
+        if beat < self._next:
+            return False
+        self._next = math.floor(beat) + 1
+        return True
+
+
+def _upright(frame: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - of a library that may be missing
+    """Return the pixels uint8 [H, W, 3] of a frame, turned as its video says."""
+    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    quarters = round(frame.rotation / 90)  # counterclockwise, as np.rot90 has it
+    return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
 
 
 def _check_whole(path: str | Path, found: int, announced: int) -> None:
