@@ -12,7 +12,8 @@ from PIL import Image
 from fewshot_fer.data.afew import read_afew
 from fewshot_fer.faces.detector import Face
 from fewshot_fer.preparing import session
-from fewshot_fer.preparing.manifest import COLUMNS
+from fewshot_fer.preparing.manifest import COLUMNS, Manifest
+from fewshot_fer.preparing.naming import unshared_names
 from fewshot_fer.preparing.tracks import follow, overlap, persistent
 
 
@@ -180,6 +181,37 @@ def test_photographs_keep_their_folders(command: Command, demo: Path, tmp_path: 
         "text.jpg": "unreadable",
         "wall.png": "no_face",
     }
+
+
+@pytest.mark.parametrize(
+    ("files", "numbered", "expected"),
+    [
+        ("a.jpg a_2.jpg", True, "a a_2.jpg"),
+        ("a.jpg a_2.jpg", False, "a a_2"),
+        ("a.jpg a_1.jpg a_02.jpg b/a_2.jpg", True, "a a_1 a_02 b/a_2"),
+        ("x.avi x.mp4 y.avi", False, "x.avi x.mp4 y"),
+        ("a.png A.jpg a.png.jpg", False, "a.png~ A.jpg a.png"),
+        ("a_2.jpg a_2_3.jpg a.jpg a.png", True, "a_2.jpg a_2_3.jpg a.jpg a.png"),
+    ],
+)
+def test_no_two_files_become_one(files: str, numbered: bool, expected: str) -> None:
+    """Nor the further faces of one another's; and what is written a second time keeps its name."""
+    given, wanted = ([Path(word) for word in words.split()] for words in (files, expected))
+    assert unshared_names(given, [None] * len(given), numbered) == wanted
+    assert unshared_names(given[::-1], wanted[::-1], numbered) == wanted[::-1]
+
+
+def test_a_name_that_was_given_before_is_kept(tmp_path: Path) -> None:
+    """A photograph that comes later gives way, whatever it is called; other places are refused."""
+    before = [None, Path("a_2"), Path("../../b")]
+    files = [Path("a.jpg"), Path("a_2.jpg"), Path("b.jpg")]
+    assert unshared_names(files, before, True) == [Path("a.jpg"), Path("a_2"), Path("b")]
+    manifest = Manifest(tmp_path, {})
+    row = dict.fromkeys(COLUMNS, "0") | {"source": "x.avi", "bytes": "5", "target": "x"}
+    manifest.add(row)
+    assert manifest.done("x.avi", 5, Path("x"))
+    assert not manifest.done("x.avi", 5, Path("x.avi"))
+    assert manifest.target("x.avi") == Path("x")
 
 
 @pytest.mark.parametrize(

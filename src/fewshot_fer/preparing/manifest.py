@@ -35,10 +35,14 @@ class Manifest:
         if self.path.is_file():
             self.rows = {row["source"]: row for row in _read(self.path)}
 
-    def done(self, source: str, size: int) -> bool:
-        """Tell whether a source of so many bytes was dealt with, and its result is still there."""
+    def target(self, source: str) -> Path | None:
+        """Return what a source became at an earlier start."""
+        return Path(self.rows[source]["target"]) if source in self.rows else None
+
+    def done(self, source: str, size: int, target: Path) -> bool:
+        """Tell whether a source of so many bytes became `target`, and that is still there."""
         row = self.rows.get(source)
-        if row is None or row["bytes"] != str(size):
+        if row is None or row["bytes"] != str(size) or row["target"] != str(target):
             return False
         nothing_to_find = bool(row["kept"] == "0")
         return nothing_to_find or (self.path.parent / row["target"]).exists()

@@ -1,6 +1,5 @@
 """Photographs to aligned faces, in the same folders below another one."""
 
-from collections import Counter
 from pathlib import Path
 
 from PIL import Image
@@ -29,17 +28,6 @@ def find_photographs(root: Path) -> list[Path]:
     if not found:
         raise DataError(f"no pictures in {root} or in the folders below it")
     return found
-
-
-def targets(photographs: list[Path]) -> list[Path]:
-    """Return what each is written as: its own name as .jpg, or, where two would then have one name
-    (a.png beside a.jpg), its whole name and .jpg."""
-    plain = [photograph.with_suffix(".jpg") for photograph in photographs]
-    times = Counter(str(path).casefold() for path in plain)
-    return [
-        path if times[str(path).casefold()] == 1 else photograph.with_name(f"{photograph.name}.jpg")
-        for path, photograph in zip(plain, photographs, strict=True)
-    ]
 
 
 def prepare_photograph(

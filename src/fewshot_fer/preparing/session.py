@@ -19,10 +19,12 @@ from fewshot_fer.errors import RunError
 from fewshot_fer.faces.detector import FaceDetector, load_detector
 from fewshot_fer.preparing.films import find_films, prepare_film
 from fewshot_fer.preparing.manifest import Manifest
-from fewshot_fer.preparing.photographs import find_photographs, prepare_photograph, targets
+from fewshot_fer.preparing.naming import unshared_names
+from fewshot_fer.preparing.photographs import find_photographs, prepare_photograph
 from fewshot_fer.preparing.settings import PrepareVerb
 from fewshot_fer.runs import Row
 
+JPEG = ".jpg"
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
 
 
@@ -38,14 +40,16 @@ class Job:
 def prepare_session(settings: PrepareVerb) -> None:
     """Prepare what is not there yet and say what became of everything. Raises UserError."""
     out = Path(settings.out).expanduser()
-    jobs = _films(settings) if settings.afew is not None else _photographs(settings)
+    find = find_films if settings.afew is not None else find_photographs
+    found = find(settings.source)
     prepare = prepare_film if settings.afew is not None else prepare_photograph
     device = prepare_device(settings.device, 0)
     detector = load_detector(device)
     try:
         out.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(out, settings.what_counts())
-        left = [job for job in jobs if not manifest.done(job.source, job.file.stat().st_size)]
+        jobs = _jobs(found, settings, manifest)
+        left = [job for job in jobs if not _is_done(job, manifest)]
         if len(left) < len(jobs):
             print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
         _run(left, prepare, detector, settings, manifest)
@@ -56,23 +60,29 @@ def prepare_session(settings: PrepareVerb) -> None:
     print(_summary(rows, "clips" if settings.afew is not None else "pictures", manifest.path))
 
 
-def _films(settings: PrepareVerb) -> list[Job]:
-    """Return the clips; those of one split go to the folder of that name that the adapter reads."""
+def _jobs(found: list[Path], settings: PrepareVerb, manifest: Manifest) -> list[Job]:
+    """Return what becomes of each file; clips of one split go to the folder of that name that the
+    adapter reads, photographs keep their folders."""
+    sources = [str(file.relative_to(settings.source)) for file in found]
+    before = [manifest.target(source) for source in sources]
+    if settings.afew is not None:
+        targets = unshared_names([_place(film) for film in found], before)
+    else:
+        named = [None if old is None else Path(str(old).removesuffix(JPEG)) for old in before]
+        names = unshared_names([*map(Path, sources)], named, settings.faces == "all")
+        targets = [name.with_name(f"{name.name}{JPEG}") for name in names]
+    return [Job(*each) for each in zip(found, sources, targets, strict=True)]
+
+
+def _place(film: Path) -> Path:
+    """Return where a clip's folder goes, below the official name of its split."""
     official = {name.casefold(): names[0] for names in SPLITS.values() for name in names}
-    jobs = []
-    for film in find_films(settings.source):
-        split, of_class = film.parents[1].name, film.parent.name
-        target = Path(official[split.casefold()]) / of_class / film.stem
-        jobs.append(Job(film, str(film.relative_to(settings.source)), target))
-    return jobs
+    split = official[film.parents[1].name.casefold()]
+    return Path(split) / film.parent.name / film.name
 
 
-def _photographs(settings: PrepareVerb) -> list[Job]:
-    found = [path.relative_to(settings.source) for path in find_photographs(settings.source)]
-    return [
-        Job(settings.source / path, str(path), target)
-        for path, target in zip(found, targets(found), strict=True)
-    ]
+def _is_done(job: Job, manifest: Manifest) -> bool:
+    return manifest.done(job.source, job.file.stat().st_size, job.target)
 
 
 def _run(
