@@ -5,16 +5,17 @@ Everything is loaded and checked before the first image is decoded.
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fewshot_fer.audit.quick import quick_audit
 from fewshot_fer.config import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.errors import DataError
+from fewshot_fer.errors import DataError, EpisodeError
 from fewshot_fer.fixed_role import FixedRole, fixed_role
 from fewshot_fer.roles import Role, evaluation_role, training_role
 from fewshot_fer.saved_episodes import save_episodes
@@ -35,10 +36,14 @@ class Cast:
 
 @dataclass(frozen=True)
 class TestCast:
-    """The roles of a test of a trained run; trained_on_test is None where nobody can tell."""
+    """The roles of a test of a trained run; trained_on_test is None where nobody can tell.
+
+    warnings: what the quick check finds in training, validation and tests together.
+    """
 
     tests: list[AnyRole]
     trained_on_test: bool | None
+    warnings: list[str]
 
 
 def cast_training(settings: TrainVerb, source: Source) -> Cast:
@@ -69,9 +74,11 @@ def cast_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestCa
         table = None
     roles = [_evaluation("test", t, settings.episodes, table, source, seed) for t in asked]
     if table is None:
-        return TestCast(roles, None)
-    _warn_of_shared_images(_trained_on(trained, table, source), roles)
-    return TestCast(roles, trained_on_test(table))
+        return TestCast(roles, None, [])
+    training = _training_again(trained, table, source)
+    _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], roles)
+    found = quick_audit([training, *_validation_again(trained, table, source), *roles])
+    return TestCast(roles, trained_on_test(table), found)
 
 
 def _evaluations(settings: TrainVerb) -> Iterable[tuple[str, EvalConfig]]:
@@ -102,14 +109,29 @@ def _held_out(roles: list[AnyRole], training: pd.DataFrame) -> NDArray[np.int64]
     return np.flatnonzero(training["path"].isin(taken)).astype(np.int64)
 
 
-def _trained_on(trained: TrainVerb, table: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """Return the rows that a run was trained on: its training set less its own fixed supports."""
-    fixed = [evaluation for evaluation in _evaluations(trained) if evaluation[1].kind == "fixed"]
+def _training_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> Role:
+    """Return what a run was trained on: its training set less its own fixed supports."""
     roles = [
-        _evaluation(role, evaluation, trained.episodes, table, source, trained.seed)
-        for role, evaluation in fixed
+        _evaluation(role, evaluation, _drawn_anew(trained), table, source, trained.seed)
+        for role, evaluation in _evaluations(trained)
+        if evaluation.kind == "fixed"
     ]
-    return table.drop(index=table.index[_held_out(roles, table)])
+    return training_role(trained, source, _held_out(roles, table))
+
+
+def _validation_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> list[AnyRole]:
+    """Return what a run was validated on, nothing where its images are not at hand."""
+    try:
+        episodes = _drawn_anew(trained)
+        return [_evaluation("validation", trained.eval, episodes, table, source, trained.seed)]
+    except (DataError, EpisodeError):
+        log.info("the run's validation set is not at hand: overlap with it cannot be checked")
+        return []
+
+
+def _drawn_anew(trained: TrainVerb) -> EpisodesConfig:
+    """Return a run's rules of episodes: which images there are does not depend on a saved file."""
+    return replace(trained.episodes, load=None, save=None)
 
 
 def save_drawn(roles: list[AnyRole], episodes: EpisodesConfig, seed: int) -> None:

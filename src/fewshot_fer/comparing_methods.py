@@ -1,7 +1,7 @@
 """Other methods on the very episodes that a run's own was asked: one table with what each gains."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -65,12 +65,13 @@ def compare_methods(
 ) -> pd.DataFrame:
     """Ask every method the same episodes of every part; the first is what others are held against.
 
-    Rows reach results.csv as they are made and methods.csv at the end, which is returned. A method
-    that has no way to answer a part (no support, and no parts of its classes) is left out there.
+    Rows reach results.csv as they are made and methods.csv at the end, which is returned; confusion
+    and recalls are the first method's alone. A method that has no way to answer a part (no support,
+    and no parts of its classes) is left out there. Raises ConfigError for a fixed support, against
+    which methods that look at all queries together would depend on how these are cut up.
     """
     rows: list[Row] = []
-    for part in parts:
-        assert isinstance(part, EpisodicPart)
+    for part in _episodic(parts):
         reference: NDArray[np.float64] | None = None
         for method in methods:
             if not _can_answer(method, part):
@@ -78,7 +79,7 @@ def compare_methods(
             started = time.perf_counter()
             evaluated = part.evaluate(embedder, method, seed, 0, epoch)
             seconds = time.perf_counter() - started
-            add_evaluated(folder, evaluated)
+            add_evaluated(folder, evaluated, with_confusion=method is methods[0])
             assert evaluated.each is not None
             reference = evaluated.each if reference is None else reference
             headline = evaluated.rows[0] | {"seconds": round(seconds, 2)}
@@ -88,6 +89,16 @@ def compare_methods(
     with writing(file):
         table.to_csv(file, index=False, float_format="%.6g")
     return table
+
+
+def _episodic(parts: Sequence[Part]) -> Iterator[EpisodicPart]:
+    for part in parts:
+        if not isinstance(part, EpisodicPart):
+            raise ConfigError(
+                f"methods are compared in episodes, and {part.role.protocol} has a fixed support: "
+                f"take a test such as compound_4w5s"
+            )
+        yield part
 
 
 def _can_answer(method: AnsweringMethod, part: EpisodicPart) -> bool:

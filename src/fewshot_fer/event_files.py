@@ -12,6 +12,17 @@ FOLDER = "tensorboard"
 LOGGERS = ("csv", "tensorboard")
 
 
+def require_tensorboard() -> Any:  # noqa: ANN401 - the class is only known where it is installed
+    """Return TensorBoard's writer. Raises ConfigError where the extra is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError(
+            'logger=tensorboard needs an extra: type pip install "fewshot_fer[tensorboard]"'
+        ) from error
+    return SummaryWriter
+
+
 class EventFiles:
     """Writes scalars into <run>/tensorboard; the tables stay the record.
 
@@ -19,17 +30,11 @@ class EventFiles:
     """
 
     def __init__(self, run: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise ConfigError(
-                'logger=tensorboard needs an extra: type pip install "fewshot_fer[tensorboard]"'
-            ) from error
+        self._kind = require_tensorboard()
         self.folder = run / FOLDER
-        self._kind = SummaryWriter
         self._writer = self._open()
 
-    def _open(self) -> Any:  # noqa: ANN401 - the class is only known where the extra is installed
+    def _open(self) -> Any:  # noqa: ANN401
         return self._kind(str(self.folder))
 
     def restart(self, metrics: Sequence[Mapping[str, Any]]) -> None:

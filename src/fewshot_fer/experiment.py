@@ -233,18 +233,17 @@ def run_tests(
         add_evaluated(folder, test.evaluate(embedder, method, seed, 0, epoch))
 
 
-def add_evaluated(folder: RunFolder, evaluated: Evaluated) -> None:
-    """Write what an evaluation gave: its rows, its confusion matrix, its predictions."""
+def add_evaluated(folder: RunFolder, evaluated: Evaluated, with_confusion: bool = True) -> None:
+    """Write what an evaluation gave: its rows, its confusion matrix, its predictions.
+
+    A run has one matrix for a role and protocol: with_confusion is for the method that it is of.
+    """
     for row in evaluated.rows:
         folder.add_result(row)
-    headline = evaluated.rows[0]
-    write_confusion(
-        folder.folder,
-        headline["role"],
-        headline["protocol"],
-        evaluated.class_names,
-        evaluated.confusion,
-    )
+    if with_confusion:
+        role, protocol = evaluated.rows[0]["role"], evaluated.rows[0]["protocol"]
+        names, counts = evaluated.class_names, evaluated.confusion
+        write_confusion(folder.folder, role, protocol, names, counts)
     add_answers(folder.folder, evaluated.answers)
     if evaluated.predictions is not None:
         add_predictions(folder.folder, evaluated.predictions)

@@ -17,7 +17,7 @@ from fewshot_fer.data.bad_images import skipping, warned_bad_images, write_bad_i
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
 from fewshot_fer.errors import UserError
-from fewshot_fer.event_files import EventFiles
+from fewshot_fer.event_files import EventFiles, require_tensorboard
 from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.parts import EpisodicPart, Part, load_part
@@ -71,6 +71,8 @@ def train_session(
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
     settings = replace(settings, backbone=with_image_size(settings.backbone))
+    if settings.logger == "tensorboard":
+        require_tensorboard()
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     cast = cast_training(settings, source)
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
@@ -162,7 +164,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     folder.write_config(asdict(settings))
     clear_the_end(folder, None)
     write_bad_images(path, source)
-    folder.stamps["warnings"] = ";".join(warned_bad_images(source))
+    folder.stamps["warnings"] = ";".join([*cast.warnings, *warned_bad_images(source)])
     if settings.methods:
         embedder, own = answering
         side = known_training_side(checkpoint, str(tested / f"{which}.pt"))
