@@ -1,4 +1,4 @@
-"""A sweep: where it lies, what it does again and what not, and the tables that it ends in."""
+"""A sweep: where it lies, and what it does again and what not."""
 
 import json
 import os
@@ -6,23 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from inspect import signature
 from pathlib import Path
 
+import hydra
 import pandas as pd
 import pytest
 import yaml
 from conftest import TINY, Command
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from fewshot_fer.cli import run_id
-from fewshot_fer.config import register_schemas
+from fewshot_fer.cli import expand_tests, run_id
+from fewshot_fer.config import conf_dir, register_schemas
 from fewshot_fer.errors import ConfigError
-from fewshot_fer.runs import RESULT_COLUMNS
 from fewshot_fer.sweeps import command as commands
 from fewshot_fer.sweeps.command import expand_sweep, plan_sweep
-from fewshot_fer.sweeps.job import JobRecord
-from fewshot_fer.sweeps.pictures import draw_sweep
-from fewshot_fer.sweeps.table import mean_over_seeds, sweep_table
 
 SWEEP = ("-m", "train.n_way=2,9", "seed=0,1")
 SMALL = (*TINY, "train.epochs=1", "threads=1")
@@ -136,7 +135,60 @@ def test_a_folder_by_content() -> None:
     assert name("train.n_way=2,4") != base
     assert name("train.n_way=2,3", "train.lr=2e-3") != base
     assert plan_sweep("train", ["train.n_way=2"]) is None
-    assert plan_sweep("train", ["-m", "seed=0,1", "train.n_wya=2"]) is None  # Hydra's to refuse
+    files = "experiment=demo,study_1_basic_to_compound_4w5s"  # each has epochs of its own
+    assert name(files, "train.epochs=60") != name(files)
+    assert name(files, "seed=0,1") == name(files, "seed=0,1", "train.n_query=5")
+
+
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [
+        (["experiment=demo,study_1_basic_to_compound_4w5s", "test.afew_4w5s.episodes=50"], 2),
+        (["seed=range(3)", "train.n_way=2,3", "seed=0,1,2,3"], 8),
+        (["seed=0,1", "train.n_wya=2"], 2),  # Hydra's to refuse
+        (["seed=0,1", "--config-dir", "elsewhere"], 2),
+        (["backbone=glob(resnet*)"], None),
+    ],
+)
+def test_every_sweep_has_a_folder_to_end_in(words: list[str], jobs: int | None) -> None:
+    """Also where its words say nothing without those that are swept, or nothing at all."""
+    plan = plan_sweep("train", ["-m", *words, "paths.outputs=here"])
+    assert plan is not None
+    assert plan.folder.parent == Path("here/sweeps")
+    assert plan.words[-1] == f"hydra.sweep.dir='{plan.folder}'"
+    assert plan.jobs == jobs
+    other = plan_sweep("train", ["-m", *words, "precision=float64", "paths.outputs=here"])
+    assert other is not None
+    assert other.folder != plan.folder
+
+
+def test_other_ways_to_ask_for_a_sweep() -> None:
+    assert expand_sweep(["hydra.mode=MULTIRUN", "seed=0,1"]) == ["-m", "seed=0,1"]
+    with pytest.raises(
+        ConfigError, match=r"hydra.sweep.dir=\$\{paths.outputs\}/x: give the folder"
+    ):
+        plan_sweep("train", ["-m", "seed=0,1", "hydra.sweep.dir='${paths.outputs}/x'"])
+    words = ["run=x", "test=compound_4w5s"]
+    assert expand_tests(["-m", *words, "methods=tim,all"])[-1] == "methods=[tim],[all]"
+    assert expand_tests([*words, "methods=all"])[-1] == "methods=['all']"
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        composed = hydra.compose("test", [*words, "methods=[all]"])
+    assert composed.methods == ["all"]
+
+
+@pytest.mark.filterwarnings("ignore:.*is validated against ConfigStore schema")
+@pytest.mark.parametrize("file", sorted((conf_dir() / "hydra" / "launcher").glob("*.yaml")))
+def test_every_launcher_composes(file: Path) -> None:
+    """And what its file names is there, with every argument that it is given."""
+    pytest.importorskip(f"hydra_plugins.hydra_{file.stem.split('_')[0]}_launcher")
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        words = [f"hydra/launcher={file.stem}"]
+        composed = hydra.compose("train", words, return_hydra_config=True)
+    launcher = composed.hydra.launcher
+    kind = get_class(launcher._target_)
+    assert set(launcher) - {"_target_"} <= set(signature(kind).parameters) or any(
+        each.kind is each.VAR_KEYWORD for each in signature(kind).parameters.values()
+    )
 
 
 def test_a_launcher_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,51 +209,15 @@ def test_a_folder_of_other_settings_is_left_alone(command: Command, data: Path) 
     assert Path("mine/0/results.csv").read_bytes() == before
 
 
-def record(
-    folder: Path, number: int, overrides: dict[str, str], rows: list[dict[str, str]]
-) -> JobRecord:
-    """Write a job's results.csv with these cells, all others empty."""
-    own = folder / str(number)
-    own.mkdir()
-    frame = pd.DataFrame(
-        [{column: row.get(column, "") for column in RESULT_COLUMNS} for row in rows]
-    )
-    frame.to_csv(own / "results.csv", index=False)
-    return JobRecord(number, own, overrides, "")
-
-
-def test_means_and_names_by_hand(tmp_path: Path) -> None:
-    """Mean and deviation over seeds; two tests of a job are told apart by their data set."""
-    jobs = []
-    for number, accuracies in enumerate(((0.5, 0.2), (0.7, 0.4))):
-        rows = [
-            {"role": "test", "dataset": name, "accuracy": str(value), "chance": "0.25"}
-            for name, value in zip(("afew", "rafdb"), accuracies, strict=True)
-        ]
-        jobs.append(record(tmp_path, number, {"seed": str(number), "device": "cpu"}, rows))
-    table = sweep_table(jobs)
-    assert table.columns[:3].tolist() == ["job", "seed", "error"]
-    assert table["test.afew.accuracy"].tolist() == ["0.5", "0.7"]
-    means = mean_over_seeds(table)
-    assert len(means) == 1
-    assert means.loc[0, "jobs"] == 2
-    assert means.loc[0, "test.afew.accuracy.mean"] == pytest.approx(0.6)
-    assert means.loc[0, "test.afew.accuracy.deviation"] == pytest.approx(0.1414214, abs=1e-6)
-    assert means.loc[0, "test.rafdb.accuracy.mean"] == pytest.approx(0.3)
-
-
-def test_a_sweep_over_way_and_shot_ends_in_two_pictures(tmp_path: Path) -> None:
-    """Each data set gets a heat map and curves; a job that failed leaves its place open."""
-    jobs = []
-    for number, (way, shot) in enumerate(((2, 1), (2, 5), (3, 1))):
-        overrides = {"train.n_way": str(way), "train.k_shot": str(shot)}
-        row = {"role": "validation", "accuracy": f"0.{number + 4}", "chance": "0.5"}
-        jobs.append(record(tmp_path, number, overrides, [row]))
-    failed = {"train.n_way": "3", "train.k_shot": "5"}
-    jobs.append(JobRecord(3, tmp_path / "3", failed, "too few images"))
-    drawn = draw_sweep(sweep_table(jobs), tmp_path)
-    assert [file.name for file in drawn] == ["way_shot_validation.png", "shots_validation.png"]
-    assert all(file.stat().st_size > 5_000 for file in drawn)
+def test_tensorboard_is_missed_before_anything_is_loaded(
+    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setattr("fewshot_fer.sessions.cast_training", lambda *_: pytest.fail("too late"))
+    outcome = command("train", *TINY, f"paths.data={data}", "logger=tensorboard")
+    assert outcome.code == 2
+    assert 'pip install "fewshot_fer[tensorboard]"' in outcome.err
+    assert outcome.folder is None
 
 
 def test_scalars_for_tensorboard(command: Command, data: Path) -> None:

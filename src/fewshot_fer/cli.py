@@ -26,6 +26,7 @@ from fewshot_fer.errors import Interrupted, UserError
 from fewshot_fer.listed_words import as_list
 from fewshot_fer.sweeps.command import FLAGS, Sweep, expand_sweep, plan_sweep
 from fewshot_fer.sweeps.job import SweepStopped, in_sweep, run_job
+from fewshot_fer.sweeps.threads import JOBS
 
 JOBS_FAILED = 1
 USER_ERROR = 2
@@ -58,7 +59,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)
         sweep = plan_sweep(verb, sys.argv[1:]) if verb in RECORDED else None
         if sweep is not None:
-            sys.exit(_run_sweep(sweep, main(_in_run_folder(job, failed))))
+            sys.exit(_run_sweep(sweep, main(_in_run_folder(job, failed)), full_error))
         main(_in_run_folder(job, failed))()
         if failed and (full_error or isinstance(failed[0], Interrupted)):
             raise failed[0]
@@ -82,16 +83,17 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
         sys.exit(USER_ERROR)
 
 
-def _run_sweep(sweep: Sweep, main: Callable[[], None]) -> int:
-    """Run all jobs, then write the sweep's table, also where a signal ends it before the last one.
+def _run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
+    """Run all jobs, then write the sweep's table, also where it ends before the last one.
 
-    Returns the exit code: 0, 1 where a job failed, or that of the signal.
+    Returns the exit code: 0, 1 where a job failed, or that of the signal that ended it.
     """
     sys.argv[1:] = sweep.words
+    os.environ[JOBS] = str(sweep.jobs or "")
     # Hydra warns of each launcher in conf/ that is named as a plugin's own, which is the purpose.
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/", UserWarning)
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")
-    stopped = 0
+    stopped, broken = 0, ""
     try:
         main()
     except SweepStopped as asked:
@@ -100,10 +102,17 @@ def _run_sweep(sweep: Sweep, main: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("interrupted: type the same command again to go on", file=sys.stderr)
         stopped = INTERRUPTED
+    except (UserError, HydraException, OmegaConfBaseException):
+        raise
+    except Exception as error:  # of the launcher: a process that was killed, for want of memory
+        if sweep.in_turn or full_error:
+            raise
+        broken = f"the launcher gave up: {type(error).__name__}: {one_line(error)}"
+        print(f"error: {broken}", file=sys.stderr)
     from fewshot_fer.sweeps.ending import end_sweep  # imports pandas and, for pictures, matplotlib
 
-    undone = end_sweep(sweep.folder)
-    return stopped or (JOBS_FAILED if undone else 0)
+    undone = end_sweep(sweep.folder, sweep.jobs, broken)
+    return stopped or (JOBS_FAILED if undone or broken else 0)
 
 
 def _show_messages() -> None:
@@ -185,14 +194,26 @@ def expand_tests(
     for word in arguments:
         if word.startswith("test=") and "[" not in word and names and not flags:
             expanded.append(f"test=[{','.join(names)}]")
-        elif word.startswith("methods=") and not flags:  # test only: a list too
-            expanded.append(as_list(word, "methods"))
+        elif word.startswith("methods="):  # test only: a list too or, in a sweep, one after another
+            expanded.append(_each_a_list(word) if flags else as_list(word, "methods"))
         elif word in short and names:
             plus, field = short[word].groups()
             expanded += [f"{plus}test.{name}.{field}" for name in names]
         elif word not in flags:
             expanded.append(word)
     return expanded
+
+
+def _each_a_list(word: str) -> str:
+    """Write methods=a,b of a sweep as two lists of one; lists stay as they are.
+
+    >>> _each_a_list("methods=tim,all"), _each_a_list("methods=[tim,ptmap],[all]")
+    ('methods=[tim],[all]', 'methods=[tim,ptmap],[all]')
+    """
+    key, _, names = word.partition("=")
+    if "[" in names or names in ("", "null"):
+        return word
+    return f"{key}={','.join(f'[{name}]' for name in names.split(','))}"
 
 
 def composed_tests(verb: str, overrides: list[str]) -> list[str]:

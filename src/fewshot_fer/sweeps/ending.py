@@ -1,34 +1,46 @@
 """What a sweep leaves when its last job is over: tables, pictures, and the same table on screen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from fewshot_fer.runs import write_text
-from fewshot_fer.sweeps.job import read_jobs
+from fewshot_fer.sweeps.job import UNFINISHED, JobRecord, read_jobs
 from fewshot_fer.sweeps.pictures import draw_sweep
 from fewshot_fer.sweeps.table import SEED, figures, mean_over_seeds, sweep_table
 
 
-def end_sweep(folder: Path) -> int:
+def end_sweep(folder: Path, expected: int | None = None, broken: str = "") -> int:
     """Write sweep.csv, sweep_mean.csv and the pictures of a sweep, and print what came out.
 
-    Returns how many jobs are not done. Where none began there is nothing to write.
+    expected: how many jobs it has, None if only their folders can tell; broken: what ended it in
+    the midst of its jobs. Returns how many jobs are not done.
     """
-    jobs = read_jobs(folder)
+    jobs = [_ended(job, broken) for job in read_jobs(folder)]
+    total = max(expected or 1, len(jobs))
     if not jobs:
-        return 0
+        print(f"none of {total} jobs was begun in {folder}")
+        return total
     table = sweep_table(jobs)
     means = mean_over_seeds(table)
     write_text(folder / "sweep.csv", table.to_csv(index=False))
     write_text(folder / "sweep_mean.csv", means.to_csv(index=False, float_format="%.6g"))
     pictures = draw_sweep(table, folder)
-    undone = [job for job in jobs if job.error]
+    done = sum(not job.error for job in jobs)
+    begun = "" if len(jobs) == total else f", {total - len(jobs)} not begun"
     print(f"\n{screen_table(table, means)}\n")
-    print(f"{len(jobs) - len(undone)} of {len(jobs)} jobs done, written to {folder / 'sweep.csv'}")
+    print(f"{done} of {total} jobs done{begun}, written to {folder / 'sweep.csv'}")
     for picture in pictures:
         print(f"  {picture}")
-    return len(undone)
+    return total - done
+
+
+def _ended(job: JobRecord, broken: str) -> JobRecord:
+    """Return a job that was under way when its sweep broke off with that as its error."""
+    if not broken or job.error != UNFINISHED:
+        return job
+    return replace(job, error=f"{UNFINISHED}: {broken}")
 
 
 def screen_table(table: pd.DataFrame, means: pd.DataFrame) -> str:

@@ -67,6 +67,8 @@ def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
     except Interrupted as asked:
         if in_turn:
             raise SweepStopped(asked) from asked
+        print(f"job {number}: {asked}, or type the same command again", flush=True)
+        return
     except Exception as error:  # whatever it is: the other jobs must run
         _fail(folder, error)
         print(f"error: job {number}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """sweep.csv, one row a job, and sweep_mean.csv, one row for the jobs that differ in seed alone."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -18,7 +19,8 @@ NAMES = (
     ("role", "dataset", "method", "level"),
     ("role", "protocol", "method", "level"),
 )
-"""What may name a figure, the shortest first: taken is the first that no job has twice."""
+"""What may name a figure, the shortest first: taken is the first that no job has twice. Two tests
+may be alike in all of it: the second is then `.2`, in the order of results.csv."""
 
 
 def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
@@ -35,8 +37,11 @@ def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
     for job in jobs:
         row = {"job": str(job.number)} | {key: job.overrides.get(key, "") for key in keys}
         row["error"] = job.error
+        met: Counter[str] = Counter()
         for _, result in results[job.number].iterrows():
             own = name[result["role"]](result)
+            met[own] += 1
+            own += f".{met[own]}" if met[own] > 1 else ""
             row |= {f"{own}.{key}": result[key] for key in RESULT_COLUMNS[1:]}
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
