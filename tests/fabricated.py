@@ -1,9 +1,9 @@
 """Folders of runs that nobody trained, written by the very functions that write real ones.
 
-By hand, two hundred runs of ten thousand predictions each, to see how long a report takes:
+By hand, two hundred runs of ten thousand predictions each, and with a folder of pictures
+00000.jpg, 00001.jpg and so on also with weights (scripts/measure_report.py does so):
 
-    python tests/fabricated.py /tmp/many 200 10000
-    time python -m fewshot_fer.report runs=/tmp/many outputs=/tmp/report
+    python tests/fabricated.py /tmp/many 200 10000 [/tmp/pictures]
 """
 
 import sys
@@ -45,10 +45,12 @@ def fabricate_run(
     skill: float = 0.4,
     warnings: str = "",
     finished: bool = True,
+    uses: str = "",
 ) -> Path:
     """Write a run that was validated with a fixed support, each image asked once, and return it.
 
-    skill: about the accuracy; images: the folder that its pictures are said to lie in.
+    skill: about the accuracy; images: the folder that its pictures are said to lie in; uses: as in
+    results.csv, of the validation.
     """
     seed = int.from_bytes(folder.name.encode()[-6:], "big")
     random = np.random.default_rng(seed)
@@ -58,7 +60,7 @@ def fabricate_run(
         run.add_metrics(_metrics(epoch, skill, random))
     given = _answer(n_images, len(names), skill, random)
     run.add_result(_row("train", "train_5w5s", given, names))
-    row = _row("validation", "basic_fixed5", given, names)
+    row = _row("validation", "basic_fixed5", given, names) | {"uses": uses}
     run.add_result(row)
     _write_answers(folder, row, given, names, images)
     if finished:
@@ -119,16 +121,30 @@ def _write_answers(
     write_text(file, counts.to_csv(index_label="true"))
 
 
-def main(folder: Path, n_runs: int, n_images: int) -> None:
-    """Write runs that differ in seed, learning rate and way."""
+def main(folder: Path, n_runs: int, n_images: int, images: str = "") -> None:
+    """Write runs that differ in seed, learning rate and way; with weights if there are images."""
+    settings = settings_of("eval=basic_fixed5", "paths.data=/nowhere")
+    settings.train.epochs = 60
     for number in range(n_runs):
-        settings = settings_of("eval=basic_fixed5", "paths.data=/nowhere", f"seed={number}")
-        settings.train.epochs = 60
+        settings.seed = number
         settings.train.lr = 10.0 ** -(number % 3 + 2)
         settings.train.n_way = 3 + number % 4
         skill = 0.2 + 0.5 * (number % 17) / 17
-        fabricate_run(folder / f"run_{number:04}", settings, n_images, skill=skill)
+        run = folder / f"run_{number:04}"
+        fabricate_run(run, settings, n_images, images or "/nowhere", skill=skill)
+        if images:
+            _write_weights(run, settings)
+
+
+def _write_weights(folder: Path, settings: TrainVerb) -> None:
+    """Write best.pt with an encoder that has learnt nothing."""
+    from fewshot_fer.checkpoints import Checkpoint, save_checkpoint
+    from fewshot_fer.models import build_encoder
+
+    encoder = build_encoder(settings.backbone).state_dict()
+    names, size = list(labels.BASIC), settings.backbone.side
+    save_checkpoint(folder / "best.pt", Checkpoint(encoder, 2, 0.5, names, size, {}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -69,11 +69,18 @@ def test_real_runs_sweeps_and_tests_end_in_one_table(data: Path, command: Comman
         ["train=classic", "eval=afew_4w5s", "test=[basic_7w1s]", "backbone=resnet18"],
         ["experiment=demo", "test=[]", "train.lr=1e-05", "train.augment.flip=0"],
         ["test=[afew_4w5s,basic_fixed5]", "test.afew_4w5s.n_way=2", "paths.data=a$b%20"],
+        ["method=composed", "+method.parts={happily sad:[happiness,sadness],odd:[fear]}"],
+        ["dataset=mixed", "~dataset.clips.fear", "dataset.clips.anger=['004108160']"],
+        [
+            "test=[basic_7w1s]",
+            "test.basic_7w1s.dataset.adapter=mixed",
+            "+test.basic_7w1s.dataset.clips.anger=['004108160']",
+        ],
     ],
 )
 def test_the_command_leads_to_the_same_settings(tmp_path: Path, overrides: list[str]) -> None:
     """Typed into a shell, it composes exactly config.yaml; with and without a summary."""
-    escaped = [word for word in overrides if "odd" not in word]
+    escaped = [word for word in overrides if "[odd]" not in word]
     settings = settings_of("paths.data=/data", *escaped)
     for word in set(overrides) - set(escaped):
         settings.dataset.root = word.partition("=")[2]

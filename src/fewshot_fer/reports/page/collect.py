@@ -89,9 +89,16 @@ class Run:
         return above.name if swept else ""
 
     @property
+    def tested(self) -> str:
+        """The folder of the run that a test names, as it stands there, or nothing."""
+        named: Any = self.summary.get("run") or self.settings.get("run")
+        return named if self.verb == "test" and isinstance(named, str) else ""
+
+    @property
     def everything(self) -> Row:
         """The settings of a run or, for a test, those of its training below its own."""
-        return {**self.trained, **self.settings}
+        own = self.settings.items()  # of a test, null means: as the run was trained
+        return self.trained | {k: v for k, v in own if v is not None or k not in self.trained}
 
     def best(self, role: str) -> Row | None:
         """Return the first result of a role, which is its headline."""
@@ -103,13 +110,14 @@ def collect_runs(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
     Raises RunError where there is not a single run.
     """
-    folders, problems = find_folders(roots)
+    folders, sweeps, problems = find_folders(roots)
     bar = tqdm(folders, desc="reading runs", unit="run", leave=False, disable=None)
     read = [read_run(number, name, folder) for number, (name, folder) in enumerate(bar, start=1)]
     runs = [run for run in read if run is not None]
+    failures = _failed_jobs([*sweeps, *(run.folder.parent for run in runs)])
     if not runs:
-        raise RunError("; ".join(problems) or f"{roots[0]} holds no run")
-    problems += _failed_jobs(runs)
+        raise RunError("; ".join([*problems, *failures]) or f"{roots[0]} holds no run")
+    problems += failures
     for number, run in enumerate(runs, start=1):
         run.number, run.short = number, _short(run)
     shorts = Counter(run.short for run in runs)
@@ -120,10 +128,10 @@ def collect_runs(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
     return runs, problems
 
 
-def _failed_jobs(runs: Sequence[Run]) -> list[str]:
-    """Return a line for each job that a sweep.csv says has failed: it may have no folder."""
+def _failed_jobs(folders: Sequence[Path]) -> list[str]:
+    """Return a line for each job that a sweep.csv says has failed: it may have no run's folder."""
     lines = []
-    for folder in dict.fromkeys(run.folder.parent for run in runs):
+    for folder in {folder.resolve(): folder for folder in folders}.values():
         file = folder / "sweep.csv"
         try:
             found = read_failures(file) if file.exists() else []
@@ -182,11 +190,10 @@ def _add_confusion(run: Run, file: Path) -> None:
 
 def _trained_settings(run: Run) -> Row:
     """Return the settings of the run that a test names, nothing where it is not there any more."""
-    tested: Any = run.summary.get("run") or run.settings.get("run")
-    if run.verb != "test" or not isinstance(tested, str):
+    if not run.tested:
         return {}
     try:
-        return flatten(read_config(Path(tested).expanduser() / "config.yaml"))
+        return flatten(read_config(Path(run.tested).expanduser() / "config.yaml"))
     except (Unreadable, ValueError):
         return {}
 

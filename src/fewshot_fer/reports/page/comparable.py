@@ -28,6 +28,11 @@ class Result:
         return self.warned.spoils
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it rests on nothing but the support: plain few-shot, and not spoiled."""
+        return not self.spoiled and not self.row["uses"]
+
+    @property
     def at_chance(self) -> bool:
         """Whether the interval over groups holds chance."""
         low, high = self.row["group_ci95_low"], self.row["group_ci95_high"]
@@ -48,8 +53,11 @@ class Group:
 
     @property
     def best(self) -> Result:
-        """The best result that nothing spoils or, where all are spoiled, the best."""
-        return next((result for result in self.results if not result.spoiled), self.results[0])
+        """The best result that is plain few-shot and that nothing spoils or, in its absence, the
+        best that nothing spoils, or the best."""
+        sound = [result for result in self.results if not result.spoiled]
+        plain = [result for result in self.results if result.is_plain]
+        return next(iter(plain or sound or self.results))
 
     def shared(self, key: str) -> object:
         """Return a setting of the evaluation, which all results share."""
@@ -69,6 +77,11 @@ def group_results(runs: Iterable[Run]) -> list[Group]:
     return [Group(groups[key]) for key in ordered]
 
 
+def data_of(run: Run, asked: Row) -> tuple[object, ...]:
+    """Return which images were asked, as far as the settings of the evaluation (flat) tell."""
+    return (*(asked.get(f"dataset.{key}") for key in DATA), *_demo(run))
+
+
 def _key(run: Run, row: Row, asked: Row) -> tuple[object, ...]:
     """Return what must be equal for two accuracies to be compared.
 
@@ -76,13 +89,13 @@ def _key(run: Run, row: Row, asked: Row) -> tuple[object, ...]:
     them, seed by seed: their number is then no sign of other data.
     """
     fixed = row["deviation"] is not None
-    data = [asked.get(f"dataset.{key}") for key in DATA] + [asked.get(key) for key in FIXED]
+    data = [*data_of(run, asked), *(asked.get(key) for key in FIXED)]
     shape = [row["n_way"], row["k_shot"], None if fixed else row["n_query"]]
     faces = [None, None] if asked.get("support_split") else [row["n_images"], row["n_groups"]]
     vote = asked.get("vote") if str(row["level"]).startswith("clip") else None
     rules = [row["disjoint"], row["level"], vote, row["chance"]]
     names = [row["role"], row["dataset"], row["protocol"]]
-    return (*names, *shape, *rules, *faces, *data, *_demo(run))
+    return (*names, *shape, *rules, *faces, *data)
 
 
 def _demo(run: Run) -> tuple[object, ...]:

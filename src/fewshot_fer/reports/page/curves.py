@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from fewshot_fer.reports.page.collect import Run
 from fewshot_fer.reports.page.comparable import Group
+from fewshot_fer.reports.page.run_files import draws_episodes
 from fewshot_fer.reports.page.svg import PERCENT_TICKS, Floats, Frame, drawing, whole_ticks
 
 MOST_LINES = 40  # in one picture; the best stand in front
@@ -61,6 +62,8 @@ def _chance(run: Run, role: str) -> float | None:
     row = run.best(role)
     if row is not None:
         return float(row["chance"])
+    if role == "train" and not draws_episodes(run.settings):
+        return None  # of so many classes as the data set has
     way = run.settings.get("train.n_way" if role == "train" else "eval.n_way")
     return 1 / way if isinstance(way, int) and way > 1 else None
 

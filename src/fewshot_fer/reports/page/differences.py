@@ -1,5 +1,6 @@
 """What a run's configuration changes, and the command that repeats it."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def command(run: Run) -> str | None:
     tests = list(_tests(run))
     words = groups + ([f"test={','.join(tests)}"] if tests else [])
     words += [_override(key, value, default) for key, value in changed(run, default).items()]
+    words += [f"~{key}" for key in default if OPEN.match(key) and key not in run.settings]
     if run.verb == "test":
         words.insert(0, f"run={quoted(run.settings['run'])}")
     return shlex.join(["python", "-m", f"fewshot_fer.{run.verb}", *words])
@@ -71,12 +73,15 @@ def changed(run: Run, default: Row) -> Row:
         key: value
         for key, value in run.settings.items()
         if key not in ASIDE and default.get(key, _MISSING) != value
-        and (key in default or key.startswith(_OPEN))
+        and (key in default or OPEN.match(key))
     }  # fmt: skip
 
 
 _MISSING = object()
-_OPEN = ("dataset.clips.", "eval.dataset.clips.")
+OPEN = re.compile(
+    r"(?P<parent>((eval|test\.[^.]+)\.)?dataset\.clips|method\.parts)\.(?P<name>.+)", re.S
+)
+"""Settings whose names are those of classes: any may be there."""
 
 
 def _base(run: Run, groups: list[str]) -> Row | None:
@@ -117,6 +122,11 @@ def _choice(chosen: Row, group: str) -> str | None:
 
 
 def _override(key: str, value: object, default: Row) -> str:
+    """Return a setting as Hydra takes it; a name that is no word, within a mapping."""
+    found = OPEN.match(key)
+    if found and key not in default and not found["name"].isidentifier():
+        name = re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", found["name"])
+        return f"+{found['parent']}={{{name}:{quoted(value)}}}"
     return f"{'' if key in default else '+'}{key}={quoted(value)}"
 
 
@@ -183,7 +193,10 @@ def telling(runs: Sequence[Run]) -> list[str]:
 
 
 def changed_keys(runs: Sequence[Run]) -> list[str]:
-    """Return every setting that any of these runs changes, in the order of the configuration."""
-    found = {difference.key for run in runs for difference in differences(run)} - {"test"}
-    order = dict.fromkeys(key for run in runs for key in run.settings)
+    """Return every setting that any of these runs, or a run that one tests, changes, in the order
+    of the configuration."""
+    tested = [Run(0, "", run.folder, settings=run.trained) for run in runs if run.trained]
+    everything = [*runs, *tested]
+    found = {difference.key for run in everything for difference in differences(run)} - {"test"}
+    order = dict.fromkeys(key for run in everything for key in run.settings)
     return [key for key in order if key in found]

@@ -8,15 +8,18 @@ from tqdm import tqdm
 
 SIGNS = ("results.csv", "metrics.csv", "summary.json")
 """A folder that holds one of these is a run's. So is one with a config.yaml of train or test."""
+SWEEP = "sweep.csv"
 
 
-def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
-    """Return (name, folder) of all that may be runs, sorted, and a line for each root without one.
+def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[Path], list[str]]:
+    """Return (name, folder) of all that may be runs, sorted, the folders of sweeps, and a line for
+    each root without a run.
 
     Names are paths below the root, in front of them the root's own name where several are given.
     Links are followed; a folder that is met twice counts once.
     """
     found: dict[str, tuple[str, Path]] = {}
+    sweeps: list[Path] = []
     problems = []
     for root in roots:
         fault = _fault(root)
@@ -24,11 +27,14 @@ def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[st
             problems.append(fault)
             continue
         before = len(found)
-        for folder in _walk(root):
+        for folder, is_run in _walk(root):
+            if not is_run:
+                sweeps.append(folder)
+                continue
             found.setdefault(os.path.realpath(folder), (_name(root, folder, len(roots)), folder))
         if len(found) == before:
             problems.append(f"{root} holds no run: no folder in it has a {', '.join(SIGNS)}")
-    return sorted(found.values()), problems
+    return sorted(found.values()), sweeps, problems
 
 
 def _fault(root: Path) -> str | None:
@@ -38,7 +44,8 @@ def _fault(root: Path) -> str | None:
         return f"{root} cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield each folder that may be a run's, True, or is a sweep's with its table, False."""
     seen: set[str] = set()
     walk = os.walk(root, followlinks=True)
     for folder, below, files in tqdm(walk, desc="looking for runs", leave=False, disable=None):
@@ -48,7 +55,9 @@ def _walk(root: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         if "config.yaml" in files or any(sign in files for sign in SIGNS):
-            yield Path(folder)
+            yield Path(folder), True
+        elif SWEEP in files:
+            yield Path(folder), False
 
 
 def _name(root: Path, folder: Path, n_roots: int) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewshot_fer.reports.page.collect import Run
-from fewshot_fer.reports.page.comparable import Group, Result
+from fewshot_fer.reports.page.comparable import Group, Result, data_of
 from fewshot_fer.reports.page.differences import shown
+from fewshot_fer.reports.page.run_files import draws_episodes
 
 ASIDE = ("paths.", "test.", "device", "seed", "episodes.save", "run", "resume")
 TRAINED, ASKED = ("train.n_way", "train.k_shot"), ("eval.n_way", "eval.k_shot")
@@ -47,8 +48,10 @@ def heat_maps(groups: Sequence[Group]) -> list[HeatMap]:
         if row["role"] == "train" or row["deviation"] is not None:
             continue
         same = tuple(
-            row[key] for key in ("role", "dataset", "disjoint", "level", "method", "n_query")
+            row[key]
+            for key in ("role", "dataset", "disjoint", "level", "method", "uses", "n_query")
         )
+        same += data_of(result.run, result.asked)
         name = _name(row["protocol"])
         asked = ("episodes", name, *same, _all_else(result.run, ASKED))
         found.setdefault(asked, {}).setdefault((row["n_way"], row["k_shot"]), []).append(result)
@@ -81,11 +84,12 @@ def _cell(results: Iterable[Result]) -> Cell | None:
 
 
 def _trained(run: Run) -> tuple[int, int] | None:
-    """Return the way and shot that a run was trained with, None for a classifier."""
+    """Return the way and shot that a run was trained with, None where it drew no episodes."""
     settings = run.trained or run.settings
     way, shot = (settings.get(key) for key in TRAINED)
-    episodic = settings.get("method.name") != "classifier"
-    return (way, shot) if episodic and isinstance(way, int) and isinstance(shot, int) else None
+    if not isinstance(way, int) or not isinstance(shot, int) or not draws_episodes(settings):
+        return None
+    return way, shot
 
 
 def _all_else(run: Run, shape: tuple[str, str]) -> tuple[tuple[str, str], ...]:

@@ -35,6 +35,7 @@ class Line:
     epoch: int | None
     same: str  # equal letters: the very same episodes were asked
     settings: str  # in which the runs of the page differ
+    uses: str  # what the answers rest on beside the support, nothing for plain few-shot
     warnings: list[str]
     remarks: list[str]  # not finished, not told from chance
     bar: Markup
@@ -42,7 +43,7 @@ class Line:
     @property
     def words(self) -> str:
         """What the filter looks through, beside the words of the run."""
-        parts = [self.method, self.settings, *self.warnings, *self.remarks]
+        parts = [self.method, self.settings, self.uses, *self.warnings, *self.remarks]
         return " ".join(parts).lower()
 
 
@@ -83,9 +84,9 @@ def _board(number: int, group: Group) -> Board:
 def title(group: Group) -> str:
     """Return a group's name: what is asked, of which faces."""
     row = group.row
-    shape = (
-        f"{row['n_way']}-way {row['k_shot']}-shot" if row["k_shot"] else f"{row['n_way']} classes"
-    )
+    shape = f"{row['n_way']} classes"
+    if row["k_shot"] or (row["k_shot"] == 0 and row["role"] != "train"):
+        shape = f"{row['n_way']}-way {row['k_shot']}-shot"
     return f"{row['role']} {row['protocol']}: {row['dataset']}, {shape}"
 
 
@@ -139,6 +140,7 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
         row["epoch"],
         letters.get(row["episodes_id"], ""),
         settings_text(run, keys),
+        str(row["uses"] or ""),
         result.spoiled,
         remarks,
         bar(row),

@@ -4,7 +4,7 @@
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
   const one = (selector, from = document) => from.querySelector(selector);
   const boards = all(".board");
-  const words = one("#words"), role = one("#role"), sound = one("#sound"), sort = one("#sort");
+  const words = one("#words"), role = one("#role"), sound = one("#sound"), plain = one("#plain"), sort = one("#sort");
   const LOW_FIRST = new Set(["run", "loss", "method"]);
 
   const value = (row, key) => {
@@ -51,7 +51,7 @@
       const inRole = !role.value || board.dataset.role === role.value;
       for (const row of all("tbody tr", board)) {
         const kept = inRole && fits(`${title} ${row.dataset.words} ${ofRun[row.dataset.run]}`) &&
-          !(sound.checked && row.classList.contains("spoiled"));
+          !(sound.checked && row.classList.contains("spoiled")) && !(plain.checked && row.dataset.uses);
         row.dataset.out = kept ? "" : "yes";
       }
       const left = cut(board);
@@ -80,7 +80,7 @@
     });
   }
   words.addEventListener("input", filter);
-  for (const part of [role, sound]) part.addEventListener("change", filter);
+  for (const part of [role, sound, plain]) part.addEventListener("change", filter);
   sort.addEventListener("change", () => {
     for (const board of boards) sortBoard(board, sort.value, !LOW_FIRST.has(sort.value));
     filter();

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from fewshot_fer.runs import METRIC_COLUMNS, RESULT_COLUMNS
 
-TEXTS = ("role", "dataset", "protocol", "disjoint", "level", "method", "episodes_id", "warnings")
+TEXTS = (
+    *("role", "dataset", "protocol", "disjoint", "level", "method", "uses"),
+    *("episodes_id", "warnings"),
+)
 MOST_BYTES = 50_000_000  # of a file that is read whole
 MOST_SETTINGS = 5_000  # a file of a few lines can name others a million times over
 Row = dict[str, Any]
@@ -66,6 +69,14 @@ def flatten(settings: Row) -> Row:
             else:
                 flat[f"{prefix}{key}"] = value
     return flat
+
+
+def draws_episodes(settings: Row) -> bool:
+    """Tell from the settings of a training (flat) whether its last epochs draw episodes; else its
+    way and shot stand for nothing."""
+    passes, epochs = settings.get("train.supervised_epochs"), settings.get("train.epochs")
+    only_passes = isinstance(passes, int) and isinstance(epochs, int) and passes >= epochs
+    return settings.get("method.name") != "classifier" and not only_passes
 
 
 def read_summary(file: Path) -> Row:

@@ -27,16 +27,21 @@ def _block(group: Group) -> str:
         "" if group.row["level"] == "image" else f", by {str(group.row['level']).replace('_', ' ')}"
     )
     lines = [f"{title(group)}{level}; chance {100 * group.row['chance']:.1f} %"]
-    lines += [f"   {_line(result)}" for result in group.results[:BEST]]
-    if len(group.results) > BEST:
-        lines.append(f"   and {len(group.results) - BEST} more")
+    shown = group.results[:BEST]
+    if not any(result is group.best for result in shown):
+        shown = [*shown, group.best]
+    lines += [f"   {_line(result)}" for result in shown]
+    if len(group.results) > len(shown):
+        lines.append(f"   and {len(group.results) - len(shown)} more")
     return "\n".join(lines)
 
 
 def _line(result: Result) -> str:
     low, high = interval(result.row)
     span = "" if low is None or high is None else f" ({100 * low:.1f}..{100 * high:.1f})"
-    remarks = [*result.spoiled, *(["not told from chance"] if result.at_chance else [])]
+    uses = result.row["uses"]
+    known = [f"uses {uses}"] if uses else []
+    remarks = [*known, *result.spoiled, *(["not told from chance"] if result.at_chance else [])]
     said = f"   {'; '.join(remarks)}" if remarks else ""
     accuracy = f"{100 * result.row['accuracy']:5.1f} %{span:15}"
     return f"{accuracy}  {result.row['method']:10}  {result.run.name}{said}"
