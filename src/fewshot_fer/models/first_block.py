@@ -48,7 +48,8 @@ def first_block(images: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) ->
     convolution: 3x3 with padding 1 and a bias, whose gradient is zero: batch norm takes it out.
     """
     weight, bias = convolution.weight, convolution.bias
-    pooled, mean, variance = _FirstBlock.apply(images, weight, norm.weight, norm.bias, norm.eps)
+    learnt = (weight, bias, norm.weight, norm.bias)
+    pooled, mean, variance = _FirstBlock.apply(images, *learnt, norm.eps)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
@@ -62,13 +63,15 @@ def first_block(images: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) ->
 
 
 class _FirstBlock(torch.autograd.Function):
-    """images, weight [F, C, 3, 3], scale [F], shift [F], epsilon -> pooled, mean [F], variance."""
+    """images, weight [F, C, 3, 3], bias [F], scale [F], shift [F], epsilon -> pooled, mean [F],
+    variance. The bias is there for its gradient of zero, without which nothing would decay it."""
 
     @staticmethod
     def forward(
         context: Any,  # noqa: ANN401
         images: Tensor,
         weight: Tensor,
+        bias: Tensor | None,
         scale: Tensor,
         shift: Tensor,
         epsilon: float,
@@ -87,6 +90,7 @@ class _FirstBlock(torch.autograd.Function):
             patches, pooled, places, filters, sign, centre, covariance, mean, steepness, factor
         )
         context.shape = images.shape
+        context.has_bias = bias is not None
         own = weight.sum(dim=(2, 3)) @ middle
         context.mark_non_differentiable(mean, variance)
         return pooled, mean * sign + own, variance
@@ -105,7 +109,8 @@ class _FirstBlock(torch.autograd.Function):
         by_filter = (through - centre[:, None] * total - spread * slope) * factor * sign
         channels = context.shape[1]
         by_weight = by_filter.view(3, 3, channels, -1).permute(3, 2, 0, 1).contiguous()
-        return None, by_weight, slope * sign, total, None
+        by_bias = torch.zeros_like(total) if context.has_bias else None
+        return None, by_weight, by_bias, slope * sign, total, None
 
 
 def _patches(images: Tensor, middle: Tensor) -> Tensor:
