@@ -196,6 +196,20 @@ def test_no_shot_from_training_to_predict(
     alone = command(*words, "classes=anger")
     assert alone.code == 2
     assert "Name a second class" in alone.err
+    config = composed_run / "config.yaml"
+    text = config.read_text().replace("name: composed", "name: protonet")
+    config.write_text(text.replace("k_shot: 0", "k_shot: 5"))
+    without = command(*line, "test.compound_4w5s.k_shot=0")
+    assert without.code == 2
+    assert "test.compound_4w5s.k_shot=0: only method=composed answers" in without.err
+
+
+def test_a_part_that_training_has_not_is_named(data: Path, command: Command) -> None:
+    """In place of a class that silently has no parts."""
+    outcome = command("train", *COMPOSED, "+method.parts.bored=[angri]", f"paths.data={data}")
+    assert outcome.code == 2
+    assert "method.parts.bored: angri is no class of training; did you mean anger?" in outcome.err
+    assert outcome.folder is None
 
 
 def test_pictures_and_names_together(

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fewshot_fer.cli import composed_tests, expand_tests, run_id
 from fewshot_fer.config import TestVerb, TrainVerb, conf_dir, register_schemas
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.method_settings import TRAINED
 from fewshot_fer.validation import validate
 
 
@@ -45,7 +46,9 @@ def composed(verb: str, *overrides: str) -> DictConfig:
 )
 def test_every_file_composes_and_validates(choice: str) -> None:
     """A file that a user can name must not be the first to be found broken by one."""
-    settings = validate(composed("train", choice), TrainVerb)
+    needs = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED}
+    needs["method=ptmap"] = ["method.normalise=l2"]
+    settings = validate(composed("train", choice, *needs.get(choice, [])), TrainVerb)
     assert settings.train.epochs > 0 or choice == "train=frozen"
 
 

@@ -11,27 +11,44 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.models.catalogue import UNTRAINED, build_logits
-from fewshot_fer.models.methods import finetuning
-from fewshot_fer.models.methods.cosine import SCALE
+from fewshot_fer.method_settings import TRAINED as TRAINED_NAMES
+from fewshot_fer.method_settings import TRANSDUCTIVE as TRANSDUCTIVE_NAMES
+from fewshot_fer.method_settings import UNTRAINED as UNTRAINED_NAMES
+from fewshot_fer.models.answering import TRANSDUCTIVE
+from fewshot_fer.models.catalogue import TRAINED, UNTRAINED, build_logits
+from fewshot_fer.models.methods import baseline, baseline_plus_plus
+from fewshot_fer.models.methods.cosine import SCALE, CosinePrototypes
+from fewshot_fer.models.methods.euclidean import EuclideanPrototypes
 from fewshot_fer.models.methods.feat import Feat
-from fewshot_fer.models.methods.matching import MatchingNetwork
+from fewshot_fer.models.methods.matching_fce import MatchingNetwork
 from fewshot_fer.models.methods.relation import RelationNetwork
 from fewshot_fer.models.protonet import prototype_logits
 
 WAY, SHOT, QUERY, FEATURES = 4, 5, 3, 24
 Ours = Callable[[Tensor, Tensor], Tensor]
+CENTRED = pytest.mark.parametrize("centred", [False, True])
 
 
 def embeddings(
-    seed: int, shot: int = SHOT, episodes: int = 6, features: int = FEATURES
+    seed: int,
+    shot: int = SHOT,
+    episodes: int = 3,
+    features: int = FEATURES,
+    centred: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return episodes whose classes differ, as an encoder's last ReLU gives them: from 0 up."""
+    """Return episodes whose classes differ, as an encoder's last ReLU gives them: from 0 up.
+
+    centred: of unit length about their mean instead, so half of all numbers are negative.
+    """
     random = torch.Generator().manual_seed(seed)
     centres = torch.rand(episodes, WAY, 1, features, generator=random)
     support = centres + 0.4 * torch.randn(episodes, WAY, shot, features, generator=random)
     query = centres + 0.4 * torch.randn(episodes, WAY, QUERY, features, generator=random)
-    return support.relu(), query.relu().flatten(1, 2)
+    support, query = support.relu(), query.relu().flatten(1, 2)
+    if not centred:
+        return support, query
+    mean = support.mean(dim=(0, 1, 2))
+    return F.normalize(support - mean, dim=-1), F.normalize(query - mean, dim=-1)
 
 
 def theirs(classifier: nn.Module, support: Tensor, query: Tensor) -> Tensor:
@@ -51,7 +68,7 @@ def unit(ours: Ours) -> Ours:
 PAIRS: dict[str, tuple[nn.Module, Callable[[Tensor], Tensor], bool]] = {
     "simpleshot": (easyfsl.SimpleShot(nn.Identity()), lambda logits: logits / SCALE, False),
     "baseline++": (
-        easyfsl.Finetune(nn.Identity(), fine_tuning_steps=finetuning.COSINE_STEPS),
+        easyfsl.Finetune(nn.Identity(), fine_tuning_steps=baseline_plus_plus.STEPS),
         lambda logits: logits / SCALE,
         False,
     ),
@@ -66,25 +83,42 @@ itself."""
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("shot", [1, 5])
-def test_as_easyfsl_answers(name: str, shot: int) -> None:
+@CENTRED
+def test_as_easyfsl_answers(name: str, shot: int, centred: bool) -> None:
     """Many episodes at once give what one at a time gives there, to 1e-4."""
     classifier, output, normalised = PAIRS[name]
-    support, query = embeddings(shot + 10, shot)
+    support, query = embeddings(shot + 10, shot, centred=centred)
     ours = UNTRAINED[name].logits
     answers = output((unit(ours) if normalised else ours)(support, query))
     assert (answers - theirs(classifier, support, query)).abs().max() < 1e-4
 
 
-def test_prototypes_as_easyfsl() -> None:
+@CENTRED
+def test_prototypes_as_easyfsl(centred: bool) -> None:
     """Theirs is a distance, ours the squared one."""
-    support, query = embeddings(3)
+    support, query = embeddings(3, centred=centred)
     reference = theirs(easyfsl.PrototypicalNetworks(nn.Identity()), support, query)
     assert (-prototype_logits(support, query).neg().sqrt() - reference).abs().max() < 1e-4
 
 
-def test_matching_as_easyfsl() -> None:
+@CENTRED
+def test_learnt_scales_as_easyfsl(centred: bool) -> None:
+    """Cosine is SimpleShot's, Euclidean the squared distance, each times its scale."""
+    support, query = embeddings(2, centred=centred)
+    directions = theirs(easyfsl.SimpleShot(nn.Identity()), support, query)
+    distances = theirs(easyfsl.PrototypicalNetworks(nn.Identity()), support, query)
+    with torch.no_grad():
+        by_cosine, by_distance = CosinePrototypes(), EuclideanPrototypes()
+        by_cosine.scale.fill_(3.0)
+        by_distance.scale.fill_(2.0)
+        assert (by_cosine(support, query) / 3 - directions).abs().max() < 1e-4
+        assert (by_distance(support, query) / 2 + distances.square()).abs().max() < 1e-4
+
+
+@CENTRED
+def test_matching_as_easyfsl(centred: bool) -> None:
     """The plain attention is theirs with readers that add nothing; the whole with the same ones."""
-    support, query = embeddings(4, features=8)
+    support, query = embeddings(4, features=8, centred=centred)
     network = MatchingNetwork(8)
     reference = easyfsl.MatchingNetworks(
         nn.Identity(),
@@ -100,9 +134,10 @@ def test_matching_as_easyfsl() -> None:
         assert (plain - theirs(reference, support, query)).abs().max() < 1e-4
 
 
-def test_feat_as_easyfsl() -> None:
+@CENTRED
+def test_feat_as_easyfsl(centred: bool) -> None:
     """The same attention, weights copied over, without dropout."""
-    support, query = embeddings(5)
+    support, query = embeddings(5, centred=centred)
     ours = Feat(FEATURES, temperature=1.0).eval()
     attention = MultiHeadAttention(1, FEATURES, FEATURES, FEATURES).eval()
     pairs = {"w_qs": ours.asking, "w_ks": ours.answering, "w_vs": ours.value, "fc": ours.out}
@@ -113,10 +148,11 @@ def test_feat_as_easyfsl() -> None:
         assert (-ours(support, query).neg().sqrt() - reference).abs().max() < 1e-4
 
 
-def test_relation_as_easyfsl() -> None:
+@CENTRED
+def test_relation_as_easyfsl(centred: bool) -> None:
     """Their relation module is ours with a sigmoid behind; batch norms as in evaluation."""
     channels = 6
-    support, query = embeddings(6, features=channels * 16)
+    support, query = embeddings(6, features=channels * 16, centred=centred)
     ours = RelationNetwork(channels).eval()
     module = nn.Sequential(ours.relation, nn.Sigmoid())
     reference = easyfsl.RelationNetworks(
@@ -127,18 +163,19 @@ def test_relation_as_easyfsl() -> None:
         assert (answers - theirs(reference, support, query)).abs().max() < 1e-4
 
 
-def test_baseline_against_a_plain_loop() -> None:
+@CENTRED
+def test_baseline_against_a_plain_loop(centred: bool) -> None:
     """Coefficients of support images are the weights of a linear layer, found step by step."""
-    support, query = embeddings(7)
-    answers = finetuning.baseline_logits(support, query)
+    support, query = embeddings(7, centred=centred)
+    answers = baseline.baseline_logits(support, query)
     labels = torch.arange(WAY).repeat_interleave(SHOT)
     for episode in range(len(support)):
         own = F.pad(support[episode].flatten(0, 1), (0, 1), value=1.0)
-        rate = finetuning.LR / own.square().sum(dim=1).mean() * len(own)
+        rate = baseline.LR / own.square().sum(dim=1).mean() * len(own)
         weight = torch.zeros(WAY, FEATURES + 1, requires_grad=True)
-        for _ in range(finetuning.STEPS):
+        for _ in range(baseline.STEPS):
             loss = F.cross_entropy(own @ weight.T, labels)
-            loss = loss + finetuning.DECAY / 2 * weight.square().sum()
+            loss = loss + baseline.DECAY / 2 * weight.square().sum()
             (slope,) = torch.autograd.grad(loss, weight)
             weight = (weight - rate * slope).detach().requires_grad_()
         expected = F.pad(query[episode], (0, 1), value=1.0) @ weight.T
@@ -158,7 +195,15 @@ def test_no_episode_sees_another(name: str, shot: int, seed: int) -> None:
     assert torch.allclose(whole, alone, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cosine", "matching_fce", "relation", "feat"])
+def test_settings_name_the_methods_that_there_are() -> None:
+    """Settings are checked without torch, by names that must be those of the catalogue."""
+    assert set(UNTRAINED_NAMES) == set(UNTRAINED)
+    assert set(TRAINED_NAMES) == set(TRAINED)
+    together = {name for name, each in UNTRAINED.items() if each.uses.startswith(TRANSDUCTIVE)}
+    assert set(TRANSDUCTIVE_NAMES) == together
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_trained_methods_can_learn(name: str) -> None:
     """A gradient reaches every weight, and the embeddings."""
     support, query = embeddings(1, features=16)

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from fewshot_fer.config import MethodConfig
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.evaluation import score_episodes
+from fewshot_fer.fixed_role import FixedRole
+from fewshot_fer.labels import canonical
+from fewshot_fer.method_settings import FOUND_IN, VALIDATION
 from fewshot_fer.models import Method
 from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
 from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.models.composed import Priors
 from fewshot_fer.parts import EpisodicPart, Part
+from fewshot_fer.roles import Role
 from fewshot_fer.training_side import TrainingSide
-from fewshot_fer.validation import FOUND_IN, VALIDATION
 
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -54,9 +58,41 @@ def composed(side: TrainingSide, normalise: str, settings: MethodConfig) -> Answ
 
 def priors(side: TrainingSide, normalise: str, settings: MethodConfig) -> Priors:
     """Return where classes are expected by their names; the weight is found in each support."""
-    parts = {name: tuple(parts) for name, parts in settings.parts.items()}
     known = (side.class_names, side.prototypes[normalise], side.spreads[normalise])
-    return Priors(*known, weight=None, parts=parts, composition=settings.composition)
+    return Priors(
+        *known, weight=None, parts=_named_parts(settings), composition=settings.composition
+    )
+
+
+def _named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
+    return {
+        canonical(name): tuple(canonical(part) for part in parts)
+        for name, parts in settings.parts.items()
+    }
+
+
+def require_named_parts(settings: MethodConfig, class_names: Sequence[str]) -> None:
+    """Raise ConfigError where method.parts names what is none of the training classes."""
+    _unplaced(settings, class_names).require_named_parts()
+
+
+def require_parts(
+    settings: MethodConfig, class_names: Sequence[str], roles: Sequence[Role | FixedRole]
+) -> None:
+    """Raise ConfigError where a class that may be asked without a support has no parts among the
+    training classes: nothing would be known of it."""
+    if settings.name != "composed":
+        return
+    for role in roles:
+        if isinstance(role, Role) and role.shape.k_shot == 0:
+            what = f"{role.role} {role.protocol}"
+            _unplaced(settings, class_names).require(role.pool.class_names, what)
+
+
+def _unplaced(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
+    """Return which classes are made of which, before anything is embedded."""
+    nowhere = torch.zeros(len(class_names), 0)
+    return Priors(tuple(class_names), nowhere, 0.0, None, _named_parts(settings))
 
 
 def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:

@@ -13,9 +13,9 @@ KINDS = ("none", "l2", "cl2n")
 class Normalisation:
     """A map of embeddings, each on its own.
 
-    kind: `none`; `l2`, to unit length; `cl2n`, the training mean taken off and then to unit length
-    (SimpleShot, Wang et al., arXiv:1911.04623, section 3.2). mean [D]: for `cl2n`, of training
-    images as they were embedded, never of those that are tested.
+    kind: `none`; `l2`, x / |x|; `cl2n`, (x - mean) / |x - mean| (SimpleShot, Wang et al.,
+    arXiv:1911.04623). mean [D]: for `cl2n`, of training images as they were embedded, never of
+    those that are tested.
     """
 
     kind: str = "none"

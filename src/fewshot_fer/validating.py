@@ -8,13 +8,13 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.learning import Learning
 from fewshot_fer.method_choice import answering_method, choose_prior_weight, reweighted
+from fewshot_fer.method_settings import VALIDATION
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.network import Network
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.support_set import state_digest
 from fewshot_fer.training_side import TrainingSide, gather_training_side
-from fewshot_fer.validation import VALIDATION
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -12,17 +11,10 @@ from omegaconf.errors import OmegaConfBaseException
 from fewshot_fer.config import EvalConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.event_files import LOGGERS
+from fewshot_fer.method_settings import UNTRAINED, check_answers, check_method, draws_episodes
+from fewshot_fer.ranges import at_least, inside, one_of
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
-UNTRAINED = (  # methods; here by name, as their own files import torch
-    *("protonet", "simpleshot", "matching", "baseline", "baseline++"),
-    *("bdcspn", "laplacianshot", "tim", "ptmap"),
-)
-METHODS = (*UNTRAINED, "cosine", "matching_fce", "relation", "feat", "classifier", "composed")
-KINDS = ("none", "l2", "cl2n")  # of normalising
-COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
-SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
-
 Verb = TypeVar("Verb", TrainVerb, TestVerb)
 
 
@@ -70,21 +62,21 @@ def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str
 def _check_train(settings: TrainVerb) -> None:
     train, augment = settings.train, settings.train.augment
     for key in ("episodes_per_epoch", "k_shot", "n_query"):
-        _at_least(f"train.{key}", getattr(train, key), 1)
-    _at_least("train.n_way", train.n_way, 2)
+        at_least(f"train.{key}", getattr(train, key), 1)
+    at_least("train.n_way", train.n_way, 2)
     for key in ("epochs", "drop_lr_every", "patience"):
-        _at_least(f"train.{key}", getattr(train, key), 0)
-    _at_least("train.episodes_per_step", train.episodes_per_step, 1)
+        at_least(f"train.{key}", getattr(train, key), 0)
+    at_least("train.episodes_per_step", train.episodes_per_step, 1)
     _check_steps(settings)
     _check_schedule(train)
-    _at_least("train.batch_size", train.batch_size, 2)
-    _one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
-    _one_of("train.tested", train.tested, ("best", "last"))
-    _inside("train.augment.flip", augment.flip, 0.0, 1.0)
-    _inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
-    _inside("train.augment.colour", augment.colour, 0.0, 1.0)
-    _inside("train.augment.crop", augment.crop, 0.0, 0.5)
-    _one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    at_least("train.batch_size", train.batch_size, 2)
+    one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
+    one_of("train.tested", train.tested, ("best", "last"))
+    inside("train.augment.flip", augment.flip, 0.0, 1.0)
+    inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
+    inside("train.augment.colour", augment.colour, 0.0, 1.0)
+    inside("train.augment.crop", augment.crop, 0.0, 0.5)
+    one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
     _check_eval("eval", settings.eval, settings.method.name)
     _check_tests(settings.test, settings.method.name)
     _check_model(settings)
@@ -93,11 +85,11 @@ def _check_train(settings: TrainVerb) -> None:
 
 def _check_steps(settings: TrainVerb) -> None:
     train, devices = settings.train, settings.trainer.devices
-    _at_least("trainer.devices", devices, 1)
+    at_least("trainer.devices", devices, 1)
     given = f"train.episodes_per_step={train.episodes_per_step}"
     if devices > 1:
         given += f" on each of trainer.devices={devices}"
-    if train.episodes_per_epoch % (train.episodes_per_step * devices) and _draws(train):
+    if train.episodes_per_epoch % (train.episodes_per_step * devices) and draws_episodes(settings):
         raise ConfigError(
             f"train.episodes_per_epoch={train.episodes_per_epoch} is no multiple of {given}"
         )
@@ -108,22 +100,17 @@ def _check_steps(settings: TrainVerb) -> None:
         )
 
 
-def _draws(train: TrainConfig) -> bool:
-    """Tell whether any epoch draws episodes."""
-    return train.supervised_epochs < train.epochs
-
-
 def _check_schedule(train: TrainConfig) -> None:
-    _inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
+    inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
     if train.episodic_lr is not None:
-        _inside("train.episodic_lr", train.episodic_lr, 0.0, 10.0, above_low=True)
-    _one_of("train.optimiser", train.optimiser, ("adam", "adamw", "sgd"))
-    _one_of("train.schedule", train.schedule, ("step", "cosine", "one_cycle"))
-    _inside("train.weight_decay", train.weight_decay, 0.0, 1.0)
-    _inside("train.average", train.average, 0.0, 0.99999)
-    _inside("train.label_smoothing", train.label_smoothing, 0.0, 0.9)
-    _inside("train.classification_weight", train.classification_weight, 0.0, 100.0)
-    _at_least("train.supervised_epochs", train.supervised_epochs, 0)
+        inside("train.episodic_lr", train.episodic_lr, 0.0, 10.0, above_low=True)
+    one_of("train.optimiser", train.optimiser, ("adam", "adamw", "sgd"))
+    one_of("train.schedule", train.schedule, ("step", "cosine", "one_cycle"))
+    inside("train.weight_decay", train.weight_decay, 0.0, 1.0)
+    inside("train.average", train.average, 0.0, 0.99999)
+    inside("train.label_smoothing", train.label_smoothing, 0.0, 0.9)
+    inside("train.classification_weight", train.classification_weight, 0.0, 100.0)
+    at_least("train.supervised_epochs", train.supervised_epochs, 0)
     if train.supervised_epochs > train.epochs:
         raise ConfigError(
             f"train.supervised_epochs={train.supervised_epochs} is more than "
@@ -131,49 +118,22 @@ def _check_schedule(train: TrainConfig) -> None:
         )
 
 
-def _check_method(settings: TrainVerb) -> None:
-    method = settings.method
-    _one_of("method.name", method.name, METHODS)
-    _one_of("method.normalise", method.normalise, KINDS)
-    if method.name == "classifier" and method.normalise != "none":
-        raise ConfigError(
-            f"method.normalise={method.normalise}: a classifier answers on its embeddings as they "
-            f"are; for its prototypes take method=protonet with train.supervised_epochs="
-        )
-    _check_prior_weight(method.prior_weight)
-    _one_of("method.composition", method.composition, COMPOSITIONS)
-    for name, parts in method.parts.items():
-        if not parts:
-            raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
-
-
-def _check_prior_weight(given: str) -> None:
-    if given in FOUND_IN:
-        return
-    try:
-        _inside("method.prior_weight", float(given), 0.0, 1e6)
-    except ValueError:
-        raise ConfigError(
-            f"method.prior_weight={given}: give a number of pictures, or {' or '.join(FOUND_IN)}"
-        ) from None
-
-
 def _check_model(settings: TrainVerb) -> None:
-    _at_least("backbone.filters", settings.backbone.filters, 1)
+    at_least("backbone.filters", settings.backbone.filters, 1)
     if settings.backbone.image_size is not None:
-        _inside("backbone.image_size", settings.backbone.image_size, 16, 512)
-    _check_method(settings)
+        inside("backbone.image_size", settings.backbone.image_size, 16, 512)
+    check_method(settings)
     if settings.mix.per_class is not None:
-        _at_least("mix.per_class", settings.mix.per_class, 1)
-    _one_of("precision", settings.precision, ("float32", "float64", "bf16"))
-    _one_of("logger", settings.logger, LOGGERS)
-    _inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
-    _at_least("demo.seed", settings.demo.seed, 0)
+        at_least("mix.per_class", settings.mix.per_class, 1)
+    one_of("precision", settings.precision, ("float32", "float64", "bf16"))
+    one_of("logger", settings.logger, LOGGERS)
+    inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
+    at_least("demo.seed", settings.demo.seed, 0)
 
 
 def _check_test(settings: TestVerb) -> None:
     for name in settings.methods:
-        _one_of("methods", name, ("all", "composed", *UNTRAINED))
+        one_of("methods", name, ("all", "composed", *UNTRAINED))
     for name, test in settings.test.items():
         if settings.methods and test.kind != "episodes":
             raise ConfigError(
@@ -183,19 +143,19 @@ def _check_test(settings: TestVerb) -> None:
     if not settings.test:
         raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
     if settings.checkpoint is not None:
-        _one_of("checkpoint", settings.checkpoint, ("best", "last"))
+        one_of("checkpoint", settings.checkpoint, ("best", "last"))
     _check_tests(settings.test)
     _check_shared(settings)
 
 
 def _check_shared(settings: TrainVerb | TestVerb) -> None:
-    _one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
-    _one_of("on_bad_image", settings.on_bad_image, ("error", "skip"))
-    _one_of("device", settings.device, ("auto", "cpu", "cuda"))
+    one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
+    one_of("on_bad_image", settings.on_bad_image, ("error", "skip"))
+    one_of("device", settings.device, ("auto", "cpu", "cuda"))
     if settings.threads is not None:
-        _at_least("threads", settings.threads, 1)
+        at_least("threads", settings.threads, 1)
     if settings.seed is not None:
-        _inside("seed", settings.seed, 0, 2**32 - 1)
+        inside("seed", settings.seed, 0, 2**32 - 1)
 
 
 def _check_tests(tests: dict[str, EvalConfig], method: str = "composed") -> None:
@@ -204,33 +164,16 @@ def _check_tests(tests: dict[str, EvalConfig], method: str = "composed") -> None
 
 
 def _check_eval(where: str, settings: EvalConfig, method: str = "composed") -> None:
-    _one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
-    _one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
-    _at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
-    if settings.k_shot == 0 and method != "composed":
-        raise ConfigError(f"{where}.k_shot=0: only method=composed answers without a support")
+    one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
+    at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
+    check_answers(where, settings, method)
     if settings.kind == "fixed":
         if settings.n_way != 0:
             raise ConfigError(f"{where}.n_way={settings.n_way}: a fixed support has all classes, 0")
-        _at_least(f"{where}.support_draws", settings.support_draws, 1)
-        _one_of(f"{where}.vote", settings.vote, ("probability", "embedding", "majority"))
+        at_least(f"{where}.support_draws", settings.support_draws, 1)
+        one_of(f"{where}.vote", settings.vote, ("probability", "embedding", "majority"))
         return
-    _at_least(f"{where}.n_way", settings.n_way, 2)
-    _at_least(f"{where}.n_query", settings.n_query, 1)
-    _at_least(f"{where}.episodes", settings.episodes, 2)
-
-
-def _at_least(key: str, value: int, low: int) -> None:
-    if value < low:
-        raise ConfigError(f"{key}={value} is too small: it must be {low} or more")
-
-
-def _inside(key: str, value: float, low: float, high: float, above_low: bool = False) -> None:
-    if not math.isfinite(value) or not low <= value <= high or (above_low and value == low):
-        edge = "above" if above_low else "from"
-        raise ConfigError(f"{key}={value} is out of range: it must be {edge} {low} to {high}")
-
-
-def _one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{key}={value} is not known: choose one of {', '.join(choices)}")
+    at_least(f"{where}.n_way", settings.n_way, 2)
+    at_least(f"{where}.n_query", settings.n_query, 1)
+    at_least(f"{where}.episodes", settings.episodes, 2)

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 
 from fewshot_fer.models import Method
 from fewshot_fer.models.answering import TRANSDUCTIVE
+from fewshot_fer.models.methods.baseline import baseline_logits
+from fewshot_fer.models.methods.baseline_plus_plus import baseline_plus_plus_logits
 from fewshot_fer.models.methods.bdcspn import bdcspn_logits
-from fewshot_fer.models.methods.cosine import CosinePrototypes, simpleshot_logits
+from fewshot_fer.models.methods.cosine import CosinePrototypes
+from fewshot_fer.models.methods.euclidean import EuclideanPrototypes
 from fewshot_fer.models.methods.feat import Feat
-from fewshot_fer.models.methods.finetuning import baseline_logits, baseline_plus_plus_logits
 from fewshot_fer.models.methods.laplacianshot import laplacianshot_logits
-from fewshot_fer.models.methods.matching import MatchingNetwork, matching_logits
+from fewshot_fer.models.methods.matching import matching_logits
+from fewshot_fer.models.methods.matching_fce import MatchingNetwork
 from fewshot_fer.models.methods.ptmap import ptmap_logits
 from fewshot_fer.models.methods.relation import RelationNetwork
+from fewshot_fer.models.methods.simpleshot import simpleshot_logits
 from fewshot_fer.models.methods.tim import tim_logits
 from fewshot_fer.models.protonet import prototype_logits
 
@@ -42,7 +46,7 @@ UNTRAINED = {
     "ptmap": Untrained(ptmap_logits, EVEN, "l2"),
 }
 LEARN_BY_THEMSELVES = ("protonet", "simpleshot", "matching")  # of these, those a loss goes through
-TRAINED = ("cosine", "matching_fce", "relation", "feat")
+TRAINED = ("cosine", "euclidean", "matching_fce", "relation", "feat")
 
 
 def build_logits(name: str, n_features: int, channels: int) -> Method:
@@ -54,6 +58,8 @@ def build_logits(name: str, n_features: int, channels: int) -> Method:
     """
     if name == "cosine":
         return CosinePrototypes()
+    if name == "euclidean":
+        return EuclideanPrototypes()
     if name == "matching_fce":
         return MatchingNetwork(n_features)
     if name == "relation":

@@ -6,6 +6,7 @@ there. That uses more than an episode holds, the names of the parts: such figure
 few-shot ones, and are marked.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,18 @@ class Priors:
         given = self.parts.get(class_name)
         parts = COMPOUND_PARTS.get(class_name, (class_name,)) if given is None else tuple(given)
         return parts if all(part in self.class_names for part in parts) else ()
+
+    def require_named_parts(self) -> None:
+        """Raise ConfigError if a part that the settings name is no training class."""
+        for name, parts in self.parts.items():
+            for part in parts:
+                if part not in self.class_names:
+                    near = difflib.get_close_matches(part, self.class_names, n=1)
+                    hint = f"did you mean {near[0]}? " if near else ""
+                    raise ConfigError(
+                        f"method.parts.{name}: {part} is no class of training; {hint}It has "
+                        f"{', '.join(self.class_names)}"
+                    )
 
     def require(
         self, class_names: Sequence[str], what: str, instead: str = "k_shot above 0"

@@ -9,9 +9,9 @@ from fewshot_fer.models.methods.cosine import SCALE
 def rectified(support: Tensor, query: Tensor) -> Tensor:
     """Return prototypes [E, way, D] that the queries have a part in.
 
-    Queries are shifted so that their mean is the support's (cross-class bias, Liu et al., ECCV
-    2020, eq. 7); a class is then the weighted mean of its support and of the queries that are given
-    to it, weights by the exponential of the cosine (intra-class bias, eq. 3 to 5).
+    Queries q are shifted so that their mean is the support's (cross-class bias, Liu et al., ECCV
+    2020); a class is then the weighted mean of its support and of the queries that are given to it,
+    each x with the weight exp(cos(x, m_c)), m_c the mean of its support (intra-class bias).
     """
     way = support.shape[1]
     flat, prototypes = support.flatten(1, 2), F.normalize(support.mean(dim=2), dim=-1)

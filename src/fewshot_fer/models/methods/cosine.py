@@ -1,4 +1,4 @@
-"""Cosine to the prototypes: SimpleShot, and Meta-Baseline with a scale that is learnt."""
+"""Cosine to the prototypes times a scale that is learnt: the classifier of Meta-Baseline."""
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,9 @@ def cosine(support: Tensor, query: Tensor) -> Tensor:
     return F.normalize(query, dim=-1) @ prototypes.mT
 
 
-def simpleshot_logits(support: Tensor, query: Tensor) -> Tensor:
-    """Return SCALE times the cosine to the class means (Wang et al., SimpleShot, arXiv:1911.04623,
-    section 3; on centred embeddings it is their CL2N with another distance of the same order)."""
-    return SCALE * cosine(support, query)
-
-
 class CosinePrototypes(nn.Module):
-    """Cosine to the class means times a scale that is learnt (Chen et al., Meta-Baseline, ICCV
-    2021, eq. 4)."""
+    """Logits t * cos(q, m_c), m_c the mean of class c's support and t a scale that is learnt (Chen
+    et al., Meta-Baseline, ICCV 2021)."""
 
     def __init__(self) -> None:
         super().__init__()

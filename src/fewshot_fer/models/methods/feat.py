@@ -10,10 +10,13 @@ DROPOUT = 0.1  # the paper's 0.5 is for 640 features of a ResNet-12
 
 
 class Feat(nn.Module):
-    """One head of self-attention over an episode's prototypes, with a residual and layer norm, then
-    squared distances (Ye et al., CVPR 2020, eq. 5 to 7).
+    """One head of self-attention over an episode's prototypes P, with a residual and layer norm,
+    then squared distances (the transformer of Ye et al., FEAT, CVPR 2020):
 
-    temperature: distances are divided by it.
+        P' = norm(P + W_o softmax((W_q P) (W_k P)^T / sqrt(D)) W_v P)
+
+    The loss is that of episodes alone. The paper adds a contrastive term over all of an episode's
+    instances to it, which is not here. temperature: distances are divided by it.
     """
 
     def __init__(self, n_features: int, temperature: float = 64.0) -> None:

@@ -1,7 +1,6 @@
 """Matching Networks: a query takes its label from the support images that it resembles."""
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 LEAST = 1e-6  # added to a probability before its logarithm
@@ -9,44 +8,13 @@ LEAST = 1e-6  # added to a probability before its logarithm
 
 def matching_logits(support: Tensor, query: Tensor) -> Tensor:
     """Return log-probabilities [E, Q, way]: the attention over support images, by their direction,
-    summed over each class (Vinyals et al., NeurIPS 2016, eq. 1 and 2).
+    summed over each class (Vinyals et al., NeurIPS 2016, eq. 1 and section 2.1.1).
 
-    The query keeps its length, which makes the attention as sharp as embeddings are long.
+    p(c | q) = sum over i of class c of softmax_i(<q, s_i / |s_i|>). The query keeps its length,
+    which makes the attention as sharp as embeddings are long; in the paper it is a cosine.
     """
     way, shot = support.shape[1:3]
     directions = F.normalize(support.flatten(1, 2), dim=-1)
     attention = (query @ directions.mT).softmax(dim=-1)
     summed: Tensor = attention.view(*attention.shape[:-1], way, shot).sum(dim=-1)
     return (summed + LEAST).log()
-
-
-class MatchingNetwork(nn.Module):
-    """The same with full context embeddings: the support is read by a bidirectional LSTM, each
-    query by an LSTM with attention to the support (Vinyals et al., section 2.1.2 and appendix A).
-
-    For embeddings of `n_features`; the weights are learnt in episodes.
-    """
-
-    def __init__(self, n_features: int) -> None:
-        super().__init__()
-        self.support_reader = nn.LSTM(n_features, n_features, batch_first=True, bidirectional=True)
-        self.query_reader = nn.LSTMCell(2 * n_features, n_features)
-
-    def forward(self, support: Tensor, query: Tensor) -> Tensor:
-        """Return log-probabilities [E, Q, way] from support [E, way, shot, D], query [E, Q, D]."""
-        flat = support.flatten(1, 2)
-        forth, back = self.support_reader(flat)[0].chunk(2, dim=-1)
-        context = flat + forth + back
-        read = self._read_queries(query, context)
-        return matching_logits(context.view_as(support), read)
-
-    def _read_queries(self, query: Tensor, context: Tensor) -> Tensor:
-        """Return queries [E, Q, D] after as many steps as there are support images."""
-        hidden, cell = query, torch.zeros_like(query)
-        for _ in range(context.shape[1]):
-            attention = (hidden @ context.mT).softmax(dim=-1)
-            taken = torch.cat([query, attention @ context], dim=-1)
-            state = (hidden.flatten(0, 1), cell.flatten(0, 1))
-            new, kept = self.query_reader(taken.flatten(0, 1), state)
-            hidden, cell = new.view_as(query) + query, kept.view_as(query)
-        return hidden

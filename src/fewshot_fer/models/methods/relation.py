@@ -10,11 +10,12 @@ POOLED = 5  # side of the maps between the two convolutions
 
 class RelationNetwork(nn.Module):
     """Two convolutions and two linear layers over the maps of a prototype and a query, one upon the
-    other (Sung et al., CVPR 2018, section 3.4).
+    other: r = g(C(f(s), f(q))) (Sung et al., CVPR 2018, eq. 1 and section 3.4).
 
-    channels: of the encoder's maps, which its embeddings [D] are the flattened form of. The last
-    layer's sigmoid is left to the loss: the logit is the score before it, and the classes compete
-    in a softmax instead of being regressed one by one, which is another loss than the paper's.
+    channels: of the encoder's maps, which its embeddings [D] are the flattened form of. A prototype
+    is the mean of a class's maps, where the paper adds them up. The last layer's sigmoid is left to
+    the loss: the logit is the score before it, and the classes compete in a softmax instead of
+    being regressed one by one, which is another loss than the paper's (eq. 2).
     """
 
     def __init__(self, channels: int) -> None:

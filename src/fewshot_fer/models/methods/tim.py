@@ -13,8 +13,14 @@ LEAST = 1e-12
 
 def tim_logits(support: Tensor, query: Tensor) -> Tensor:
     """Return TEMPERATURE times the cosine [E, Q, way] to prototypes after STEPS steps of Adam on
-    cross-entropy of the support minus mutual information of the queries and their answers
-    (Boudiaf et al., NeurIPS 2020, eq. 4)."""
+    cross-entropy of the support minus mutual information of the queries and their answers (TIM-GD
+    of Boudiaf et al., NeurIPS 2020):
+
+        CE(support) - H(mean of p over the queries) + CONDITIONAL * mean of H(p of a query)
+
+    STEPS, LR and the cosine are easyfsl's. The authors go 1,000 steps, so prototypes move further
+    there, at twenty times the cost.
+    """
     way, shot = support.shape[1:3]
     own = F.normalize(support.flatten(1, 2), dim=-1)
     asked = F.normalize(query, dim=-1)
