@@ -101,6 +101,8 @@ def test_the_size_comes_with_the_weights(tmp_path: Path) -> None:
     assert with_image_size(BackboneConfig("file", weights=file)).side == 48
     with pytest.raises(ConfigError, match="made for images of 224"):
         with_image_size(BackboneConfig("resnet18", image_size=84, weights="imagenet"))
+    with pytest.raises(ConfigError, match="made for images of 224"):
+        with_image_size(BackboneConfig("resnet18", image_size=84, weights="same.pth"))
     other = BackboneConfig("resnet18", image_size=84, weights="imagenet", accept_size=True)
     assert with_image_size(other).side == 84
     assert with_image_size(BackboneConfig("resnet18", image_size=84)).side == 84  # from scratch

@@ -19,6 +19,8 @@ from fewshot_fer.device import DTYPES, prepare_device
 from fewshot_fer.errors import UserError
 from fewshot_fer.event_files import EventFiles, require_tensorboard
 from fewshot_fer.experiment import TrainingRun, run_tests
+from fewshot_fer.method_choice import require_named_parts, require_parts
+from fewshot_fer.method_settings import check_run_answers
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.parts import EpisodicPart, Part, load_part
 from fewshot_fer.plots import plot_curves
@@ -75,6 +77,9 @@ def train_session(
         require_tensorboard()
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     cast = cast_training(settings, source)
+    names = cast.training.pool.class_names
+    require_named_parts(settings.method, names)
+    require_parts(settings.method, names, [cast.validation, *cast.tests])
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))  # from here on it can be resumed
@@ -149,6 +154,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     started = time.perf_counter()
     tested = Path(settings.run).expanduser()
     trained = read_run_settings(tested)
+    check_run_answers(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=settings.threads)
     paths = _paths(settings.paths, trained.paths)
@@ -158,6 +164,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
     answering = build_evaluation(trained, checkpoint, device, str(tested / f"{which}.pt"), keep_in)
     cast = cast_tests(settings, trained, source)
+    if not settings.methods:
+        require_parts(trained.method, checkpoint.class_names, cast.tests)
     parts = [load_part(test, trained.backbone.side, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})

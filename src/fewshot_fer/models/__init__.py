@@ -46,7 +46,7 @@ def with_image_size(settings: BackboneConfig) -> BackboneConfig:
     takes = _input(settings)
     if settings.image_size is None:
         return replace(settings, image_size=SIDE if takes is None else takes.image_size)
-    pretrained = takes is not None and (settings.weights == "imagenet" or not takes.any_size)
+    pretrained = takes is not None and (settings.weights != "none" or not takes.any_size)
     if takes is not None and pretrained:
         takes.require(settings.name, settings.image_size, settings.accept_size)
     return settings
