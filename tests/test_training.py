@@ -1,6 +1,7 @@
 """Epochs: several episodes a step, the captured steps, bfloat16, against the plain loop."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from fewshot_fer.augmentation import Changes
 from fewshot_fer.config import AugmentConfig, TrainConfig
 from fewshot_fer.graphed import GraphedSteps
 from fewshot_fer.images import FaceImages
+from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.network import Network
+from fewshot_fer.normalising import Normalisation
 from fewshot_fer.pool import Shape, build_pool
 from fewshot_fer.roles import Role
 from fewshot_fer.training import EpisodicTraining
@@ -73,6 +76,38 @@ def test_captured_steps_are_those_of_the_plain_loop(
     assert isinstance(graphed.graph, ReplayedOnCpu)
     for key, value in plain.encoder.state_dict().items():
         assert torch.equal(value, graphed.encoder.state_dict()[key])
+
+
+def test_a_graph_ends_when_embeddings_are_normalised_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was captured without a normalisation must not go on without it."""
+    monkeypatch.setattr("fewshot_fer.training.GraphedSteps", ReplayedOnCpu)
+    images, role = training_part()
+    plain, graphed = (EpisodicTraining(network(small_encoder()), settings(), 0) for _ in range(2))
+    graphed.capturing = True
+    ways = (Normalisation(), Normalisation("l2"), Normalisation("cl2n", torch.ones(32)))
+    for epoch, way in enumerate(ways, start=1):
+        plain.normalisation = graphed.normalisation = way
+        one, other = (loop.run_epoch(images, role, epoch) for loop in (plain, graphed))
+        np.testing.assert_array_equal(one.loss, other.loss)
+        captured = None if graphed.graph is None else graphed.graph.normalised
+        assert captured == (None if way.kind == "cl2n" else way.kind)
+
+
+def test_dropout_is_a_function_of_seed_and_epoch() -> None:
+    """Whatever torch drew before, an epoch goes the same way; another epoch goes another."""
+    images, role = training_part()
+    losses = []
+    for before, epoch in ((1, 2), (5, 2), (1, 3)):
+        torch.manual_seed(0)
+        dropping = Network(small_encoder(), None, Feat(32))
+        torch.manual_seed(before)
+        loop = EpisodicTraining(dropping, settings(lr=1e-9, augment=AugmentConfig()), 0)
+        fixed = replace(role, loaded=role.draw(0, 1))  # the same episodes in all epochs
+        losses.append(loop.run_epoch(images, fixed, epoch).loss)
+    np.testing.assert_array_equal(losses[0], losses[1])
+    assert np.abs(losses[0] - losses[2]).max() > 1e-6
 
 
 def test_a_step_that_cannot_be_captured_goes_on_one_by_one(

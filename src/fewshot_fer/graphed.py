@@ -42,6 +42,7 @@ class GraphedSteps:
         """sizes: (S, E, way * (shot + query)); shape: (n_way, k_shot). Raises whatever torch raises
         where the step cannot be captured; the weights are then those of before."""
         self.training, self.images, self.shape = training, images, shape
+        self.normalised = training.normalisation.kind
         self.device = training.device
         count, episodes, per_episode = sizes
         n_way, k_shot = shape
@@ -57,9 +58,9 @@ class GraphedSteps:
         )
         self.graph = self._capture()
 
-    def fits(self, steps: NDArray[np.int64]) -> bool:
-        """Tell whether it was captured for as many steps and episodes."""
-        return self.losses.shape == steps.shape[:2]
+    def fits(self, steps: NDArray[np.int64], normalised: str) -> bool:
+        """Tell whether it was captured for as many steps and episodes, normalised in this way."""
+        return self.losses.shape == steps.shape[:2] and self.normalised == normalised
 
     def run(self, steps: NDArray[np.int64], changes: Changes | None) -> tuple[Tensor, Tensor]:
         """Take all steps [S, E, way * (shot + query)]; return losses [S, E] and predicted positions

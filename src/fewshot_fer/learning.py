@@ -20,6 +20,7 @@ from fewshot_fer.schedules import supervised_epochs
 from fewshot_fer.shared_batch_norm import share_batch_norms
 from fewshot_fer.supervised import SupervisedTraining
 from fewshot_fer.training import EpisodicTraining
+from fewshot_fer.training_side import training_side_from
 
 Loop = EpisodicTraining | SupervisedTraining
 
@@ -38,11 +39,14 @@ class Learning:
         in_memory = encoder.to(memory_format=torch.channels_last)
         classes = len(training.role.pool.class_names)
         self.network = build_network(settings, in_memory, classes)
-        share_batch_norms(in_memory)
+        if settings.train.epochs:
+            share_batch_norms(self.network.modules())
         self.device = next(encoder.parameters()).device
         decay = settings.train.average
         self.average = WeightAverage(self.network, decay) if decay else None
-        self.normalisation = Normalisation()  # in episodes; of the weights as validated last
+        kind = settings.method.normalise
+        # In episodes; a training mean is known from the first validation on.
+        self.normalisation = Normalisation("l2" if kind == "cl2n" else kind)
         self._loops: dict[bool, Loop] = {}
 
     @property
@@ -83,7 +87,7 @@ class Learning:
         return None if self.average is None else self.average.state()
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to the end of an epoch."""
+        """Go back to the end of an epoch. Raises RunError where the checkpoint is damaged."""
         parts = {"encoder": checkpoint.encoder, "head": checkpoint.head}
         parts["method"] = checkpoint.method
         state = {name: part for name, part in parts.items() if part is not None}
@@ -91,6 +95,9 @@ class Learning:
             self.average.load(state, checkpoint.raw)
         else:
             self.network.load(state)
+        if self.settings.method.normalise == "cl2n" and checkpoint.training_side is not None:
+            side = training_side_from(checkpoint.training_side, "last.pt")
+            self.normalisation = side.normalisation("cl2n")
         if checkpoint.epoch:
             loop = self._loop(checkpoint.epoch <= supervised_epochs(self.settings))
             load_optimiser(loop.optimiser, checkpoint.optimiser)

@@ -21,7 +21,7 @@ from fewshot_fer.optimiser import build_optimiser, set_learning_rate
 from fewshot_fer.ranks import dealt, gathered, in_step, world
 from fewshot_fer.roles import Role
 from fewshot_fer.schedules import learning_rate
-from fewshot_fer.training import reduced_precision
+from fewshot_fer.training import reduced_precision, seed_dropout
 
 Numbers = NDArray[np.int64]
 
@@ -58,6 +58,7 @@ class SupervisedTraining:
         Every batch is dealt to the ranks.
         """
         self.encoder.train()
+        seed_dropout(self.seed, epoch)
         rows, labels = _shuffled(role, self.seed, epoch)
         random = augmentation_random(self.seed, epoch)
         changes = draw_changes(len(rows), images.side, self.settings.augment, random)

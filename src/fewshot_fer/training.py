@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -90,14 +91,8 @@ class EpisodicTraining:
         epoch: int,
     ) -> tuple[Tensor, Tensor]:
         """Return losses [S, E] and predicted positions [S, E, Q] of S steps of E episodes."""
-        if self.graph is not None and not self.graph.fits(steps):
-            self.graph = None
-        if self._can_capture() and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
-            try:
-                self.graph = GraphedSteps(self, images, steps.shape, changes, shape)
-            except Exception as error:  # capturing must never cost a run
-                self.capturing = False
-                log.warning("%s", capture_fault(error))
+        self._renew_graph(images, steps, changes, shape)
+        seed_dropout(self.seed, epoch)
         if self.graph is not None:
             set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
             return self.graph.run(steps, changes)
@@ -118,6 +113,24 @@ class EpisodicTraining:
             if self.after_step is not None:
                 self.after_step()
         return torch.stack(losses), torch.stack(predicted)
+
+    def _renew_graph(
+        self,
+        images: FaceImages,
+        steps: NDArray[np.int64],
+        changes: Changes | None,
+        shape: tuple[int, int],
+    ) -> None:
+        """Drop a graph that does other steps than these, and capture one where that can be."""
+        kind = self.normalisation.kind
+        if self.graph is not None and not (self._can_capture() and self.graph.fits(steps, kind)):
+            self.graph = None
+        if self._can_capture() and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
+            try:
+                self.graph = GraphedSteps(self, images, steps.shape, changes, shape)
+            except Exception as error:  # capturing must never cost a run
+                self.capturing = False
+                log.warning("%s", capture_fault(error))
 
     def _can_capture(self) -> bool:
         """Tell whether a step is the same work every time, with nothing between steps."""
@@ -166,6 +179,13 @@ class EpisodicTraining:
             given,
             label_smoothing=self.settings.label_smoothing,
         )
+
+
+def seed_dropout(seed: int, epoch: int) -> None:
+    """Set torch's own random state, which dropout draws from: each epoch and rank has another, so
+    that an epoch goes the same way whatever ran before it."""
+    words = [seed, zlib.crc32(b"dropout"), epoch, rank()]
+    torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
 
 def reduced_precision(
