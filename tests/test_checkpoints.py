@@ -8,6 +8,8 @@ import torch
 
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.errors import RunError
+from fewshot_fer.normalising import KINDS
+from fewshot_fer.training_side import TrainingSide, training_side_from
 
 
 def checkpoint() -> Checkpoint:
@@ -85,3 +87,70 @@ def test_foreign_and_missing_checkpoints_are_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "last.pt")
     with pytest.raises(RunError, match=r"no checkpoint first\.pt in .*best\.pt"):
         load_checkpoint(tmp_path / "first.pt")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("encoder", {}),
+        ("encoder", {"a": 1}),
+        ("encoder", {"a": torch.tensor([1.0, float("nan")])}),
+        ("head", [1]),
+        ("method", {"a": "b"}),
+        ("epoch", -1),
+        ("epoch", "4"),
+        ("image_size", 0),
+        ("image_size", True),
+        ("val_accuracy", float("nan")),
+        ("class_names", []),
+        ("class_names", "ab"),
+        ("class_names", ["a", 1]),
+        ("prior_weight", "8"),
+        ("prior_weight", float("inf")),
+        ("prior_weight", -1.0),
+        ("optimiser", None),
+        ("support", [1]),
+        ("calibration", "x"),
+        ("training_side", 3),
+        ("progress", []),
+    ],
+)
+def test_a_damaged_field_is_named(tmp_path: Path, field: str, value: object) -> None:
+    """A wrong field never reaches a figure, and ends in no traceback."""
+    path = tmp_path / "best.pt"
+    torch.save({"format": 1, **vars(checkpoint()), field: value}, path)
+    with pytest.raises(RunError, match=rf"best\.pt is damaged: {field} "):
+        load_checkpoint(path)
+
+
+def test_a_number_that_stands_for_billions_is_not_spread_out(tmp_path: Path) -> None:
+    """A few bytes can claim any shape: nothing of that size is ever made to look at it."""
+    huge = {"a": torch.zeros(1).expand(10**14)}
+    torch.save({"format": 1, **vars(checkpoint()), "encoder": huge}, tmp_path / "best.pt")
+    assert load_checkpoint(tmp_path / "best.pt").encoder["a"].numel() == 10**14
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("mean", torch.tensor([0.0, float("inf")])),
+        ("mean", torch.zeros(2, dtype=torch.float64)),
+        ("mean", torch.zeros(3)),
+        ("mean", torch.tensor(0.0)),
+        ("mean", [0.0, 0.0]),
+        ("prototypes", {kind: torch.full((1, 2), torch.nan) for kind in KINDS}),
+        ("prototypes", {"none": torch.zeros(1, 2)}),
+        ("prototypes", {kind: torch.zeros(1, 2, dtype=torch.int64) for kind in KINDS}),
+        ("spreads", dict.fromkeys(KINDS, -1.0)),
+        ("spreads", dict.fromkeys(KINDS, float("nan"))),
+        ("class_names", []),
+        ("class_names", 3),
+    ],
+)
+def test_a_damaged_training_side_is_refused(field: str, value: object) -> None:
+    """Its mean is subtracted from every embedding: a wrong one would change every answer."""
+    kinds = {kind: torch.zeros(1, 2) for kind in KINDS}
+    side = TrainingSide(("a",), torch.zeros(2), kinds, dict.fromkeys(KINDS, 1.0))
+    assert training_side_from(side.content(), "best.pt").class_names == ("a",)
+    with pytest.raises(RunError, match=r"best\.pt: .*training images is damaged"):
+        training_side_from({**side.content(), field: value}, "best.pt")

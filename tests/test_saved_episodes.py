@@ -55,11 +55,51 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
         load_episodes(file, "test/y", table, SHAPE)
     with pytest.raises(RunError, match="does not hold 2-way 3-shot"):
         load_episodes(file, "test/x", table, Shape(2, 3, 1))
-    for change in (episodes.support + 100, episodes.support * 0, -episodes.support):
+    twice = np.repeat(episodes.support[..., :1], 2, axis=-1)
+    for change in (episodes.support + 100, episodes.support * 0, -episodes.support, twice):
         wrong = type(episodes)(episodes.class_names, episodes.classes, change, episodes.query)
         save_episodes(file, {"test/x": (table, wrong)})
         with pytest.raises(RunError, match="does not hold"):
             load_episodes(file, "test/x", table, SHAPE)
+
+
+def test_any_flipped_byte_is_one_line_or_the_same_episodes(tmp_path: Path) -> None:
+    """Damage is met in zip, in zlib and in NumPy's header, each with errors of its own."""
+    table = face_table({"a": 9, "b": 8})
+    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=0)
+    file = tmp_path / "e.npz"
+    save_episodes(file, {"test/x": (table, episodes)})
+    whole, random = file.read_bytes(), np.random.default_rng(0)
+    for place in random.integers(0, len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << random.integers(8)
+        file.write_bytes(damaged)
+        try:
+            loaded = load_episodes(file, "test/x", table, SHAPE)
+        except RunError:
+            continue
+        assert np.array_equal(loaded.query, episodes.query)
+
+
+def test_a_file_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bomb is told by what its directory announces; the limit can be raised by name."""
+    table = face_table({"a": 9, "b": 8})
+    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=0)
+    save_episodes(tmp_path / "e.npz", {"test/x": (table, episodes)})
+    monkeypatch.setenv("FEWSHOT_FER_MAX_EPISODE_BYTES", "1000")
+    with pytest.raises(RunError, match=r"more than 1,000: .*FEWSHOT_FER_MAX_EPISODE_BYTES"):
+        load_episodes(tmp_path / "e.npz", "test/x", table, SHAPE)
+
+
+def test_where_episodes_cannot_be_written(tmp_path: Path) -> None:
+    """A file in the place of a folder: one line, and nothing is left behind."""
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"episodes\.save: cannot write"):
+        save_episodes(tmp_path / "file/e.npz", {})
+    (tmp_path / "e.npz").mkdir()
+    with pytest.raises(RunError, match=r"episodes\.save: cannot write"):
+        save_episodes(tmp_path / "e.npz", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.npz", "file"]
 
 
 def test_two_runs_answer_the_same_episodes(command: Command, data: Path, tmp_path: Path) -> None:

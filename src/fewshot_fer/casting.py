@@ -134,11 +134,22 @@ def _drawn_anew(trained: TrainVerb) -> EpisodesConfig:
     return replace(trained.episodes, load=None, save=None)
 
 
-def save_drawn(roles: list[AnyRole], episodes: EpisodesConfig, seed: int) -> None:
-    """Write the episodes of all roles that have some, if episodes.save names a file."""
-    if episodes.save is not None:
-        drawn = {r.stream: (r.table, r.draw(seed)) for r in roles if isinstance(r, Role)}
-        save_episodes(Path(episodes.save).expanduser(), drawn)
+def save_drawn(
+    roles: list[AnyRole], episodes: EpisodesConfig, seed: int, only_in: Path | None = None
+) -> None:
+    """Write the episodes of all roles that have some, if episodes.save names a file.
+
+    only_in: a folder beyond which nothing is written; a file that is not there is warned of.
+    """
+    if episodes.save is None:
+        return
+    file = Path(episodes.save).expanduser()
+    if only_in is not None and not file.resolve().is_relative_to(only_in.resolve()):
+        if not file.exists():
+            log.warning("episodes.save=%s lies outside the resumed run: it is not written", file)
+        return
+    drawn = {r.stream: (r.table, r.draw(seed)) for r in roles if isinstance(r, Role)}
+    save_episodes(file, drawn)
 
 
 def trained_on_test(training: pd.DataFrame) -> bool:

@@ -1,5 +1,7 @@
 """Weights on disk: written under a temporary name, read without running any code in the file."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from fewshot_fer.models.preprocessing import preprocessing
 from fewshot_fer.torch_files import read_torch_file, write_torch_file
 
 FORMAT = 1
+WEIGHTS = ("encoder", "head", "method")
+CONTENTS = ("optimiser", "support", "calibration", "training_side", "raw", "progress")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,15 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         found = ", ".join(sorted(p.name for p in path.parent.glob("*"))[:8]) or "nothing"
         raise RunError(f"no checkpoint {path.name} in {path.parent}; found there: {found}")
     content = read_torch_file(path, "checkpoint of fewshot_fer", device)
+    _require_fields(path, content)
+    checkpoint = Checkpoint(**content)
+    if wrong := next(_wrong_fields(checkpoint), None):
+        raise RunError(f"{path} is damaged: {wrong} is not what a checkpoint holds there")
+    return checkpoint
+
+
+def _require_fields(path: Path, content: Any) -> None:  # noqa: ANN401
+    """Raise RunError where fields are missing or not known; take the format out."""
     known = Checkpoint.__dataclass_fields__
     needed = {
         name
@@ -62,4 +75,45 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         raise RunError(
             f"{path} was trained on images prepared in another way: {content['preprocessing']}"
         )
-    return Checkpoint(**content)
+
+
+def _wrong_fields(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield the names of fields that are not of their type, or out of every range."""
+    for name in WEIGHTS:
+        if not _are_weights(getattr(checkpoint, name), needed=name == "encoder"):
+            yield name
+    for name in CONTENTS:
+        value = getattr(checkpoint, name)
+        if not (isinstance(value, dict) or (value is None and name != "optimiser")):
+            yield name
+    names, weight = checkpoint.class_names, checkpoint.prior_weight
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        yield "class_names"
+    if not (weight is None or (_is_number(weight) and weight >= 0)):
+        yield "prior_weight"
+    if not _is_number(checkpoint.val_accuracy):
+        yield "val_accuracy"
+    for name, least in (("epoch", 0), ("image_size", 1)):
+        if type(getattr(checkpoint, name)) is not int or getattr(checkpoint, name) < least:
+            yield name
+
+
+def _are_weights(state: Any, needed: bool) -> bool:  # noqa: ANN401
+    """Tell whether a state holds tensors alone, and none of them what is no number."""
+    if state is None:
+        return not needed
+    if not isinstance(state, dict) or (needed and not state):
+        return False
+    return all(isinstance(each, Tensor) and _holds_numbers(each) for each in state.values())
+
+
+def _holds_numbers(values: Tensor) -> bool:
+    # One number can be made to stand for billions: only what is stored is looked at.
+    stored = values.untyped_storage().nbytes()
+    if not values.is_floating_point() or values.numel() * values.element_size() > stored:
+        return True
+    return not bool(torch.isnan(values).any())
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    return type(value) in (int, float) and math.isfinite(value)

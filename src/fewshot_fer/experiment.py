@@ -1,6 +1,5 @@
 """A training run: epochs, validation after each, checkpoints and tables on the way."""
 
-import shlex
 import time
 from dataclasses import dataclass, replace
 
@@ -21,7 +20,7 @@ from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.own_support import own_calibration, own_support
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.predictions import add_predictions
-from fewshot_fer.resuming import Progress
+from fewshot_fer.resuming import Progress, line_to_go_on
 from fewshot_fer.runs import Row, RunFolder, plain_row
 from fewshot_fer.schedules import learning_rate, supervised_epochs
 from fewshot_fer.screen import epoch_line
@@ -85,6 +84,7 @@ class TrainingRun:
                 while epoch < self.settings.train.epochs and not self._out_of_patience(epoch):
                     epoch += 1
                     self._run_epoch(epoch, choices)
+                stop.check()  # asked for within the last validation
             except Interrupted as asked:
                 raise Interrupted(asked.number, self._how_to_go_on(epoch)) from asked
             except (RuntimeError, MemoryError) as error:
@@ -98,8 +98,13 @@ class TrainingRun:
         add_evaluated(self.folder, self._best_evaluated())
 
     def _how_to_go_on(self, epoch: int) -> str:
-        again = f"python -m fewshot_fer.train resume={shlex.quote(str(self.folder.folder))}"
-        return f"stopped in epoch {epoch}, which will be begun again. Go on with: {again}"
+        done = len(self.metrics)
+        where = f"stopped in epoch {epoch}, which will be begun again from last.pt"
+        if epoch <= done:
+            where = f"stopped after epoch {epoch}, which last.pt holds"
+        elif not done:
+            where = "stopped in the first epoch, so the run will start anew from its config.yaml"
+        return f"{where}. Go on with: {line_to_go_on(self.folder.folder)}"
 
     def _too_large(self, epoch: int) -> str:
         names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"

@@ -31,9 +31,16 @@ def build_optimiser(
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load moments and step counts; a learning rate that is a tensor stays one, in its place."""
+    """Load moments and step counts; a learning rate that is a tensor stays one, in its place.
+
+    Raises ValueError where they are of other weights.
+    """
     rates = [group["lr"] for group in optimiser.param_groups]
     optimiser.load_state_dict(state)
+    for weights, moments in optimiser.state.items():
+        shapes = {each.shape for each in moments.values() if isinstance(each, Tensor) and each.ndim}
+        if shapes - {weights.shape}:
+            raise ValueError(f"moments of {shapes} for weights of {weights.shape}")
     for group, rate in zip(optimiser.param_groups, rates, strict=True):
         group["lr"] = rate
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -26,6 +25,7 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.cores import core_count
 from fewshot_fer.errors import ConfigError, Interrupted, TrainingError, UserError
 from fewshot_fer.provenance import choices
+from fewshot_fer.resuming import last_progress, line_to_go_on
 
 SHUTDOWN_S = 5  # for the others to end, when one did
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -45,7 +45,7 @@ def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
         raise ConfigError(f"trainer.devices={devices}, but torch finds {found} GPUs here")
     if settings.threads is None and not on_gpus:
         settings = replace(settings, threads=max(1, core_count() // devices))
-    again = f"go on with: python -m fewshot_fer.train resume={shlex.quote(str(folder))}"
+    again = f"go on with: {line_to_go_on(folder)}"
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
         launched = elastic_launch(_launch_config(devices, Path(scratch)), _rank)
         try:
@@ -88,7 +88,6 @@ def _rank(
 ) -> None:
     """Be one of the processes. All do the same on their shares of images, and only rank 0 is heard:
     the others write into a folder that nobody reads."""
-    from fewshot_fer.resuming import last_progress
     from fewshot_fer.sessions import train_session
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an end between any two steps: no traceback

@@ -9,12 +9,14 @@ import contextlib
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.errors import ConfigError, RunError, WriteError
+from fewshot_fer.memory import is_scarce
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import METRIC_COLUMNS, Row, RunFolder
 
@@ -45,7 +47,7 @@ def settings_to_resume(asked: TrainVerb, overrides: list[str]) -> tuple[TrainVer
     """Return the settings and the folder of the run that `resume=` names.
 
     Raises ConfigError for other words on the command line, and RunError where there is no such run,
-    or nothing is left to do.
+    nothing is left to do, or the folder holds links, through which one would write elsewhere.
     """
     assert asked.resume is not None
     others = [word for word in overrides if not word.startswith("resume=")]
@@ -57,6 +59,8 @@ def settings_to_resume(asked: TrainVerb, overrides: list[str]) -> tuple[TrainVer
     settings = read_run_settings(folder)
     if (folder / "summary.json").is_file():
         raise RunError(f"{folder} is finished: there is nothing to resume")
+    if link := next((path for path in folder.rglob("*") if path.is_symlink()), None):
+        raise RunError(f"{link} is a link, and a run writes none: put the file itself there")
     return settings, folder
 
 
@@ -69,10 +73,40 @@ def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:
     if not path.exists():
         return None
     checkpoint = load_checkpoint(path)
+    return checkpoint, progress_of(checkpoint, path)
+
+
+def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
+    """Return how far a run had come by its checkpoint, checked. Raises RunError naming `path`."""
     try:
-        return checkpoint, Progress(**(checkpoint.progress or {}))
-    except TypeError as error:
+        progress = Progress(**(checkpoint.progress or {}))
+        sound = _is_sound(progress, checkpoint.epoch)
+    except (TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path} does not say how far the run had come") from error
+    if not sound:
+        raise RunError(f"{path} does not say how far the run had come")
+    return progress
+
+
+def _is_sound(progress: Progress, epoch: int) -> bool:
+    """Tell whether all of a progress is of its type, and speaks of an epoch and those before it."""
+    values = [row[column] for row in progress.metrics for column in METRIC_COLUMNS]
+    values += [progress.best_epoch, progress.best_accuracy, progress.best_loss]
+    numbers = all(type(value) in (int, float) for value in values)
+    words = chain(progress.trained.keys(), *progress.choices.items())
+    return numbers and len(progress.metrics) == epoch and all(isinstance(w, str) for w in words)
+
+
+@contextlib.contextmanager
+def restored(folder: Path) -> Iterator[None]:
+    """Turn what torch says of weights that do not fit a network into a RunError."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        if is_scarce(error):
+            raise
+        path, config = folder / "last.pt", folder / "config.yaml"
+        raise RunError(f"{path} is of another network or optimiser than {config} names") from error
 
 
 def clear_the_end(folder: RunFolder, progress: Progress | None) -> None:
@@ -96,5 +130,17 @@ def telling_how_to_go_on(folder: Path) -> Iterator[None]:
     try:
         yield
     except WriteError as error:
-        again = f"python -m fewshot_fer.train resume={shlex.quote(str(folder))}"
+        again = line_to_go_on(folder)
         raise WriteError(f"{error}. What stands there is whole; go on with: {again}") from error
+
+
+def stopped_at(folder: Path) -> str:
+    """Say how to go on with a run that a signal ended outside of its steps, if it can be."""
+    if not (folder / "config.yaml").is_file():
+        return "interrupted"
+    return f"stopped, and what stands there is whole. Go on with: {line_to_go_on(folder)}"
+
+
+def line_to_go_on(folder: Path) -> str:
+    """Return what to type to go on with a run."""
+    return f"python -m fewshot_fer.train resume={shlex.quote(str(folder))}"

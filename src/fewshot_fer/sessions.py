@@ -21,6 +21,7 @@ from fewshot_fer.event_files import EventFiles, require_tensorboard
 from fewshot_fer.experiment import TrainingRun, run_tests
 from fewshot_fer.method_choice import require_named_parts, require_parts
 from fewshot_fer.method_settings import check_run_answers
+from fewshot_fer.kept_encoder import keep_encoder, with_kept_encoder
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.parts import EpisodicPart, Part, load_part
 from fewshot_fer.plots import plot_curves
@@ -30,13 +31,16 @@ from fewshot_fer.resuming import (
     clear_partials,
     clear_the_end,
     last_progress,
+    restored,
     settings_to_resume,
+    stopped_at,
     telling_how_to_go_on,
 )
 from fewshot_fer.roles import load_images
 from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
+from fewshot_fer.signals import ended_by_signals
 from fewshot_fer.trained import build_evaluation, known_training_side
 
 
@@ -56,7 +60,8 @@ def train_anywhere(settings: TrainVerb, path: Path, resumed: bool) -> None:
 
         train_in_ranks(settings, path, resumed)
         return
-    train_session(settings, path, last_progress(path) if resumed else None)
+    with ended_by_signals(lambda: stopped_at(path)):
+        train_session(settings, path, last_progress(path) if resumed else None)
 
 
 def train_session(
@@ -81,6 +86,7 @@ def train_session(
     require_named_parts(settings.method, names)
     require_parts(settings.method, names, [cast.validation, *cast.tests])
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
+    begun = (path / "config.yaml").is_file()
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     folder.write_config(asdict(settings))  # from here on it can be resumed
     clear_partials(path)
@@ -90,7 +96,9 @@ def train_session(
     except UserError:
         folder.withdraw()
         raise
-    save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed)
+    keep_encoder(settings.backbone, path)
+    only_in = path if begun else None  # a stranger's run may name any file
+    save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed, only_in)
     found = quick_audit([cast.training, cast.validation, *cast.tests])
     folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
     if settings.logger == "tensorboard":
@@ -134,7 +142,8 @@ def _learn_and_test(
     the run, begun earlier or now, was composed of."""
     run = TrainingRun(settings, folder, parts.training, parts.validation, encoder)
     if reached is not None:
-        run.restore(*reached)
+        with restored(folder.folder):
+            run.restore(*reached)
         taken = reached[1].choices
     run.fit(taken)
     run.add_supports()
@@ -162,7 +171,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     which = settings.checkpoint or trained.train.tested
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
-    answering = build_evaluation(trained, checkpoint, device, str(tested / f"{which}.pt"), keep_in)
+    as_kept, where = with_kept_encoder(trained, tested), str(tested / f"{which}.pt")
+    answering = build_evaluation(as_kept, checkpoint, device, where, keep_in)
     cast = cast_tests(settings, trained, source)
     if not settings.methods:
         require_parts(trained.method, checkpoint.class_names, cast.tests)

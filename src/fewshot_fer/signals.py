@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -22,6 +22,30 @@ class Stop:
         """Raise Interrupted if so; called between two steps."""
         if self.number is not None:
             raise Interrupted(self.number)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, ending whatever is under way as Ctrl-C does."""
+
+
+@contextmanager
+def ended_by_signals(told: Callable[[], str]) -> Iterator[None]:
+    """Turn both signals into Interrupted wherever they come, with what `told` says by then."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt as asked:
+        number = signal.SIGTERM if isinstance(asked, Terminated) else signal.SIGINT
+        raise Interrupted(number, told()) from asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

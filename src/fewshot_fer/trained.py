@@ -12,10 +12,12 @@ from fewshot_fer.config import TrainVerb
 from fewshot_fer.device import DTYPES
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import RunError
+from fewshot_fer.kept_encoder import with_kept_encoder
 from fewshot_fer.method_choice import answering_method, priors
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.composed import Priors
+from fewshot_fer.models.features import count_features
 from fewshot_fer.network import Network, build_network
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.run_settings import read_run_settings
@@ -61,7 +63,8 @@ def load_trained(
     if checkpoint.support is None or checkpoint.calibration is None:
         raise RunError(f"{run} was stopped before its end, so {name}.pt holds no support yet")
     where = str(run / f"{name}.pt")
-    embedder, method = build_evaluation(settings, checkpoint, torch.device(device), where)
+    as_kept = with_kept_encoder(settings, run)
+    embedder, method = build_evaluation(as_kept, checkpoint, torch.device(device), where)
     return TrainedRun(
         folder=run,
         settings=settings,
@@ -99,6 +102,7 @@ def build_evaluation(
     head = network.head if settings.method.name == "classifier" else None
     embedder = Embedder(network.encoder, dtype, head, names, keep_in)
     side = known_training_side(checkpoint, where)
+    _require_width(settings, network, checkpoint, side, where)
     if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
         raise RunError(f"{where} says nothing of the training images")
     if settings.method.normalise != "none":
@@ -106,6 +110,23 @@ def build_evaluation(
         embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
     weight = checkpoint.prior_weight
     return embedder, answering_method(settings.method, network.logits, side, weight)
+
+
+def _require_width(
+    settings: TrainVerb,
+    network: Network,
+    checkpoint: Checkpoint,
+    side: TrainingSide | None,
+    where: str,
+) -> None:
+    """Raise RunError where what lies beside the weights is of embeddings of another width."""
+    support = (checkpoint.support or {}).get("embeddings")
+    beside = [each for each in (side and side.mean, support) if isinstance(each, Tensor)]
+    if not beside:
+        return
+    width = count_features(network.encoder, settings.backbone.side)
+    if any(each.shape[-1:] != (width,) for each in beside):
+        raise RunError(f"{where}: its training images or its support are of another network")
 
 
 def known_training_side(checkpoint: Checkpoint, where: str) -> TrainingSide | None:
@@ -121,12 +142,20 @@ def known_training_side(checkpoint: Checkpoint, where: str) -> TrainingSide | No
 def load_network(
     settings: TrainVerb, checkpoint: Checkpoint, device: torch.device, where: str
 ) -> Network:
-    """Return a checkpoint's weights in the network of the settings, ready to be asked."""
+    """Return a checkpoint's weights in the network of the settings, ready to be asked.
+
+    Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
+    """
+    if checkpoint.image_size != settings.backbone.image_size:
+        raise RunError(
+            f"{where} is of images of {checkpoint.image_size} pixels a side, the run's config.yaml "
+            f"of {settings.backbone.image_size}"
+        )
     dtype = DTYPES[settings.precision]
     encoder = build_encoder(settings.backbone, with_weights=False).to(device, dtype)
-    network = build_network(settings, encoder, len(checkpoint.class_names))
     kept = {"encoder": checkpoint.encoder, "head": checkpoint.head, "method": checkpoint.method}
     try:
+        network = build_network(settings, encoder, len(checkpoint.class_names))
         network.load({name: state for name, state in kept.items() if state is not None})
     except (RuntimeError, KeyError) as error:
         raise RunError(f"{where} does not fit backbone {settings.backbone.name}") from error

@@ -45,13 +45,18 @@ def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
         mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
         spreads = {k: float(content["spreads"][k]) for k in KINDS}
         shapes = {tuple(each.shape) for each in prototypes.values()}
-        fits = shapes == {(len(names), len(mean))} and bool(torch.isfinite(mean).all())
+        fits = shapes == {(len(names), *mean.shape)} and mean.ndim == 1 and len(names) > 0
+        fits = fits and all(map(_are_numbers, (mean, *prototypes.values())))
         fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
     if not fits:
         raise RunError(f"{where}: what it says of the training images is damaged")
     return TrainingSide(names, mean, prototypes, spreads)
+
+
+def _are_numbers(values: Tensor) -> bool:
+    return values.dtype == torch.float32 and bool(torch.isfinite(values).all())
 
 
 def gather_training_side(embedder: Embedder, training: EpisodicPart, seed: int) -> TrainingSide:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fewshot_fer.config import BackboneConfig
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.models.conv4 import Conv4
-from fewshot_fer.models.encoder_files import encoder_file, load_script, read_card
+from fewshot_fer.models.encoder_files import WEIGHTS, encoder_file, load_script, read_card
 from fewshot_fer.models.encoder_input import Encoder, EncoderInput
 from fewshot_fer.models.resnet12 import ResNet12
 from fewshot_fer.models.timm_encoders import PREFIX, build_timm, timm_input
@@ -74,8 +74,8 @@ def _own(settings: BackboneConfig, weights: str) -> nn.Module:
 
 
 def _from_file(settings: BackboneConfig, with_weights: bool) -> nn.Module:
-    file = encoder_file(settings.weights)
-    if file.suffix != ".safetensors":
+    file = encoder_file(settings.weights, with_weights)
+    if file.suffix != WEIGHTS:
         return load_script(file)
     named = read_card(file).architecture
     if named in ("", "file"):

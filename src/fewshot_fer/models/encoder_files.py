@@ -1,7 +1,9 @@
 """An encoder from a file with a card beside it: face networks, and others that none else knows.
 
-`faces.pt` is TorchScript and brings its own network; `faces.safetensors` holds weights of a network
-that the card names. The card, faces.yaml, says what the images must be like:
+`faces.safetensors` holds weights of a network that the card names. `faces.pt` is TorchScript and
+brings its own network, as a program that can run as soon as it is loaded. It is loaded only where
+the variable FEWSHOT_FER_TRUST_SCRIPTS=1 says that its author is trusted: no configuration can say
+that, as it may come from the same stranger. The card, faces.yaml, says what images must be like:
 
     image_size: 112
     mean: [0.5, 0.5, 0.5]      # of channels in 0..1, in the order of `channels`
@@ -11,7 +13,10 @@ that the card names. The card, faces.yaml, says what the images must be like:
     architecture: resnet18     # for weights: a backbone.name
 """
 
+import math
+import os
 import re
+import reprlib
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -24,14 +29,18 @@ from torch import nn
 
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.models.encoder_input import Encoder, EncoderInput, Triple
+from fewshot_fer.plain_yaml import read_yaml_text
 
 NEEDED, OPTIONAL = ("image_size", "mean", "std"), ("channels", "layout", "architecture")
+TRUST = "FEWSHOT_FER_TRUST_SCRIPTS"
+WEIGHTS = ".safetensors"
 LARGEST_CODE = 10_000_000  # bytes of TorchScript's sources; real ones have a few hundred thousand
 REACHES_OUT = re.compile(
     r"(?<![\w.])(?:torch|ops\.aten)\.(?:save|from_file|load\w*)\s*\(|__torch__\.torch\.classes|"
     r"(?<![\w.])ops\.(?!aten\.|prim\.|torchvision\.)\w+"
 )
-"""What TorchScript can do beside arithmetic: files, and operators or classes of other libraries."""
+"""What TorchScript can do beside arithmetic: files, and operators or classes of other libraries. It
+can be hidden from such a search, so that a file without it is not safe for that."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,14 @@ class Card:
     architecture: str  # "" where it is not named
 
 
-def encoder_file(weights: str) -> Path:
-    """Return the path. Raises ConfigError where it is no file."""
+def encoder_file(weights: str, with_weights: bool = True) -> Path:
+    """Return the path. Raises ConfigError where it is no file; with_weights=False: of weights alone
+    the card is enough."""
     file = Path(weights).expanduser()
-    if weights in ("none", "imagenet") or not file.is_file():
+    there = file.is_file() or (file.suffix == WEIGHTS and not with_weights)
+    if weights in ("none", "imagenet") or not there:
         raise ConfigError(
-            f"backbone.weights={weights}: backbone=file takes a TorchScript or safetensors file, "
+            f"backbone.weights={weights}: backbone=file takes a safetensors or TorchScript file, "
             f"with its card beside it under the same name and .yaml"
         )
     return file
@@ -57,13 +68,14 @@ def read_card(file: Path) -> Card:
     """Return the card of an encoder's file. Raises ConfigError naming the card and the fault."""
     path = file.with_suffix(".yaml")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_yaml_text(path))
     except FileNotFoundError:
         raise ConfigError(
             f"{path} is not there: an encoder's file needs a card that says {', '.join(NEEDED)}"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    except Exception as error:  # YAML has no one class for what it meets in a strange file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"{path} cannot be read: {reason}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no card: expected {', '.join(NEEDED)}, one a line")
     if lacking := [key for key in NEEDED if key not in content]:
@@ -77,6 +89,7 @@ def read_card(file: Path) -> Card:
 def load_script(file: Path) -> nn.Module:
     """Return the encoder in a TorchScript file. Raises ConfigError where it cannot be had."""
     takes = read_card(file).takes
+    _require_trust(file)
     _refuse_what_reaches_out(file)
     try:
         with warnings.catch_warnings():
@@ -93,16 +106,27 @@ def load_script(file: Path) -> nn.Module:
     return Encoder(network, takes)
 
 
+def _require_trust(file: Path) -> None:
+    if os.environ.get(TRUST) != "1":
+        raise ConfigError(
+            f"backbone.weights={file} is a program in TorchScript: loading it can run whatever its "
+            f"author wrote. Better give its weights as {WEIGHTS}, with architecture: in the card; "
+            f"only where you trust the author, set the variable {TRUST}=1"
+        )
+
+
 def _refuse_what_reaches_out(file: Path) -> None:
-    """Raise ConfigError if a TorchScript file would touch other files; its code can run as soon as
-    it is loaded, so the text is read first."""
+    """Raise ConfigError if the code of a TorchScript file says that it touches other files. The
+    text is read before any of it can run."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = [info for info in archive.infolist() if info.filename.endswith(".py")]
             if sum(info.file_size for info in names) > LARGEST_CODE:
                 raise ConfigError(f"backbone.weights={file}: more code than any network has")
             texts = [archive.read(info).decode("utf-8") for info in names]
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError, NotImplementedError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # zipfile has no one class for what it meets in a damaged file
         raise ConfigError(
             f"backbone.weights={file} is no TorchScript file: save it with torch.jit.script or "
             f"torch.jit.trace, or give weights as .safetensors"
@@ -118,7 +142,8 @@ def _refuse_what_reaches_out(file: Path) -> None:
 def _input(content: dict[str, Any], path: Path) -> EncoderInput:
     side = content["image_size"]
     if not isinstance(side, int) or isinstance(side, bool) or not 16 <= side <= 512:
-        raise ConfigError(f"{path}: image_size: {side} is no number of pixels from 16 to 512")
+        shown = reprlib.repr(side)
+        raise ConfigError(f"{path}: image_size: {shown} is no number of pixels from 16 to 512")
     channels = _text(content, "channels", "rgb", path, ("rgb", "bgr"))
     layout = _text(content, "layout", "nchw", path, ("nchw", "nhwc"))
     mean, std = _triple(content, "mean", path), _triple(content, "std", path)
@@ -133,7 +158,7 @@ def _text(
     value = content.get(key, default)
     if not isinstance(value, str) or (known and value not in known):
         expected = " or ".join(known) or "a name"
-        raise ConfigError(f"{path}: {key}: {value} is not {expected}")
+        raise ConfigError(f"{path}: {key}: {reprlib.repr(value)} is not {expected}")
     return value
 
 
@@ -141,6 +166,9 @@ def _triple(content: dict[str, Any], key: str, path: Path) -> Triple:
     values = content[key]
     try:
         first, second, third = (float(value) for value in values)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{path}: {key}: {values} is not three numbers") from None
+        finite = all(map(math.isfinite, (first, second, third)))
+    except (TypeError, ValueError, OverflowError):
+        finite = False
+    if not finite:
+        raise ConfigError(f"{path}: {key}: {reprlib.repr(values)} is not three numbers")
     return first, second, third

@@ -114,11 +114,12 @@ def embed_pictures(
     import torch
 
     from fewshot_fer.checkpoints import load_checkpoint
+    from fewshot_fer.kept_encoder import with_kept_encoder
     from fewshot_fer.run_settings import read_run_settings
     from fewshot_fer.trained import build_evaluation
 
     checkpoint = load_checkpoint(folder / f"{which}.pt")
-    settings = read_run_settings(folder)
+    settings = with_kept_encoder(read_run_settings(folder), folder)
     embedder, _ = build_evaluation(settings, checkpoint, torch.device("cpu"), f"{which}.pt")
     pixels, kept = _decoded(paths, checkpoint.image_size)
     if not kept:
