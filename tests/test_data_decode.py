@@ -1,5 +1,6 @@
 """Pixels: what each kind of picture becomes, and that a damaged one is one clear error."""
 
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot_fer.data.bad_images import _bad_images
 from fewshot_fer.data.decode import decode
 from fewshot_fer.errors import DataError
 
@@ -134,3 +136,33 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> N
         decode(tmp_path / "bomb.png", 8)
     monkeypatch.setenv("FEWSHOT_FER_MAX_PIXELS", "100000")
     decode(tmp_path / "bomb.png", 8)
+
+
+def test_other_formats_are_no_pictures(tmp_path: Path) -> None:
+    """Protects from what Pillow would do beside decoding: EPS goes to Ghostscript, under any
+    name."""
+    noise().save(tmp_path / "face.eps")
+    (tmp_path / "face.eps").rename(tmp_path / "face.jpg")
+    with pytest.raises(DataError, match=r"face\.jpg is not a picture"):
+        decode(tmp_path / "face.jpg", 8)
+
+
+def test_what_never_ends_is_not_opened(tmp_path: Path) -> None:
+    """A path from a stranger's file may name a pipe or a device."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", "/dev/zero", tmp_path):
+        with pytest.raises(DataError, match="cannot be decoded: it is no regular file"):
+            decode(path, 8)
+
+
+def test_a_raised_limit_is_noticed_by_what_was_found_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that were left out for their size are tried again where more is allowed."""
+    noise().save(tmp_path / "large.png")
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(tmp_path / "cache"))
+    found = []
+    for limit in (200, 100_000, 200):
+        monkeypatch.setenv("FEWSHOT_FER_MAX_PIXELS", str(limit))
+        found.append(len(_bad_images([str(tmp_path / "large.png")], 8)))
+    assert found == [1, 0, 1]

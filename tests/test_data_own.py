@@ -71,7 +71,7 @@ def test_csv_columns(tmp_path: Path) -> None:
     assert table.loc["happiness", "group"] == table.loc["na", "group"] == "S1"
     assert table.loc["none", "path"] == table.loc["none", "group"] == str(elsewhere)
     assert table.loc["none", "split"] == "all"
-    rooted = read_csv_list(tmp_path / "list.csv", root=tmp_path / "z")
+    rooted = read_csv_list(tmp_path / "list.csv", root=tmp_path / "z", outside=True)
     assert rooted["path"].tolist()[-1] == str(tmp_path / "z/x/1.jpg")
 
 

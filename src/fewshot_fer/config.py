@@ -22,6 +22,7 @@ class DatasetConfig:
     split: str = "all"
     root: str | None = None  # null: looked for under paths.data
     file: str | None = None  # csv only: the list of images
+    outside: bool = False  # whether links, or names in a list, may lead out of its folder
     clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
 
 

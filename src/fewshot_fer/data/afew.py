@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fewshot_fer.data.confines import require_inside
 from fewshot_fer.data.listing import (
     VIDEO_ENDINGS,
     child,
@@ -32,19 +33,21 @@ EXPECTED = (
 Row = dict[str, object]
 
 
-def read_afew(data: Path) -> pd.DataFrame:
+def read_afew(data: Path, outside: bool = False) -> pd.DataFrame:
     """Return the FaceTable of all frames, splits train and val.
 
     data: the folder that holds AFEW, or AFEW itself. A clip's key is split/Class/id, since ids are
     not unique; `frame` counts the clip's frames from 0, frames without a face (`*noface*`) among
     them, but those are left out; attrs["lost_clips"] maps each clip that lost all to its class.
-    Raises DataError where the layout is not that of extracted frames.
+    Raises DataError where the layout is not that of extracted frames and, unless `outside`, where a
+    link below AFEW's own folder leads out of it.
     """
     data = data.absolute()
     rows: list[Row] = []
     left_out = 0
     lost: dict[str, str] = {}
-    for split, folder in _split_folders(data).items():
+    splits = _split_folders(data)
+    for split, folder in splits.items():
         for clip, label in _clips(folder):
             frames, kept = _frames(clip)
             left_out += frames - len(kept)
@@ -59,6 +62,7 @@ def read_afew(data: Path) -> pd.DataFrame:
         log.warning("afew: %d clips without any face: %s", len(lost), ", ".join(lost))
     if not rows:
         raise nothing_found("frames of AFEW", data, EXPECTED.format(""))
+    require_inside((str(row["path"]) for row in rows), next(iter(splits.values())).parent, outside)
     table = make_table(rows)
     table.attrs["lost_clips"] = lost
     return table

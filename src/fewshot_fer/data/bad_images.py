@@ -14,7 +14,7 @@ from tqdm import tqdm
 from fewshot_fer.config import TestVerb, TrainVerb
 from fewshot_fer.cores import core_count
 from fewshot_fer.data.cache import cache_folder
-from fewshot_fer.data.decode import decode
+from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.store import files_fingerprint
 from fewshot_fer.errors import DataError, writing
 
@@ -62,7 +62,8 @@ def _bad_images(paths: list[str], image_size: int) -> dict[str, str]:
     """
     present = [path for path in paths if Path(path).is_file()]
     gone = {path: "no such file" for path in paths if not Path(path).is_file()}
-    file = cache_folder() / "scans" / f"{files_fingerprint(present, image_size)}.json"
+    name = f"{files_fingerprint(present, image_size)}_{most_pixels()}.json"
+    file = cache_folder() / "scans" / name
     known = _read(file)
     if known is None:
         known = {path: why for path, why in _scan(present, image_size) if why}
@@ -94,7 +95,9 @@ def _read(file: Path) -> dict[str, str] | None:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not all(isinstance(why, str) for why in content.values()):
+        return None
+    return content
 
 
 def write_bad_images(run: Path, source: "Source") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fewshot_fer.data.confines import Confines
 from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.errors import DataError
 from fewshot_fer.labels import canonical
@@ -17,12 +18,15 @@ HEADER = "its first line must name the columns path,label[,group,split,clip,fram
 Row = dict[str, object]
 
 
-def read_csv_list(file: Path, root: Path | None = None, name: str = "csv") -> pd.DataFrame:
+def read_csv_list(
+    file: Path, root: Path | None = None, name: str = "csv", outside: bool = False
+) -> pd.DataFrame:
     """Return the FaceTable of a list. Other columns than the known ones do not count.
 
-    Paths are relative to `root` or, without it, to the folder of the file. An empty group is the
-    image itself, an empty split is `all`. Raises DataError naming file, line (the header is line 1)
-    and column, for an image that is not there as well.
+    Paths are relative to `root` or, without it, to the folder of the file, and stay below it unless
+    they may lead `outside`. An empty group is the image itself, an empty split is `all`. Raises
+    DataError naming file, line (the header is line 1) and column, for an image that is not there as
+    well.
     """
     listed = _read(file)
     base = (root or file.parent).absolute()
@@ -40,6 +44,8 @@ def read_csv_list(file: Path, root: Path | None = None, name: str = "csv") -> pd
         rows.append({**row, "path": path, "dataset": name})
     if not rows:
         raise DataError(f"{file} lists no image: expected lines such as 'faces/001.jpg,happiness'")
+    if not outside:
+        _refuse_outside(file, lines, base)
     _refuse_missing(file, lines)
     return make_table(rows)
 
@@ -107,6 +113,13 @@ def _row(cells: dict[str, str], line: str) -> Row:
         "label": canonical(cells["label"]),
         "split": SPLITS.get(split.casefold(), split),
     }
+
+
+def _refuse_outside(file: Path, lines: dict[str, int], base: Path) -> None:
+    confines = Confines(base)
+    for path, line in lines.items():
+        if not confines.hold(path):
+            raise DataError(f"{file}, line {line}: {confines.way_out(path)}")
 
 
 def _refuse_missing(file: Path, lines: dict[str, int]) -> None:

@@ -1,6 +1,8 @@
 """One picture file to the pixels that an encoder is given."""
 
+import errno
 import os
+import stat
 import threading
 import warnings
 from pathlib import Path
@@ -12,6 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fewshot_fer.data.jpeg import decode_jpeg
 from fewshot_fer.errors import DataError
 
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")  # JPEG: MPO of cameras too
+"""What is read as a picture, whatever its name: EPS, for one, would be handed to Ghostscript."""
 SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 MAX_PIXELS = "FEWSHOT_FER_MAX_PIXELS"
 MOST_PIXELS = 89_478_485  # Pillow's own: a picture of 256 MB
@@ -23,7 +27,8 @@ def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
 
     EXIF orientation is honoured; the largest centred square is taken, so that a face that is not
     square keeps its proportions, and resized with Pillow's antialiased bilinear filter. Raises
-    DataError naming the file if it is missing, damaged, no picture or too large to be one.
+    DataError naming the file if it is missing, damaged, no picture of FORMATS or too large to be
+    one.
     """
     square = _centre_square(read_upright(path))
     if square.size != (image_size, image_size):
@@ -38,7 +43,7 @@ def read_upright(path: str | Path) -> Image.Image:
             return decode_jpeg(path, picture) or as_rgb(ImageOps.exif_transpose(picture))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{path} is too large, more than {_most_pixels():,} pixels: where such pictures are "
+            f"{path} is too large, more than {most_pixels():,} pixels: where such pictures are "
             f"meant, allow more with the variable {MAX_PIXELS}"
         ) from error
     except UnidentifiedImageError as error:
@@ -49,21 +54,24 @@ def read_upright(path: str | Path) -> Image.Image:
 
 
 def _open(path: str | Path) -> Image.Image:
-    """Read a picture's header, refusing sizes that Pillow only warns of.
+    """Read a picture's header, refusing sizes that Pillow only warns of, and what may never end.
 
     The filters of warnings and the limit belong to the whole process: threads that changed them at
     once would leave them changed. Only headers are read within the lock, pixels outside.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a Path object costs as much
+        raise OSError(errno.EINVAL, "it is no regular file")
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _most_pixels()
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, most_pixels()
         try:
-            return Image.open(path)
+            return Image.open(path, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _most_pixels() -> int:
+def most_pixels() -> int:
+    """Return how many pixels a picture may have; the variable FEWSHOT_FER_MAX_PIXELS sets it."""
     given = os.environ.get(MAX_PIXELS, "")
     return int(given) if given.isdecimal() else MOST_PIXELS
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fewshot_fer.data.confines import require_inside
 from fewshot_fer.data.listing import contents, folders_in, images_in
 from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.errors import DataError
@@ -17,12 +18,13 @@ EXPECTED = "expected <class>/*.jpg or <class>/<subject or clip>/*.jpg below it"
 Row = dict[str, object]
 
 
-def read_folder(root: Path, name: str = "folder") -> pd.DataFrame:
+def read_folder(root: Path, name: str = "folder", outside: bool = False) -> pd.DataFrame:
     """Return the FaceTable of a folder; its split is `all` unless there are split folders.
 
     A group folder names a subject or a clip. The same name under two classes or splits is the same
     group, as a person is who shows several expressions. An image right below its class is its own
-    group. Raises DataError where there is no class folder or no image.
+    group. Raises DataError where there is no class folder or no image and, unless `outside`, where
+    a link below `root` leads out of it.
     """
     root = root.absolute()
     if not root.is_dir():
@@ -32,6 +34,7 @@ def read_folder(root: Path, name: str = "folder") -> pd.DataFrame:
         raise DataError(
             f"no images in {root} ({contents(root)}): {EXPECTED}. Set dataset.root=/your/faces"
         )
+    require_inside((str(row["path"]) for row in rows), root, outside)
     return make_table([{**row, "dataset": name} for row in rows])
 
 

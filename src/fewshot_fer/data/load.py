@@ -63,15 +63,17 @@ def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
 
 
 def _rafdb_basic(settings: DatasetConfig, source: Source) -> pd.DataFrame:
-    return read_rafdb_basic(source.folder_of(settings), official=source.official(settings))
+    official = source.official(settings)
+    return read_rafdb_basic(source.folder_of(settings), official, settings.outside)
 
 
 def _rafdb_compound(settings: DatasetConfig, source: Source) -> pd.DataFrame:
-    return read_rafdb_compound(source.folder_of(settings), official=source.official(settings))
+    official = source.official(settings)
+    return read_rafdb_compound(source.folder_of(settings), official, settings.outside)
 
 
 def _afew(settings: DatasetConfig, source: Source) -> pd.DataFrame:
-    return read_afew(source.folder_of(settings))
+    return read_afew(source.folder_of(settings), settings.outside)
 
 
 def _mixed(settings: DatasetConfig, source: Source) -> pd.DataFrame:
@@ -84,14 +86,14 @@ def _mixed(settings: DatasetConfig, source: Source) -> pd.DataFrame:
 
 
 def _folder(settings: DatasetConfig, source: Source) -> pd.DataFrame:
-    return read_folder(source.folder_of(settings))
+    return read_folder(source.folder_of(settings), outside=settings.outside)
 
 
 def _csv(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     if settings.file is None:
         raise ConfigError("no file for the csv adapter: give dataset.file=/your/list.csv")
     root = None if settings.root is None else _absolute(settings.root)
-    return read_csv_list(_absolute(settings.file), root)
+    return read_csv_list(_absolute(settings.file), root, outside=settings.outside)
 
 
 _ADAPTERS: dict[str, Callable[[DatasetConfig, Source], pd.DataFrame]] = {

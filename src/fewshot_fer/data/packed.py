@@ -66,5 +66,5 @@ class PackedFaces:
             size = os.stat(self.file).st_size  # noqa: PTH116 - a microsecond, before every batch
         except FileNotFoundError:
             return  # deleted, but what is mapped stays
-        if size < self.images.nbytes:
+        if size < getattr(self.images, "offset", 0) + self.images.nbytes:  # a map has an offset
             raise DataError(f"{self.file} was cut off while it was in use: run again")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fewshot_fer import labels
 from fewshot_fer.data.class_folders import find_split_folders, read_split_folders
+from fewshot_fer.data.confines import require_inside
 from fewshot_fer.data.label_list import NAMES, read_label_list
 from fewshot_fer.data.listed_images import find_listed_images
 from fewshot_fer.data.listing import child, nothing_found
@@ -46,23 +47,24 @@ COMPOUND = Subset(
 )
 
 
-def read_rafdb_basic(data: Path, official: bool = True) -> pd.DataFrame:
+def read_rafdb_basic(data: Path, official: bool = True, outside: bool = False) -> pd.DataFrame:
     """Return the FaceTable of the seven basic classes, splits train and test.
 
     data: the folder that holds RAF-DB, RAF-DB itself, or its subset folder. A count that differs
     from the official one is a warning, unless `official` is False. Raises DataError where the files
-    are not found or a label line is wrong.
+    are not found or a label line is wrong, and unless `outside`, where a link below the folder that
+    was found leads out of it.
     """
-    return _read(data.absolute(), BASIC, official)
+    return _read(data.absolute(), BASIC, official, outside)
 
 
-def read_rafdb_compound(data: Path, official: bool = True) -> pd.DataFrame:
+def read_rafdb_compound(data: Path, official: bool = True, outside: bool = False) -> pd.DataFrame:
     """Return the FaceTable of the eleven compound classes, as `read_rafdb_basic` does."""
-    return _read(data.absolute(), COMPOUND, official)
+    return _read(data.absolute(), COMPOUND, official, outside)
 
 
-def _read(data: Path, subset: Subset, official: bool) -> pd.DataFrame:
-    rows = _rows(data, subset)
+def _read(data: Path, subset: Subset, official: bool, outside: bool) -> pd.DataFrame:
+    rows = _rows(data, subset, outside)
     table = make_table([{**row, "dataset": subset.name} for row in rows])
     if official and len(table) != subset.total:
         log.warning(
@@ -71,18 +73,22 @@ def _read(data: Path, subset: Subset, official: bool) -> pd.DataFrame:
     return table
 
 
-def _rows(data: Path, subset: Subset) -> list[dict[str, object]]:
+def _rows(data: Path, subset: Subset, outside: bool) -> list[dict[str, object]]:
     for folder in _candidates(data, subset):
         labels_folder = child(folder, "EmoLabel")
         listed = labels_folder and child(labels_folder, *NAMES)
         if listed:
-            return _listed_rows(folder, listed, subset)
+            require_inside([str(listed)], folder, outside)
+            rows = _listed_rows(folder, listed, subset)
+            require_inside((str(row["path"]) for row in rows), folder, outside)
+            return rows
     if subset is BASIC:  # nobody re-packs the compound subset
         for folder in _candidates(data, subset):
             for root in (folder, child(folder, "DATASET")):
-                splits = find_split_folders(root) if root else None
-                if splits:
-                    return read_split_folders(splits)
+                if root and (splits := find_split_folders(root)):
+                    rows = read_split_folders(splits)
+                    require_inside((str(row["path"]) for row in rows), root, outside)
+                    return rows
     raise nothing_found(subset.name, data, subset.expected, _nearest(data, subset))
 
 

@@ -1,0 +1,57 @@
+"""A data set's folder as a border: what leads out of it, by a link, `..` or an absolute name."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from fewshot_fer.errors import DataError
+
+ALLOW = "allow it with dataset.outside=true (eval.dataset.outside=true, test.dataset.outside=true)"
+
+
+class Confines:
+    """A folder, which may be a link itself, and whether a path stays in it.
+
+    Every folder within is resolved once and a file only where it is a link, so that a large data
+    set is looked through in little more than a stat a file.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._real = os.path.realpath(self.root)
+        self._known: dict[str, bool] = {}
+
+    def hold(self, path: str) -> bool:
+        """Tell whether an absolute path stays in the folder, wherever links lead."""
+        folder = os.path.dirname(path)  # noqa: PTH120 - a Path object a file costs more than all else
+        if folder not in self._known:
+            self._known[folder] = self._is_below(folder)
+        if self._known[folder] and not os.path.islink(path):  # noqa: PTH114
+            return True
+        return self._is_below(path)
+
+    def way_out(self, path: str) -> str:
+        """Say what leads a path out of the folder."""
+        place = self.root
+        for name in Path(os.path.relpath(path, self.root)).parts:
+            place = place / name
+            if place.is_symlink() and not self._is_below(str(place)):
+                return f"{place} is a link to {place.readlink()}, outside of {self.root}: {ALLOW}"
+        return f"{path} lies outside of {self.root}: {ALLOW}"
+
+    def _is_below(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real == self._real or real.startswith(os.path.join(self._real, ""))  # noqa: PTH118
+
+
+def require_inside(paths: Iterable[str], root: Path, outside: bool = False) -> None:
+    """Raise DataError naming the link that leads one of the paths out of a data set's folder.
+
+    outside: whether it may.
+    """
+    if outside:
+        return
+    confines = Confines(root)
+    for path in paths:
+        if not confines.hold(path):
+            raise DataError(confines.way_out(path))
