@@ -53,7 +53,7 @@ def probabilities(path: Path, crops: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     "changes",
     [
-        ["eval=compound_4w5s"],
+        ["method=cosine", "method.normalise=cl2n"],
         ["backbone=resnet18"],
         ["method=classifier", "eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1"],
     ],
@@ -61,7 +61,8 @@ def probabilities(path: Path, crops: np.ndarray) -> np.ndarray:
 def test_the_file_answers_as_predict_does(
     command: Command, data: Path, tmp_path: Path, changes: list[str]
 ) -> None:
-    """Real pictures, any number at once: the same probabilities from prototypes and from a head."""
+    """Real pictures, any number at once: the same probabilities from a method with normalised
+    embeddings, from prototypes, and from a head."""
     run = train(command, data, *changes)
     outcome = command("export", f"run={run}", f"out={tmp_path / 'my faces.onnx'}")
     assert outcome.code == 0, outcome.err
@@ -123,16 +124,28 @@ def example_without_torch(written: Path, folder: Path) -> None:
     assert shares == sorted(shares, reverse=True)
 
 
-def test_a_file_that_differs_is_not_written(
+def test_a_file_that_differs_or_cannot_be_made_is_not_written(
     command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check on the spot decides, and leaves nothing behind."""
+    """The check on the spot decides, and leaves nothing behind; nor does what torch cannot put into
+    ONNX."""
     run = train(command, data, "eval.episodes=4")
     before = set(run.iterdir())
     monkeypatch.setattr(onnx_file, "largest_difference", lambda *_: 0.01)
     outcome = command("export", f"run={run}")
     assert outcome.code == 2
     assert "differ from torch's by 0.01" in outcome.err
+    assert set(run.iterdir()) == before
+
+    def fail(*_: object, **__: object) -> None:
+        root = ValueError("\nno such operator: foo\nand a page of advice")
+        raise torch.onnx.OnnxExporterError("an error occurred\nsee above") from root
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    outcome = command("export", f"run={run}")
+    assert outcome.code == 2
+    assert "cannot be put into ONNX (ValueError: no such operator: foo)" in outcome.err
+    assert outcome.err.count("\n") == 1
     assert set(run.iterdir()) == before
 
 

@@ -14,12 +14,14 @@ from PIL import Image
 from torch import nn
 
 from fewshot_fer.calibration import Calibration
+from fewshot_fer.composed_support import support_of_names, with_priors
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import ConfigError, DataError
 from fewshot_fer.listed_words import as_list, as_text
-from fewshot_fer.models.answering import PROTOTYPES
+from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
 from fewshot_fer.models.composed import Priors
+from fewshot_fer.models.methods.cosine import CosinePrototypes
 from fewshot_fer.prediction.answering import NONE, Answering
 from fewshot_fer.prediction.crops import as_input
 from fewshot_fer.prediction.drawing import LONGEST, draw_answers
@@ -33,7 +35,12 @@ from fewshot_fer.trained import TrainedRun
 QUANTILES = torch.linspace(-50, -1, 1001)
 
 
-def make_run(temperature: float, head: nn.Module | None = None) -> TrainedRun:
+def make_run(
+    temperature: float,
+    head: nn.Module | None = None,
+    method: AnsweringMethod = PROTOTYPES,
+    head_temperature: float | None = 4.0,
+) -> TrainedRun:
     """Return a run that embeds 4x4 crops linearly, with three classes of 1, 2 and 3 pictures."""
     torch.manual_seed(3)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
@@ -41,9 +48,9 @@ def make_run(temperature: float, head: nn.Module | None = None) -> TrainedRun:
     paths = tuple(f"{number}.jpg" for number in range(6))
     support = SupportSet(names, torch.randn(6, 5), labels, paths, "weights")
     embedder = Embedder(encoder, head=head, head_names=names if head else ())
-    calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature=4.0)
+    calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature)
     priors = Priors(names, torch.zeros(3, 5), spread=1.0, weight=None, parts={})
-    asked = (names, support, calibration, "weights", PROTOTYPES, priors)
+    asked = (names, support, calibration, "weights", method, priors)
     return TrainedRun(Path("run"), TrainVerb(), embedder, 4, *asked)
 
 
@@ -84,6 +91,56 @@ def test_a_head_answers_for_its_own_classes_only() -> None:
     assert other.probabilities == pytest.approx(
         by_prototype.answer_embeddings(queries).probabilities
     )
+
+
+def test_a_method_of_means_answers_with_its_own_logits() -> None:
+    """The scaled cosine over the temperature; distances and the threshold stay Euclidean."""
+    cosine = AnsweringMethod("cosine", CosinePrototypes())
+    run = make_run(2.5, method=cosine)
+    queries = torch.randn(40, 5)
+    answering = Answering(run, run.support, threshold=-6.0)
+    answers = answering.answer_embeddings(queries)
+    support = run.support.embeddings.split([1, 2, 3])
+    prototypes = torch.stack([own.mean(dim=0) for own in support])
+    angles = nn.functional.cosine_similarity(queries[:, None], prototypes, dim=2)
+    shares = torch.softmax(10 * angles / 2.5, dim=1)
+    assert answers.probabilities == pytest.approx(shares.numpy(), rel=1e-4)
+    squared = torch.cdist(queries, prototypes).square()
+    assert answers.known.tolist() == (squared.amin(dim=1) <= 6).tolist()
+    given = squared.gather(1, torch.from_numpy(answers.given)[:, None])[:, 0].sqrt()
+    assert answers.distances == pytest.approx(given.numpy(), rel=1e-4)
+    assert (answering.answered_by, answering.remarks()) == ("cosine", [])
+
+
+def test_what_nobody_would_expect_is_said() -> None:
+    """A method made for episodes leaves the answer to prototypes; a head may lack a temperature."""
+    tim = AnsweringMethod("tim", lambda support, query: query)
+    run, plain = make_run(2.5, method=tim), make_run(2.5)
+    queries = torch.randn(9, 5)
+    answering = Answering(run, run.support)
+    expected = Answering(plain, plain.support).answer_embeddings(queries)
+    assert answering.answer_embeddings(queries).probabilities == pytest.approx(
+        expected.probabilities
+    )
+    assert answering.answered_by == "prototypes"
+    assert ["nearest prototype" in line for line in answering.remarks()] == [True]
+    uncalibrated = make_run(2.5, nn.Linear(5, 3), head_temperature=None)
+    answering = Answering(uncalibrated, uncalibrated.support)
+    assert (answering.temperature, answering.is_calibrated) == (1.0, False)
+    assert ["not calibrated" in line for line in answering.remarks()] == [True]
+
+
+def test_priors_are_no_neighbours() -> None:
+    """What a support knows by names moves prototypes, and is no picture to show."""
+    run = make_run(1.0)
+    priors = Priors(("a", "b"), torch.zeros(2, 5), spread=1.0, weight=3.0, parts={})
+    support = with_priors(run.support, priors)
+    assert len(support.paths) == 8
+    answering = Answering(run, support, neighbours=20)
+    answers = answering.answer_embeddings(torch.zeros(2, 5))  # where the priors lie
+    assert sorted(answers.nearest[0].tolist()) == list(range(6))
+    named = Answering(run, support_of_names(["a", "b"], priors, "weights"), neighbours=5)
+    assert named.answer_embeddings(torch.zeros(2, 5)).nearest.shape == (2, 0)
 
 
 def test_a_crop_is_answered_alike_in_any_company() -> None:

@@ -27,10 +27,10 @@ class Calibration:
     Nearness is minus the squared Euclidean distance to the nearest prototype.
     """
 
-    temperature: float  # probabilities = softmax(logits / temperature)
+    temperature: float  # probabilities = softmax(logits / temperature), of what answers pictures
     known: Tensor  # [1001] quantiles of nearness where the query's class is in the support
     unknown: Tensor  # [1001] the same where it was taken out
-    head_temperature: float = 1.0  # for the logits of a classifier's head
+    head_temperature: float | None = None  # of a classifier's head; None: validation knows no class
 
     def threshold(self, false_accept: float) -> float:
         """Return the nearness that this share (0..1) of faces of unknown classes exceeds."""
@@ -49,7 +49,8 @@ def calibration_from(content: dict[str, Any], where: str) -> Calibration:
     """Return the calibration in `content`, checked. Raises RunError naming `where` it lay."""
     try:
         found = Calibration(**content)
-        fits = found.temperature > 0 and found.head_temperature > 0
+        of_head = found.head_temperature
+        fits = found.temperature > 0 and (of_head is None or of_head > 0)
         fits = fits and found.known.shape == found.unknown.shape == (QUANTILES,)
     except (TypeError, AttributeError) as error:
         raise RunError(f"{where}: the calibration in it is damaged") from error
@@ -58,15 +59,15 @@ def calibration_from(content: dict[str, Any], where: str) -> Calibration:
     return found
 
 
-def calibrate(logits: Tensor, labels: Tensor) -> Calibration:
-    """Fit both on logits [N, way], minus squared distances, and true positions [N] among them."""
-    logits = logits.double().cpu()
-    labels = labels.cpu()
-    without = logits.scatter(1, labels[:, None], -torch.inf)
+def calibrate(logits: Tensor, nearness: Tensor, labels: Tensor) -> Calibration:
+    """Fit the temperature on logits [N, way], and "none of these" on minus the squared distances
+    [N, way] to the prototypes; labels [N]: true positions among them."""
+    nearness, labels = nearness.double().cpu(), labels.cpu()
+    without = nearness.scatter(1, labels[:, None], -torch.inf)
     steps = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
     return Calibration(
-        temperature=fit_temperature(logits, labels),
-        known=torch.quantile(_at_most(logits.amax(dim=1)), steps).float(),
+        temperature=fit_temperature(logits.double().cpu(), labels),
+        known=torch.quantile(_at_most(nearness.amax(dim=1)), steps).float(),
         unknown=torch.quantile(_at_most(without.amax(dim=1)), steps).float(),
     )
 

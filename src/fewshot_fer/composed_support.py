@@ -51,6 +51,11 @@ def with_priors(
     )
 
 
+def picture_rows(support: SupportSet) -> list[int]:
+    """Return the rows of a support that are pictures, and no priors."""
+    return [row for row, path in enumerate(support.paths) if not path.startswith(COMPOSED)]
+
+
 def support_of_names(class_names: Sequence[str], priors: Priors, weights: str) -> SupportSet:
     """Return a support without a single picture. Raises ConfigError for a class without parts."""
     empty = SupportSet(
@@ -64,7 +69,7 @@ def support_of_names(class_names: Sequence[str], priors: Priors, weights: str) -
 
 
 def _without_priors(support: SupportSet) -> SupportSet:
-    kept = [row for row, path in enumerate(support.paths) if not path.startswith(COMPOSED)]
+    kept = picture_rows(support)
     return replace(
         support,
         embeddings=support.embeddings[kept],

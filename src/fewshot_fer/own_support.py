@@ -13,14 +13,14 @@ from fewshot_fer.composed_support import with_priors
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import Episodes
 from fewshot_fer.fixed_support import QUERIES
-from fewshot_fer.models.answering import AnsweringMethod
+from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod, for_single_pictures
 from fewshot_fer.models.episode_loss import query_labels
 from fewshot_fer.parts import EpisodicPart, FixedPart, Part
 from fewshot_fer.scoring import logits_in_chunks
 from fewshot_fer.support_set import SupportSet
 
 PER_CLASS = 50  # images, as in the study's fixed support; 350 embeddings of 1,600 are 2.2 MB
-EPISODES = 2_000  # more of them make a calibration no better
+EPISODES = 2_000  # or images; more of them make a calibration no better
 
 Rows = NDArray[np.int64]
 
@@ -58,18 +58,41 @@ def own_support(
 def own_calibration(
     validation: Part, embedder: Embedder, method: AnsweringMethod, seed: int
 ) -> Calibration:
-    """Fit probabilities and "none of these" on the validation's queries."""
+    """Fit probabilities and "none of these" on the validation's queries, as pictures are answered:
+    with prototypes, or a classifier's head where validation has images of its classes."""
+    answering = for_single_pictures(method)
+    logits, labels = _answers(validation, embedder, answering, seed)
+    nearness = logits
+    if not answering.gives_distances:
+        nearness, _ = _answers(validation, embedder, PROTOTYPES, seed)
+    found = calibrate(logits, nearness, labels)
+    return replace(found, head_temperature=_head_temperature(validation, embedder, seed))
+
+
+def _answers(
+    validation: Part, embedder: Embedder, method: AnsweringMethod, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return logits [N, way] of validation's queries and their true positions [N]."""
     if isinstance(validation, EpisodicPart):
-        return calibrate(*_episode_answers(validation, embedder, method, seed))
-    support, query, labels = _fixed_embeddings(validation, embedder)
-    with torch.inference_mode():
-        among = method.among(validation.role.support.class_names, query)
-        parts = [among.once(support, part).cpu() for part in torch.split(query, QUERIES)]
-        found = calibrate(torch.cat(parts), labels)
-        if embedder.head is None or embedder.head_names != validation.role.support.class_names:
-            return found
-        logits = embedder.head(query).double().cpu()
-    return replace(found, head_temperature=fit_temperature(logits, labels))
+        return _episode_answers(validation, embedder, method, seed)
+    return _fixed_answers(validation, embedder, method)
+
+
+@torch.inference_mode()
+def _head_temperature(validation: Part, embedder: Embedder, seed: int) -> float | None:
+    """Return the temperature of a classifier's head on validation images of its own classes, all
+    or EPISODES of them; None without a head or such images."""
+    if embedder.head is None:
+        return None
+    names = {name: number for number, name in enumerate(embedder.head_names)}
+    classes = np.array([names.get(label, -1) for label in validation.role.table["label"]])
+    rows = np.flatnonzero(classes >= 0)
+    if not len(rows):
+        return None
+    random = np.random.default_rng([seed, zlib.crc32(b"head temperature")])
+    rows = np.sort(random.permutation(rows)[:EPISODES])
+    logits = embedder.head(embedder.embed(validation.images, rows)).double().cpu()
+    return fit_temperature(logits, torch.from_numpy(classes[rows]))
 
 
 def _some_of_each_class(training: EpisodicPart, seed: int) -> list[Rows]:
@@ -95,9 +118,14 @@ def _episode_answers(
     return logits.flatten(0, 1).cpu(), labels.repeat(len(logits))
 
 
-def _fixed_embeddings(part: FixedPart, embedder: Embedder) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the first draw's support [way, shot, D], the queries [Q, D], and their classes [Q]."""
+@torch.inference_mode()
+def _fixed_answers(
+    part: FixedPart, embedder: Embedder, method: AnsweringMethod
+) -> tuple[Tensor, Tensor]:
+    """Return logits [Q, way] of the queries for the first draw's support, and their classes [Q]."""
     rows = part.role.support.rows[0]
     support = embedder.embed(part.support_images, rows.ravel()).reshape(*rows.shape, -1)
     query = embedder.embed(part.images, np.arange(len(part.role.table)))
-    return support, query, torch.from_numpy(part.role.labels)
+    among = method.among(part.role.support.class_names, query)
+    parts = [among.once(support, some).cpu() for some in torch.split(query, QUERIES)]
+    return torch.cat(parts), torch.from_numpy(part.role.labels)

@@ -77,8 +77,9 @@ def support_set(content: dict[str, Any], where: str) -> SupportSet:
     try:
         names = tuple(str(name) for name in content["class_names"])
         paths = tuple(str(path) for path in content["paths"])
-        embeddings, labels = content["embeddings"], content["labels"]
+        embeddings, labels = content["embeddings"].cpu(), content["labels"].cpu()
         counts = content.get("counts")  # added later
+        counts = None if counts is None else counts.cpu()
         fits = (
             embeddings.ndim == 2
             and embeddings.dtype == torch.float32

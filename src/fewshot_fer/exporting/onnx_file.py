@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fewshot_fer.errors import ConfigError, RunError
+from fewshot_fer.errors import ConfigError, RunError, UserError
 from fewshot_fer.exporting.onnx_model import ExportedModel, example_images, largest_difference
 
 OPSET = 18  # read by onnxruntime 1.14 (2023) and later
@@ -46,7 +46,7 @@ def write_onnx(
 
     The check takes noise in several batch sizes and `pictures`, uint8 [N, S, S, 3], N may be 0.
     `path` appears once the file has passed, or stays what it was. Raises RunError where the two
-    differ by more than 1e-4, or the file cannot be written.
+    differ by more than 1e-4, torch cannot put the model into ONNX, or the file cannot be written.
     """
     side = pictures.shape[1]
     batches = [example_images(side, count, seed=count) for count in COUNTS]
@@ -65,9 +65,24 @@ def write_onnx(
         partial.replace(path)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # torch, onnx and onnxruntime have no one class for their failures
+        raise RunError(
+            f"{path} is not written: this encoder or method cannot be put into ONNX "
+            f"({_reason(error)})"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return difference
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of what went wrong at the root of a chain of errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _export(path: Path, model: ExportedModel, side: int) -> None:

@@ -18,14 +18,16 @@ class ExportedModel(nn.Module):
         self.normalisation = answering.run.embedder.normalisation
         self.head = answering.head
         self.temperature = answering.temperature
-        self.mean = nn.Buffer(torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
-        self.std = nn.Buffer(torch.tensor(IMAGENET_STD).view(3, 1, 1))
-        self.prototypes = nn.Buffer(answering.support.prototypes())
+        # Not `mean`: constants that the exporter folds are named by their operation.
+        self.channel_mean = nn.Buffer(torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.channel_std = nn.Buffer(torch.tensor(IMAGENET_STD).view(3, 1, 1))
+        self.method = answering.method.logits
+        self.prototypes = nn.Buffer(answering.prototypes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 probabilities [N, C], calibrated as `predict` gives them."""
         pixels = images.permute(0, 3, 1, 2).float()
-        embeddings = self.encoder((pixels / 255 - self.mean) / self.std)
+        embeddings = self.encoder((pixels / 255 - self.channel_mean) / self.channel_std)
         embeddings = self.normalisation(embeddings)
         return torch.softmax(self._logits(embeddings) / self.temperature, dim=1)
 
@@ -33,7 +35,7 @@ class ExportedModel(nn.Module):
         if self.head is not None:
             logits: Tensor = self.head(embeddings)
             return logits
-        return -(embeddings[:, None] - self.prototypes).square().sum(dim=2)
+        return self.method(self.prototypes[None, :, None], embeddings[None])[0]
 
 
 def example_images(side: int, count: int, seed: int) -> Tensor:

@@ -35,6 +35,7 @@ def export_session(settings: ExportVerb) -> None:
         out, ExportedModel(answering).float(), pictures, _metadata(answering, name)
     )
     print(f"classes: {', '.join(answering.class_names)}")
+    print("".join(f"{remark}\n" for remark in answering.remarks()), end="")
     checked = f"noise and {len(pictures)} pictures of the support" if len(pictures) else "noise"
     print(f"largest difference of a probability from torch: {difference:.2g}, on {checked}")
     print(f"written to {out}, opset {OPSET}, {out.stat().st_size / 1e6:.1f} MB")
@@ -50,7 +51,8 @@ def _metadata(answering: Answering, checkpoint: str) -> dict[str, Any]:
         "input": f"{INPUT}: uint8 [N, {side}, {side}, 3], RGB, a face in each",
         "output": f"{OUTPUT}: float32 [N, {len(names)}], in the order of labels",
         "temperature": answering.temperature,
-        "answered_by": "prototypes" if answering.head is None else "classifier",
+        "calibrated": answering.is_calibrated,
+        "answered_by": answering.answered_by,
         "run": run.folder.resolve().name,
         "checkpoint": checkpoint,
         "weights": run.weights,

@@ -12,6 +12,8 @@ from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.normalising import Normalisation
 
 TRANSDUCTIVE = "all queries of an episode together"
+OF_MEANS = ("protonet", "composed", "simpleshot", "cosine", "euclidean", "relation", "feat")
+"""Methods to which a class is the mean of its support, and each query its own."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,22 @@ class AnsweringMethod:
     def is_prototypes(self) -> bool:
         """Whether it is the plain nearest prototype, which has a faster way in bulk."""
         return self.logits is prototype_logits and self.priors is None
+
+    @property
+    def is_of_means(self) -> bool:
+        """Whether its answers come from the class means alone, so that these can stand for any
+        support: not where each support image counts, or queries count for one another."""
+        return self.name in OF_MEANS
+
+    @property
+    def gives_distances(self) -> bool:
+        """Whether its logits are minus squared distances to prototypes."""
+        return self.logits is prototype_logits
+
+    def by_means(self, prototypes: Tensor, query: Tensor) -> Tensor:
+        """Return logits [Q, C] of queries [Q, D] for prototypes [C, D], priors within, of a method
+        that is of means."""
+        return self.logits(prototypes[None, :, None], query[None])[0]
 
     def among(self, class_names: Sequence[str], like: Tensor) -> "ClassMethod":
         """Return the method for these classes, on the device and in the precision of `like`."""
@@ -69,3 +87,9 @@ class ClassMethod:
 
 
 PROTOTYPES = AnsweringMethod("protonet", prototype_logits)
+
+
+def for_single_pictures(method: AnsweringMethod) -> AnsweringMethod:
+    """Return what answers pictures one by one: the method itself where it is of means, else the
+    nearest prototype."""
+    return method if method.is_of_means else PROTOTYPES

@@ -12,7 +12,7 @@ from fewshot_fer.errors import DataError, UserError
 from fewshot_fer.prediction.answering import Answering, Answers
 from fewshot_fer.prediction.crops import NO_FACE, OK, Crop, Cropping
 from fewshot_fer.prediction.drawing import draw_answers, for_drawing
-from fewshot_fer.prediction.enrolment import Enrolled, enrol
+from fewshot_fer.prediction.enrolment import Enrolled, enrol, with_own_priors
 from fewshot_fer.prediction.explaining import SupportPictures
 from fewshot_fer.prediction.reading import Pixels
 from fewshot_fer.support_set import SupportSet
@@ -47,6 +47,10 @@ class Booth:
         self.run = run
         self.start = start
         self.cropping = cropping
+
+    def remarks(self) -> list[str]:
+        """Return what a visitor would not expect of the answers, a sentence each."""
+        return Answering(self.run, self.start.support).remarks()
 
     def look(self, file: Path, enrolled: Enrolled) -> Shown:
         """Answer every face of a picture with a support; say what is wrong with a bad file."""
@@ -100,7 +104,7 @@ class Booth:
             fault = "a picture cannot be read" if isinstance(error, DataError) else str(error)
             fault = "no face found in the pictures" if "no face" in str(error) else fault
             return enrolled, f"Nothing added: {fault}."
-        support = joined(enrolled.support, new.support)
+        support = with_own_priors(joined(enrolled.support, new.support), self.run)
         count, total = len(new.support.labels), len(support.class_names)
         said = f"{name}: {count} picture{'s' if count > 1 else ''} added. {total} classes now."
         return Enrolled(support, {**enrolled.crops, **new.crops}), said
@@ -141,10 +145,15 @@ def joined(one: SupportSet, other: SupportSet) -> SupportSet:
     """Return one support with the pictures of both; classes of the same name become one."""
     names = list(dict.fromkeys([*one.class_names, *other.class_names]))
     moved = torch.tensor([names.index(name) for name in other.class_names])
+    counts = [
+        torch.ones(len(each.labels)) if each.counts is None else each.counts
+        for each in (one, other)
+    ]
     return replace(
         one,
         class_names=tuple(names),
         embeddings=torch.cat([one.embeddings, other.embeddings]),
         labels=torch.cat([one.labels, moved[other.labels]]),
         paths=(*one.paths, *other.paths),
+        counts=torch.cat(counts),
     )

@@ -125,7 +125,8 @@ def _own_class(booth: Booth, kept: Update, given: Update, results: list[Update])
 
 def _about(booth: Booth) -> str:
     classes = ", ".join(booth.start.support.class_names)
-    return f"The run knows {classes}. Pictures stay on the machine that shows this page."
+    remarks = "".join(f" {remark.capitalize()}." for remark in booth.remarks())
+    return f"The run knows {classes}. Pictures stay on the machine that shows this page.{remarks}"
 
 
 def _look(booth: Booth, file: str | None, mine: Enrolled | None) -> list[Update]:

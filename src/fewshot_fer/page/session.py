@@ -15,8 +15,8 @@ from fewshot_fer.faces.detector import load_detector
 from fewshot_fer.page.answers import Booth
 from fewshot_fer.page.settings import DemoAppVerb
 from fewshot_fer.prediction.crops import Cropping
-from fewshot_fer.prediction.enrolment import Enrolled, enrol, list_classes, read_support
-from fewshot_fer.trained import TrainedRun, load_trained
+from fewshot_fer.prediction.enrolment import take_support
+from fewshot_fer.trained import load_trained
 
 if TYPE_CHECKING:
     import gradio
@@ -86,16 +86,7 @@ def _booth(settings: DemoAppVerb) -> Booth:
     device = prepare_device(settings.device, 0)
     run = load_trained(Path(settings.run).expanduser(), settings.checkpoint, device)
     cropping = Cropping(run.image_size, load_detector(device) if settings.align else None)
-    return Booth(run, _support(settings, run, cropping), cropping)
-
-
-def _support(settings: DemoAppVerb, run: TrainedRun, cropping: Cropping) -> Enrolled:
-    if settings.support is None:
-        return Enrolled(run.support, {})
-    path = Path(settings.support).expanduser()
-    if path.is_dir():
-        return enrol(list_classes(path), run, cropping)
-    return Enrolled(read_support(path, run), {})
+    return Booth(run, take_support(settings.support, run, cropping), cropping)
 
 
 def _check_port(settings: DemoAppVerb) -> None:

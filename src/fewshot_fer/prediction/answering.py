@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewshot_fer.composed_support import picture_rows
+from fewshot_fer.models.answering import for_single_pictures
 from fewshot_fer.prediction.embedding import embed_crops
 from fewshot_fer.support_set import SupportSet
 from fewshot_fer.trained import TrainedRun
@@ -21,7 +23,8 @@ class Answers:
 
     probabilities [B, C]; given [B]: class numbers; distances [B]: Euclidean, to the prototype of
     the class given; known [B]: False where a face is none of these; nearest, nearest_distances
-    [B, K]: the support images nearest to each crop, nearest first, and their Euclidean distances.
+    [B, K]: the support's pictures nearest to each crop, nearest first, and their Euclidean
+    distances.
     """
 
     class_names: tuple[str, ...]
@@ -42,10 +45,13 @@ class Answering:
 
     run: what embeds; support: what crops are compared with, the run's own or another; threshold:
     minus the squared distance to the nearest prototype below which a face is none of these, None to
-    take every face for one of the classes; neighbours: support images to name beside each answer.
+    take every face for one of the classes; neighbours: pictures of the support to name beside each
+    answer.
 
     A classifier answers with its head where the support is the run's own and has the head's
-    classes, as in an evaluation with a fixed support.
+    classes, as in an evaluation with a fixed support. Other methods answer through their class
+    means, with the logits of the evaluation; where a method has no such form, the nearest prototype
+    answers.
     """
 
     def __init__(
@@ -58,11 +64,13 @@ class Answering:
         self.run = run
         self.support = support
         self.threshold = threshold
-        self.neighbours = min(neighbours, len(support.embeddings))
+        self.method = for_single_pictures(run.method)
         self.class_names = support.class_names
         own = support is run.support and run.embedder.head_names == support.class_names
         self.head = run.head if own else None
-        self._prototypes = support.prototypes()
+        self.prototypes = support.prototypes()
+        self._pictures = torch.tensor(picture_rows(support), dtype=torch.int64)
+        self.neighbours = min(neighbours, len(self._pictures))
 
     def answer(self, crops: NDArray[np.uint8]) -> Answers:
         """Answer crops [B, 3, S, S], in batches; each answer depends on its own crop alone."""
@@ -71,7 +79,7 @@ class Answering:
     @torch.inference_mode()
     def answer_embeddings(self, embeddings: Tensor) -> Answers:
         """Answer embeddings [B, D]."""
-        squared = squared_distances(embeddings, self._prototypes)
+        squared = squared_distances(embeddings, self.prototypes)
         nearness = -squared.amin(dim=1)
         logits = self._logits(embeddings, squared)
         given = logits.argmax(dim=1)
@@ -90,25 +98,54 @@ class Answering:
         )
 
     @property
+    def answered_by(self) -> str:
+        """What answers: `classifier`, `prototypes`, or a method by its name."""
+        if self.head is not None:
+            return "classifier"
+        return "prototypes" if self.method.gives_distances else self.method.name
+
+    @property
     def temperature(self) -> float:
-        """What logits are divided by, so that probabilities can be believed."""
+        """What logits are divided by, so that probabilities can be believed; 1 without any."""
         calibration = self.run.calibration
-        return calibration.temperature if self.head is None else calibration.head_temperature
+        return calibration.temperature if self.head is None else calibration.head_temperature or 1.0
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether validation had what it takes to find a temperature."""
+        return self.head is None or self.run.calibration.head_temperature is not None
+
+    def remarks(self) -> list[str]:
+        """Return a line for whatever a user would not expect of the answers."""
+        lines = []
+        if self.head is None and not self.run.method.is_of_means:
+            lines.append(
+                f"method={self.run.method.name} is made for episodes: the nearest prototype answers"
+            )
+        if not self.is_calibrated:
+            lines.append(
+                "probabilities are not calibrated: validation had no image of the classifier's "
+                "classes, as it has with eval=basic_fixed5"
+            )
+        return lines
 
     def _logits(self, embeddings: Tensor, squared: Tensor) -> Tensor:
-        if self.head is None:
-            return -squared / self.temperature
-        logits: Tensor = self.head(embeddings)
+        if self.head is not None:
+            logits: Tensor = self.head(embeddings)
+        elif self.method.gives_distances:
+            logits = -squared
+        else:
+            logits = self.method.by_means(self.prototypes.to(embeddings), embeddings)
         return logits.double() / self.temperature
 
     def _nearest(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the places [B, K] of the nearest support images and their squared distances."""
+        """Return the places [B, K] of the nearest pictures and their squared distances."""
         if not self.neighbours:
             empty = embeddings.new_zeros((len(embeddings), 0), dtype=torch.float64)
             return empty.long(), empty
-        squared = squared_distances(embeddings, self.support.embeddings)
+        squared = squared_distances(embeddings, self.support.embeddings[self._pictures])
         far, places = squared.topk(self.neighbours, dim=1, largest=False, sorted=True)
-        return places, far
+        return self._pictures[places.cpu()], far
 
 
 def squared_distances(queries: Tensor, references: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fewshot_fer.composed_support import with_priors
 from fewshot_fer.data.listing import contents, folders_in, images_in
 from fewshot_fer.errors import DataError, RunError
 from fewshot_fer.prediction.answering import NONE
@@ -39,6 +40,34 @@ def read_support(path: Path, run: TrainedRun) -> SupportSet:
             f"support=folder enrol={path}"
         )
     return support
+
+
+def take_support(
+    given: str | None, run: TrainedRun, cropping: Cropping, one_will_do: bool = False
+) -> Enrolled:
+    """Return the run's own support for None, else what `given` names: a stored support or a folder
+    of classes; with the priors of a run that answers with such.
+
+    one_will_do: as in `list_classes`. Raises DataError where `given` is neither.
+    """
+    if given is None:
+        return Enrolled(run.support, {})
+    path = Path(given).expanduser()
+    if path.is_dir():
+        enrolled = enrol(list_classes(path, one_will_do), run, cropping)
+    elif path.is_file():
+        enrolled = Enrolled(read_support(path, run), {})
+    else:
+        raise DataError(
+            f"support={path} is neither a folder of <class>/ pictures nor a file that enrol= wrote"
+        )
+    return replace(enrolled, support=with_own_priors(enrolled.support, run))
+
+
+def with_own_priors(support: SupportSet, run: TrainedRun) -> SupportSet:
+    """Return a support with the priors of its classes made anew, if the run answers with such."""
+    priors = run.method.priors
+    return support if priors is None else with_priors(support, priors)
 
 
 def list_classes(folder: Path, one_will_do: bool = False) -> dict[str, list[Path]]:

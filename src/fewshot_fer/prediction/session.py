@@ -13,13 +13,13 @@ import torch
 from tqdm import tqdm
 
 from fewshot_fer import __version__
-from fewshot_fer.composed_support import support_of_names, with_priors
+from fewshot_fer.composed_support import picture_rows, support_of_names, with_priors
 from fewshot_fer.device import prepare_device
-from fewshot_fer.errors import ConfigError, DataError, RunError
+from fewshot_fer.errors import ConfigError, RunError
 from fewshot_fer.faces.detector import FaceDetector, load_detector
 from fewshot_fer.prediction.answering import Answering, Answers
 from fewshot_fer.prediction.crops import Crop, Cropping
-from fewshot_fer.prediction.enrolment import Enrolled, enrol, list_classes, read_support
+from fewshot_fer.prediction.enrolment import Enrolled, take_support
 from fewshot_fer.prediction.inputs import Inputs
 from fewshot_fer.prediction.rows import Row, make_rows
 from fewshot_fer.prediction.settings import PredictVerb
@@ -54,27 +54,12 @@ def find_support(settings: PredictVerb, run: TrainedRun, detector: FaceDetector 
     classes that are known by their names only."""
     if settings.support is None and settings.classes:
         return Enrolled(support_of_names(settings.classes, run.priors, run.weights), {})
-    enrolled = _enrolled(settings, run, detector)
-    if not settings.classes and (run.method.priors is None or settings.support is None):
+    cropping = Cropping(run.image_size, detector if settings.support_is_aligned else None)
+    one_will_do = settings.reject is not None or bool(settings.classes)
+    enrolled = take_support(settings.support, run, cropping, one_will_do)
+    if not settings.classes:
         return enrolled
     return replace(enrolled, support=with_priors(enrolled.support, run.priors, settings.classes))
-
-
-def _enrolled(settings: PredictVerb, run: TrainedRun, detector: FaceDetector | None) -> Enrolled:
-    if settings.support is None:
-        return Enrolled(run.support, {})
-    path = Path(settings.support).expanduser()
-    if path.is_dir():
-        found = detector if settings.support_is_aligned else None
-        classes = list_classes(
-            path, one_will_do=settings.reject is not None or bool(settings.classes)
-        )
-        return enrol(classes, run, Cropping(run.image_size, found))
-    if path.is_file():
-        return Enrolled(read_support(path, run), {})
-    raise DataError(
-        f"support={path} is neither a folder of <class>/ pictures nor a file that enrol= wrote"
-    )
 
 
 def _answer_all(
@@ -133,7 +118,8 @@ def _store(enrolled: Enrolled, file: Path) -> None:
         save_support_set(file, support)
     except OSError as error:
         raise RunError(f"enrol={file} cannot be written: {error.strerror or error}") from error
-    counts = torch.bincount(support.labels, minlength=len(support.class_names)).tolist()
+    pictures = support.labels[picture_rows(support)]
+    counts = torch.bincount(pictures, minlength=len(support.class_names)).tolist()
     classes = ", ".join(
         f"{name} {count}" for name, count in zip(support.class_names, counts, strict=True)
     )
@@ -160,9 +146,10 @@ def _facts(settings: PredictVerb, answering: Answering) -> dict[str, Any]:
         "weights": run.weights,
         "support": settings.support,
         "classes": settings.classes,
-        "answered_by": "prototypes" if answering.head is None else "classifier",
+        "answered_by": answering.answered_by,
         "class_names": list(answering.class_names),
         "temperature": answering.temperature,
+        "calibrated": answering.is_calibrated,
         "reject": reject,
         "align": settings.align,
     }

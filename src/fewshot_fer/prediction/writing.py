@@ -87,8 +87,8 @@ class Writing:
         """Return what to print: the table with where it lies, or the JSON."""
         if as_json:
             return (self.folder / "predictions.json").read_text(encoding="utf-8").rstrip()
-        rejected = rejection_line(self.tables.facts["reject"])
-        return "\n\n".join([self.summary.text(), *rejected, f"written to {self.folder}"])
+        remarks = [*rejection_line(self.tables.facts["reject"]), *self.answering.remarks()]
+        return "\n\n".join([self.summary.text(), *remarks, f"written to {self.folder}"])
 
     def _explain(self, crops: Sequence[Crop], rows: Sequence[Row], answers: Answers) -> None:
         """Name each face's neighbours in its row and put them on a page."""
