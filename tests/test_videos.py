@@ -56,6 +56,17 @@ def test_frames_come_in_order(tmp_path: Path, ending: str) -> None:
         assert frame.pixels.mean() == pytest.approx(10 + 10 * number, abs=4)
 
 
+@pytest.mark.parametrize("ending", ["avi", "m3u8"])
+def test_no_list_of_other_files_is_followed(tmp_path: Path, ending: str) -> None:
+    """Some lists of files are read as one video, under any name: a stranger's could name yours."""
+    write_video(tmp_path / "other.avi")
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.avi\n#EXT-X-ENDLIST\n"
+    for text in ("ffconcat version 1.0\nfile other.avi\n", playlist):
+        (tmp_path / f"clip.{ending}").write_text(text)
+        with pytest.raises(DataError, match="is no video, or damaged"):
+            list(read_frames(tmp_path / f"clip.{ending}"))
+
+
 @pytest.mark.parametrize(("fps", "expected"), [(5, 10), (10, 20), (100, 20), (1, 2), (3, 6)])
 def test_a_rate_picks_frames_evenly(tmp_path: Path, fps: float, expected: int) -> None:
     """Never more than there are, and the first among them."""

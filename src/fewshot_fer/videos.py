@@ -15,6 +15,12 @@ from fewshot_fer.errors import ConfigError, DataError
 MAX_FRAMES = "FEWSHOT_FER_MAX_FRAMES"
 MOST_FRAMES = 100_000  # an hour at 28 frames a second
 MOST_PIXELS = 8192 * 4320  # of a frame
+CONTAINERS = (
+    *("avi", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpeg", "mpegts", "mpegvideo", "asf"),
+    *("flv", "ogg", "gif", "h264", "hevc", "m4v", "mjpeg", "wtv", "mxf", "dv", "rm", "swf"),
+)
+"""What is read as a video, whatever its name: playlists and lists of parts would open other files.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ def read_frames(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
     if not Path(path).is_file():
         raise DataError(f"{path} is not a file")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        confined = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+        with av.open(str(path), options=confined, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DataError(f"{path} has no pictures in it")
             yield from _frames(container, path, fps)
