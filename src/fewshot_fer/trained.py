@@ -38,7 +38,20 @@ class TrainedRun:
     calibration: Calibration
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: AnsweringMethod
-    priors: Priors  # of classes by their names, where these are made of training classes
+    known_priors: Priors | None  # None in a run that remembers nothing of its training images
+
+    @property
+    def priors(self) -> Priors:
+        """Of classes by their names, where these are made of training classes.
+
+        Raises RunError where the run remembers nothing of its training images.
+        """
+        if self.known_priors is None:
+            raise RunError(
+                f"{self.folder} says nothing of its training images, so classes= cannot be known "
+                f"by their names: give pictures of them with support=folder, or train again"
+            )
+        return self.known_priors
 
     @property
     def head(self) -> nn.Module | None:
@@ -59,7 +72,7 @@ def load_trained(
     """
     settings = read_run_settings(run)
     name = which or settings.train.tested
-    checkpoint = load_checkpoint(run / f"{name}.pt", device)
+    checkpoint = load_checkpoint(run / f"{name}.pt")  # the network alone goes to the device
     if checkpoint.support is None or checkpoint.calibration is None:
         raise RunError(f"{run} was stopped before its end, so {name}.pt holds no support yet")
     where = str(run / f"{name}.pt")
@@ -75,14 +88,14 @@ def load_trained(
         calibration=calibration_from(checkpoint.calibration, where),
         weights=str(checkpoint.support["weights"]),
         method=method,
-        priors=method.priors or _priors(settings, checkpoint, where),
+        known_priors=method.priors or _priors(settings, checkpoint, where),
     )
 
 
-def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors:
+def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
     side = known_training_side(checkpoint, where)
     if side is None:
-        raise RunError(f"{where} says nothing of the training images")
+        return None
     return priors(side, settings.method.normalise, settings.method)
 
 
