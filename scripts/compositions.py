@@ -1,0 +1,231 @@
+"""Score ways to compose compound classes from their parts, all on the same episodes.
+
+    python scripts/compositions.py run=outputs/train/...
+    python scripts/compositions.py run=outputs/train/... --queries 15 --csv compositions.csv
+
+Every picture of the compound data set is embedded once, by the run's encoder, centred on its
+training mean and at unit length. Each way is asked at 0, 1 and 5 shots, 4-way and 5-way. What it
+gains over plain prototypes is counted episode by episode, with a 95 % interval; at 0 shots, where
+those have nothing to go by, over the mean of the parts. `found in validation` chooses its weight on
+other episodes of the same pictures, which flatters it. Other words than run= are those of paths.
+"""
+
+import argparse
+import sys
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewshot_fer.checkpoints import load_checkpoint
+from fewshot_fer.config import DatasetConfig, EpisodesConfig, EvalConfig, PathsConfig, TrainVerb
+from fewshot_fer.data.load import find_source
+from fewshot_fer.device import prepare_device
+from fewshot_fer.embedding import Embedder
+from fewshot_fer.episodes import Episodes
+from fewshot_fer.errors import UserError
+from fewshot_fer.evaluation import score_episodes
+from fewshot_fer.method_choice import PARTS, choose_prior_weight, priors, reweighted
+from fewshot_fer.models import Method
+from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
+from fewshot_fer.models.catalogue import UNTRAINED
+from fewshot_fer.models.composed import Priors
+from fewshot_fer.parts import EpisodicPart
+from fewshot_fer.roles import evaluation_role, load_images, training_role
+from fewshot_fer.run_settings import read_run_settings
+from fewshot_fer.trained import build_evaluation, known_training_side
+from fewshot_fer.training_side import CLASS_IMAGES, TrainingSide
+
+SHAPES = tuple((way, shot) for way in (4, 5) for shot in (0, 1, 5))
+WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 32.0)
+COUNTED = 8  # pictures that a composed prototype is worth to a method that averages with queries
+ALONE = "parts alone or found in support"
+Z95 = 1.959964
+
+Accuracies = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WeighedParts(Priors):
+    """Priors that are means of their parts by shares [B] of the training classes."""
+
+    shares: Tensor | None = None
+
+    def _composed(self, parts: Sequence[str]) -> Tensor:
+        assert self.shares is not None
+        rows = [self.class_names.index(part) for part in parts]
+        shares = self.shares[rows] / self.shares[rows].sum()
+        return shares @ self.prototypes[rows]
+
+
+def main() -> int:
+    """Return 0 if all were scored, 2 for what the words on the command line got wrong."""
+    options, words = _options()
+    try:
+        table = _compare(words, options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    table.to_csv(options.csv, index=False, float_format="%.6g")
+    print(f"\n{markdown(table)}\n\n{options.csv}")
+    return 0
+
+
+def _options() -> tuple[argparse.Namespace, dict[str, str]]:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--episodes", type=int, default=1000, help="of each shape")
+    parser.add_argument("--queries", type=int, default=1, help="pictures a class that are asked")
+    parser.add_argument("--csv", default="compositions.csv", help="file for the table")
+    options, words = parser.parse_known_args()
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    if "run" not in given or set(given) - {"run", "paths", "paths.data"}:
+        parser.error("give run=FOLDER of a trained run, and paths.data= or paths=demo if need be")
+    return options, given
+
+
+def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame:
+    run = Path(words["run"]).expanduser()
+    trained = read_run_settings(run)
+    device = prepare_device(trained.device, trained.seed)
+    file = run / f"{trained.train.tested}.pt"
+    checkpoint = load_checkpoint(file, device)
+    embedder, _ = build_evaluation(trained, checkpoint, device, str(file))
+    side = known_training_side(checkpoint, str(file))
+    if side is None:
+        raise UserError(f"{file} says nothing of the training images: train again")
+    embedder = embedder.normalised(side.normalisation("cl2n"))
+    paths = trained.paths
+    if "paths" in words or "paths.data" in words:
+        paths = PathsConfig(data=words.get("paths.data"), demo=words.get("paths") == "demo")
+    source = find_source(paths, trained.demo)
+    training = training_role(trained, source)
+    images = load_images(training.table, trained.backbone.side, device)
+    shares = class_shares(embedder, EpisodicPart(training, images), trained.seed)
+    made = ways(side, trained, shares)
+    rows: list[dict[str, object]] = []
+    for way, shot in SHAPES:
+        asked = EvalConfig("compound", DatasetConfig("rafdb_compound"), "episodes", shot, way)
+        asked = replace(asked, n_query=options.queries, episodes=options.episodes)
+        role = evaluation_role("test", asked, EpisodesConfig(), source)
+        part = EpisodicPart(role, load_images(role.table, trained.backbone.side, device))
+        rows += _rows(role.protocol, score_part(embedder, made, part, trained.seed))
+        print(f"{role.protocol} done", file=sys.stderr)
+    return pd.DataFrame(rows)
+
+
+def ways(
+    side: TrainingSide, trained: TrainVerb, shares: dict[str, Tensor]
+) -> dict[str, AnsweringMethod]:
+    """Return every way by its name; shares: kind -> [B], by which parts may be weighed."""
+    plain = AnsweringMethod("plain", PROTOTYPES.logits)
+    base = priors(side, "cl2n", replace(trained.method, composition="mean"))
+    found = AnsweringMethod("composed", PROTOTYPES.logits, PARTS, base)
+    made = {"plain": plain}
+    made |= {f"weight {weight:g}": reweighted(found, weight) for weight in WEIGHTS}
+    made[ALONE] = found
+    for composition in ("unit", "neutral"):
+        other = replace(base, composition=composition)
+        made[f"composition {composition}"] = replace(found, priors=other)
+    for kind, each in shares.items():
+        weighed = WeighedParts(**vars(base), shares=each)
+        made[f"parts by {kind}"] = replace(found, priors=weighed)
+    for name in ("bdcspn", "laplacianshot", "tim"):
+        logits = UNTRAINED[name].logits
+        made[name] = AnsweringMethod(name, logits)
+        made[f"composed, then {name}"] = replace(found, logits=counted(logits))
+    return made
+
+
+def counted(logits: Method) -> Method:
+    """Return a method whose classes are each one vector that stands for COUNTED pictures."""
+
+    def answer(support: Tensor, query: Tensor) -> Tensor:
+        return logits(support.expand(-1, -1, COUNTED, -1), query)
+
+    return answer
+
+
+def class_shares(embedder: Embedder, training: EpisodicPart, seed: int) -> dict[str, Tensor]:
+    """Return what parts may be weighed by: how sharp a training class is, and how large."""
+    pool, random = training.role.pool, np.random.default_rng(seed)
+    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
+    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in members]
+    embedded = [embedder.embed(training.images, own).float().cpu() for own in members]
+    spreads = torch.stack([own.var(dim=0).sum() for own in embedded])
+    sizes = torch.from_numpy(pool.sizes).float()
+    return {"1 / spread": 1 / spreads, "spread": spreads, "root of size": sizes.sqrt()}
+
+
+def score_part(
+    embedder: Embedder, made: dict[str, AnsweringMethod], part: EpisodicPart, seed: int
+) -> dict[str, Accuracies]:
+    """Return the accuracies [E] of every way that can answer a part."""
+    episodes = part.role.draw(seed)
+    rows = episodes.images()
+    embedded = embedder.embed(part.images, rows)
+    asked = dict(made)
+    if part.role.shape.k_shot:
+        weight = choose_prior_weight(embedder, made[ALONE], part, seed)
+        asked["found in validation"] = reweighted(made[ALONE], weight)
+    return dict(_scored(asked, embedded, rows, episodes))
+
+
+def _scored(
+    made: dict[str, AnsweringMethod],
+    embedded: Tensor,
+    rows: NDArray[np.int64],
+    episodes: Episodes,
+) -> Iterator[tuple[str, Accuracies]]:
+    shot = episodes.support.shape[2]
+    for name, method in made.items():
+        if shot == 0 and (method.priors is None or name.startswith("weight")):
+            continue  # nothing to go by, or the same for every weight
+        yield name, score_episodes(method, embedded, rows, episodes).accuracy
+
+
+def _rows(protocol: str, accuracies: dict[str, Accuracies]) -> list[dict[str, object]]:
+    held_against = "plain" if "plain" in accuracies else ALONE
+    rows: list[dict[str, object]] = []
+    for name, each in accuracies.items():
+        gain, half = paired(each, accuracies[held_against])
+        row: dict[str, object] = {"protocol": protocol, "way": name, "accuracy": each.mean()}
+        row |= {"gain_over": held_against, "gain": gain, "gain_half": half, "episodes": len(each)}
+        rows.append(row)
+    return rows
+
+
+def paired(own: Accuracies, reference: Accuracies) -> tuple[float, float]:
+    """Return the mean difference of two ways on the same episodes, and half its 95 % interval."""
+    gains = own - reference
+    return float(gains.mean()), Z95 * float(gains.std(ddof=1)) / len(gains) ** 0.5
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return the table in percent: a line a way, a column a shape of episodes."""
+    protocols = list(dict.fromkeys(table["protocol"]))
+    lines = [["way", *protocols], ["---"] * (len(protocols) + 1)]
+    known = {(row["way"], row["protocol"]): row for row in table.to_dict("records")}
+    names = list(dict.fromkeys(table.sort_values("gain_over", kind="stable")["way"]))
+    for name in names:
+        cells = [known.get((name, protocol)) for protocol in protocols]
+        lines.append([name, *(_cell(row) for row in cells)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(row: Mapping[Hashable, Any] | None) -> str:
+    if row is None:
+        return ""
+    accuracy, gain, half = (100 * float(row[key]) for key in ("accuracy", "gain", "gain_half"))
+    if row["way"] == row["gain_over"]:
+        return f"{accuracy:.1f}"
+    return f"{accuracy:.1f} ({gain:+.1f} ± {half:.1f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
