@@ -49,6 +49,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             skill=number / 20,
             images=str(images),
             warnings=spoilt,
+            uses="names of the parts" if number == 5 else "",
         )
     odd = settings_of("paths.data=/data", "train.epochs=2")
     odd.dataset.root = f"</script>{EVIL}"
@@ -154,6 +155,12 @@ def test_it_filters(browser: Any) -> None:  # noqa: ANN401
     browser.find_element("id", "sound").click()
     assert rows(browser) == []
     browser.find_element("id", "sound").click()
+    fill(browser, "run_05")
+    tag = browser.find_element("css selector", ".tag.more-known")
+    assert tag.text == "uses names of the parts"
+    browser.find_element("id", "plain").click()
+    assert rows(browser) == []
+    browser.find_element("id", "plain").click()
     fill(browser, "")
     option = browser.find_element("css selector", "#role option:nth-child(2)")
     option.click()

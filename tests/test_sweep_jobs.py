@@ -16,7 +16,7 @@ from fewshot_fer.runs import RESULT_COLUMNS
 from fewshot_fer.sweeps import job as job_module
 from fewshot_fer.sweeps import threads
 from fewshot_fer.sweeps.command import Sweep
-from fewshot_fer.sweeps.ending import end_sweep
+from fewshot_fer.sweeps.ending import end_sweep, screen_table
 from fewshot_fer.sweeps.job import UNFINISHED, JobRecord, read_jobs, run_job
 from fewshot_fer.sweeps.pictures import draw_sweep
 from fewshot_fer.sweeps.table import mean_over_seeds, sweep_table
@@ -151,6 +151,8 @@ def test_means_and_names_by_hand(tmp_path: Path) -> None:
     assert means.loc[0, "test.afew.accuracy.mean"] == pytest.approx(0.6)
     assert means.loc[0, "test.afew.accuracy.deviation"] == pytest.approx(0.1414214, abs=1e-6)
     assert means.loc[0, "test.rafdb.accuracy.mean"] == pytest.approx(0.3)
+    shown = [" ".join(line.split()) for line in screen_table(table, means).splitlines()]
+    assert shown == ["jobs test.afew test.rafdb", "2 60.0 ± 14.1 % 30.0 ± 14.1 %"]
 
 
 def test_two_tests_of_one_protocol_are_both_in_the_table(tmp_path: Path) -> None:

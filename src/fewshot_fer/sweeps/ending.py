@@ -50,7 +50,7 @@ def screen_table(table: pd.DataFrame, means: pd.DataFrame) -> str:
     keys = [key for key in table.columns[1 : list(table.columns).index("error")] if key != SEED]
     lines = [[*keys, "jobs", *names]]
     for _, row in means.iterrows() if names else ():
-        cells = [str(row[key]) for key in keys] + [str(row["jobs"])]
+        cells = [str(row[key]) for key in keys] + [str(int(row["jobs"]))]
         lines.append(cells + [_accuracy(row, name) for name in names])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
