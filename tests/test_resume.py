@@ -26,6 +26,15 @@ KINDS = {
         "eval.k_shot=2",
         "eval.support_draws=1",
     ],
+    # With dropout, embeddings that are normalised around a training mean, and averaged weights.
+    "pretrain_meta": [
+        "train=pretrain_meta",
+        "method=feat",
+        "train.supervised_epochs=1",
+        "train.average=0.5",
+        "eval=compound_4w5s",
+        "eval.episodes=10",
+    ],
 }
 
 
@@ -34,11 +43,11 @@ class Killed(BaseException):
 
 
 def words(data: Path, kind: str) -> list[str]:
-    line = [word for word in LINE if kind == "protonet" or not word.startswith("eval.")]
+    line = [word for word in LINE if kind != "classifier" or not word.startswith("eval.")]
     return [f"paths.data={data}", *line, *KINDS[kind]]
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module")
 def undisturbed(
     request: pytest.FixtureRequest,
     data: Path,
@@ -70,8 +79,11 @@ def same(one: Path, other: Path) -> None:
     for name in ("best.pt", "last.pt"):
         left_state, right_state = (load_checkpoint(run / name) for run in (one, other))
         assert left_state.epoch == right_state.epoch
-        for key, value in left_state.encoder.items():
-            assert torch.equal(value, right_state.encoder[key])
+        for part in ("encoder", "head", "method"):
+            left_part, right_part = getattr(left_state, part), getattr(right_state, part)
+            assert (left_part is None) == (right_part is None)
+            for key, value in (left_part or {}).items():
+                assert torch.equal(value, right_part[key]), key
         assert left_state.support is not None
         assert right_state.support is not None
         assert torch.equal(left_state.support["embeddings"], right_state.support["embeddings"])
@@ -103,7 +115,12 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+CASES = [(kind, moment) for kind in ("protonet", "classifier") for moment in MOMENTS]
+CASES.append(("pretrain_meta", "in the middle"))
+SOME_RUN = pytest.mark.parametrize("undisturbed", ["protonet"], indirect=True)
+
+
+@pytest.mark.parametrize(("undisturbed", "moment"), CASES, indirect=["undisturbed"])
 def test_killed_and_resumed_ends_bit_for_bit_alike(
     command: Command,
     data: Path,
@@ -157,6 +174,7 @@ def test_a_signal_ends_a_run_that_says_how_to_go_on(
     assert load_checkpoint(run / "last.pt").epoch == len(pd.read_csv(run / "metrics.csv"))
 
 
+@SOME_RUN
 def test_what_cannot_be_resumed_is_said(
     command: Command, undisturbed: tuple[str, Path], tmp_path: Path
 ) -> None:
