@@ -125,7 +125,7 @@ def _own_class(booth: Booth, kept: Update, given: Update, results: list[Update])
 
 def _about(booth: Booth) -> str:
     classes = ", ".join(booth.start.support.class_names)
-    remarks = "".join(f" {remark.capitalize()}." for remark in booth.remarks())
+    remarks = "".join(f" Note: {remark}." for remark in booth.remarks())
     return f"The run knows {classes}. Pictures stay on the machine that shows this page.{remarks}"
 
 
