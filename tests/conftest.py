@@ -1,10 +1,15 @@
 """Small data sets in the real layouts, and a way to type commands without a new process."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+# One thread a process, before torch is imported, in the commands that tests start too: several
+# processes run tests at once, and sums of tiny images would wait for other threads at each step.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
@@ -17,6 +22,7 @@ from fewshot_fer.demo import ensure_demo
 
 AFEW_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 TINY = (
+    "train=fast",
     "backbone.filters=8",
     "backbone.image_size=32",
     "train.epochs=2",
@@ -24,10 +30,24 @@ TINY = (
     "train.n_way=3",
     "train.k_shot=2",
     "train.n_query=2",
+    "train.least_batches=0",
     "eval.episodes=10",
     "device=cpu",
 )
 """Overrides that make a training run a matter of a second."""
+LEARNING = (
+    "train=pretrain",
+    "train.epochs=30",
+    "train.batch_size=16",
+    "train.least_batches=0",
+    "train.lr=4e-3",
+    "train.tested=last",
+    "backbone.filters=24",
+    "backbone.image_size=48",
+    "eval.episodes=20",
+    "device=cpu",
+)
+"""Overrides that make some ten seconds of training enough to tell expressions of strangers."""
 
 
 def draw_pattern(path: Path, class_number: int, random: np.random.Generator) -> None:
@@ -86,6 +106,30 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo(cache: Path) -> Path:
     """A small drawing of the embedded data set, made once."""
     return ensure_demo(cache, 0.02, 0)
+
+
+def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
+    """Type `python -m fewshot_fer.train <arguments>` in an empty folder; return the run's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("FEWSHOT_FER_CACHE", str(cache))
+        patch.setattr(sys, "argv", ["fewshot_fer.train", *arguments])
+        importlib.import_module("fewshot_fer.train").main()
+    return next(folder.glob("outputs/train/*"))
+
+
+@pytest.fixture(scope="session")
+def demo_run(demo: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt something of the embedded data set's basic expressions, from all of
+    its photographs and the clips of AFEW's training split."""
+    folder = tmp_path_factory.mktemp("demo_run")
+    faces = pd.read_csv(demo / "labels.csv")
+    stills, clips = faces["dataset"] == "rafdb_basic", faces["dataset"] == "afew"
+    taken = faces[(faces["has_face"] == 1) & (stills | (clips & (faces["split"] == "train")))]
+    taken = taken[["path", "label"]].assign(group=taken["identity"])
+    taken.to_csv(folder / "learnt.csv", index=False)
+    listed = ("dataset=csv", f"dataset.file={folder / 'learnt.csv'}", f"dataset.root={demo}")
+    return train_in(folder, cache, f"paths.data={demo}", *listed, *LEARNING)
 
 
 @dataclass(frozen=True)

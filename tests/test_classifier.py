@@ -60,6 +60,9 @@ def test_every_image_is_seen_once_an_epoch() -> None:
     assert (role.table["label"].to_numpy()[rows] == names[labels]).all()
     assert np.array_equal(rows, _shuffled(role, 0, 1)[0])
     assert not np.array_equal(rows, _shuffled(role, 0, 2)[0])
+    again, _ = _shuffled(role, 0, 1, least=len(rows) + 1)  # a small set, gone through twice
+    assert np.array_equal(again[: len(rows)], rows)
+    assert np.array_equal(np.sort(again), np.sort(np.tile(rows, 2)))
 
 
 def test_class_weights_balance_and_average_to_one() -> None:

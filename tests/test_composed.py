@@ -22,9 +22,9 @@ from fewshot_fer.support_set import SupportSet
 
 NAMES = ("anger", "happiness", "neutral", "surprise")
 COMPOSED = (
+    *TINY,
     "train=pretrain",
     "method=composed",
-    *TINY,
     "train.n_way=2",
     "train.supervised_epochs=2",
 )

@@ -47,6 +47,7 @@ def composed(verb: str, *overrides: str) -> DictConfig:
 def test_every_file_composes_and_validates(choice: str) -> None:
     """A file that a user can name must not be the first to be found broken by one."""
     needs = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED}
+    needs["method=classifier"] = ["train=supervised"]
     needs["method=ptmap"] = ["method.normalise=l2"]
     settings = validate(composed("train", choice, *needs.get(choice, [])), TrainVerb)
     assert settings.train.epochs > 0 or choice == "train=frozen"

@@ -121,7 +121,8 @@ class TrainConfig:
     fresh_validation: bool = False  # draw new validation episodes for every epoch
     patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
     tested: str = "best"  # which checkpoint the tests take: best or last
-    batch_size: int = 64  # supervised epochs only, as is the next
+    batch_size: int = 64  # supervised epochs only, as are the next two
+    least_batches: int = 0  # of an epoch: a set of fewer is gone through several times
     class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
     label_smoothing: float = 0.0  # in a classifier's loss
     classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes

@@ -25,7 +25,7 @@ def check_method(settings: TrainVerb) -> None:
     if method.name == "classifier" and method.normalise != "none":
         raise ConfigError(
             f"method.normalise={method.normalise}: a classifier answers on its embeddings as they "
-            f"are; for its prototypes take method=protonet with train.supervised_epochs="
+            f"are: add train=supervised; or take train=pretrain with method=protonet"
         )
     if method.name == "ptmap" and method.normalise == "cl2n":
         raise ConfigError(

@@ -53,13 +53,15 @@ class SupervisedTraining:
         self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
 
     def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
-        """Go once through the training images; each batch counts as an episode in the scores.
+        """Go through the training images, several times where they are fewer than `least_batches`
+        hold; each batch counts as an episode in the scores.
 
         Every batch is dealt to the ranks.
         """
         self.encoder.train()
         seed_dropout(self.seed, epoch)
-        rows, labels = _shuffled(role, self.seed, epoch)
+        least = self.settings.least_batches * self.settings.batch_size
+        rows, labels = _shuffled(role, self.seed, epoch, least)
         random = augmentation_random(self.seed, epoch)
         changes = draw_changes(len(rows), images.side, self.settings.augment, random)
         parts = math.ceil(len(rows) / self.settings.batch_size)
@@ -121,10 +123,12 @@ def class_weights(role: Role, kind: str) -> Tensor:
     return weights * sizes.sum() / (weights * sizes).sum()
 
 
-def _shuffled(role: Role, seed: int, epoch: int) -> tuple[Numbers, Numbers]:
-    """Return all rows of the pool and their class numbers in the order of an epoch."""
+def _shuffled(role: Role, seed: int, epoch: int, least: int = 0) -> tuple[Numbers, Numbers]:
+    """Return all rows of the pool and their class numbers in the order of an epoch, as many times
+    over as it takes to have `least`."""
     pool = role.pool
     labels = np.repeat(np.arange(len(pool.sizes)), pool.sizes)
     random = np.random.default_rng([seed, zlib.crc32(b"shuffle"), epoch])
-    order = random.permutation(len(pool.rows))
+    passes = max(1, math.ceil(least / len(pool.rows)))
+    order = np.concatenate([random.permutation(len(pool.rows)) for _ in range(passes)])
     return pool.rows[order], labels[order]

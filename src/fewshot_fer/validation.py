@@ -70,6 +70,7 @@ def _check_train(settings: TrainVerb) -> None:
     _check_steps(settings)
     _check_schedule(train)
     at_least("train.batch_size", train.batch_size, 2)
+    at_least("train.least_batches", train.least_batches, 0)
     one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     one_of("train.tested", train.tested, ("best", "last"))
     inside("train.augment.flip", augment.flip, 0.0, 1.0)
