@@ -81,6 +81,7 @@ def _options() -> tuple[argparse.Namespace, dict[str, str]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--episodes", type=int, default=1000, help="of each shape")
     parser.add_argument("--queries", type=int, default=1, help="pictures a class that are asked")
+    parser.add_argument("--transductive", default="bdcspn", help="bdcspn,laplacianshot,tim: some")
     parser.add_argument("--csv", default="compositions.csv", help="file for the table")
     options, words = parser.parse_known_args()
     given = dict(word.split("=", 1) for word in words if "=" in word)
@@ -107,7 +108,7 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     training = training_role(trained, source)
     images = load_images(training.table, trained.backbone.side, device)
     shares = class_shares(embedder, EpisodicPart(training, images), trained.seed)
-    made = ways(side, trained, shares)
+    made = ways(side, trained, shares, options.transductive.split(","))
     rows: list[dict[str, object]] = []
     for way, shot in SHAPES:
         asked = EvalConfig("compound", DatasetConfig("rafdb_compound"), "episodes", shot, way)
@@ -120,7 +121,10 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
 
 
 def ways(
-    side: TrainingSide, trained: TrainVerb, shares: dict[str, Tensor]
+    side: TrainingSide,
+    trained: TrainVerb,
+    shares: dict[str, Tensor],
+    transductive: Sequence[str] = ("bdcspn",),
 ) -> dict[str, AnsweringMethod]:
     """Return every way by its name; shares: kind -> [B], by which parts may be weighed."""
     plain = AnsweringMethod("plain", PROTOTYPES.logits)
@@ -135,7 +139,7 @@ def ways(
     for kind, each in shares.items():
         weighed = WeighedParts(**vars(base), shares=each)
         made[f"parts by {kind}"] = replace(found, priors=weighed)
-    for name in ("bdcspn", "laplacianshot", "tim"):
+    for name in transductive:
         logits = UNTRAINED[name].logits
         made[name] = AnsweringMethod(name, logits)
         made[f"composed, then {name}"] = replace(found, logits=counted(logits))

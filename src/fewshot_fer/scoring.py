@@ -17,6 +17,7 @@ from fewshot_fer.episodes import Episodes
 from fewshot_fer.memory import halved, is_scarce
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.gram import gram_matrix, prototype_logits_from_gram
+from fewshot_fer.models.protonet import prototype_logits
 
 GRAM_BYTES = 1024**3  # largest matrix of inner products: 16,384 images in float32
 GRAM_CHUNK = 20_000  # episodes looked up at a time: 65 MB of places at 4-way 5-shot
@@ -70,7 +71,7 @@ def _way_to_score(
             log.warning("too little memory for all inner products: episodes are scored one by one")
     directly = _score_directly(method, embeddings, episodes.class_names)
     chunk = direct_chunk(episodes, embeddings)
-    if not method.is_prototypes and method.priors is None:
+    if method.logits is not prototype_logits:
         chunk *= STEPPING  # hundreds of small steps a chunk cost more than leaving the cache
     return directly, chunk
 
