@@ -1,17 +1,22 @@
 """A trained run put to use: the answers are those of its evaluation, and mistakes are one line."""
 
 import json
-import sys
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, Command, Outcome, draw_pattern
+import torch
+from conftest import TINY, Command, Outcome, draw_pattern, train_in
 from PIL import Image
 
-from fewshot_fer import train
+from fewshot_fer.checkpoints import load_checkpoint, save_checkpoint
+from fewshot_fer.trained import load_trained
 
+Runs = Callable[[str], Path]
 FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
 
 
@@ -24,12 +29,7 @@ def run(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def train_once(folder: Path, cache: Path, data: Path, *words: str) -> Path:
     """Train a tiny run in a folder and return the run's own."""
     arguments = (*TINY[:-2], "device=cpu", f"paths.data={data}", *FIXED, *words)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("FEWSHOT_FER_CACHE", str(cache))
-        patch.setattr(sys, "argv", ["fewshot_fer.train", *arguments])
-        train.main()
-    return next(folder.glob("outputs/train/*"))
+    return train_in(folder, cache, *arguments)
 
 
 def table_of(outcome: Outcome) -> pd.DataFrame:
@@ -55,17 +55,52 @@ def draw_classes(root: Path, numbers: dict[str, int], count: int, seed: int = 5)
     return root
 
 
-def test_answers_are_those_of_the_evaluation(command: Command, run: Path) -> None:
-    """The validation images, together and one by one, get the labels of the batch evaluation."""
+UNSEEN = ("happily surprised", "sadly angry")
+METHODS = {
+    "protonet": (),
+    "cl2n": ("method.normalise=cl2n",),
+    "cosine": ("method=cosine", "method.normalise=cl2n"),
+    "classifier": ("method=classifier", "train=supervised", "train.epochs=2"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(run: Path, data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """A tiny run of each of METHODS, each made when it is first asked for."""
+    made = {"protonet": run}
+
+    def run_of(method: str) -> Path:
+        if method not in made:
+            folder = tmp_path_factory.mktemp(method)
+            made[method] = train_once(folder, cache, data, *METHODS[method])
+        return made[method]
+
+    return run_of
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answers_are_those_of_the_evaluation(command: Command, runs: Runs, method: str) -> None:
+    """The validation images, together and one by one, get the labels and the probabilities, before
+    the temperature, of the batch evaluation."""
+    run = runs(method)
     evaluated = pd.read_csv(run / "predictions.csv")
+    evaluated = evaluated[evaluated["method"] == evaluated["method"].iloc[0]]
     words = ",".join(evaluated["path"])
-    together = table_of(command("predict", f"run={run}", f"images={words}", "align=false"))
+    asked = command("predict", f"run={run}", f"images={words}", "align=false")
+    together = table_of(asked)
+    assert asked.folder is not None
+    content = (asked.folder / "predictions.json").read_text()
     assert together["file"].tolist() == evaluated["path"].tolist()
     assert together["label"].tolist() == evaluated["predicted"].tolist()
     assert together["status"].unique().tolist() == ["ok"]
-    shares = together.filter(like="p_")
-    assert shares.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-4)
-    assert together["probability"].to_numpy() == pytest.approx(shares.max(axis=1).to_numpy())
+    shares = together.filter(like="p_").to_numpy()
+    assert shares.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert together["probability"].to_numpy() == pytest.approx(shares.max(axis=1))
+    temperature = json.loads(content)["temperature"]
+    before = evaluated[[name[2:] for name in together.filter(like="p_")]].to_numpy()
+    logits = np.log(before.clip(1e-300) / before.max(axis=1, keepdims=True))
+    cooled = np.exp(logits / temperature)
+    assert shares == pytest.approx(cooled / cooled.sum(axis=1, keepdims=True), abs=1e-3)
     for row in range(0, len(together), 3):
         path, label, p = together.loc[row, ["file", "label", "probability"]]
         alone = table_of(command("predict", f"run={run}", f"images={path}", "align=false"))
@@ -73,20 +108,16 @@ def test_answers_are_those_of_the_evaluation(command: Command, run: Path) -> Non
         assert alone["probability"][0] == pytest.approx(p, abs=1e-5)
 
 
-def test_a_classifier_answers_with_its_head(
-    command: Command, data: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_a_classifier_answers_with_its_head(command: Command, runs: Runs, tmp_path: Path) -> None:
     """With the run's own support the head decides; with another the nearest prototype does."""
-    words = ("method=classifier", "train=supervised", "train.epochs=2")
-    trained = train_once(tmp_path, cache, data, *words)
-    evaluated = pd.read_csv(trained / "predictions.csv")
-    evaluated = evaluated[evaluated["method"] == "classifier"]
-    paths = "images=" + ",".join(evaluated["path"])
-    own = command("predict", f"run={trained}", paths, "align=false")
-    assert table_of(own)["label"].tolist() == evaluated["predicted"].tolist()
+    run, calibrated = runs("classifier"), load_trained(runs("classifier")).calibration
+    assert calibrated.head_temperature is not None
     support = draw_classes(tmp_path / "mine", {"one": 1, "two": 6}, 3)
-    other = command("predict", f"run={trained}", paths, "align=false", f"support={support}")
+    other = command("predict", f"run={run}", f"images={support}", "align=false", "support=mine")
     assert set(table_of(other)["label"]) <= {"one", "two"}
+    assert other.folder is not None
+    content = json.loads((other.folder / "predictions.json").read_text())
+    assert (content["answered_by"], content["calibrated"]) == ("prototypes", True)
 
 
 def test_two_classes_that_training_never_saw(command: Command, run: Path, tmp_path: Path) -> None:
@@ -109,8 +140,34 @@ def test_two_classes_that_training_never_saw(command: Command, run: Path, tmp_pa
     assert only.folder is None
 
 
-def test_reject_turns_unknown_patterns_away(command: Command, run: Path, tmp_path: Path) -> None:
+def test_two_expressions_that_training_never_saw(
+    command: Command, demo_run: Path, demo: Path, tmp_path: Path
+) -> None:
+    """Five faces each of two compound expressions, of the embedded data set, tell those of other
+    people apart, well above chance."""
+    faces = pd.read_csv(demo / "labels.csv")
+    faces = faces[(faces["dataset"] == "rafdb_compound") & faces["label"].isin(UNSEEN)]
+    enrolled = faces.groupby("label").head(5)
+    for row in enrolled.itertuples():
+        own = tmp_path / "mine" / str(row.label)
+        own.mkdir(parents=True, exist_ok=True)
+        shutil.copy(demo / str(row.path), own)
+    asked = faces[~faces["identity"].isin(enrolled["identity"])]
+    assert asked["label"].value_counts().min() >= 4
+    words = ",".join(str(demo / path) for path in asked["path"])
+    outcome = command(
+        "predict", f"run={demo_run}", f"images={words}", "support=mine", "align=false"
+    )
+    labels = table_of(outcome)["label"]
+    assert (labels.to_numpy() == asked["label"].to_numpy()).mean() >= 0.8
+
+
+@pytest.mark.parametrize("method", ["protonet", "cosine"])
+def test_reject_turns_unknown_patterns_away(
+    command: Command, runs: Runs, tmp_path: Path, method: str
+) -> None:
     """A stricter rate leaves fewer known; 1 takes nearly all; probabilities stay."""
+    run = runs(method)
     asked = draw_classes(tmp_path / "asked", {"known": 2, "noise": 40}, 12)
     labels = {}
     for rate in ("null", "1", "0.5", "0"):
@@ -126,6 +183,7 @@ def test_reject_turns_unknown_patterns_away(command: Command, run: Path, tmp_pat
     assert labels["null"] == 0
     assert labels["1"] <= labels["0.5"] <= labels["0"]
     assert labels["0"] > 0
+    assert labels["1"] < 24
 
 
 def test_json_holds_what_the_table_does(command: Command, run: Path, data: Path) -> None:
@@ -246,6 +304,29 @@ def test_a_support_of_other_weights_is_refused(
     words = (f"images={asked}", "align=false", f"support={stored}")
     assert_one_line(command("predict", f"run={other}", *words), "the weights of another run")
     assert table_of(command("predict", f"run={run}", *words))["status"].eq("ok").all()
+
+
+@pytest.mark.filterwarnings("ignore:for .* no-op")
+def test_weights_may_lie_on_another_device(run: Path) -> None:
+    """The support and what is known of classes stay where they are compared: on the CPU."""
+    trained = load_trained(run, device="meta")  # as cuda would be, without one
+    assert trained.embedder.device.type == "meta"
+    assert torch.isfinite(trained.support.prototypes()).all()
+    assert torch.isfinite(trained.priors.of(["happiness"])[0]).all()
+    assert trained.calibration.threshold(0.05) < 0
+
+
+def test_a_run_that_forgot_its_training_images(command: Command, run: Path, tmp_path: Path) -> None:
+    """It answers as before, and says in a line why classes= takes more."""
+    shutil.copytree(run, tmp_path / "old")
+    for name in ("best.pt", "last.pt"):
+        known = load_checkpoint(run / name)
+        save_checkpoint(tmp_path / "old" / name, replace(known, training_side=None))
+    draw_pattern(tmp_path / "a.jpg", 1, np.random.default_rng(0))
+    words = ("run=old", "images=a.jpg", "align=false")
+    assert len(table_of(command("predict", *words))) == 1
+    refused = command("predict", *words, "classes=happiness,sadness")
+    assert_one_line(refused, "says nothing of its training images")
 
 
 def test_one_picture_a_class_will_do(command: Command, run: Path, tmp_path: Path) -> None:
