@@ -30,10 +30,14 @@ Given = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 def settings_of(*overrides: str) -> TrainVerb:
-    """Return what `train` would be told by these words."""
+    """Return what `train` would be told by these words, in episodes alone unless they say more."""
+    chosen = any(word.startswith(("train=", "experiment=")) for word in overrides)
+    plain = [] if chosen else ["train=fast"]
     register_schemas()
+    if not any(word.startswith(("train=", "experiment=")) for word in overrides):
+        overrides = ("train=fast", *overrides)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return validate(hydra.compose("train", overrides=list(overrides)), TrainVerb)
+        return validate(hydra.compose("train", overrides=[*plain, *overrides]), TrainVerb)
 
 
 def fabricate_run(

@@ -131,9 +131,9 @@ def test_a_folder_by_content() -> None:
     base = name("train.n_way=2,3")
     assert name("train.n_way=2,3", "hydra/launcher=joblib") == base
     assert name("train.n_way=2,3", "paths.outputs=elsewhere") == base
-    assert name("train.n_way=2,3", "train.lr=1e-3") == base  # what it is anyway
+    assert name("train.n_way=2,3", "train.lr=2e-3") == base  # what it is anyway
     assert name("train.n_way=2,4") != base
-    assert name("train.n_way=2,3", "train.lr=2e-3") != base
+    assert name("train.n_way=2,3", "train.lr=1e-3") != base
     assert plan_sweep("train", ["train.n_way=2"]) is None
     files = "experiment=demo,study_1_basic_to_compound_4w5s"  # each has epochs of its own
     assert name(files, "train.epochs=60") != name(files)
