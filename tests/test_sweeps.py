@@ -176,7 +176,7 @@ def test_other_ways_to_ask_for_a_sweep() -> None:
     assert composed.methods == ["all"]
 
 
-@pytest.mark.filterwarnings("ignore:.*is validated against ConfigStore schema")
+@pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/:UserWarning")
 @pytest.mark.parametrize("file", sorted((conf_dir() / "hydra" / "launcher").glob("*.yaml")))
 def test_every_launcher_composes(file: Path) -> None:
     """And what its file names is there, with every argument that it is given."""
