@@ -222,7 +222,7 @@ WRONG = [
     (("train.epochs=-1",), "train.epochs=-1 is too small"),
     (("eval=compound_9w9s",), "compound_9w9s"),
     (("test=afew_9w9s",), "Available: afew_4w5s"),
-    (("backbone=resnet18", "backbone.weights=gone.pth"), "gone.pth"),
+    (("backbone=resnet18", "backbone.weights=gone.pth", "backbone.accept_size=true"), "gone.pth"),
     (("eval.n_way=12",), "n_way=12 asks for more classes than the 11"),
     (("eval.k_shot=30",), "30 support + 1 query"),
     (("dataset=csv",), "dataset.file="),

@@ -105,7 +105,7 @@ class TrainConfig:
     """
 
     epochs: int = MISSING  # 0: nothing is learnt, the encoder is taken as it is
-    supervised_epochs: int = 0  # the first so many are passes with a classifier's loss
+    supervised_epochs: int | None = 0  # passes with a classifier's loss, first; null: 3 of 4 epochs
     episodes_per_epoch: int = MISSING
     n_way: int = MISSING
     k_shot: int = MISSING
@@ -127,6 +127,11 @@ class TrainConfig:
     label_smoothing: float = 0.0  # in a classifier's loss
     classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def passes(self) -> int:
+        """supervised_epochs, once it is settled."""
+        return self.epochs * 3 // 4 if self.supervised_epochs is None else self.supervised_epochs
 
 
 @dataclass

@@ -32,12 +32,12 @@ def learning_rate(settings: TrainConfig, epoch: int, done: float = 0.0) -> float
 def supervised_epochs(settings: TrainVerb) -> int:
     """Return how many epochs are passes over the training set: all of them for a classifier."""
     train = settings.train
-    return train.epochs if settings.method.name == "classifier" else train.supervised_epochs
+    return train.epochs if settings.method.name == "classifier" else train.passes
 
 
 def _phase(settings: TrainConfig, epoch: int) -> tuple[float, int, int]:
     """Return the highest rate, the first epoch and the length of the phase that an epoch is in."""
-    supervised = settings.supervised_epochs
+    supervised = settings.passes
     if epoch <= supervised:
         return settings.lr, 1, supervised
     after = settings.episodic_lr if supervised and settings.episodic_lr else settings.lr

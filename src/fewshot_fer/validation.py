@@ -111,8 +111,8 @@ def _check_schedule(train: TrainConfig) -> None:
     inside("train.average", train.average, 0.0, 0.99999)
     inside("train.label_smoothing", train.label_smoothing, 0.0, 0.9)
     inside("train.classification_weight", train.classification_weight, 0.0, 100.0)
-    at_least("train.supervised_epochs", train.supervised_epochs, 0)
-    if train.supervised_epochs > train.epochs:
+    at_least("train.supervised_epochs", train.passes, 0)
+    if train.passes > train.epochs:
         raise ConfigError(
             f"train.supervised_epochs={train.supervised_epochs} is more than "
             f"train.epochs={train.epochs}, which counts them in: give both"
