@@ -90,7 +90,8 @@ def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
 
 def _is_sound(progress: Progress, epoch: int) -> bool:
     """Tell whether all of a progress is of its type, and speaks of an epoch and those before it."""
-    if not isinstance(progress.metrics, list):
+    metrics: object = progress.metrics  # as a file has it
+    if not isinstance(metrics, list):
         return False
     values = [row[column] for row in progress.metrics for column in METRIC_COLUMNS]
     values += [progress.best_epoch, progress.best_accuracy, progress.best_loss]
