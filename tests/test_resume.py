@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, Command
+from conftest import TINY, Command, train_in
 
 from fewshot_fer import experiment, runs
 from fewshot_fer.checkpoints import load_checkpoint
@@ -48,23 +48,24 @@ def words(data: Path, kind: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def references() -> dict[str, Path]:
+    """kind -> the folder of a run that nobody disturbed, each made when it is first asked for."""
+    return {}
+
+
+@pytest.fixture
 def undisturbed(
     request: pytest.FixtureRequest,
+    references: dict[str, Path],
     data: Path,
     cache: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[str, Path]:
     """A kind of run, and the folder of one that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(
-        [sys.executable, "-m", "fewshot_fer.train", *words(data, request.param)],
-        cwd=folder,
-        env=os.environ | {"FEWSHOT_FER_CACHE": str(cache)},
-        check=True,
-        capture_output=True,
-    )
-    (run,) = (folder / "outputs/train").iterdir()
-    return request.param, run
+    kind: str = request.param
+    if kind not in references:
+        references[kind] = train_in(tmp_path_factory.mktemp(kind), cache, *words(data, kind))
+    return kind, references[kind]
 
 
 def same(one: Path, other: Path) -> None:

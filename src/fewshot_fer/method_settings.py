@@ -39,7 +39,10 @@ def check_method(settings: TrainVerb) -> None:
         )
     _check_prior_weight(method.prior_weight)
     one_of("method.composition", method.composition, COMPOSITIONS)
-    for name, parts in method.parts.items():
+    given: object = method.parts  # of any type, where it was interpolated
+    if not isinstance(given, dict):
+        raise ConfigError("method.parts: expected the parts of each class, as {bored: [neutral]}")
+    for name, parts in given.items():
         if not parts:
             raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
 
