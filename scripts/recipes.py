@@ -50,7 +50,7 @@ def main() -> int:
     lists = _carve(outputs, overrides)
     runs: dict[str, list[Path]] = {}
     for name, seed, words in _jobs(options):
-        folder = outputs / "runs" / f"{name.replace(' ', '_')}-{seed}"
+        folder = outputs / "runs" / f"{name.replace(' ', '_').replace('=', '-')}-{seed}"
         runs.setdefault(name, []).append(folder)
         if (folder / "summary.json").is_file():
             continue

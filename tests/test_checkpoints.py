@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from fewshot_fer.calibration import QUANTILES, Calibration, calibration_from
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.errors import RunError
 from fewshot_fer.normalising import KINDS
+from fewshot_fer.support_set import load_support_set
 from fewshot_fer.training_side import TrainingSide, training_side_from
 
 
@@ -95,6 +97,8 @@ def test_foreign_and_missing_checkpoints_are_named(tmp_path: Path) -> None:
         ("encoder", {}),
         ("encoder", {"a": 1}),
         ("encoder", {"a": torch.tensor([1.0, float("nan")])}),
+        ("encoder", {1: torch.zeros(1)}),
+        ("encoder", {"a": torch.eye(2).to_sparse()}),
         ("head", [1]),
         ("method", {"a": "b"}),
         ("epoch", -1),
@@ -143,8 +147,11 @@ def test_a_number_that_stands_for_billions_is_not_spread_out(tmp_path: Path) -> 
         ("prototypes", {kind: torch.zeros(1, 2, dtype=torch.int64) for kind in KINDS}),
         ("spreads", dict.fromkeys(KINDS, -1.0)),
         ("spreads", dict.fromkeys(KINDS, float("nan"))),
+        ("spreads", dict.fromkeys(KINDS, torch.zeros(2))),
+        ("prototypes", torch.zeros(1, 2)),
         ("class_names", []),
         ("class_names", 3),
+        ("class_names", torch.zeros(1)),
     ],
 )
 def test_a_damaged_training_side_is_refused(field: str, value: object) -> None:
@@ -154,3 +161,38 @@ def test_a_damaged_training_side_is_refused(field: str, value: object) -> None:
     assert training_side_from(side.content(), "best.pt").class_names == ("a",)
     with pytest.raises(RunError, match=r"best\.pt: .*training images is damaged"):
         training_side_from({**side.content(), field: value}, "best.pt")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", 0.0),
+        ("temperature", "1"),
+        ("temperature", torch.ones(2)),
+        ("head_temperature", 0.0),
+        ("head_temperature", float("nan")),
+        ("head_temperature", torch.ones(2)),
+        ("known", torch.zeros(3)),
+        ("unknown", [0.0]),
+    ],
+)
+def test_a_damaged_calibration_is_refused(field: str, value: object) -> None:
+    """It turns distances into probabilities: tensors where numbers must stand are no exception."""
+    whole = Calibration(1.0, torch.zeros(QUANTILES), torch.zeros(QUANTILES), 2.0).content()
+    assert calibration_from(whole, "best.pt").temperature == 1.0
+    with pytest.raises(RunError, match=r"best\.pt: the calibration in it is damaged"):
+        calibration_from({**whole, field: value}, "best.pt")
+
+
+def test_a_format_that_is_no_number(tmp_path: Path) -> None:
+    """A tensor in its place has no one answer to whether it is the right one."""
+    torch.save({**vars(checkpoint()), "format": torch.ones(2)}, tmp_path / "best.pt")
+    with pytest.raises(RunError, match="no checkpoint of this version"):
+        load_checkpoint(tmp_path / "best.pt")
+    torch.save({"format": torch.ones(2)}, tmp_path / "store.pt")
+    with pytest.raises(RunError, match="no stored support of this version"):
+        load_support_set(tmp_path / "store.pt")
+    mixed = {"scale": torch.ones(2), "mean": [torch.ones(2)]}
+    torch.save({"format": 1, **vars(checkpoint()), "preprocessing": mixed}, tmp_path / "best.pt")
+    with pytest.raises(RunError, match="prepared in another way"):
+        load_checkpoint(tmp_path / "best.pt")

@@ -31,6 +31,8 @@ def write_last(folder: Path, progress: Any, epoch: int = 1) -> None:  # noqa: AN
         {"metrics": [{**ROW, "lr": "x"}]},
         {"metrics": [{"epoch": 1}]},
         {"metrics": [1]},
+        {"metrics": [torch.zeros(2)]},
+        {"metrics": torch.zeros(1)},
         {"metrics": 1},
         {"metrics": []},
         {"trained": ["x"]},

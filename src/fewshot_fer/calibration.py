@@ -49,14 +49,18 @@ def calibration_from(content: dict[str, Any], where: str) -> Calibration:
     """Return the calibration in `content`, checked. Raises RunError naming `where` it lay."""
     try:
         found = Calibration(**content)
-        of_head = found.head_temperature
-        fits = found.temperature > 0 and (of_head is None or of_head > 0)
+        of_head = [] if found.head_temperature is None else [found.head_temperature]
+        fits = all(_is_temperature(each) for each in (found.temperature, *of_head))
         fits = fits and found.known.shape == found.unknown.shape == (QUANTILES,)
     except (TypeError, AttributeError) as error:
         raise RunError(f"{where}: the calibration in it is damaged") from error
     if not fits:
         raise RunError(f"{where}: the calibration in it is damaged")
     return found
+
+
+def _is_temperature(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def calibrate(logits: Tensor, nearness: Tensor, labels: Tensor) -> Calibration:

@@ -65,13 +65,14 @@ def _require_fields(path: Path, content: Any) -> None:  # noqa: ANN401
         for name, field in known.items()
         if field.default is MISSING and field.default_factory is MISSING
     }
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+    found = content.pop("format", None) if isinstance(content, dict) else None
+    if type(found) is not int or found != FORMAT:  # a tensor has no one answer
         raise RunError(f"{path} is no checkpoint of this version of fewshot_fer (format {FORMAT})")
     if lacking := sorted(needed - set(content)):
         raise RunError(f"{path} lacks {', '.join(lacking)}")
     if strange := sorted(map(str, set(content) - set(known))):
         raise RunError(f"{path} is of a later version: it holds {', '.join(strange)}")
-    if content.get("preprocessing", preprocessing()) != preprocessing():
+    if repr(content.get("preprocessing", preprocessing())) != repr(preprocessing()):
         raise RunError(
             f"{path} was trained on images prepared in another way: {content['preprocessing']}"
         )
@@ -104,10 +105,15 @@ def _are_weights(state: Any, needed: bool) -> bool:  # noqa: ANN401
         return not needed
     if not isinstance(state, dict) or (needed and not state):
         return False
-    return all(isinstance(each, Tensor) and _holds_numbers(each) for each in state.values())
+    return all(
+        isinstance(name, str) and isinstance(each, Tensor) and _holds_numbers(each)
+        for name, each in state.items()
+    )
 
 
 def _holds_numbers(values: Tensor) -> bool:
+    if values.layout is not torch.strided:
+        return False
     # One number can be made to stand for billions: only what is stored is looked at.
     stored = values.untyped_storage().nbytes()
     if not values.is_floating_point() or values.numel() * values.element_size() > stored:

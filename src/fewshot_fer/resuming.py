@@ -81,7 +81,7 @@ def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
     try:
         progress = Progress(**(checkpoint.progress or {}))
         sound = _is_sound(progress, checkpoint.epoch)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, LookupError, AttributeError, RuntimeError) as error:
         raise RunError(f"{path} does not say how far the run had come") from error
     if not sound:
         raise RunError(f"{path} does not say how far the run had come")
@@ -90,6 +90,9 @@ def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
 
 def _is_sound(progress: Progress, epoch: int) -> bool:
     """Tell whether all of a progress is of its type, and speaks of an epoch and those before it."""
+    metrics: object = progress.metrics  # as a file has it
+    if not isinstance(metrics, list):
+        return False
     values = [row[column] for row in progress.metrics for column in METRIC_COLUMNS]
     values += [progress.best_epoch, progress.best_accuracy, progress.best_loss]
     numbers = all(type(value) in (int, float) for value in values)

@@ -19,9 +19,9 @@ from fewshot_fer.device import DTYPES, prepare_device
 from fewshot_fer.errors import UserError
 from fewshot_fer.event_files import EventFiles, require_tensorboard
 from fewshot_fer.experiment import TrainingRun, run_tests
+from fewshot_fer.kept_encoder import keep_encoder, with_kept_encoder
 from fewshot_fer.method_choice import require_named_parts, require_parts
 from fewshot_fer.method_settings import check_run_answers
-from fewshot_fer.kept_encoder import keep_encoder, with_kept_encoder
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.parts import EpisodicPart, Part, load_part
 from fewshot_fer.plots import plot_curves

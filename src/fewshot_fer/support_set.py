@@ -67,13 +67,16 @@ def load_support_set(path: Path) -> SupportSet:
     if not path.is_file():
         raise RunError(f"no stored support {path}: give a file that enrol= wrote")
     content = read_torch_file(path, "stored support of fewshot_fer")
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+    known = content.pop("format", None) if isinstance(content, dict) else None
+    if type(known) is not int or known != FORMAT:  # a tensor has no one answer
         raise RunError(f"{path} is no stored support of this version of fewshot_fer")
     return support_set(content, str(path))
 
 
 def support_set(content: dict[str, Any], where: str) -> SupportSet:
     """Return the support set in `content`, checked. Raises RunError naming `where` it lay."""
+    if not all(isinstance(content.get(key), list) for key in ("class_names", "paths")):
+        raise RunError(f"{where}: the support in it is damaged")
     try:
         names = tuple(str(name) for name in content["class_names"])
         paths = tuple(str(path) for path in content["paths"])

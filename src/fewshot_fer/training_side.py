@@ -40,6 +40,8 @@ class TrainingSide:
 
 def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
     """Return the training side in `content`, checked. Raises RunError naming `where` it lay."""
+    if not isinstance(content.get("class_names"), list):
+        raise RunError(f"{where}: what it says of the training images is damaged")
     try:
         names = tuple(str(name) for name in content["class_names"])
         mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
@@ -48,7 +50,14 @@ def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
         fits = shapes == {(len(names), *mean.shape)} and mean.ndim == 1 and len(names) > 0
         fits = fits and all(map(_are_numbers, (mean, *prototypes.values())))
         fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (
+        LookupError,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
     if not fits:
         raise RunError(f"{where}: what it says of the training images is damaged")

@@ -41,12 +41,15 @@ def takes(images: Tensor, convolution: nn.Module, norm: nn.Module) -> bool:
     )
 
 
-def first_block(images: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+def first_block(images: Tensor, convolution: nn.Module, norm: nn.Module) -> Tensor:
     """Return relu(max_pool(norm(convolution(images)))) [B, filters, H // 2, W // 2] in training
     mode, images [B, C, H, W]; the running statistics are updated as torch updates them.
 
-    convolution: 3x3 with padding 1 and a bias, whose gradient is zero: batch norm takes it out.
+    convolution: nn.Conv2d, 3x3 with padding 1; norm: nn.BatchNorm2d. The gradient of the former's
+    bias is zero: batch norm takes it out.
     """
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
     weight, bias = convolution.weight, convolution.bias
     learnt = (weight, bias, norm.weight, norm.bias)
     pooled, mean, variance = _FirstBlock.apply(images, *learnt, norm.eps)
