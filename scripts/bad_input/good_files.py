@@ -60,7 +60,7 @@ def write_afew(root: Path) -> Path:
     """Write AFEW as folders of frames; return the folder of one clip."""
     for place, split in enumerate(("Train_AFEW", "Val_AFEW")):
         for kind, name in enumerate(AFEW):
-            for clip in range(2):
+            for clip in range(3):
                 number = 100_000 * (place + 1) + 1000 * kind + clip
                 folder = root / "AFEW" / split / name / f"{number:09}"
                 folder.mkdir(parents=True)

@@ -119,7 +119,7 @@ def stopped_runs() -> list[Case]:
         Case(kind, "last.pt without progress", on("last.pt", _put("progress", None)), LINE, "last"),
         Case(kind, "best.pt missing", on("best.pt", gone), LINE, "best.pt"),
         Case(kind, "config.yaml missing", on("config.yaml", gone), LINE, "config.yaml"),
-        Case(kind, "config.yaml truncated", on("config.yaml", edited(truncated)), LINE, "config"),
+        Case(kind, "config.yaml truncated", on("config.yaml", edited(truncated)), LINE),
         Case(kind, "missing", _moved, LINE, "run"),
         Case(kind, "a file in its place", _file_instead, LINE, "run"),
         Case(kind, "hostile: last.pt that runs code", on("last.pt", _hostile_torch), LINE, "last"),
