@@ -77,6 +77,19 @@ def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
         load_checkpoint(tmp_path / "best.pt")
 
 
+def test_a_flipped_byte_is_found(tmp_path: Path) -> None:
+    """Wherever it lies in the weights: torch itself would load another number."""
+    path = tmp_path / "last.pt"
+    kept = checkpoint()
+    save_checkpoint(path, kept)
+    whole, weights = path.read_bytes(), kept.encoder
+    raw = bytes(next(iter(weights.values())).untyped_storage())
+    place = whole.index(raw) + len(raw) // 2
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(RunError, match=r"last\.pt is damaged"):
+        load_checkpoint(path)
+
+
 def test_foreign_and_missing_checkpoints_are_named(tmp_path: Path) -> None:
     """Another program's checkpoint, a truncated one, and none at all."""
     torch.save({"weights": torch.ones(1)}, tmp_path / "best.pt")

@@ -30,6 +30,7 @@ REPEATED = "a: &a [x, x]\nb: &b [*a, *a]\n"
         ("seed: 1\nseed: 2\n", "duplicate key"),
         ("a" * 1_000_001, "larger than 1,000,000 bytes"),
         ("hello", "is not a setting|not in"),
+        ("paths: {demo: true}\n", "cut off|has no value|missing"),
         ("- a", "."),
     ],
 )

@@ -6,9 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bad_input import list_cases, picture_cases, run_cases, video_cases
+import pandas as pd
+
+from bad_input import list_cases, picture_cases, run_cases, set_cases, video_cases, weight_cases
 from bad_input.case import LINE, WORKS, Case
-from bad_input.good_files import TINY, write_csv, write_folder, write_rafdb
+from bad_input.good_files import (
+    TINY,
+    write_afew,
+    write_class_folders,
+    write_compound,
+    write_csv,
+    write_folder,
+    write_mixed,
+    write_rafdb,
+)
 from bad_input.typing_commands import Outcome, inside, typed
 
 
@@ -23,23 +34,27 @@ class Answer:
 
 
 Words = tuple[str, ...]
-RAFDB: Words = ("train", "paths.data=.", "dataset=rafdb_basic", "eval=basic_7w1s", *TINY)
+IN_PLACE = ("paths.data=.", *TINY)
+RAFDB: Words = ("train", "dataset=rafdb_basic", "eval=basic_7w1s", *IN_PLACE)
+COMPOUND: Words = ("train", "dataset=rafdb_compound", "eval=compound_4w5s", *IN_PLACE)
+AFEW: Words = ("train", "dataset=afew", "eval=afew_4w5s", *IN_PLACE)
+NAMED = "dataset.clips={anger:['000100000','000100009'],fear:['000299999']}"
+MIXED: Words = ("train", "dataset=mixed", NAMED, "eval=basic_7w1s", *IN_PLACE)
+CARD: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.safetensors")
+SCRIPT: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.pt")
 OWN: Words = (
-    "train",
-    "dataset=folder",
-    "dataset.root=faces",
-    "eval=folder_5w5s",
-    "eval.dataset.root=faces",
-    *TINY,
+    *("train", "dataset=folder", "dataset.root=faces"),
+    *("eval=folder_5w5s", "eval.dataset.root=faces", *TINY),
 )
 CSV: Words = (
-    "train",
-    "dataset=csv",
-    "dataset.file=list.csv",
-    "eval=csv_5w5s",
-    "eval.dataset.file=list.csv",
-    *TINY,
+    *("train", "dataset=csv", "dataset.file=list.csv"),
+    *("eval=csv_5w5s", "eval.dataset.file=list.csv", *TINY),
 )
+TEST: Words = (
+    *("test", "run=run", "test=basic_7w1s", "paths.data=.", "test.episodes=3", "test.n_way=2"),
+    *("test.k_shot=1", "test.n_query=1", "device=cpu", "keep_embeddings=false"),
+)
+PREDICT: Words = ("predict", "run=run", "align=false", "device=cpu")
 
 
 def _trained(folder: Path) -> Path:
@@ -49,41 +64,42 @@ def _trained(folder: Path) -> Path:
     return folder / "run"
 
 
+def _stopped(folder: Path) -> Path:
+    """Return a run as it is when it is stopped in front of its tests."""
+    run = _trained(folder)
+    (run / "summary.json").unlink()
+    return run
+
+
 def _enrolled(folder: Path) -> Path:
     run = _trained(folder)
     write_folder(folder)
-    stored = typed(
-        "predict",
-        "run=run",
-        "support=faces",
-        "enrol=store.pt",
-        "images=faces/joy/0.jpg",
-        "align=false",
-    )
+    stored = typed(*PREDICT, "support=faces", "enrol=store.pt", "images=faces/joy/0.jpg")
     assert stored.code == 0, stored.err
     shutil.copy(run / "best.pt", folder / "best.pt")
     return folder / "store.pt"
 
 
-TEST: Words = (
-    "test",
-    "run=run",
-    "test=basic_7w1s",
-    "paths.data=.",
-    "test.episodes=3",
-    "test.n_way=2",
-    "test.k_shot=1",
-    "test.n_query=1",
-    "device=cpu",
-    "keep_embeddings=false",
-)
+def _cache_of(root: Path) -> Path:
+    _trained(root)
+    return max((root / "cache/packs").glob("*.npy"), key=lambda path: path.stat().st_size)
+
+
 KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
     (list_cases.label_lists, write_rafdb, RAFDB),
+    (list_cases.compound_lists, write_compound, COMPOUND),
+    (set_cases.class_folders, write_class_folders, RAFDB),
+    (set_cases.clips, write_afew, AFEW),
+    (set_cases.mixed_sets, write_mixed, MIXED),
     (list_cases.csv_files, write_csv, CSV),
     (picture_cases.pictures, lambda root: write_folder(root) / "0.jpg", OWN),
-    (picture_cases.folders, write_folder, OWN),
+    (set_cases.folders, write_folder, OWN),
+    (weight_cases.weights, weight_cases.write_weights, (*RAFDB, "backbone.weights=weights.pth")),
+    (weight_cases.safetensors_files, weight_cases.write_safetensors, CARD),
+    (weight_cases.scripts, weight_cases.write_script, SCRIPT),
     (run_cases.checkpoints, lambda root: _trained(root) / "best.pt", TEST),
     (run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
+    (run_cases.stopped_runs, _stopped, ("train", "resume=run")),
     (
         run_cases.episode_files,
         lambda root: _trained(root).parent / "episodes.npz",
@@ -92,21 +108,21 @@ KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
     (
         run_cases.support_stores,
         _enrolled,
-        ("predict", "run=run", "support=store.pt", "images=faces/joy/0.jpg", "align=false"),
+        (*PREDICT, "support=store.pt", "images=faces/joy/0.jpg"),
     ),
     (
         video_cases.videos,
         lambda root: video_cases.write_video(_trained(root).parent),
-        ("predict", "run=run", "images=film.avi", "align=false"),
+        (*PREDICT, "images=film.avi"),
     ),
-    (run_cases.caches, lambda root: _cache_of(root), TEST),
+    (
+        video_cases.films,
+        video_cases.write_films,
+        ("prepare", "afew=AFEW", "out=frames", "device=cpu", "jobs=1"),
+    ),
+    (run_cases.caches, _cache_of, TEST),
 ]
 """The cases of a kind, what makes the good files and names the one to spoil, what is typed then."""
-
-
-def _cache_of(root: Path) -> Path:
-    _trained(root)
-    return max((root / "cache/packs").glob("*.npy"), key=lambda path: path.stat().st_size)
 
 
 def ask_all(only: str = "") -> Iterator[Answer]:
@@ -133,13 +149,33 @@ def _ask_kind(
             case.spoil(folder / spoilt)
             outcome = typed(*words)
             left = (folder / run_cases.MARK).exists()
-        yield _judged(case, outcome, left)
+            missing = outcome.code == 0 and not has_answered(folder, words)
+        yield _judged(case, outcome, left, missing)
         shutil.rmtree(folder)
 
 
-def _judged(case: Case, outcome: Outcome, left: bool) -> Answer:
+def has_answered(folder: Path, words: Words) -> bool:
+    """Tell whether a command left what it is for: figures that are numbers, rows, a manifest."""
+    if words[0] == "prepare":
+        tables = [folder / "frames/manifest.csv"]
+    elif words[0] == "predict":
+        tables = list(folder.glob("outputs/predict/*/predictions.csv"))
+    elif "resume=run" in words:
+        tables = [folder / "run/results.csv"]
+    else:
+        tables = list(folder.glob(f"outputs/{words[0]}/*/results.csv"))
+    if not tables or not tables[-1].is_file():
+        return False
+    table = pd.read_csv(tables[-1])
+    figures = table[["accuracy", "loss"]] if "accuracy" in table else table.iloc[:, :1]
+    return len(table) > 0 and bool(figures.notna().all(axis=None))
+
+
+def _judged(case: Case, outcome: Outcome, left: bool, missing: bool) -> Answer:
     if left:
-        return Answer(case, "RAN CODE", "", False)
+        return Answer(case, "RAN CODE OR WROTE ELSEWHERE", "", False)
+    if missing:
+        return Answer(case, "no answer", outcome.err.strip()[-300:], False)
     if outcome.code == 0:
         return Answer(case, WORKS, "", case.outcome == WORKS)
     if outcome.is_one_line:

@@ -1,4 +1,4 @@
-"""What is spoilt afterwards: tiny data sets in the real layouts, and a run trained on one."""
+"""What is spoilt afterwards: tiny data sets in the real layouts."""
 
 from pathlib import Path
 
@@ -21,30 +21,59 @@ def picture(seed: int, side: int = 24) -> Image.Image:
 
 def write_rafdb(root: Path) -> Path:
     """Write RAF-DB's basic subset in its published layout; return its label list."""
-    faces = root / "RAF-DB/basic/Image/aligned"
+    return _write_subset(root / "RAF-DB/basic", n_classes=7, n_train=21, n_images=35)
+
+
+def write_compound(root: Path) -> Path:
+    """Write RAF-DB's compound subset, and the basic one beside it; return its label list."""
+    write_rafdb(root)
+    return _write_subset(root / "RAF-DB/compound", n_classes=11, n_train=22, n_images=33)
+
+
+def _write_subset(subset: Path, n_classes: int, n_train: int, n_images: int) -> Path:
+    faces = subset / "Image/aligned"
     faces.mkdir(parents=True)
     lines = []
-    for number in range(35):
-        split = f"train_{number + 1:05}" if number < 21 else f"test_{number - 20:04}"
+    for number in range(n_images):
+        split = f"train_{number + 1:05}" if number < n_train else f"test_{number - n_train + 1:04}"
         picture(number).save(faces / f"{split}_aligned.jpg")
-        lines.append(f"{split}.jpg {number % 7 + 1}")
-    labels = root / "RAF-DB/basic/EmoLabel/list_patition_label.txt"
+        lines.append(f"{split}.jpg {number % n_classes + 1}")
+    labels = subset / "EmoLabel/list_patition_label.txt"
     labels.parent.mkdir()
     labels.write_text("\n".join(lines) + "\n")
     return labels
 
 
+def write_class_folders(root: Path) -> Path:
+    """Write RAF-DB as people re-pack it, train/1..7 and test/1..7; return the folder of a class."""
+    for split in ("train", "test"):
+        for kind in range(1, 8):
+            folder = root / "DATASET" / split / str(kind)
+            folder.mkdir(parents=True)
+            for number in range(2):
+                name = f"{split}_{kind}{number}_aligned.jpg"
+                picture(10 * kind + number).save(folder / name)
+    return root / "DATASET/train/3"
+
+
 def write_afew(root: Path) -> Path:
-    """Write AFEW as folders of frames; return a folder of one clip."""
+    """Write AFEW as folders of frames; return the folder of one clip."""
     for place, split in enumerate(("Train_AFEW", "Val_AFEW")):
         for kind, name in enumerate(AFEW):
-            for clip in range(2):
+            for clip in range(3):
                 number = 100_000 * (place + 1) + 1000 * kind + clip
                 folder = root / "AFEW" / split / name / f"{number:09}"
                 folder.mkdir(parents=True)
                 for frame in range(2):
                     picture(number + frame).save(folder / f"{frame + 1:03}.jpg")
-    return folder
+    return root / "AFEW/Train_AFEW/Sad/000105000"
+
+
+def write_mixed(root: Path) -> Path:
+    """Write RAF-DB basic and AFEW side by side; return the folder of both."""
+    write_rafdb(root)
+    write_afew(root)
+    return root
 
 
 def write_folder(root: Path) -> Path:

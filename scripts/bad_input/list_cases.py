@@ -2,11 +2,23 @@
 
 from pathlib import Path
 
-from bad_input.case import LINE, WORKS, Case, edited, folder_instead, gone, text
+from bad_input.case import (
+    LINE,
+    WORKS,
+    Case,
+    Spoil,
+    edited,
+    folder_instead,
+    gone,
+    linked_out,
+    replaced,
+    text,
+    truncated,
+)
 
 
-def _second(line: bytes) -> "object":
-    return edited(lambda raw: raw.replace(b"train_00002.jpg 2", line, 1))
+def _second(line: bytes) -> Spoil:
+    return replaced(b"train_00002.jpg 2", line)
 
 
 def label_lists() -> list[Case]:
@@ -21,10 +33,11 @@ def label_lists() -> list[Case]:
         "a huge line": b"train_00002.jpg 2" + b" x" * 500_000,
         "path with ..": b"train_../../../secret.jpg 2",
         "absolute path": b"/etc/passwd.jpg 2",
+        "a name with a space": b"train_00002 a.jpg 2",
         "duplicate row": b"train_00001.jpg 1",
         "an image that is missing": b"train_00099.jpg 2",
     }
-    cases = [Case(kind, fault, _second(line)) for fault, line in wrong.items()]  # type: ignore[arg-type]
+    cases = [Case(kind, fault, _second(line)) for fault, line in wrong.items()]
     return [
         *cases,
         Case(kind, "empty", text(""), says="empty"),
@@ -33,26 +46,70 @@ def label_lists() -> list[Case]:
         Case(kind, "a folder in its place", folder_instead),
         Case(kind, "wrong encoding (UTF-16)", edited(lambda raw: raw.decode().encode("utf-16"))),
         Case(kind, "wrong type (a picture)", text(b"\xff\xd8\xff\xe0" + bytes(range(256)))),
+        Case(kind, "a link to a file elsewhere", linked_out, says="is a link"),
+        Case(kind, "an image that is a link elsewhere", _linked_image, says="dataset.outside"),
+        Case(kind, "its images in a link to a folder elsewhere", _linked_images, says="is a link"),
         Case(kind, "BOM", edited(lambda raw: b"\xef\xbb\xbf" + raw), WORKS),
         Case(kind, "CRLF", edited(lambda raw: raw.replace(b"\n", b"\r\n")), WORKS),
         Case(kind, "blank lines, no final newline", edited(lambda raw: b"\n\n" + raw[:-1]), WORKS),
+        Case(kind, "names with Korean, emoji and quotes", _odd_image, WORKS),
         Case(kind, "extra images that it does not list", _extra_image, WORKS),
+        Case(kind, "all of RAF-DB a link to another disk", _linked_whole, WORKS),
     ]
 
 
+def _images(labels: Path) -> Path:
+    return labels.parents[1] / "Image/aligned"
+
+
 def _extra_image(labels: Path) -> None:
-    faces = labels.parents[1] / "Image/aligned"
-    (faces / "train_00900_aligned.jpg").write_bytes(b"never read")
+    (_images(labels) / "train_00900_aligned.jpg").write_bytes(b"never read")
+
+
+def _odd_image(labels: Path) -> None:
+    name = "train_얼굴'\"🙂"
+    (_images(labels) / "train_00002_aligned.jpg").rename(_images(labels) / f"{name}_aligned.jpg")
+    _second(f"{name}.jpg 2".encode())(labels)
+
+
+def _linked_image(labels: Path) -> None:
+    linked_out(_images(labels) / "train_00002_aligned.jpg")
+
+
+def _linked_images(labels: Path) -> None:
+    linked_out(_images(labels))
+
+
+def _linked_whole(labels: Path) -> None:
+    linked_out(labels.parents[2])
+
+
+def compound_lists() -> list[Case]:
+    """The list of the eleven compound classes."""
+    kind = "label list of compound expressions"
+    first = b"train_00001.jpg 1\n"
+    return [
+        Case(kind, "empty", text(""), says="empty"),
+        Case(kind, "truncated in a line", edited(lambda raw: raw[:-3])),
+        Case(kind, "label out of range", replaced(first, b"train_00001.jpg 12\n"), says="1..11"),
+        Case(kind, "missing", gone, says="rafdb_compound not found"),
+        Case(kind, "that of the basic expressions in its place", _basic_list, says="missing"),
+        Case(kind, "BOM and CRLF", edited(_as_windows_does), WORKS),
+    ]
+
+
+def _basic_list(labels: Path) -> None:
+    basic = labels.parents[2] / "basic/EmoLabel" / labels.name
+    labels.write_bytes(basic.read_bytes())
 
 
 def csv_files() -> list[Case]:
     """A list of one's own, with the pictures that it names."""
     kind = "CSV"
-    first = b"faces/anger/0.jpg,anger"
 
-    def replaced(line: str | bytes) -> "object":
+    def first(line: str | bytes) -> Spoil:
         raw = line.encode() if isinstance(line, str) else line
-        return edited(lambda content: content.replace(first, raw, 1))
+        return replaced(b"faces/anger/0.jpg,anger", raw)
 
     wrong: dict[str, str | bytes] = {
         "duplicate row": "faces/anger/1.jpg,anger",
@@ -63,19 +120,31 @@ def csv_files() -> list[Case]:
         "an open quote": '"faces/anger/0.jpg,anger',
         "a folder for a picture": "faces/anger,anger",
     }
-    cases = [Case(kind, fault, replaced(line)) for fault, line in wrong.items()]  # type: ignore[arg-type]
+    out = {"path with .. out of its folder": "../../secret.jpg", "absolute path": "/etc/passwd"}
     return [
-        *cases,
+        *(Case(kind, fault, first(line)) for fault, line in wrong.items()),
+        *(Case(kind, fault, first(f"{name},anger"), LINE, "line 2") for fault, name in out.items()),
+        Case(kind, "a picture that is a link elsewhere", _linked_picture, says="dataset.outside"),
         Case(kind, "empty", text("")),
+        Case(kind, "truncated in a line", edited(truncated)),
         Case(kind, "a header alone", text("path,label\n"), says="lists no image"),
         Case(kind, "another header", edited(lambda raw: raw.replace(b"path,", b"file,", 1))),
         Case(kind, "missing", gone),
         Case(kind, "a folder in its place", folder_instead),
         Case(kind, "wrong encoding (UTF-16)", edited(lambda raw: raw.decode().encode("utf-16"))),
+        Case(kind, "a huge line", edited(lambda raw: raw + b"x" * 2000000 + b",joy\n"), LINE),
         Case(kind, "BOM and CRLF", edited(_as_windows_does), WORKS),
         Case(kind, "Korean, emoji, spaces and quotes", _odd_names, WORKS),
-        Case(kind, "a huge line", edited(lambda raw: raw + b"x" * 2000000 + b",joy\n"), LINE),
+        Case(kind, "absolute paths below its folder", _absolute, WORKS),
     ]
+
+
+def _linked_picture(file: Path) -> None:
+    linked_out(file.parent / "faces/anger/0.jpg")
+
+
+def _absolute(file: Path) -> None:
+    file.write_text(file.read_text().replace("faces/", f"{file.parent}/faces/"))
 
 
 def _as_windows_does(raw: bytes) -> bytes:

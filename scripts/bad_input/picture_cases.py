@@ -1,12 +1,22 @@
-"""Pictures, and the folders that they lie in."""
+"""Pictures of every kind that cameras, archives and strangers hand over."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from bad_input.case import LINE, WORKS, Case, Spoil, edited, folder_instead, text
+from bad_input.case import (
+    LINE,
+    WORKS,
+    Case,
+    Spoil,
+    edited,
+    folder_instead,
+    text,
+    truncated,
+)
 from bad_input.good_files import picture
 
 KIND = "picture"
@@ -17,9 +27,11 @@ def pictures() -> list[Case]:
     return [
         Case(KIND, "zero bytes", text(b""), LINE, "0.jpg"),
         Case(KIND, "text in its place", text("hello"), LINE, "0.jpg"),
-        Case(KIND, "truncated JPEG", edited(lambda raw: raw[: len(raw) // 2]), LINE, "0.jpg"),
+        Case(KIND, "truncated JPEG", edited(truncated), LINE, "0.jpg"),
         Case(KIND, "JPEG with rubbish in its middle", edited(_rubbish), WORKS),
         Case(KIND, "20,000 x 20,000 pixels", _drawn(_huge, "png"), LINE, "FEWSHOT_FER_MAX_PIXELS"),
+        Case(KIND, "hostile: EPS, a program, named .jpg", _drawn(_flat, "eps"), LINE, "0.jpg"),
+        Case(KIND, "a pipe that never ends in its place", _pipe, WORKS),
         Case(KIND, "a folder in its place", folder_instead, WORKS),
         Case(KIND, "a link to itself", _loop, WORKS),
         Case(KIND, "1 x 1 pixel", _drawn(lambda: picture(3, side=1), "png"), WORKS),
@@ -34,19 +46,6 @@ def pictures() -> list[Case]:
     ]
 
 
-def folders() -> list[Case]:
-    """A class folder among others."""
-    kind = "folder of faces"
-    return [
-        Case(kind, "empty class", _emptied, WORKS),
-        Case(kind, "extra files (notes.txt, .DS_Store)", _extras, WORKS),
-        Case(kind, "names with Korean, emoji, spaces, quotes", _odd_name, WORKS),
-        Case(kind, "symbolic link loop", _folder_loop, WORKS),
-        Case(kind, "a single class left", _alone, LINE),
-        Case(kind, "missing", _vanished, LINE, "faces"),
-    ]
-
-
 def _rubbish(raw: bytes) -> bytes:
     middle = len(raw) // 2
     return raw[:middle] + b"\x00\x11\x22\x33" + raw[middle + 4 :]
@@ -58,6 +57,15 @@ def _drawn(draw: Callable[[], Image.Image], kind: str) -> Spoil:
 
 def _huge() -> Image.Image:
     return Image.new("1", (20_000, 20_000))
+
+
+def _flat() -> Image.Image:
+    return picture(3).convert("RGB")
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def _deep() -> Image.Image:
@@ -77,33 +85,3 @@ def _rotated(path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     picture(4).save(path, format="jpeg", exif=exif)
-
-
-def _emptied(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-
-
-def _extras(folder: Path) -> None:
-    (folder / "notes.txt").write_text("not a face")
-    (folder / ".DS_Store").write_bytes(b"\x00")
-    (folder.parent / "readme.md").write_text("about")
-
-
-def _odd_name(folder: Path) -> None:
-    (folder / "0.jpg").rename(folder / "얼굴 'x' \"y\" 🙂.jpg")
-    folder.rename(folder.with_name("기쁨 & joy's"))
-
-
-def _folder_loop(folder: Path) -> None:
-    (folder / "up").symlink_to(folder.parent, target_is_directory=True)
-
-
-def _alone(folder: Path) -> None:
-    for other in (folder.with_name("anger"), folder.with_name("fear")):
-        _emptied(other)
-        other.rmdir()
-
-
-def _vanished(folder: Path) -> None:
-    folder.parent.rename(folder.parent.with_name("moved"))

@@ -8,7 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bad_input.case import LINE, WORKS, Case, edited, folder_instead, gone, text
+from bad_input.case import (
+    LINE,
+    WORKS,
+    Case,
+    Spoil,
+    edited,
+    flipped,
+    folder_instead,
+    gone,
+    on,
+    replaced,
+    text,
+    truncated,
+)
 
 MARK = "mark_of_a_stranger"  # what a payload would leave
 
@@ -24,7 +37,7 @@ def checkpoints() -> list[Case]:
     """`best.pt` of a trained run, which `test` reads."""
     kind = "checkpoint"
     return [
-        Case(kind, "truncated", edited(lambda raw: raw[: len(raw) // 2])),
+        Case(kind, "truncated", edited(truncated)),
         Case(kind, "empty", text(b"")),
         Case(kind, "wrong type (text)", text("hello")),
         Case(kind, "missing", gone, LINE, "no checkpoint"),
@@ -32,6 +45,11 @@ def checkpoints() -> list[Case]:
         Case(kind, "hostile: a pickle that runs code", text(pickle.dumps(Payload(), protocol=2))),
         Case(kind, "hostile: a torch file that runs code", _hostile_torch),
         Case(kind, "hostile: weights of a billion numbers", _bomb),
+        Case(kind, "a flipped byte", _flipped_weights),
+        Case(kind, "weights that are no numbers", _no_numbers, LINE, "encoder"),
+        Case(kind, "class names that are no words", _put("class_names", 3), LINE, "class_names"),
+        Case(kind, "of images of another size", _put("image_size", 99), LINE, "99 pixels"),
+        Case(kind, "a training side of another width", _narrow_side, LINE, "training images"),
         Case(kind, "weights of another network", _other_network),
         Case(kind, "of a later version", _later),
     ]
@@ -42,7 +60,7 @@ def configs() -> list[Case]:
     kind = "config.yaml"
     hostile = f"!!python/object/apply:os.system ['touch {MARK}']\n"
     return [
-        Case(kind, "truncated", edited(lambda raw: raw[: len(raw) // 2])),
+        Case(kind, "truncated", edited(truncated)),
         Case(kind, "empty", text("")),
         Case(kind, "NUL bytes", edited(lambda raw: raw + b"\x00")),
         Case(kind, "wrong encoding (UTF-16)", edited(lambda raw: raw.decode().encode("utf-16"))),
@@ -50,7 +68,12 @@ def configs() -> list[Case]:
         Case(kind, "a key that is not known", edited(lambda raw: raw + b"n_wya: 3\n")),
         Case(kind, "a value of the wrong type", edited(_a_word_for_a_seed)),
         Case(kind, "missing", gone),
+        Case(kind, "a folder in its place", folder_instead),
+        Case(kind, "a huge line", edited(lambda raw: raw + b"#" * 2_000_000), LINE, "larger"),
         Case(kind, "hostile: a tag that runs code", text(hostile)),
+        Case(kind, "hostile: a variable of the environment", _asking, LINE, "paths.data"),
+        Case(kind, "hostile: lists that double at every line", text(_doubling()), LINE, "repeats"),
+        Case(kind, "BOM", edited(lambda raw: b"\xef\xbb\xbf" + raw), WORKS),
         Case(kind, "CRLF", edited(lambda raw: raw.replace(b"\n", b"\r\n")), WORKS),
     ]
 
@@ -59,11 +82,12 @@ def episode_files() -> list[Case]:
     """A file of saved episodes, which `episodes.load=` reads."""
     kind = "saved episodes"
     return [
-        Case(kind, "truncated", edited(lambda raw: raw[: len(raw) // 2])),
+        Case(kind, "truncated", edited(truncated)),
         Case(kind, "empty", text(b"")),
         Case(kind, "wrong type (text)", text("hello")),
         Case(kind, "missing", gone),
         Case(kind, "a folder in its place", folder_instead),
+        Case(kind, "a flipped byte", edited(flipped)),
         Case(kind, "of other images", _other_episodes),
         Case(kind, "hostile: a pickle in an array", _hostile_array),
     ]
@@ -73,12 +97,37 @@ def support_stores() -> list[Case]:
     """A support that `predict enrol=` stored."""
     kind = "support store"
     return [
-        Case(kind, "truncated", edited(lambda raw: raw[: len(raw) // 2])),
+        Case(kind, "truncated", edited(truncated)),
         Case(kind, "empty", text(b"")),
         Case(kind, "missing", gone),
         Case(kind, "hostile: a pickle that runs code", text(pickle.dumps(Payload(), protocol=2))),
         Case(kind, "hostile: a torch file that runs code", _hostile_torch),
+        Case(kind, "a flipped byte", edited(flipped)),
+        Case(kind, "wrong type (text)", text("hello")),
+        Case(kind, "a folder in its place", folder_instead, LINE),
         Case(kind, "a checkpoint in its place", _checkpoint_instead),
+    ]
+
+
+def stopped_runs() -> list[Case]:
+    """The folder of a run that was stopped, which `train resume=` goes on with."""
+    kind = "run to resume"
+    return [
+        Case(kind, "last.pt truncated", on("last.pt", edited(truncated)), LINE, "last.pt"),
+        Case(kind, "last.pt empty", on("last.pt", text(b"")), LINE, "last.pt"),
+        Case(kind, "last.pt of another network", on("last.pt", _other_network), LINE, "last.pt"),
+        Case(kind, "last.pt without progress", on("last.pt", _put("progress", None)), LINE, "last"),
+        Case(kind, "best.pt missing", on("best.pt", gone), LINE, "best.pt"),
+        Case(kind, "config.yaml missing", on("config.yaml", gone), LINE, "config.yaml"),
+        Case(kind, "config.yaml truncated", on("config.yaml", edited(truncated)), LINE),
+        Case(kind, "missing", _moved, LINE, "run"),
+        Case(kind, "a file in its place", _file_instead, LINE, "run"),
+        Case(kind, "hostile: last.pt that runs code", on("last.pt", _hostile_torch), LINE, "last"),
+        Case(kind, "hostile: a table that is a link elsewhere", _linked_table, LINE, "is a link"),
+        Case(kind, "hostile: episodes.save names a file of yours", _saving_elsewhere, WORKS),
+        Case(kind, "last.pt missing: begun anew", on("last.pt", gone), WORKS),
+        Case(kind, "metrics.csv damaged: written anew", on("metrics.csv", text(b"\x00")), WORKS),
+        Case(kind, "half-written files left", on(".last.pt.123", _half), WORKS),
     ]
 
 
@@ -88,7 +137,7 @@ def caches() -> list[Case]:
     return [
         Case(kind, "truncated", edited(lambda raw: raw[:-10]), WORKS),
         Case(kind, "empty", text(b""), WORKS),
-        Case(kind, "a flipped byte", edited(_flipped), WORKS),
+        Case(kind, "a flipped byte", edited(flipped), WORKS),
         Case(kind, "hostile: a pickle in its place", text(pickle.dumps(Payload(), 2)), WORKS),
         Case(kind, "of another version", edited(lambda raw: raw[: -4 * 35]), WORKS),
         Case(kind, "deleted", gone, WORKS),
@@ -145,6 +194,62 @@ def _checkpoint_instead(path: Path) -> None:
     (path.parent / "best.pt").replace(path)
 
 
-def _flipped(raw: bytes) -> bytes:
-    place = len(raw) // 2
-    return raw[:place] + bytes([raw[place] ^ 255]) + raw[place + 1 :]
+def _put(field: str, value: object) -> Spoil:
+    def spoil(path: Path) -> None:
+        content = torch.load(path, weights_only=True)
+        torch.save({**content, field: value}, path)
+
+    return spoil
+
+
+def _flipped_weights(path: Path) -> None:
+    """Invert a byte of the first weights, wherever in the file they lie."""
+    first = next(iter(torch.load(path, weights_only=True)["encoder"].values()))
+    raw = bytes(first.untyped_storage())
+    replaced(raw, flipped(raw))(path)
+
+
+def _no_numbers(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    next(iter(content["encoder"].values())).fill_(float("nan"))
+    torch.save(content, path)
+
+
+def _narrow_side(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    side = content["training_side"]
+    side["mean"] = side["mean"][:3]
+    side["prototypes"] = {kind: each[:, :3] for kind, each in side["prototypes"].items()}
+    torch.save(content, path)
+
+
+def _asking(path: Path) -> None:
+    path.write_text(path.read_text().replace("  data: .\n", "  data: ${oc.env:HOME}\n", 1))
+
+
+def _doubling() -> str:
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    return "\n".join(["a0: &a0 [x]", *lines])
+
+
+def _moved(run: Path) -> None:
+    run.rename(run.with_name("moved"))
+
+
+def _file_instead(run: Path) -> None:
+    _moved(run)
+    run.write_text("a file")
+
+
+def _linked_table(run: Path) -> None:
+    (run / "metrics.csv").unlink()
+    (run / "metrics.csv").symlink_to(run.parent / MARK)
+
+
+def _saving_elsewhere(run: Path) -> None:
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("save: episodes.npz", f"save: {MARK}"))
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(b"PK")

@@ -11,6 +11,8 @@ from fewshot_fer.errors import ConfigError, RunError
 from fewshot_fer.plain_yaml import read_yaml_text
 from fewshot_fer.validation import validate
 
+LAST = ("seed", "device", "precision")  # that every version wrote, near the end
+
 
 def read_run_settings(run: Path) -> TrainVerb:
     """Return the settings of a trained run. Raises RunError if `run` is no folder of one."""
@@ -21,7 +23,10 @@ def read_run_settings(run: Path) -> TrainVerb:
         loaded = OmegaConf.create(read_yaml_text(path))
         _refuse_interpolations(OmegaConf.to_container(loaded))
         merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), loaded)
-        return validate(merged, TrainVerb)  # type: ignore[arg-type]
+        settings = validate(merged, TrainVerb)  # type: ignore[arg-type]
+        if lacking := [key for key in LAST if key not in loaded]:
+            raise ConfigError(f"it is cut off, for it lacks {', '.join(lacking)}")
+        return settings
     except Exception as error:  # YAML has no one class for what it meets in a strange file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunError(f"{path} is not the configuration of a trained run: {reason}") from error

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.torch_files import require_sums
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # keys that weights often lie under
 PREFIXES = ("module.", "network.")
@@ -71,6 +72,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 def _read_torch(file: Path) -> Any:  # noqa: ANN401
     try:
+        require_sums(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no one class for what it meets in a strange file
         reason = " ".join(str(error).split())[:200] or type(error).__name__

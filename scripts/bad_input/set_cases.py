@@ -1,0 +1,143 @@
+"""Data sets as folders: AFEW's frames, RAF-DB by class, the mixed set, and faces of one's own."""
+
+import shutil
+from pathlib import Path
+
+from bad_input.case import LINE, WORKS, Case, Spoil, as_it_is, gone_folder, linked_out, on, text
+from bad_input.good_files import picture
+
+
+def clips() -> list[Case]:
+    """A clip's folder in AFEW."""
+    kind = "AFEW as folders of frames"
+    return [
+        Case(kind, "a frame of zero bytes", on("001.jpg", text(b"")), LINE, "001.jpg"),
+        Case(kind, "a frame that is text", on("001.jpg", text("hello")), LINE, "001.jpg"),
+        Case(kind, "a class that is not known", _renamed_class("Bored"), LINE, "Bored"),
+        Case(kind, "videos that are not extracted", _videos_instead, LINE, "extracted"),
+        Case(kind, "frames without folders of clips", _without_clips, LINE, "clip"),
+        Case(kind, "a clip that is a link elsewhere", linked_out, LINE, "dataset.outside"),
+        Case(kind, "missing", on("../../..", gone_folder), LINE, "AFEW not found"),
+        Case(kind, "a clip without frames", _emptied, WORKS),
+        Case(kind, "a clip without a face in any frame", _faceless, WORKS),
+        Case(kind, "extra files (notes.txt, Thumbs.db)", _extras, WORKS),
+        Case(kind, "a clip called in Korean, with spaces and quotes", _renamed, WORKS),
+        Case(kind, "symbolic link loop", _loop, WORKS),
+        Case(kind, "frames of 1 x 1 pixel", on("001.jpg", _tiny), WORKS),
+    ]
+
+
+def class_folders() -> list[Case]:
+    """A class's folder in RAF-DB without a label list."""
+    kind = "RAF-DB as folders of classes"
+    return [
+        Case(kind, "a class id out of range", _renamed_to("8"), LINE, "8"),
+        Case(kind, "a class name that is not known", _renamed_to("bored"), LINE, "bored"),
+        Case(kind, "an empty class", _emptied, LINE, "no image"),
+        Case(kind, "a class that is a link elsewhere", linked_out, LINE, "dataset.outside"),
+        Case(kind, "no held-out split", on("../../test", gone_folder), LINE, "not found"),
+        Case(kind, "a class by its name", _renamed_to("Disgust"), WORKS),
+        Case(kind, "extra files (notes.txt, Thumbs.db)", _extras, WORKS),
+    ]
+
+
+def mixed_sets() -> list[Case]:
+    """The folder that holds RAF-DB and AFEW."""
+    kind = "the mixed set"
+    return [
+        Case(kind, "no clip that it names", on("AFEW/Train_AFEW/Angry", _emptied), LINE, "none of"),
+        Case(kind, "AFEW missing", on("AFEW", gone_folder), LINE, "AFEW not found"),
+        Case(kind, "RAF-DB missing", on("RAF-DB", gone_folder), LINE, "rafdb_basic not found"),
+        Case(kind, "clips that are not there beside one that is", as_it_is, WORKS),
+    ]
+
+
+def folders() -> list[Case]:
+    """A class folder among others, of faces of one's own."""
+    kind = "folder of faces"
+    return [
+        Case(kind, "empty class", _emptied, WORKS),
+        Case(kind, "extra files (notes.txt, .DS_Store)", _extras, WORKS),
+        Case(kind, "names with Korean, emoji, spaces, quotes", _odd_name, WORKS),
+        Case(kind, "symbolic link loop", _loop, WORKS),
+        Case(kind, "as a whole a link elsewhere", on("..", linked_out), WORKS),
+        Case(kind, "a class that is a link elsewhere", linked_out, LINE, "dataset.outside"),
+        Case(kind, "a picture that is a link elsewhere", on("0.jpg", linked_out), LINE, "link"),
+        Case(kind, "a single class left", _alone, LINE),
+        Case(kind, "a file in its place", on("..", _file_instead), LINE, "is not a folder"),
+        Case(kind, "missing", _vanished, LINE, "faces"),
+    ]
+
+
+def _emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _renamed_class(name: str) -> Spoil:
+    return lambda clip: _rename(clip.parent, name)
+
+
+def _renamed_to(name: str) -> Spoil:
+    return lambda folder: _rename(folder, name)
+
+
+def _rename(folder: Path, name: str) -> None:
+    folder.rename(folder.with_name(name))
+
+
+def _renamed(clip: Path) -> None:
+    _rename(clip, "클립 'a' \"b\"")
+
+
+def _videos_instead(clip: Path) -> None:
+    of_class = clip.parent
+    _emptied(of_class)
+    (of_class / "000105000.avi").write_bytes(b"RIFF")
+
+
+def _without_clips(clip: Path) -> None:
+    for frame in clip.iterdir():
+        frame.rename(clip.parent / frame.name)
+
+
+def _faceless(clip: Path) -> None:
+    for frame in clip.iterdir():
+        frame.rename(frame.with_name(f"{frame.stem}_noface.jpg"))
+
+
+def _extras(folder: Path) -> None:
+    (folder / "notes.txt").write_text("not a face")
+    for name in (".DS_Store", "Thumbs.db"):
+        (folder / name).write_bytes(b"\x00")
+    (folder.parent / "readme.md").write_text("about")
+
+
+def _loop(folder: Path) -> None:
+    (folder / "up").symlink_to(folder.parent, target_is_directory=True)
+
+
+def _tiny(path: Path) -> None:
+    picture(3, side=1).save(path)
+
+
+def _odd_name(folder: Path) -> None:
+    (folder / "0.jpg").rename(folder / "얼굴 'x' \"y\" 🙂.jpg")
+    folder.rename(folder.with_name("기쁨 & joy's"))
+
+
+def _alone(folder: Path) -> None:
+    for other in (folder.with_name("anger"), folder.with_name("fear")):
+        shutil.rmtree(other)
+
+
+def _file_instead(faces: Path) -> None:
+    shutil.rmtree(faces.resolve())
+    faces.resolve().write_text("a file")
+
+
+def _vanished(folder: Path) -> None:
+    folder.parent.rename(folder.parent.with_name("moved"))

@@ -1,0 +1,176 @@
+"""Weights from elsewhere, with a card or without, and encoders that are programs."""
+
+import pickle
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bad_input.case import (
+    LINE,
+    WORKS,
+    Case,
+    Spoil,
+    as_it_is,
+    edited,
+    flipped,
+    folder_instead,
+    gone,
+    on,
+    replaced,
+    text,
+    truncated,
+    with_variable,
+)
+from bad_input.good_files import write_rafdb
+from bad_input.run_cases import MARK, Payload
+
+TRUST = ("FEWSHOT_FER_TRUST_SCRIPTS", "1")
+CARD = "image_size: 16\nmean: [0.5, 0.5, 0.5]\nstd: [0.5, 0.5, 0.5]\narchitecture: conv4\n"
+DEEP = f"image_size: {'[' * 5000}"
+
+
+class Means(nn.Module):
+    """An encoder that answers with the means of its channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3)) * self.weight
+
+
+class Writes(Means):
+    """One that leaves a mark as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mark = MARK
+
+    def forward(self, images: Tensor) -> Tensor:
+        torch.save(images, self.mark)
+        return images.mean(dim=(2, 3)) * self.weight
+
+
+def write_weights(root: Path) -> Path:
+    """Write RAF-DB and the weights of a small network, wrapped as training loops do."""
+    write_rafdb(root)
+    state = {f"module.{name}": value for name, value in _state().items()}
+    torch.save({"state_dict": state, "epoch": 3}, root / "weights.pth")
+    return root / "weights.pth"
+
+
+def write_safetensors(root: Path) -> Path:
+    """Write RAF-DB, weights with a card, and return the weights' file."""
+    write_rafdb(root)
+    save_file(_state(), root / "faces.safetensors")
+    (root / "faces.yaml").write_text(CARD)
+    return root / "faces.safetensors"
+
+
+def write_script(root: Path) -> Path:
+    """Write RAF-DB and an encoder in TorchScript with its card; return the script."""
+    write_rafdb(root)
+    (root / "faces.yaml").write_text(CARD)
+    return _script(root / "faces.pt", Means())
+
+
+def _script(file: Path, network: nn.Module) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would rather have another format
+        torch.jit.script(network).save(str(file))  # type: ignore[no-untyped-call]
+    return file
+
+
+def _state() -> dict[str, Tensor]:
+    from fewshot_fer.models.conv4 import Conv4
+
+    torch.manual_seed(0)
+    return Conv4(filters=4).state_dict()
+
+
+def weights() -> list[Case]:
+    """A state_dict, which `backbone.weights=` starts from."""
+    kind = "weight file"
+    return [
+        Case(kind, "truncated", edited(truncated)),
+        Case(kind, "a flipped byte", _flipped_weights),
+        Case(kind, "empty", text(b"")),
+        Case(kind, "wrong type (text)", text("hello")),
+        Case(kind, "missing", gone, LINE, "weights.pth"),
+        Case(kind, "a folder in its place", folder_instead, LINE, "weights.pth"),
+        Case(kind, "of another network", _saved({"other": torch.zeros(3)}), LINE, "lacks"),
+        Case(kind, "no weights in it", _saved({"epoch": 3}), LINE, "holds no weights"),
+        Case(kind, "hostile: a pickle that runs code", text(pickle.dumps(Payload(), protocol=2))),
+        Case(kind, "hostile: a torch file that runs code", _saved({"state_dict": Payload()})),
+        Case(kind, "in a wrapper, with a prefix", as_it_is, WORKS),
+    ]
+
+
+def safetensors_files() -> list[Case]:
+    """Weights in safetensors, and the card beside them."""
+    kind, card = "encoder with a card", "faces.yaml"
+    cards: list[tuple[str, Spoil, str]] = [
+        ("empty", text(""), "is no card"),
+        ("missing", gone, "is not there"),
+        ("a folder in its place", folder_instead, card),
+        ("a mean that is no number", replaced(b"mean: [0.5", b"mean: [.nan"), "three numbers"),
+        ("a tag that does not fit", replaced(b"16", b"!!int x"), "cannot be read"),
+        ("nested beyond measure", text(DEEP), "cannot be read"),
+        ("of a network that is not known", replaced(b"conv4", b"conv5"), "conv5"),
+        ("wrong encoding (UTF-16)", edited(lambda raw: raw.decode().encode("utf-16")), card),
+        ("hostile: a tag that runs code", text(_tag()), "cannot be read"),
+    ]
+    return [
+        Case(kind, "weights truncated", edited(truncated), LINE, "faces.safetensors"),
+        Case(kind, "weights empty", text(b""), LINE, "faces.safetensors"),
+        Case(kind, "weights missing", gone, LINE, "faces.safetensors"),
+        Case(kind, "weights that are a pickle", text(pickle.dumps(Payload(), protocol=2))),
+        Case(kind, "weights of another network", _fewer, LINE, "lacks"),
+        *(Case(kind, f"card {fault}", on(card, how), LINE, says) for fault, how, says in cards),
+        Case(kind, "card with BOM and CRLF", on(card, edited(_as_windows_does)), WORKS),
+        Case(kind, "sound", as_it_is, WORKS),
+    ]
+
+
+def scripts() -> list[Case]:
+    """An encoder that is a program."""
+    kind = "TorchScript"
+    return [
+        Case(kind, "not said to be trusted", as_it_is, LINE, TRUST[0]),
+        Case(kind, "hostile, not said to be trusted", _hostile, LINE, TRUST[0]),
+        Case(kind, "hostile, and trusted", with_variable(*TRUST, _hostile), LINE, "refused"),
+        Case(kind, "trusted, truncated", with_variable(*TRUST, edited(truncated)), LINE, "faces"),
+        Case(kind, "trusted, text", with_variable(*TRUST, text("hello")), LINE, "faces.pt"),
+        Case(kind, "trusted", with_variable(*TRUST), WORKS),
+    ]
+
+
+def _hostile(file: Path) -> None:
+    _script(file, Writes())
+
+
+def _saved(content: object) -> Spoil:
+    return lambda path: torch.save(content, path)
+
+
+def _flipped_weights(path: Path) -> None:
+    raw = next(iter(_state().values())).numpy().tobytes()
+    replaced(raw, flipped(raw))(path)
+
+
+def _fewer(file: Path) -> None:
+    state = load_file(file)
+    state.popitem()
+    save_file(state, file)
+
+
+def _as_windows_does(raw: bytes) -> bytes:
+    return b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n")
+
+
+def _tag() -> str:
+    return f"!!python/object/apply:os.system ['touch {MARK}']\n"

@@ -1,0 +1,1 @@
+"""Inputs that are changed at random, and what reads them."""
