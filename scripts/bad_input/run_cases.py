@@ -102,7 +102,7 @@ def support_stores() -> list[Case]:
         Case(kind, "missing", gone),
         Case(kind, "hostile: a pickle that runs code", text(pickle.dumps(Payload(), protocol=2))),
         Case(kind, "hostile: a torch file that runs code", _hostile_torch),
-        Case(kind, "a flipped byte", edited(flipped)),
+        Case(kind, "a flipped byte", _flipped_embeddings),
         Case(kind, "wrong type (text)", text("hello")),
         Case(kind, "a folder in its place", folder_instead, LINE),
         Case(kind, "a checkpoint in its place", _checkpoint_instead),
@@ -204,8 +204,15 @@ def _put(field: str, value: object) -> Spoil:
 
 def _flipped_weights(path: Path) -> None:
     """Invert a byte of the first weights, wherever in the file they lie."""
-    first = next(iter(torch.load(path, weights_only=True)["encoder"].values()))
-    raw = bytes(first.untyped_storage())
+    _flip(next(iter(torch.load(path, weights_only=True)["encoder"].values())), path)
+
+
+def _flipped_embeddings(path: Path) -> None:
+    _flip(torch.load(path, weights_only=True)["embeddings"], path)
+
+
+def _flip(values: torch.Tensor, path: Path) -> None:
+    raw = bytes(values.untyped_storage())
     replaced(raw, flipped(raw))(path)
 
 
