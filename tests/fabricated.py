@@ -3,7 +3,7 @@
 By hand, two hundred runs of ten thousand predictions each, and with a folder of pictures
 00000.jpg, 00001.jpg and so on also with weights (scripts/measure_report.py does so):
 
-    python tests/fabricated.py /tmp/many 200 10000 [/tmp/pictures]
+    python tests/fabricated.py FOLDER 200 10000 [PICTURES]
 """
 
 import sys
