@@ -3,6 +3,9 @@
 import csv
 import json
 import shlex
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from fewshot_fer.reports.page.defaults import composed
 from fewshot_fer.reports.page.differences import command as repeating
 from fewshot_fer.reports.page.differences import differences
 from fewshot_fer.reports.page.heatmap import heat_maps
+from fewshot_fer.reports.page.reading_answers import each_answers, read_together
 from fewshot_fer.reports.page.session import runs_report
 from fewshot_fer.reports.page.tsne import principal_components, t_sne
 from fewshot_fer.runs import RESULT_COLUMNS
@@ -163,11 +167,37 @@ def test_mistakes_are_the_surest_wrong_answers(tmp_path: Path) -> None:
     table = pd.read_csv(folder / "predictions.csv")
     table = pd.concat([table, table.assign(draw=1)])
     table.to_csv(folder / "predictions.csv", index=False)
-    (found,) = read_mistakes(collect_runs([tmp_path])[0][0]).values()
+    (found,) = read_mistakes(folder / "predictions.csv").values()
     wrong = table[(table["true"] != table["predicted"]) & (table["draw"] == 0)]
     sure = {row.path: wrong.loc[row.Index, row.predicted] for row in wrong.itertuples()}
     expected = sorted(sure, key=lambda path: -float(np.max(sure[path])))[:8]
     assert [mistake.path for mistake in found] == expected
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_several_processes_read_what_one_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """In the same order, damage included, also where the processes die on the way."""
+    folders = [made(tmp_path, f"run{number}", n_images=20 + number) for number in range(3)]
+    (folders[1] / "predictions.csv").write_bytes(b'role,protocol\n"open')
+    if dies:
+        monkeypatch.setattr(ProcessPoolExecutor, "map", _dies_after_the_first)
+    alone, together = list(each_answers(folders)), list(read_together(folders, 2))
+    assert [one.problems for one in together] == [one.problems for one in alone]
+    assert [bool(one.problems) for one in alone] == [False, True, False]
+    assert [one.mistakes for one in together] == [one.mistakes for one in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert list(one.asked) == list(other.asked) != []
+        for key in one.asked:
+            pd.testing.assert_frame_equal(one.asked[key], other.asked[key])
+
+
+def _dies_after_the_first(
+    pool: object, read: Callable[[Path], object], folders: list[Path]
+) -> Iterator[object]:
+    yield read(folders[0])
+    raise BrokenProcessPool
 
 
 def test_unfinished_and_damaged_runs_are_named_and_the_rest_goes_on(

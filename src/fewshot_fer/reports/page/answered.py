@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from fewshot_fer.predictions import LEADING
-from fewshot_fer.reports.page.collect import Run
 from fewshot_fer.reports.page.run_files import Unreadable
 
 MISTAKES = 8  # shown for a run and evaluation
@@ -50,16 +49,36 @@ class Asked:
         return grouped.agg({"label": "first", "group": "first", "asked": "sum", "correct": "sum"})
 
 
-def read_mistakes(run: Run) -> dict[tuple[str, str, str], list[Mistake]]:
+@dataclass
+class Answers:
+    """What a run answered: mistakes by (role, protocol, method), answers by those and the level,
+    and a line on each file that is damaged."""
+
+    mistakes: dict[tuple[str, str, str], list[Mistake]] = field(default_factory=dict)
+    asked: dict[tuple[str, str, str, str], pd.DataFrame] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_answers(folder: Path) -> Answers:
+    """Return what predictions.csv and answers.csv of a run's folder hold, nothing where missing."""
+    read = Answers()
+    try:
+        read.mistakes = read_mistakes(folder / "predictions.csv")
+    except Unreadable as error:
+        read.problems.append(f"predictions.csv {error}")
+    try:
+        read.asked = read_asked(folder / "answers.csv")
+    except Unreadable as error:
+        read.problems.append(f"answers.csv {error}")
+    return read
+
+
+def read_mistakes(file: Path) -> dict[tuple[str, str, str], list[Mistake]]:
     """Return the most confident mistakes by (role, protocol, method), one of each picture or clip.
 
-    Of several draws of a support the surest counts. What is damaged is noted in the run's problems.
+    Of several draws of a support the surest counts. Raises Unreadable where the file is damaged.
     """
-    try:
-        table = _read(run.folder / "predictions.csv", PREDICTIONS)
-    except Unreadable as error:
-        run.problems.append(f"predictions.csv {error}")
-        return {}
+    table = _read(file, PREDICTIONS)
     if table is None:
         return {}
     wrong = table[np.asarray(table["true"], object) != np.asarray(table["predicted"], object)]
@@ -80,16 +99,12 @@ def read_mistakes(run: Run) -> dict[tuple[str, str, str], list[Mistake]]:
     return found
 
 
-def read_asked(run: Run) -> dict[tuple[str, str, str, str], pd.DataFrame]:
+def read_asked(file: Path) -> dict[tuple[str, str, str, str], pd.DataFrame]:
     """Return answers.csv by (role, protocol, method, level), where a path is that of a picture.
 
-    index: path; columns label, group, asked, correct. Damage is noted in the run's problems.
+    index: path; columns label, group, asked, correct. Raises Unreadable where it is damaged.
     """
-    try:
-        table = _read(run.folder / "answers.csv", ANSWERS)
-    except Unreadable as error:
-        run.problems.append(f"answers.csv {error}")
-        return {}
+    table = _read(file, ANSWERS)
     if table is None:
         return {}
     table = table[table["level"].isin(PICTURES)]

@@ -1,6 +1,5 @@
 """What a configuration is without any change to it, composed from conf/."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,12 +46,14 @@ def composed(verb: str, overrides: tuple[str, ...] = ()) -> Composed | None:
     return Composed(flatten({str(key): value for key, value in settings.items()}), named)
 
 
-def defaults(verb: str, groups: Sequence[str], tests: Sequence[str]) -> Row | None:
+@lru_cache(maxsize=512)
+def defaults(verb: str, groups: tuple[str, ...], tests: tuple[str, ...]) -> Row | None:
     """Return the flat settings of conf/<verb>.yaml with these groups and tests, None if in vain.
 
     Without an experiment each group and each test changes settings of its own, so they are composed
     one by one and laid over the defaults: a sweep over five encoders and ten evaluations costs
-    fifteen compositions, not fifty. An experiment has the last word in all of them.
+    fifteen compositions, not fifty. An experiment has the last word in all of them. What comes back
+    is shared by those of the same words, and not to be written to.
     """
     always = ("run=x",) if verb == "test" else ()
     if any(word.startswith("experiment=") for word in groups):

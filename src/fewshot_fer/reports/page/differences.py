@@ -86,7 +86,8 @@ OPEN = re.compile(
 
 def _base(run: Run, groups: list[str]) -> Row | None:
     """Return the settings that a run's are compared with: the same tests, and these groups."""
-    return defaults(run.verb, [word for word in groups if word != "test=[]"], list(_tests(run)))
+    words = tuple(word for word in groups if word != "test=[]")
+    return defaults(run.verb, words, tuple(_tests(run)))
 
 
 def _tests(run: Run) -> dict[str, None]:

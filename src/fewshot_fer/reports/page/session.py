@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
-from fewshot_fer.reports.page.answered import Asked, Mistake, read_asked, read_mistakes
+from fewshot_fer.reports.page.answered import Asked, Mistake
 from fewshot_fer.reports.page.collect import Run, collect_runs, warn_of
 from fewshot_fer.reports.page.comparable import Group, group_results
 from fewshot_fer.reports.page.embeddings import make_maps
 from fewshot_fer.reports.page.page import MOST_GROUPS, Findings, Key, build_page
+from fewshot_fer.reports.page.reading_answers import each_answers
 from fewshot_fer.reports.page.screen import screen_text
 from fewshot_fer.reports.page.table import report_table
 
@@ -39,7 +39,7 @@ def runs_report(
 def find_in_answers(
     runs: Sequence[Run], groups: Sequence[Group], embeddings: bool
 ) -> tuple[Findings, list[str]]:
-    """Read predictions.csv and answers.csv of all runs, one run at a time, and make the maps.
+    """Read predictions.csv and answers.csv of all runs, a few runs at a time, and make the maps.
 
     Returns lines on what is damaged too.
     """
@@ -49,16 +49,16 @@ def find_in_answers(
     of_best: dict[AnswerKey, pd.DataFrame] = {}
     mistakes: dict[int, dict[Key, list[Mistake]]] = {}
     problems = []
-    for run in tqdm(runs, desc="reading answers", unit="run", leave=False, disable=None):
-        known = len(run.problems)
-        mistakes[run.number] = read_mistakes(run)
-        for kind, answers in read_asked(run).items():
+    for run, read in zip(runs, each_answers([run.folder for run in runs]), strict=True):
+        mistakes[run.number] = read.mistakes
+        run.problems += read.problems
+        for kind, answers in read.asked.items():
             key = (run.number, *kind)
             if key in place_of and place_of[key] < MOST_GROUPS:
                 asked.setdefault(place_of[key], Asked()).add(answers)
             if key in best:
                 of_best[key] = answers
-        problems += [f"{run.name}: {problem}" for problem in run.problems[known:]]
+        problems += [f"{run.name}: {problem}" for problem in read.problems]
     maps, missing = make_maps(groups, of_best) if embeddings else ([], [])
     tables = {place: one.table() for place, one in asked.items()}
     return Findings(mistakes, tables, maps), problems + missing
