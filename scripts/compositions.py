@@ -31,9 +31,8 @@ from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import Episodes
 from fewshot_fer.errors import UserError
 from fewshot_fer.evaluation import score_episodes
-from fewshot_fer.method_choice import PARTS, choose_prior_weight, priors, reweighted
-from fewshot_fer.models import Method
-from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
+from fewshot_fer.method_choice import choose_prior_weight, priors, reweighted
+from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod, refined
 from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.models.composed import Priors
 from fewshot_fer.parts import EpisodicPart
@@ -44,7 +43,6 @@ from fewshot_fer.training_side import CLASS_IMAGES, TrainingSide
 
 SHAPES = tuple((way, shot) for way in (4, 5) for shot in (0, 1, 5))
 WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 32.0)
-COUNTED = 8  # pictures that a composed prototype is worth to a method that averages with queries
 ALONE = "parts alone or found in support"
 Z95 = 1.959964
 
@@ -129,7 +127,7 @@ def ways(
     """Return every way by its name; shares: kind -> [B], by which parts may be weighed."""
     plain = AnsweringMethod("plain", PROTOTYPES.logits)
     base = priors(side, "cl2n", replace(trained.method, composition="mean"))
-    found = AnsweringMethod("composed", PROTOTYPES.logits, PARTS, base)
+    found = AnsweringMethod("composed", PROTOTYPES.logits, priors=base)
     made = {"plain": plain}
     made |= {f"weight {weight:g}": reweighted(found, weight) for weight in WEIGHTS}
     made[ALONE] = found
@@ -142,17 +140,8 @@ def ways(
     for name in transductive:
         logits = UNTRAINED[name].logits
         made[name] = AnsweringMethod(name, logits)
-        made[f"composed, then {name}"] = replace(found, logits=counted(logits))
+        made[f"composed, then {name}"] = refined(found, name, logits)
     return made
-
-
-def counted(logits: Method) -> Method:
-    """Return a method whose classes are each one vector that stands for COUNTED pictures."""
-
-    def answer(support: Tensor, query: Tensor) -> Tensor:
-        return logits(support.expand(-1, -1, COUNTED, -1), query)
-
-    return answer
 
 
 def class_shares(embedder: Embedder, training: EpisodicPart, seed: int) -> dict[str, Tensor]:

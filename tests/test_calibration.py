@@ -67,7 +67,7 @@ def test_methods_of_means_need_nothing_but_means() -> None:
             alone = torch.cat([method.by_means(means, one[None]) for one in query])
         same = torch.allclose(whole, alone, atol=1e-4)
         assert same == (name in OF_MEANS), name
-        assert not (UNTRAINED[name].uses if name in UNTRAINED else "") or not method.is_of_means
+        assert not (UNTRAINED[name].queries if name in UNTRAINED else "") or not method.is_of_means
     assert set(OF_MEANS) - set(methods_of_means()) == {"composed"}  # protonet with priors
 
 

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from fewshot_fer.composed_support import support_of_names, with_priors
 from fewshot_fer.errors import ConfigError
-from fewshot_fer.models.answering import AnsweringMethod
+from fewshot_fer.method_settings import REFINEMENTS
+from fewshot_fer.models.answering import AnsweringMethod, for_single_pictures, refined
+from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.models.composed import Priors, composed_prototypes
 from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.models.shrinking import shrink
@@ -151,6 +153,52 @@ def test_a_stored_support_answers_as_an_episode(weight: float | None) -> None:
         with_priors(stored, priors, ["Angry"])
 
 
+@pytest.mark.parametrize("by", REFINEMENTS)
+@pytest.mark.parametrize("shot", [0, 3])
+def test_refined_prototypes_are_a_support_of_their_own(by: str, shot: int) -> None:
+    """Protects what queries move: each composed prototype stands for eight pictures of its class,
+    and a prior is there without a single one."""
+    random = torch.Generator().manual_seed(6)
+    support = torch.randn(4, 3, shot, 6, generator=random)
+    query = torch.randn(4, 9, 6, generator=random)
+    classes = torch.tensor([[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]])
+    names = ("happily surprised", "anger", "bored")
+    priors = some_priors(2.0)
+    logits = UNTRAINED[by].logits
+    plain = AnsweringMethod("composed", prototype_logits, priors=priors)
+    method = refined(plain, by, logits)
+    expected = priors.of(names)[0][classes]
+    prototypes = (support.sum(dim=2) + 2 * expected) / (shot + 2) if shot else expected
+    eight = prototypes[:, :, None].repeat(1, 1, 8, 1)
+    found = method.among(names, query)(support, query, classes)
+    assert torch.allclose(found, logits(eight, query), atol=1e-4)
+    assert method.uses == "names of the parts, weight 2; all queries of an episode together"
+    assert for_single_pictures(method) == plain
+
+
+def test_a_refined_run_answers_episodes_and_single_pictures(data: Path, command: Command) -> None:
+    """The row says all that it rests on; a picture alone is answered without the others; a test
+    compares it with what it is without them."""
+    line = (*COMPOSED, "method.refine=bdcspn", "eval.k_shot=1", f"paths.data={data}")
+    assert command("train", *line, "hydra.run.dir=run").code == 0
+    row = pd.read_csv("run/results.csv").set_index("role").loc["validation"]
+    assert row["method"] == "composed+bdcspn"
+    assert row["uses"] == "names of the parts; all queries of an episode together"
+    picture = next((data / "RAF-DB/compound/Image/aligned").glob("test_*.jpg"))
+    words = (f"images={picture}", "align=false", "classes=Happily Surprised,sadly angry")
+    outcome = command("predict", "run=run", *words)
+    assert outcome.code == 0, outcome.err
+    assert "method=composed answers" in outcome.out + outcome.err
+    asked = ("test=compound_4w5s", "test.k_shot=1", "test.n_query=3", "test.episodes=20")
+    assert command("test", "run=run", *asked, "methods=composed,composed+tim").code == 0
+    (tested,) = Path("outputs/test").iterdir()
+    methods = pd.read_csv(tested / "methods.csv")["method"].tolist()
+    assert methods == ["composed+bdcspn", "composed", "composed+tim"]
+    refused = command("test", "run=run", "test=afew_fixed5")
+    assert refused.code == 2
+    assert "method=composed+bdcspn answers all queries" in refused.err
+
+
 def test_a_support_of_names_alone() -> None:
     """Protects the answer without a picture: the prototypes are the priors."""
     priors = some_priors()
@@ -239,6 +287,12 @@ def test_pictures_and_names_together(
         (["method.prior_weight=-1"], "prior_weight"),
         (["method.composition=sum"], "mean, unit, neutral"),
         (["+method.parts.bored=[]"], "parts.bored is empty"),
+        (["method.refine=ptmap"], "none, bdcspn, laplacianshot, tim"),
+        (["method.refine=tim", "method=protonet"], "take method=tim, or add method=composed"),
+        (
+            ["method.refine=bdcspn", "eval=compound_fixed5"],
+            "eval.kind=fixed: method=composed+bdcsp",
+        ),
     ],
 )
 def test_bad_settings_name_the_key(words: list[str], expected: str, command: Command) -> None:

@@ -199,7 +199,7 @@ def test_settings_name_the_methods_that_there_are() -> None:
     """Settings are checked without torch, by names that must be those of the catalogue."""
     assert set(UNTRAINED_NAMES) == set(UNTRAINED)
     assert set(TRAINED_NAMES) == set(TRAINED)
-    together = {name for name, each in UNTRAINED.items() if each.uses.startswith(TRANSDUCTIVE)}
+    together = {name for name, each in UNTRAINED.items() if each.queries.startswith(TRANSDUCTIVE)}
     assert set(TRANSDUCTIVE_NAMES) == together
 
 

@@ -39,19 +39,20 @@ def other_methods(
     """
     if side is None:
         raise RunError("the run was trained by an earlier version: it lacks its training mean")
-    every = [*UNTRAINED, "composed"]
+    every = [*UNTRAINED, "composed", "composed+bdcspn"]
     chosen = every if "all" in names else list(dict.fromkeys(names))
     made = []
     for name in chosen:
         if name == own.name:
             continue
-        if name == "composed":
-            method = composed(side, "cl2n", settings)
+        if name.startswith("composed"):
+            by = name.partition("+")[2] or "none"
+            method = composed(side, "cl2n", replace(settings, refine=by))
             made.append(replace(method, normalisation=side.normalisation("cl2n")))
             continue
         known = UNTRAINED[name]
         how = side.normalisation(known.normalise) if known.normalise else Normalisation()
-        made.append(AnsweringMethod(name, known.logits, known.uses, normalisation=how))
+        made.append(AnsweringMethod(name, known.logits, known.queries, normalisation=how))
     return made
 
 

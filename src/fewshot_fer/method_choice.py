@@ -13,7 +13,7 @@ from fewshot_fer.fixed_role import FixedRole
 from fewshot_fer.labels import canonical
 from fewshot_fer.method_settings import FOUND_IN, VALIDATION
 from fewshot_fer.models import Method
-from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod
+from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod, refined
 from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.models.composed import Priors
 from fewshot_fer.parts import EpisodicPart, Part
@@ -22,7 +22,6 @@ from fewshot_fer.training_side import TrainingSide
 
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-PARTS = "names of the parts"
 OTHER_EPISODES = 1_000_000  # counts as an epoch that no run reaches: episodes of their own
 
 
@@ -37,7 +36,7 @@ def answering_method(
         return PROTOTYPES  # on its features, beside its own answers
     if settings.name in UNTRAINED:
         known = UNTRAINED[settings.name]
-        return AnsweringMethod(settings.name, known.logits, known.uses)
+        return AnsweringMethod(settings.name, known.logits, known.queries)
     if settings.name != "composed":
         return AnsweringMethod(settings.name, logits)
     assert side is not None
@@ -49,11 +48,13 @@ def answering_method(
 
 def composed(side: TrainingSide, normalise: str, settings: MethodConfig) -> AnsweringMethod:
     """Return composed prototypes over embeddings that are normalised in this way."""
-    method = AnsweringMethod(
-        "composed", PROTOTYPES.logits, PARTS, priors(side, normalise, settings)
-    )
-    known = settings.prior_weight in FOUND_IN
-    return method if known else reweighted(method, float(settings.prior_weight))
+    known = priors(side, normalise, settings)
+    method = AnsweringMethod("composed", PROTOTYPES.logits, priors=known)
+    if settings.prior_weight not in FOUND_IN:
+        method = reweighted(method, float(settings.prior_weight))
+    if settings.refine == "none":
+        return method
+    return refined(method, settings.refine, UNTRAINED[settings.refine].logits)
 
 
 def priors(side: TrainingSide, normalise: str, settings: MethodConfig) -> Priors:
@@ -98,8 +99,7 @@ def _unplaced(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
 def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:
     """Return composed prototypes with a fixed weight of their priors."""
     assert method.priors is not None
-    uses = f"{PARTS}, weight {weight:g}"
-    return replace(method, uses=uses, priors=replace(method.priors, weight=weight))
+    return replace(method, priors=replace(method.priors, weight=weight))
 
 
 def choose_prior_weight(

@@ -1,6 +1,6 @@
 """What can be said of a method from its settings alone: ranges, and what does not go together."""
 
-from fewshot_fer.config import EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.config import EvalConfig, MethodConfig, TestVerb, TrainVerb
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.ranges import inside, one_of
 from fewshot_fer.schedules import supervised_epochs
@@ -13,6 +13,8 @@ TRAINED = ("cosine", "euclidean", "matching_fce", "relation", "feat")  # with we
 TRANSDUCTIVE = ("bdcspn", "laplacianshot", "tim", "ptmap")  # ask all queries of an episode together
 METHODS = (*UNTRAINED, *TRAINED, "classifier", "composed")
 KINDS = ("none", "l2", "cl2n")  # of normalising
+REFINEMENTS = ("bdcspn", "laplacianshot", "tim")  # of composed prototypes, by the queries
+REFINED = tuple(f"composed+{name}" for name in REFINEMENTS)  # as tables and methods= have them
 COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
 SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 
@@ -39,6 +41,12 @@ def check_method(settings: TrainVerb) -> None:
         )
     _check_prior_weight(method.prior_weight)
     one_of("method.composition", method.composition, COMPOSITIONS)
+    one_of("method.refine", method.refine, ("none", *REFINEMENTS))
+    if method.refine != "none" and method.name != "composed":
+        raise ConfigError(
+            f"method.refine={method.refine} is for composed classes, and this is "
+            f"method={method.name}; take method={method.refine}, or add method=composed"
+        )
     given: object = method.parts  # of any type, where it was interpolated
     if not isinstance(given, dict):
         raise ConfigError("method.parts: expected the parts of each class, as {bored: [neutral]}")
@@ -65,20 +73,26 @@ def draws_episodes(settings: TrainVerb) -> bool:
 
 def check_run_answers(settings: TestVerb, trained: TrainVerb) -> None:
     """Raise ConfigError where a run's method cannot be asked what a test asks."""
-    if "all" in settings.methods or "composed" in settings.methods:
+    if {"all", "composed", *REFINED} & set(settings.methods):
         return  # the run's own is left out of what it cannot answer
     for name, test in settings.test.items():
-        check_answers(f"test.{name}", test, trained.method.name)
+        check_answers(f"test.{name}", test, answering_name(trained.method))
+
+
+def answering_name(method: MethodConfig) -> str:
+    """Return how tables call what answers episodes: composed+bdcspn for one that is refined."""
+    return method.name if method.refine == "none" else f"{method.name}+{method.refine}"
 
 
 def check_answers(where: str, settings: EvalConfig, method: str) -> None:
-    """Raise ConfigError where a method cannot be asked what an evaluation asks; where: its key."""
-    if settings.k_shot == 0 and method != "composed":
+    """Raise ConfigError where a method, by its name in tables, cannot be asked what an evaluation
+    asks; where: its key."""
+    if settings.k_shot == 0 and method not in ("composed", *REFINED):
         raise ConfigError(
             f"{where}.k_shot=0: only method=composed answers without a support, and this is "
             f"method={method}"
         )
-    if settings.kind == "fixed" and method in TRANSDUCTIVE:
+    if settings.kind == "fixed" and method in (*TRANSDUCTIVE, *REFINED):
         raise ConfigError(
             f"{where}.kind=fixed: method={method} answers all queries of an episode together, and "
             f"a fixed support has no episodes; take episodes, such as compound_4w5s, or another "

@@ -11,7 +11,14 @@ from omegaconf.errors import OmegaConfBaseException
 from fewshot_fer.config import EvalConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.errors import ConfigError
 from fewshot_fer.event_files import LOGGERS
-from fewshot_fer.method_settings import UNTRAINED, check_answers, check_method, draws_episodes
+from fewshot_fer.method_settings import (
+    REFINED,
+    UNTRAINED,
+    answering_name,
+    check_answers,
+    check_method,
+    draws_episodes,
+)
 from fewshot_fer.ranges import at_least, inside, one_of
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
@@ -78,8 +85,8 @@ def _check_train(settings: TrainVerb) -> None:
     inside("train.augment.colour", augment.colour, 0.0, 1.0)
     inside("train.augment.crop", augment.crop, 0.0, 0.5)
     one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
-    _check_eval("eval", settings.eval, settings.method.name)
-    _check_tests(settings.test, settings.method.name)
+    _check_eval("eval", settings.eval, answering_name(settings.method))
+    _check_tests(settings.test, answering_name(settings.method))
     _check_model(settings)
     _check_shared(settings)
 
@@ -134,7 +141,7 @@ def _check_model(settings: TrainVerb) -> None:
 
 def _check_test(settings: TestVerb) -> None:
     for name in settings.methods:
-        one_of("methods", name, ("all", "composed", *UNTRAINED))
+        one_of("methods", name, ("all", "composed", *REFINED, *UNTRAINED))
     for name, test in settings.test.items():
         if settings.methods and test.kind != "episodes":
             raise ConfigError(

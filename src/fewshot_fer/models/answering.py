@@ -1,7 +1,7 @@
 """A method by its name, with whatever it knows beside an episode's support."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from fewshot_fer.models.protonet import prototype_logits
 from fewshot_fer.normalising import Normalisation
 
 TRANSDUCTIVE = "all queries of an episode together"
+COUNTED = 8  # pictures that a composed prototype is worth to what averages it with queries
 OF_MEANS = ("protonet", "composed", "simpleshot", "cosine", "euclidean", "relation", "feat")
 """Methods to which a class is the mean of its support, and each query its own."""
 
@@ -21,15 +22,22 @@ class AnsweringMethod:
     """How queries are answered.
 
     name: as in results.csv; logits: (support [E, way, shot, D], query [E, Q, D]) -> [E, Q, way];
-    uses: what it knows beside the support, "" for plain few-shot; priors: of the classes by their
-    names, for a method that has such; normalisation: of what it is given, None: as the run has it.
+    queries: what it makes of other queries, "" where each is answered alone; priors: of the classes
+    by their names, for a method that has such; normalisation: of what it is given, None: as the run
+    has it.
     """
 
     name: str
     logits: Method
-    uses: str = ""
+    queries: str = ""
     priors: Priors | None = None
     normalisation: Normalisation | None = None
+
+    @property
+    def uses(self) -> str:
+        """What it knows beside the support, "" for plain few-shot."""
+        known = "" if self.priors is None else self.priors.uses
+        return "; ".join(filter(None, (known, self.queries)))
 
     @property
     def is_prototypes(self) -> bool:
@@ -89,7 +97,21 @@ class ClassMethod:
 PROTOTYPES = AnsweringMethod("protonet", prototype_logits)
 
 
+def refined(method: AnsweringMethod, by: str, logits: Method) -> AnsweringMethod:
+    """Return composed prototypes that the queries of an episode move on from there: those that
+    answer to a class have a part in it, as `by` has it (`logits`)."""
+
+    def answer(prototypes: Tensor, query: Tensor) -> Tensor:
+        return logits(prototypes.expand(-1, -1, COUNTED, -1), query)
+
+    return replace(method, name=f"{method.name}+{by}", logits=answer, queries=TRANSDUCTIVE)
+
+
 def for_single_pictures(method: AnsweringMethod) -> AnsweringMethod:
     """Return what answers pictures one by one: the method itself where it is of means, else the
-    nearest prototype."""
-    return method if method.is_of_means else PROTOTYPES
+    nearest prototype, composed where those are."""
+    if method.is_of_means:
+        return method
+    if method.priors is None:
+        return PROTOTYPES
+    return replace(method, name="composed", logits=prototype_logits, queries="")

@@ -26,11 +26,11 @@ EVEN = f"{TRANSDUCTIVE}, equally many a class"
 class Untrained:
     """A method without weights of its own, which any encoder's embeddings can be put to.
 
-    uses: as in AnsweringMethod; normalise: how its paper has embeddings, "" for as they come.
+    queries: as in AnsweringMethod; normalise: how its paper has embeddings, "" for as they come.
     """
 
     logits: Method
-    uses: str = ""
+    queries: str = ""
     normalise: str = ""
 
 

@@ -18,6 +18,7 @@ from fewshot_fer.errors import ConfigError
 from fewshot_fer.labels import COMPOUND_PARTS
 from fewshot_fer.models.shrinking import shrink
 
+PARTS = "names of the parts"  # what it uses beside a support
 NEUTRAL = "neutral"
 STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
 
@@ -39,6 +40,11 @@ class Priors:
     weight: float | None
     parts: Mapping[str, Sequence[str]]
     composition: str = "mean"
+
+    @property
+    def uses(self) -> str:
+        """What answers rest on through them."""
+        return PARTS if self.weight is None else f"{PARTS}, weight {self.weight:g}"
 
     def of(self, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return priors [C, D] and which classes [C] have one: those whose parts are known.

@@ -119,9 +119,8 @@ class Answering:
         """Return a line for whatever a user would not expect of the answers."""
         lines = []
         if self.head is None and not self.run.method.is_of_means:
-            lines.append(
-                f"method={self.run.method.name} is made for episodes: the nearest prototype answers"
-            )
+            instead = "the nearest prototype" if self.method.priors is None else "method=composed"
+            lines.append(f"method={self.run.method.name} is made for episodes: {instead} answers")
         if not self.is_calibrated:
             lines.append(
                 "probabilities are not calibrated: validation had no image of the classifier's "
