@@ -77,10 +77,9 @@ def apply_changes(images: Tensor, changes: Changes) -> Tensor:
 
     images: uint8 [B, 3, H, W] on the device of `changes`.
     """
-    batch = torch.arange(len(images), device=images.device)[:, None, None]
     rows, columns = changes.rows.long()[:, :, None], changes.columns.long()[:, None, :]
-    picked: Tensor = images.permute(0, 2, 3, 1)[batch, rows, columns]
-    moved = picked.permute(0, 3, 1, 2).float()  # a view of [B, H, W, 3]: channels_last for free
+    places = (rows * images.shape[3] + columns).flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    moved = images.flatten(2).gather(2, places).view_as(images).float()
     return moved if changes.factors is None else _jitter(moved, changes.factors)
 
 
@@ -97,15 +96,18 @@ def _places(length: int, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def _jitter(images: Tensor, factors: Tensor) -> Tensor:
-    """Vary brightness, contrast and saturation by `factors` [B, 3], in this order."""
+    """Vary brightness, contrast and saturation by `factors` [B, 3], in this order, in place.
+
+    Contrast moves a pixel from the mean grey m, saturation from its own grey g. With the brightness
+    b in the pixel x, that is saturation * contrast * x + (1 - saturation) * contrast * g
+    + (1 - contrast) * m: one multiplication a channel, the rest once a pixel.
+    """
     brightness, contrast, saturation = factors.T.reshape(3, -1, 1, 1, 1)
     red, green, blue = images.unbind(dim=1)
     grey = (red * GREY[0] + green * GREY[1] + blue * GREY[2])[:, None] * brightness
     mean = grey.mean(dim=(2, 3), keepdim=True)
-    # Contrast moves a pixel from the mean grey, saturation from its own grey; both at once here.
-    grey = mean + contrast * (grey - mean)
-    coloured = mean + contrast * (images * brightness - mean)
-    jittered: Tensor = grey + saturation * (coloured - grey)
+    common = grey.mul_((1 - saturation) * contrast).add_((1 - contrast) * mean)
+    jittered = images.mul_(saturation * contrast * brightness).add_(common)
     return jittered.clamp_(0, 255)
 
 

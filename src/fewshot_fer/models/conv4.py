@@ -5,6 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.models.convolution import convolve, is_faster
 from fewshot_fer.models.first_block import first_block, takes
 
 
@@ -31,6 +32,8 @@ class Conv4(nn.Module):
         if self.training and takes(images, *blocks[0]):
             images = first_block(images, *blocks.pop(0))
         for convolution, norm in blocks:
+            own = self.training and is_faster(images, convolution)
+            made = convolve(images, convolution) if own else convolution(images)
             # ReLU and max-pool commute; ReLU after the pool touches a quarter of the values.
-            images = F.relu(F.max_pool2d(norm(convolution(images)), 2), inplace=True)
+            images = F.relu(F.max_pool2d(norm(made), 2), inplace=True)
         return images.flatten(start_dim=1)

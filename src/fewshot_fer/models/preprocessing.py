@@ -19,8 +19,9 @@ def normalise(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return images [B, 3, H, W], uint8 or float in 0..255, scaled to 0..1 and then by ImageNet's
     mean and standard deviation of each channel, in channels_last memory."""
     mean, std = _constants(dtype, images.device)
-    scaled = images.to(dtype, memory_format=torch.channels_last)
-    return (scaled / 255).sub_(mean).div_(std)  # in place from the second step on
+    # Computed as the images lie: in channels_last each run of equal constants is one number long.
+    scaled = images.to(dtype, copy=True).div_(255).sub_(mean).div_(std)
+    return scaled.contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache
