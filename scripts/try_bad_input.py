@@ -1,6 +1,6 @@
 """Hand in files that are spoilt in every known way; each must work or be refused in one line.
 
-    python scripts/try_bad_input.py                    all, in a minute or two
+    python scripts/try_bad_input.py                    all, in five minutes or so
     python scripts/try_bad_input.py --only picture     one kind
     python scripts/try_bad_input.py --table            as the table in the README
 
@@ -11,6 +11,7 @@ import argparse
 import sys
 
 from bad_input.asking import Answer, ask_all
+from bad_input.case import LINE, WORKS
 
 
 def main() -> int:
@@ -36,15 +37,20 @@ def main() -> int:
 
 
 def as_table(answers: list[Answer]) -> str:
-    """Return a line a kind: what works, and what is refused in one line."""
+    """Return a line a kind: what works, and what is refused, or ends, in one line."""
     kinds = list(dict.fromkeys(answer.case.kind for answer in answers))
-    lines = ["| handed in | works | one clear line |", "|---|---|---|"]
+    lines = ["| handed in, or done to it | works | one clear line |", "|---|---|---|"]
     for kind in kinds:
         own = [answer for answer in answers if answer.case.kind == kind]
-        works = "; ".join(a.case.fault for a in own if a.outcome == "works")
-        refused = "; ".join(a.case.fault for a in own if a.outcome != "works")
+        works = "; ".join(a.case.fault for a in own if a.outcome == WORKS)
+        refused = "; ".join(_told(answer) for answer in own if answer.outcome != WORKS)
         lines.append(f"| {kind} | {works} | {refused} |")
     return "\n".join(lines)
+
+
+def _told(answer: Answer) -> str:
+    how = "" if answer.outcome == LINE else f" ({answer.outcome})"
+    return answer.case.fault + how
 
 
 if __name__ == "__main__":

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from comparing_runs import differences
 
-from bad_input import list_cases, picture_cases, run_cases, set_cases, video_cases, weight_cases
-from bad_input.case import LINE, WORKS, Case
+from bad_input import (
+    fault_cases,
+    list_cases,
+    page_cases,
+    picture_cases,
+    run_cases,
+    set_cases,
+    video_cases,
+    weight_cases,
+)
+from bad_input.case import LINE, STOPS, WORKS, Case
 from bad_input.good_files import (
-    TINY,
     write_afew,
     write_class_folders,
     write_compound,
@@ -21,6 +30,20 @@ from bad_input.good_files import (
     write_rafdb,
 )
 from bad_input.typing_commands import Outcome, inside, typed
+from bad_input.words import (
+    AFEW,
+    CARD,
+    COMPOUND,
+    CSV,
+    LONG,
+    MIXED,
+    OWN,
+    PREDICT,
+    RAFDB,
+    SCRIPT,
+    TEST,
+    Words,
+)
 
 
 @dataclass(frozen=True)
@@ -31,30 +54,6 @@ class Answer:
     outcome: str
     line: str
     fits: bool
-
-
-Words = tuple[str, ...]
-IN_PLACE = ("paths.data=.", *TINY)
-RAFDB: Words = ("train", "dataset=rafdb_basic", "eval=basic_7w1s", *IN_PLACE)
-COMPOUND: Words = ("train", "dataset=rafdb_compound", "eval=compound_4w5s", *IN_PLACE)
-AFEW: Words = ("train", "dataset=afew", "eval=afew_4w5s", *IN_PLACE)
-NAMED = "dataset.clips={anger:['000100000','000100009'],fear:['000299999']}"
-MIXED: Words = ("train", "dataset=mixed", NAMED, "eval=basic_7w1s", *IN_PLACE)
-CARD: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.safetensors")
-SCRIPT: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.pt")
-OWN: Words = (
-    *("train", "dataset=folder", "dataset.root=faces"),
-    *("eval=folder_5w5s", "eval.dataset.root=faces", *TINY),
-)
-CSV: Words = (
-    *("train", "dataset=csv", "dataset.file=list.csv"),
-    *("eval=csv_5w5s", "eval.dataset.file=list.csv", *TINY),
-)
-TEST: Words = (
-    *("test", "run=run", "test=basic_7w1s", "paths.data=.", "test.episodes=3", "test.n_way=2"),
-    *("test.k_shot=1", "test.n_query=1", "device=cpu", "keep_embeddings=false"),
-)
-PREDICT: Words = ("predict", "run=run", "align=false", "device=cpu")
 
 
 def _trained(folder: Path) -> Path:
@@ -121,6 +120,8 @@ KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
         ("prepare", "afew=AFEW", "out=frames", "device=cpu", "jobs=1"),
     ),
     (run_cases.caches, _cache_of, TEST),
+    (fault_cases.faults, write_rafdb, LONG),
+    (fault_cases.kills, write_rafdb, ("train", "resume=run")),
 ]
 """The cases of a kind, what makes the good files and names the one to spoil, what is typed then."""
 
@@ -132,6 +133,9 @@ def ask_all(only: str = "") -> Iterator[Answer]:
         if chosen:
             with tempfile.TemporaryDirectory() as made:
                 yield from _ask_kind(Path(made), chosen, make, words)
+    if page_cases.KIND.startswith(only):
+        for case, said, fits in page_cases.pages():
+            yield Answer(case, case.outcome if fits else "otherwise", said, fits)
 
 
 def _ask_kind(
@@ -147,10 +151,13 @@ def _ask_kind(
         shutil.copytree(good, folder, symlinks=True)
         with inside(folder):
             case.spoil(folder / spoilt)
-            outcome = typed(*words)
+            with case.during():
+                outcome = typed(*words)
             left = (folder / run_cases.MARK).exists()
             missing = outcome.code == 0 and not has_answered(folder, words)
-        yield _judged(case, outcome, left, missing)
+            whole = folder / "whole"
+            differ = differences(whole, folder / "run") if whole.exists() else []
+        yield _judged(case, outcome, left, missing, differ)
         shutil.rmtree(folder)
 
 
@@ -171,7 +178,9 @@ def has_answered(folder: Path, words: Words) -> bool:
     return len(table) > 0 and bool(figures.notna().all(axis=None))
 
 
-def _judged(case: Case, outcome: Outcome, left: bool, missing: bool) -> Answer:
+def _judged(case: Case, outcome: Outcome, left: bool, missing: bool, differ: list[str]) -> Answer:
+    if outcome.code == 0 and differ:
+        return Answer(case, f"differs in {', '.join(differ)}", "", False)
     if left:
         return Answer(case, "RAN CODE OR WROTE ELSEWHERE", "", False)
     if missing:
@@ -181,4 +190,6 @@ def _judged(case: Case, outcome: Outcome, left: bool, missing: bool) -> Answer:
     if outcome.is_one_line:
         fits = case.outcome == LINE and case.says in outcome.line
         return Answer(case, LINE, outcome.line, fits)
+    if outcome.code in (130, 143) and "resume=" in outcome.err:
+        return Answer(case, STOPS, " ".join(outcome.err.split()), case.outcome == STOPS)
     return Answer(case, f"code {outcome.code}", outcome.line, False)

@@ -1,5 +1,6 @@
 """One way to spoil one kind of file."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -8,21 +9,26 @@ from pathlib import Path
 
 WORKS = "works"
 LINE = "one line"
+STOPS = "stops, and says how to go on"
 
 Spoil = Callable[[Path], None]
 """Changes the file, or the folder, that a kind of input is."""
 
+During = Callable[[], contextlib.AbstractContextManager[object]]
+"""What goes wrong while the command is under way."""
+
 
 @dataclass(frozen=True)
 class Case:
-    """kind: what is handed in; fault: what is wrong with it; outcome: WORKS or LINE; says: what
-    must stand in the line."""
+    """kind: what is handed in; fault: what is wrong with it; outcome: WORKS, LINE or STOPS; says:
+    what must stand in the line; during: what goes wrong meanwhile."""
 
     kind: str
     fault: str
     spoil: Spoil
     outcome: str = LINE
     says: str = ""
+    during: During = contextlib.nullcontext
 
 
 def text(content: str | bytes) -> Spoil:

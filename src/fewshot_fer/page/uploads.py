@@ -20,7 +20,7 @@ def own_files_only(component: Component) -> Component:
 
     async def move_file(path: Given) -> str | None:
         if str(path).startswith(("http://", "https://")):
-            raise gradio.Error("Send a file, not an address.")
+            raise gradio.Error("Send a file, not an address.", print_exception=False)
         moved: str | None = await move(path)
         return moved
 

@@ -1,0 +1,46 @@
+"""A run that ends itself with SIGKILL at a given moment: python -m bad_input.dying epoch"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from bad_input.typing_commands import typed
+from bad_input.words import KILLED
+from fewshot_fer import torch_files
+from fewshot_fer.data import store
+from fewshot_fer.training import EpisodicTraining
+
+
+def main() -> None:
+    """Run the command of the case, and die."""
+    if sys.argv[1] == "packing":
+        decode: Any = vars(store)["decode"]
+        patched: Any = mock.patch.object(store, "decode", _dying_at(9, decode))
+    elif sys.argv[1] == "epoch":
+        patched = mock.patch.object(EpisodicTraining, "step", _dying_at(6, EpisodicTraining.step))
+    else:  # a checkpoint is written, and not on the disk yet
+        system = mock.Mock(wraps=os, fsync=_dying_at(3, os.fsync))
+        patched = mock.patch.object(torch_files, "os", system)
+    with patched:
+        typed(*KILLED)
+
+
+def _dying_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, which ends the process in place of its n-th call."""
+    calls = 0
+
+    def dying(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*given, **named)
+
+    return dying
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The page of `demo_app`, served as a user serves it, and what strangers may send to it."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bad_input.case import LINE, WORKS, Case, as_it_is
+from bad_input.good_files import picture, write_rafdb
+from bad_input.typing_commands import inside, typed
+from bad_input.words import RAFDB
+
+KIND = "the page of demo_app"
+WAIT = 60  # seconds, for an answer
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where it listens, and the folder that is its own."""
+
+    port: int
+    files: Path
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def upload(self, file: Path) -> str:
+        """Send a file as a browser does; return the path that the page gives it."""
+        border = uuid.uuid4().hex
+        head = f'--{border}\r\nContent-Disposition: form-data; name="files"; filename="{file.name}"'
+        body = f"{head}\r\n\r\n".encode() + file.read_bytes() + f"\r\n--{border}--\r\n".encode()
+        kind = {"Content-Type": f"multipart/form-data; boundary={border}"}
+        (path,) = _reply(urllib.request.Request(f"{self.address}/gradio_api/upload", body, kind))
+        return str(path)
+
+    def look(self, path: str) -> str:
+        """Return what the page answers to a picture that lies there, as it is sent."""
+        functions = _reply(f"{self.address}/config")["dependencies"]
+        number = next(each["id"] for each in functions if len(each["inputs"]) == 2)
+        sent = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        visitor, queue = uuid.uuid4().hex, f"{self.address}/gradio_api/queue"
+        asked = {"data": [sent, None], "fn_index": number, "session_hash": visitor}
+        as_json = {"Content-Type": "application/json"}
+        _reply(urllib.request.Request(f"{queue}/join", json.dumps(asked).encode(), as_json))
+        with urllib.request.urlopen(f"{queue}/data?session_hash={visitor}", timeout=WAIT) as lines:
+            said = next(line for line in lines if b"process_completed" in line)
+        return str(json.loads(said.removeprefix(b"data: "))["output"])
+
+
+Asking = Callable[[Page, Path], str]
+"""Sends something; the path is a folder for it."""
+
+
+def pages() -> Iterator[tuple[Case, str, bool]]:
+    """Yield each case with what the page said, and whether that is as it must be.
+
+    Without gradio there is no page, and no case.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        print("gradio is not installed: the page is left out", file=sys.stderr)
+        return
+    with tempfile.TemporaryDirectory() as made, inside(Path(made)), served(Path(made)) as page:
+        for fault, ask, outcome, says in CASES:
+            said = ask(page, Path(made))
+            yield Case(KIND, fault, as_it_is, outcome, says), said, says in said
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[Page]:
+    """Serve a run that is trained there, until the cases are through."""
+    write_rafdb(folder)
+    begun = typed(*RAFDB, "hydra.run.dir=run")
+    assert begun.code == 0, begun.err
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    files = folder / "temporary"
+    files.mkdir()
+    words = ["run=run", f"port={port}", "max_mb=1", "align=false", "device=cpu"]
+    command = [sys.executable, "-m", "fewshot_fer.demo_app", *words]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # gradio shows there what it refuses
+        env={**os.environ, "TMPDIR": str(files)},
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert str(port) in line, line
+        try:
+            yield Page(port, files)
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def _reply(request: Any) -> Any:  # noqa: ANN401
+    with urllib.request.urlopen(request, timeout=WAIT) as reply:
+        return json.load(reply)
+
+
+def _sound(page: Page, folder: Path) -> str:
+    picture(1).save(folder / "face.png")
+    sent = page.upload(folder / "face.png")
+    here = "only there" if Path(sent).is_relative_to(page.files) else f"also {sent}"
+    return f"{page.look(sent)} {here}"
+
+
+def _text(page: Page, folder: Path) -> str:
+    (folder / "text.jpg").write_text("no picture")
+    return page.look(page.upload(folder / "text.jpg"))
+
+
+def _bomb(page: Page, folder: Path) -> str:
+    Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
+    return page.look(page.upload(folder / "bomb.png"))
+
+
+def _large(page: Page, folder: Path) -> str:
+    (folder / "large.jpg").write_bytes(bytes(1_100_000))
+    try:
+        return f"taken: {page.upload(folder / 'large.jpg')}"
+    except urllib.error.HTTPError as error:
+        return f"{error.code}: {error.read().decode(errors='replace')}"
+
+
+def _elsewhere(page: Page, folder: Path) -> str:
+    picture(2).save(folder / "private.png")
+    return page.look(str(folder / "private.png"))
+
+
+def _from_outside(page: Page, _: Path) -> str:
+    try:  # loopback has more addresses than one; another machine comes in over one that is not its
+        socket.create_connection(("127.0.0.2", page.port), timeout=5).close()
+    except OSError as error:
+        return str(error)
+    return "it was let in"
+
+
+CASES: tuple[tuple[str, Asking, str, str], ...] = (
+    ("a picture, which lies in its temporary folder alone", _sound, WORKS, "only there"),
+    ("text named .jpg", _text, LINE, "cannot be read as a picture"),
+    ("a decompression bomb", _bomb, LINE, "too many pixels"),
+    ("a file larger than max_mb", _large, LINE, "exceed"),
+    (
+        "an address in the place of a file",
+        lambda page, _: page.look("http://127.0.0.1:1/face.png"),
+        LINE,
+        "Send a file, not an address.",
+    ),
+    ("hostile: the path of a file that was not sent", _elsewhere, LINE, "'error'"),
+    ("another address of the machine than loopback's", _from_outside, LINE, "refused"),
+)
