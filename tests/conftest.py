@@ -35,19 +35,16 @@ TINY = (
     "device=cpu",
 )
 """Overrides that make a training run a matter of a second."""
-LEARNING = (
-    "train=pretrain",
-    "train.epochs=30",
-    "train.batch_size=16",
-    "train.least_batches=0",
-    "train.lr=4e-3",
-    "train.tested=last",
-    "backbone.filters=24",
-    "backbone.image_size=48",
-    "eval.episodes=20",
-    "device=cpu",
-)
-"""Overrides that make some ten seconds of training enough to tell expressions of strangers."""
+
+
+SLOW = ("ranks", "unseen_expressions", "sweeps", "benchmark", "demo_app", "export", "commands")
+"""Files of tests that take long, by name, so that none is left for the end to one process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slow files first."""
+    rank = {f"test_{name}.py": place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(SLOW)))
 
 
 def draw_pattern(path: Path, class_number: int, random: np.random.Generator) -> None:
@@ -116,20 +113,6 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
         patch.setattr(sys, "argv", ["fewshot_fer.train", *arguments])
         importlib.import_module("fewshot_fer.train").main()
     return next(folder.glob("outputs/train/*"))
-
-
-@pytest.fixture(scope="session")
-def demo_run(demo: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that has learnt something of the embedded data set's basic expressions, from all of
-    its photographs and the clips of AFEW's training split."""
-    folder = tmp_path_factory.mktemp("demo_run")
-    faces = pd.read_csv(demo / "labels.csv")
-    stills, clips = faces["dataset"] == "rafdb_basic", faces["dataset"] == "afew"
-    taken = faces[(faces["has_face"] == 1) & (stills | (clips & (faces["split"] == "train")))]
-    taken = taken[["path", "label"]].assign(group=taken["identity"])
-    taken.to_csv(folder / "learnt.csv", index=False)
-    listed = ("dataset=csv", f"dataset.file={folder / 'learnt.csv'}", f"dataset.root={demo}")
-    return train_in(folder, cache, f"paths.data={demo}", *listed, *LEARNING)
 
 
 @dataclass(frozen=True)

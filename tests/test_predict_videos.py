@@ -1,6 +1,5 @@
 """Videos: an answer a frame, the clip's vote, and films that break off."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,29 +107,3 @@ def test_the_largest_face_votes() -> None:
     assert (voted["label"], voted["frames"], voted["faces"]) == ("b", 3, 2)
     assert [voted["p_a"], voted["p_b"]] == pytest.approx([0.25, 0.75])
     assert voted["rejected"] == 0.5
-
-
-def faces_of(clip: Path) -> list[Path]:
-    """Return the frames of a clip that show a face, two or three."""
-    return [path for path in sorted(clip.iterdir()) if "noface" not in path.name]
-
-
-def test_films_of_strangers_come_back_with_their_class(
-    command: Command, demo_run: Path, demo: Path, tmp_path: Path
-) -> None:
-    """From .avi over detection to label: films of actors that neither training nor the support has
-    seen, with a frame each of five other clips of every class as support."""
-    pytest.importorskip("facenet_pytorch")
-    for label in ("Sad", "Surprise"):
-        (tmp_path / "mine" / label).mkdir(parents=True)
-        for number, clip in enumerate(sorted((demo / "AFEW/Train_AFEW" / label).iterdir())[:5]):
-            shutil.copy(faces_of(clip)[1], tmp_path / "mine" / label / f"{number}.jpg")
-        for clip in sorted((demo / "AFEW/Val_AFEW" / label).iterdir()):
-            write_film(tmp_path / f"films/{label}/{clip.name}.avi", faces_of(clip), side=128)
-    outcome = command("predict", f"run={demo_run}", "images=films", "support=mine")
-    assert table_of(outcome)["status"].eq("ok").all()
-    assert outcome.folder is not None
-    clips = pd.read_csv(outcome.folder / "clips.csv")
-    truth = [Path(file).parent.name for file in clips["file"]]
-    assert len(truth) == 14
-    assert (clips["label"] == truth).mean() >= 0.75
