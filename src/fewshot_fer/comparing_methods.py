@@ -136,7 +136,7 @@ def methods_text(table: pd.DataFrame) -> str:
             uses = f"  knows {row['uses']}" if row["uses"] else ""
             accuracy = f"{100 * row['accuracy']:5.1f} %"
             lines.append(
-                f"  {row['method']:<14} {accuracy}  {gain:<29} {row['seconds']:6.1f} s{uses}"
+                f"  {row['method']:<16} {accuracy}  {gain:<29} {row['seconds']:6.1f} s{uses}"
             )
         lines.append("")
     return "\n".join(lines).rstrip()

@@ -7,7 +7,7 @@ drawn images are known, an episode costs a few numbers to look up instead of its
 import torch
 from torch import Tensor
 
-BLOCK = 512  # rows of the matrix that are formed at a time
+BLOCK = 256  # rows of the matrix that are formed at a time
 
 
 def gram_matrix(embeddings: Tensor) -> Tensor:
