@@ -1,9 +1,9 @@
 """A 3x3 convolution whose weights learn through matrix products, for training on a CPU.
 
-On a processor with AVX2 the convolution library takes the gradient of the weights at less than half
-the rate of its forward. That gradient is a matrix product: all patches of 9 pixels, transposed, times
-the gradients of what each patch made. Of all images the patches would fill nine times the input; of
-two at a time they stay in the cache.
+On a processor with AVX2 the convolution library takes the gradient of the weights at less than
+half the rate of its forward. That gradient is a matrix product: all patches of 9 pixels,
+transposed, times the gradients of what each patch made. Of all images the patches would fill nine
+times the input; of two at a time they stay in the cache.
 """
 
 from typing import Any, cast
