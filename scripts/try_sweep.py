@@ -26,13 +26,8 @@ from pathlib import Path
 import pandas as pd
 
 WORDS = (
-    *(
-        "train=fast",
-        "paths=demo",
-        "demo.scale=0.05",
-        "backbone.filters=8",
-        "backbone.image_size=32",
-    ),
+    *("train=fast", "paths=demo", "demo.scale=0.05"),
+    *("backbone.filters=8", "backbone.image_size=32"),
     *("train.epochs=3", "train.episodes_per_epoch=20", "train.n_query=2", "device=cpu"),
     *("eval.episodes=20", "test=afew_4w5s", "test.afew_4w5s.k_shot=1", "threads=1"),
     *("test.afew_4w5s.episodes=20", "-m", "train.n_way=2,3", "train.k_shot=1,2", "seed=0,1,2"),

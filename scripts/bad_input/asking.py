@@ -29,6 +29,7 @@ from bad_input.good_files import (
     write_mixed,
     write_rafdb,
 )
+from bad_input.run_spoils import MARK
 from bad_input.typing_commands import Outcome, inside, typed
 from bad_input.words import (
     AFEW,
@@ -153,7 +154,7 @@ def _ask_kind(
             case.spoil(folder / spoilt)
             with case.during():
                 outcome = typed(*words)
-            left = (folder / run_cases.MARK).exists()
+            left = (folder / MARK).exists()
             missing = outcome.code == 0 and not has_answered(folder, words)
             whole = folder / "whole"
             differ = differences(whole, folder / "run") if whole.exists() else []

@@ -25,7 +25,7 @@ from bad_input.case import (
     with_variable,
 )
 from bad_input.good_files import write_rafdb
-from bad_input.run_cases import MARK, Payload
+from bad_input.run_spoils import MARK, Payload
 
 TRUST = ("FEWSHOT_FER_TRUST_SCRIPTS", "1")
 CARD = "image_size: 16\nmean: [0.5, 0.5, 0.5]\nstd: [0.5, 0.5, 0.5]\narchitecture: conv4\n"

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from fewshot_fer.config import MethodConfig
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import ConfigError, RunError, writing
-from fewshot_fer.experiment import add_evaluated
 from fewshot_fer.method_choice import composed
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.models.catalogue import UNTRAINED
 from fewshot_fer.normalising import Normalisation
 from fewshot_fer.parts import EpisodicPart, Part
 from fewshot_fer.runs import Row, RunFolder
+from fewshot_fer.testing import add_evaluated
 from fewshot_fer.training_side import TrainingSide
 
 Z95 = 1.959964  # of a normal distribution

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from fewshot_fer.answers import add_answers
 from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
-from fewshot_fer.confusion import write_confusion
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import Interrupted, TrainingError
 from fewshot_fer.evaluated import Evaluated
@@ -19,12 +17,12 @@ from fewshot_fer.metrics import EpisodeScores
 from fewshot_fer.models.answering import AnsweringMethod
 from fewshot_fer.own_support import own_calibration, own_support
 from fewshot_fer.parts import EpisodicPart, Part
-from fewshot_fer.predictions import add_predictions
 from fewshot_fer.resuming import Progress, line_to_go_on
 from fewshot_fer.runs import Row, RunFolder, plain_row
 from fewshot_fer.schedules import learning_rate, supervised_epochs
 from fewshot_fer.screen import epoch_line
 from fewshot_fer.signals import caught_signals
+from fewshot_fer.testing import add_evaluated
 from fewshot_fer.trained import build_evaluation
 from fewshot_fer.training_side import gather_training_side
 from fewshot_fer.validating import Ready, embedding_digest, make_ready
@@ -223,32 +221,3 @@ class TrainingRun:
             "val_ci95": validated.half,
             "seconds": round(seconds, 2),
         }
-
-
-def run_tests(
-    folder: RunFolder,
-    embedder: Embedder,
-    method: AnsweringMethod,
-    tests: list[Part],
-    seed: int,
-    epoch: int,
-) -> None:
-    """Score every test with one state of the weights; each reaches the disk as it is done."""
-    for test in tests:
-        add_evaluated(folder, test.evaluate(embedder, method, seed, 0, epoch))
-
-
-def add_evaluated(folder: RunFolder, evaluated: Evaluated, with_confusion: bool = True) -> None:
-    """Write what an evaluation gave: its rows, its confusion matrix, its predictions.
-
-    A run has one matrix for a role and protocol: with_confusion is for the method that it is of.
-    """
-    for row in evaluated.rows:
-        folder.add_result(row)
-    if with_confusion:
-        role, protocol = evaluated.rows[0]["role"], evaluated.rows[0]["protocol"]
-        names, counts = evaluated.class_names, evaluated.confusion
-        write_confusion(folder.folder, role, protocol, names, counts)
-    add_answers(folder.folder, evaluated.answers)
-    if evaluated.predictions is not None:
-        add_predictions(folder.folder, evaluated.predictions)

@@ -18,7 +18,7 @@ from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
 from fewshot_fer.errors import UserError
 from fewshot_fer.event_files import EventFiles, require_tensorboard
-from fewshot_fer.experiment import TrainingRun, run_tests
+from fewshot_fer.experiment import TrainingRun
 from fewshot_fer.kept_encoder import keep_encoder, with_kept_encoder
 from fewshot_fer.method_choice import require_named_parts, require_parts
 from fewshot_fer.method_settings import check_run_answers
@@ -41,6 +41,7 @@ from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
 from fewshot_fer.signals import ended_by_signals
+from fewshot_fer.testing import run_tests
 from fewshot_fer.trained import build_evaluation, known_training_side
 
 
