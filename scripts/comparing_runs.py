@@ -12,8 +12,8 @@ from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
 
 TIMED = "seconds"  # of an epoch: no two runs take as long
 UNSEEN = {TIMED, "choices"}
-"""choices: a run that was stopped before its first checkpoint still has every setting, but not the
-names of the files in conf/ that they came from."""
+"""choices: of a run that was stopped before its first checkpoint all settings are known, but not
+the files in conf/ that they came from."""
 
 
 def differences(one: Path, other: Path) -> list[str]:

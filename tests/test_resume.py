@@ -1,5 +1,6 @@
 """A run that was stopped, wherever, and resumed, ends as one that never was."""
 
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,10 @@ def killing(function: Callable[..., None], call: int, after: bool) -> Callable[.
     return wrapped
 
 
+def choices_of(run: Path) -> object:
+    return json.loads((run / "summary.json").read_text())["choices"]
+
+
 MOMENTS = {
     "before the first checkpoint": ("save_checkpoint", 1, False),
     "between best.pt and last.pt": ("save_checkpoint", 1, True),
@@ -125,6 +130,9 @@ def test_killed_and_resumed_ends_bit_for_bit_alike(
     outcome = command("train", f"resume={run}")
     assert outcome.code == 0, outcome.err
     assert not differences(reference, run)
+    whole, taken = (choices_of(folder) for folder in (reference, run))
+    anew = moment in ("before the first checkpoint", "between best.pt and last.pt")
+    assert taken == ({} if anew else whole)  # without a checkpoint only the settings are known
     assert command("train", f"resume={run}").code == 2
 
 

@@ -24,19 +24,18 @@ from fewshot_fer import errors
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.cores import core_count
 from fewshot_fer.errors import ConfigError, Interrupted, TrainingError, UserError
-from fewshot_fer.provenance import choices
 from fewshot_fer.resuming import last_progress, line_to_go_on
 
 SHUTDOWN_S = 5  # for the others to end, when one did
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
+def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool, taken: dict[str, str]) -> None:
     """Train with `trainer.devices` processes on this machine; rank 0 writes the run's folder.
 
-    resumed: whether the folder holds a run to go on with. Raises UserError where a process raised
-    one, TrainingError where one died, and Interrupted where a signal asked for an end; the folder's
-    last checkpoint is whole each time.
+    resumed: whether the folder holds a run to go on with; taken: the files of conf/ that the
+    settings came from. Raises UserError where a process raised one, TrainingError where one died,
+    and Interrupted where a signal asked for an end; the last checkpoint is whole each time.
     """
     devices = settings.trainer.devices
     on_gpus = settings.device != "cpu" and torch.cuda.is_available()
@@ -49,7 +48,7 @@ def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
         launched = elastic_launch(_launch_config(devices, Path(scratch)), _rank)
         try:
-            launched(settings, str(folder.absolute()), scratch, resumed, choices())
+            launched(settings, str(folder.absolute()), scratch, resumed, taken)
         except SignalException as asked:
             raise Interrupted(int(asked.sigval), f"stopped: {again}") from asked
         except ChildFailedError as failed:

@@ -48,33 +48,34 @@ from fewshot_fer.trained import build_evaluation, known_training_side
 def resume_session(asked: TrainVerb, overrides: list[str]) -> None:
     """Go on with the run that `resume=` names. Raises UserError where that cannot be."""
     settings, path = settings_to_resume(asked, overrides)
-    train_anywhere(settings, path, resumed=True)
+    # Those of this command are of its own; what the run took, its last checkpoint says, if any.
+    train_anywhere(settings, path, resumed=True, taken={})
 
 
-def train_anywhere(settings: TrainVerb, path: Path, resumed: bool) -> None:
+def train_anywhere(settings: TrainVerb, path: Path, resumed: bool, taken: dict[str, str]) -> None:
     """Train in this process, or in several where `trainer.devices` asks for that.
 
-    resumed: whether the folder may hold a run to go on with.
+    resumed: whether the folder may hold a run to go on with; taken: the files of conf/ that the
+    settings came from, as far as that is known.
     """
     if settings.trainer.devices > 1:
         from fewshot_fer.rank_launch import train_in_ranks
 
-        train_in_ranks(settings, path, resumed)
+        train_in_ranks(settings, path, resumed, taken)
         return
     with ended_by_signals(lambda: stopped_at(path)):
-        train_session(settings, path, last_progress(path) if resumed else None)
+        train_session(settings, path, last_progress(path) if resumed else None, taken)
 
 
 def train_session(
     settings: TrainVerb,
     path: Path,
-    reached: tuple[Checkpoint, Progress] | None = None,
-    taken: dict[str, str] | None = None,
+    reached: tuple[Checkpoint, Progress] | None,
+    taken: dict[str, str],
 ) -> RunFolder:
     """Train, validate, test, and write the run's folder. Raises UserError before it writes.
 
-    reached: where a run that was stopped stands; taken: the files of conf/ that were taken, None:
-    as Hydra has them.
+    reached: where a run that was stopped stands; taken: as in `train_anywhere`.
     """
     started = time.perf_counter()
     device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
@@ -106,9 +107,7 @@ def train_session(
         folder.events = EventFiles(path)
     with telling_how_to_go_on(path):
         clear_the_end(folder, reached[1] if reached else None)
-        taken = _learn_and_test(
-            settings, folder, parts, encoder, reached, choices() if taken is None else taken
-        )
+        taken = _learn_and_test(settings, folder, parts, encoder, reached, taken)
         facts = {"seed": settings.seed, "choices": taken}
         _finish(folder, asdict(settings), facts, device, started)
     return folder

@@ -20,9 +20,10 @@ def train(config: DictConfig, folder: Path) -> None:
 
         resume_session(settings, list(HydraConfig.get().overrides.task))
         return
-    from fewshot_fer.sessions import train_anywhere  # imports torch, so only once all else is right
+    from fewshot_fer.provenance import choices  # these import torch: only once all else is right
+    from fewshot_fer.sessions import train_anywhere
 
-    train_anywhere(settings, folder, resumed=in_sweep())
+    train_anywhere(settings, folder, resumed=in_sweep(), taken=choices())
 
 
 def main() -> None:
