@@ -79,6 +79,21 @@ def test_any_setting_gives_pixels_in_range_and_the_same_again(
     assert torch.equal(first, augment(images, chosen, augmentation_random(5, epoch)))
 
 
+def test_colours_are_changed_in_three_plain_steps() -> None:
+    """Brightness, then contrast about the mean grey, then saturation about a pixel's own grey."""
+    images, settings = pictures(6), AugmentConfig(colour=0.6)
+    changes = draw_changes(6, 20, settings, augmentation_random(3, 2))
+    assert changes is not None
+    assert changes.factors is not None
+    for number, (brightness, contrast, saturation) in enumerate(changes.factors.double()):
+        weights = torch.tensor([0.299, 0.587, 0.114]).double()[:, None, None]
+        image = images[number].double() * brightness
+        image = contrast * image + (1 - contrast) * (weights * image).sum(dim=0).mean()
+        image = saturation * image + (1 - saturation) * (weights * image).sum(dim=0)
+        found = apply_changes(images, changes)[number].double()
+        torch.testing.assert_close(found, image.clamp(0, 255), rtol=0, atol=1e-3)
+
+
 def test_a_batch_is_changed_alone_as_among_others() -> None:
     """Changes belong to the images, however an epoch is cut into batches."""
     images, settings = pictures(10), AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2)

@@ -15,6 +15,7 @@ from conftest import TINY, Command
 from fabricated import fabricate_run, settings_of
 from PIL import Image
 
+from fewshot_fer.reports.page import reading_answers
 from fewshot_fer.reports.page.answered import read_mistakes
 from fewshot_fer.reports.page.collect import Run, collect_runs
 from fewshot_fer.reports.page.comparable import group_results
@@ -22,7 +23,7 @@ from fewshot_fer.reports.page.defaults import composed
 from fewshot_fer.reports.page.differences import command as repeating
 from fewshot_fer.reports.page.differences import differences
 from fewshot_fer.reports.page.heatmap import heat_maps
-from fewshot_fer.reports.page.reading_answers import each_answers, read_together
+from fewshot_fer.reports.page.reading_answers import each_answers
 from fewshot_fer.reports.page.session import runs_report
 from fewshot_fer.reports.page.tsne import principal_components, t_sne
 from fewshot_fer.runs import RESULT_COLUMNS
@@ -183,7 +184,10 @@ def test_several_processes_read_what_one_reads(
     (folders[1] / "predictions.csv").write_bytes(b'role,protocol\n"open')
     if dies:
         monkeypatch.setattr(ProcessPoolExecutor, "map", _dies_after_the_first)
-    alone, together = list(each_answers(folders)), list(read_together(folders, 2))
+    alone = list(each_answers(folders))
+    monkeypatch.setattr(reading_answers, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(reading_answers, "core_count", lambda: 2)
+    together = list(each_answers(folders))
     assert [one.problems for one in together] == [one.problems for one in alone]
     assert [bool(one.problems) for one in alone] == [False, True, False]
     assert [one.mistakes for one in together] == [one.mistakes for one in alone]

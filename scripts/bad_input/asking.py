@@ -172,9 +172,13 @@ def has_answered(folder: Path, words: Words) -> bool:
         tables = [folder / "run/results.csv"]
     else:
         tables = list(folder.glob(f"outputs/{words[0]}/*/results.csv"))
-    if not tables or not tables[-1].is_file():
+    return bool(tables) and all(map(_is_answered, tables))
+
+
+def _is_answered(file: Path) -> bool:
+    if not file.is_file():
         return False
-    table = pd.read_csv(tables[-1])
+    table = pd.read_csv(file)
     figures = table[["accuracy", "loss"]] if "accuracy" in table else table.iloc[:, :1]
     return len(table) > 0 and bool(figures.notna().all(axis=None))
 
@@ -187,10 +191,12 @@ def _judged(case: Case, outcome: Outcome, left: bool, missing: bool, differ: lis
     if missing:
         return Answer(case, "no answer", outcome.err.strip()[-300:], False)
     if outcome.code == 0:
-        return Answer(case, WORKS, "", case.outcome == WORKS)
+        told = " ".join(outcome.err.split())
+        return Answer(case, WORKS, told, case.outcome == WORKS and case.says in told)
     if outcome.is_one_line:
         fits = case.outcome == LINE and case.says in outcome.line
         return Answer(case, LINE, outcome.line, fits)
     if outcome.code in (130, 143) and "resume=" in outcome.err:
-        return Answer(case, STOPS, " ".join(outcome.err.split()), case.outcome == STOPS)
+        told = f"code {outcome.code}: {' '.join(outcome.err.split())}"
+        return Answer(case, STOPS, told, case.outcome == STOPS and case.says in told)
     return Answer(case, f"code {outcome.code}", outcome.line, False)

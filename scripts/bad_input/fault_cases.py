@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from fewshot_fer.data import store
 from fewshot_fer.training import EpisodicTraining
 
 SECOND_EPOCH = 6  # a step of it: an epoch has four
+PACKING = 15  # seconds of packing, within which another process starts
 
 
 def faults() -> list[Case]:
@@ -35,13 +37,13 @@ def faults() -> list[Case]:
         _case("its folder vanishes", _in_step(lambda: _remove("outputs")), "cannot write"),
         _case("the cache is deleted", _in_step(lambda: _remove("cache/packs")), outcome=WORKS),
         _case("the cache is cut off", _in_step(_cut_off), "cut off while it was in use"),
-        _case("a byte of the cache is flipped", _in_step(_flip), outcome=WORKS),
+        _case("a byte of the cache is flipped", _in_step(_flip), "do not add up", WORKS),
         _case("another process packs the same images", _twin, outcome=WORKS),
         _case("a loss that is no number", _not_finite, "at learning rate"),
         _case("too little memory in training", _scarce_step, "lower train.episodes_per_step"),
         _case("too little memory in evaluation", _scarce_embedding, outcome=WORKS),
-        _case("Ctrl-C", _in_step(lambda: os.kill(os.getpid(), signal.SIGINT)), outcome=STOPS),
-        _case("SIGTERM", _in_step(lambda: os.kill(os.getpid(), signal.SIGTERM)), outcome=STOPS),
+        _case("Ctrl-C", _signalled(signal.SIGINT), "code 130", STOPS),
+        _case("SIGTERM", _signalled(signal.SIGTERM), "code 143", STOPS),
     ]
 
 
@@ -100,6 +102,10 @@ def _in_step(act: Callable[[], None]) -> During:
     return lambda: mock.patch.object(EpisodicTraining, "step", acted)
 
 
+def _signalled(number: signal.Signals) -> During:
+    return _in_step(lambda: os.kill(os.getpid(), number))
+
+
 def _remove(folder: str) -> None:
     shutil.rmtree(folder)
 
@@ -120,14 +126,21 @@ def _flip() -> None:
 
 @contextlib.contextmanager
 def _twin() -> Iterator[None]:
-    """Run the same command twice at once."""
+    """Run the same command twice; here packing takes so long that the other comes to it too."""
     code = (
         "import sys; from bad_input.typing_commands import typed; from bad_input.words import LONG;"
         "sys.exit(typed(*LONG).code)"
     )
     words = [sys.executable, "-c", code]
+    decode: Any = vars(store)["decode"]
+
+    def slowly(path: str, size: int) -> Any:  # noqa: ANN401
+        time.sleep(PACKING / 35)
+        return decode(path, size)
+
     with subprocess.Popen(words, env=_surroundings()) as twin:
-        yield
+        with mock.patch.object(store, "decode", slowly):
+            yield
         assert twin.wait() == 0
 
 

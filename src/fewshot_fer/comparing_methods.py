@@ -105,7 +105,7 @@ def _episodic(parts: Sequence[Part]) -> Iterator[EpisodicPart]:
 def _can_answer(method: AnsweringMethod, part: EpisodicPart) -> bool:
     if method.name == "ptmap" and part.role.shape.n_query < 1:
         return False
-    if method.priors is None:
+    if method.priors is None or part.role.shape.k_shot > 0:
         return part.role.shape.k_shot > 0
     try:
         method.priors.require(part.role.pool.class_names, part.role.protocol)
@@ -136,7 +136,7 @@ def methods_text(table: pd.DataFrame) -> str:
             uses = f"  knows {row['uses']}" if row["uses"] else ""
             accuracy = f"{100 * row['accuracy']:5.1f} %"
             lines.append(
-                f"  {row['method']:<16} {accuracy}  {gain:<29} {row['seconds']:6.1f} s{uses}"
+                f"  {row['method']:<22} {accuracy}  {gain:<29} {row['seconds']:6.1f} s{uses}"
             )
         lines.append("")
     return "\n".join(lines).rstrip()

@@ -85,9 +85,9 @@ def _check_train(settings: TrainVerb) -> None:
     inside("train.augment.colour", augment.colour, 0.0, 1.0)
     inside("train.augment.crop", augment.crop, 0.0, 0.5)
     one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    _check_model(settings)
     _check_eval("eval", settings.eval, answering_name(settings.method))
     _check_tests(settings.test, answering_name(settings.method))
-    _check_model(settings)
     _check_shared(settings)
 
 

@@ -1,9 +1,9 @@
-"""Packed pixels in use: read row by row, each held against its checksum the first time."""
+"""Packed pixels in use: read row by row, each held against its checksum every time."""
 
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fewshot_fer.errors import DataError
 
-SUM = np.dtype("<u4")  # of an image's bytes: CRC-32, 2.9 GB/s on one core
+SUM = np.dtype("<u4")  # of an image's bytes: CRC-32, 2.9 GB/s on one core, 0.3 ms of a step's 150
 
 
 @dataclass
@@ -27,10 +27,6 @@ class PackedFaces:
     file: Path | None = None
     sums: NDArray[np.uint32] | None = None
     mend: Callable[[NDArray[np.int64]], None] | None = None
-    _known: NDArray[np.bool_] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._known = np.full(len(self.images), self.sums is None)
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return images [B, 3, H, W] of rows [B]; those that a disk has damaged are made anew.
@@ -39,23 +35,20 @@ class PackedFaces:
         """
         self._require_whole()
         pixels = self.images[rows]
-        if self._known[rows].all():
-            return pixels
         damaged = self._damaged(rows, pixels)
         if len(damaged):
             assert self.mend is not None
             self.mend(damaged)
-            self._known[damaged] = False
             pixels = self.images[rows]
             if len(self._damaged(rows, pixels)):
                 raise DataError(f"{self.file} cannot be mended: delete it and run again")
-        self._known[rows] = True
         return pixels
 
     def _damaged(self, rows: NDArray[np.int64], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        assert self.sums is not None
-        asked = np.flatnonzero(~self._known[rows])
-        bad = [rows[at] for at in asked if zlib.crc32(pixels[at].data) != self.sums[rows[at]]]
+        if self.sums is None:
+            return np.zeros(0, dtype=np.int64)
+        own = zip(rows, pixels, strict=True)
+        bad = [row for row, image in own if zlib.crc32(image.data) != self.sums[row]]
         return np.unique(np.array(bad, dtype=np.int64))
 
     def _require_whole(self) -> None:

@@ -51,7 +51,7 @@ class Answering:
     A classifier answers with its head where the support is the run's own and has the head's
     classes, as in an evaluation with a fixed support. Other methods answer through their class
     means, with the logits of the evaluation; where a method has no such form, the nearest prototype
-    answers.
+    answers, composed where classes are.
     """
 
     def __init__(

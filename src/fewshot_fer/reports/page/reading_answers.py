@@ -1,6 +1,7 @@
 """Answers of many runs, read by several processes where there is enough to read."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -33,8 +34,10 @@ def read_together(folders: Sequence[Path], workers: int) -> Iterator[Answers]:
     """
     done = 0
     try:
-        # Not forked: the tool has threads by now, and a fork of those can hang.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        # Not forked: the tool has threads by now, and a fork of those can hang. Ctrl-C is for this
+        # process alone, which ends the others.
+        context, alone = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
+        with ProcessPoolExecutor(workers, context, signal.signal, alone) as pool:
             for start in range(0, len(folders), SLAB):
                 for answers in pool.map(read_answers, folders[start : start + SLAB]):
                     done += 1
