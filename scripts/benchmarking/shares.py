@@ -10,7 +10,7 @@ GIGA, FLOOR_REPEATS = 1e9, 3
 
 
 def limit(plan: Plan) -> Iterator[Figure]:
-    """Yield a training step over its convolutions alone, and embedding as a share of GEMM's rate."""
+    """Yield a training step over its convolutions, and embedding as a share of GEMM's rate."""
     side = plan.sizes.gemm_side
     for device in plan.devices:
         for backbone in plan.sizes.backbones:
