@@ -99,12 +99,14 @@ def _cost(recipe: str, images: int, size: int) -> list[str]:
         short = ["train.epochs=8", f"train.episodes_per_epoch={episodes // 8}", "train.patience=0"]
         return [*short, "train.drop_lr_every=4", "eval.episodes=600", "train.tested=best"]
     passes = max(2, round(images / size))
+    once = "train.least_batches=0"  # each pass goes through the images once
     if recipe == "pretrain":
-        return [f"train.epochs={passes}"]
+        return [f"train.epochs={passes}", once]
     supervised = round(0.75 * passes)
     per_epoch = max(1, (images - supervised * size) // 50 // max(1, passes - supervised))
     return [
         f"train.epochs={passes}",
+        once,
         f"train.supervised_epochs={supervised}",
         f"train.episodes_per_epoch={per_epoch}",
     ]
