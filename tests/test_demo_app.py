@@ -105,7 +105,7 @@ def wait_for(driver: Driver, element: str, holds: str, seconds: float = 30) -> s
     while time.monotonic() < until:
         found = driver.find_elements("id", element)
         text = found[0].text if found else ""
-        if holds in text:
+        if holds in text and "processing" not in text:  # which shows its progress in %
             return text
         time.sleep(0.1)
     raise AssertionError(f"#{element} never held {holds!r}, but {text!r}")
