@@ -198,7 +198,7 @@ def test_several_processes_read_what_one_reads(
 
 
 def _dies_after_the_first(
-    pool: object, read: Callable[[Path], object], folders: list[Path]
+    pool: object, read: Callable[[Path], object], folders: list[Path], chunksize: int
 ) -> Iterator[object]:
     yield read(folders[0])
     raise BrokenProcessPool

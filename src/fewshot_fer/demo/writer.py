@@ -1,13 +1,10 @@
 """Writes the embedded data set: many processes draw, one writes, and the folder appears whole."""
 
 import csv
-import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +16,7 @@ from fewshot_fer.demo.actor import Drawn, Facts, play
 from fewshot_fer.demo.plan import Shot, plan_shots
 from fewshot_fer.errors import DataError
 from fewshot_fer.labels import BASIC, COMPOUND
+from fewshot_fer.processes import map_in_processes
 
 _LABEL_FILE = "EmoLabel/list_patition_label.txt"
 # Starting a process takes as long as drawing this many pictures saves.
@@ -104,21 +102,9 @@ def _draw(shots: list[Shot], seed: int, processes: int | None) -> Iterator[Drawn
 
 
 def _play_together(shots: list[Shot], seed: int, workers: int) -> Iterator[list[Drawn]]:
-    """Yield the shots' pictures in order, drawn by several processes.
-
-    Processes that die (killed for memory, or started by a script without a main guard) cost time
-    but not the set: what is left is drawn here.
-    """
-    done, work = 0, partial(play, seed=seed)
-    context = multiprocessing.get_context("spawn")
-    try:
-        with _one_thread_each(), ProcessPoolExecutor(workers, context) as pool:
-            for start in range(0, len(shots), _SLAB):
-                for drawn in pool.map(work, shots[start : start + _SLAB], chunksize=4):
-                    done += 1
-                    yield drawn
-    except BrokenProcessPool:
-        yield from map(work, shots[done:])
+    """Yield the shots' pictures in order, drawn by several processes."""
+    with _one_thread_each():
+        yield from map_in_processes(partial(play, seed=seed), shots, workers, _SLAB, chunksize=4)
 
 
 @contextmanager
