@@ -6,6 +6,7 @@ import warnings
 import torch
 from torch import nn
 
+from fewshot_fer.models.folded_conv4 import FoldedConv4
 from fewshot_fer.shared_batch_norm import unshare_batch_norms
 
 
@@ -15,6 +16,8 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
     In eval mode a batch norm is a fixed scale and shift, so it can be part of the convolution: the
     same function up to rounding. An encoder that cannot be traced is copied as it is.
     """
+    if FoldedConv4.takes(encoder):
+        return FoldedConv4(encoder)
     from torch.fx.experimental.optimization import fuse
 
     folded = copy.deepcopy(encoder).eval()
