@@ -115,6 +115,22 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
     return next(folder.glob("outputs/train/*"))
 
 
+DRAWING = ("confusion", "plots", "prediction.video", "sweeps.pictures")  # modules
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write blank pictures, but in tests that are marked `drawn`: matplotlib would take a third of
+    each tiny run, and the processor's time is what the whole suite waits for."""
+    if request.node.get_closest_marker("drawn") is None:
+        for module in DRAWING:
+            monkeypatch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
+
+
+def _save_blank(_figure: object, picture: Path) -> None:
+    Image.new("L", (1, 1)).save(picture, format="png")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command left: exit code, screen, and the one run folder it made, if any."""

@@ -33,6 +33,7 @@ def folder_of(outcome: Outcome) -> Path:
     return outcome.folder
 
 
+@pytest.mark.drawn
 def test_train_writes_every_file(trained: Outcome) -> None:
     """Tables, summary, configuration, both checkpoints, pictures; and the columns they promise."""
     folder = folder_of(trained)

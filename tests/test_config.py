@@ -6,7 +6,9 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from conftest import Command
 from hydra import compose, initialize_config_dir
+from hydra._internal.hydra import Hydra
 from hydra.core.config_store import ConfigStore
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -207,3 +209,22 @@ def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> No
 def composed_once() -> DictConfig:
     """Compose the defaults once for all examples."""
     return composed("train", "test=[afew_4w5s]")
+
+
+@pytest.mark.parametrize(("word", "times"), [("device=cpu", 1), ("hydra.mode=RUN", 2)])
+def test_a_command_is_composed_once(
+    command: Command, monkeypatch: pytest.MonkeyPatch, word: str, times: int
+) -> None:
+    """Hydra would compose all of it a first time to read hydra.mode, which only a word can set."""
+    seen: list[object] = []
+    compose_once = Hydra.compose_config
+
+    def counted(hydra: Hydra, *given: object, **named: object) -> DictConfig:
+        seen.append(given)
+        return compose_once(hydra, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Hydra, "compose_config", counted)
+    outcome = command("predict", "run=nowhere", "images=.", word)
+    assert outcome.code == 2
+    assert "no pictures" in outcome.err
+    assert len(seen) == times

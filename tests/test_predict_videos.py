@@ -45,6 +45,7 @@ def draw_frames(folder: Path, label: str, count: int) -> list[Path]:
     return paths
 
 
+@pytest.mark.drawn
 def test_a_film_comes_back_with_its_class(command: Command, run: Path, tmp_path: Path) -> None:
     """From .avi to label: a row a frame with its time, and the vote is the frames' mean."""
     for label in ("happiness", "anger"):

@@ -164,6 +164,7 @@ def test_two_tests_of_one_protocol_are_both_in_the_table(tmp_path: Path) -> None
     assert table["test.csv_2w1s.protonet.2.accuracy"].tolist() == ["0.7"]
 
 
+@pytest.mark.drawn
 def test_a_sweep_over_way_and_shot_ends_in_two_pictures(tmp_path: Path) -> None:
     """Each data set gets a heat map and curves; a job that failed leaves its place open."""
     jobs = []

@@ -12,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from fewshot_fer.errors import ConfigError
+from fewshot_fer.quick_hydra import quicken_hydra
 
 
 @dataclass
@@ -215,9 +216,7 @@ def conf_dir() -> Path:
 
 def register_schemas() -> None:
     """Tell Hydra the schemas that train.yaml and test.yaml name first."""
-    # Hydra copies its store of schemas for each group that --help lists, which took two of three
-    # seconds, and once for each composition. It copies what it loads from there anyway.
-    setattr(ConfigStore, "__deepcopy__", lambda store, memo: store)  # noqa: B010
+    quicken_hydra()
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainVerb)
     store.store(name="test_schema", node=TestVerb)

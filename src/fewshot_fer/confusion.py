@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fewshot_fer.figure import new_figure, save_figure
 from fewshot_fer.metrics import recalls
 from fewshot_fer.runs import Row, append_row, write_text
 
@@ -38,13 +39,9 @@ def plot_confusion(
     confusion: NDArray[np.int64], class_names: tuple[str, ...], title: str, picture: Path
 ) -> None:
     """Draw rows as percent of the true class: what became of each expression."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     shares = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = 2.5 + 0.55 * len(class_names)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(side, side, dpi=110)
     axes = figure.subplots()
     axes.imshow(shares, vmin=0, vmax=100, cmap="Blues")
     places = range(len(class_names))
@@ -55,5 +52,6 @@ def plot_confusion(
         for column in places:
             share = shares[row, column]
             colour = "white" if share > 55 else "black"
-            axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour)
-    figure.savefig(picture, dpi=110)
+            text = axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour)
+            text.set_in_layout(False)  # a hundred boxes that lie within the map anyway
+    save_figure(figure, picture)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from fewshot_fer.figure import new_figure, save_figure
+
 
 def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> None:
     """Draw accuracy and loss over the epochs of a metrics.csv.
@@ -11,13 +13,10 @@ def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> N
     chances: what guessing gives in training and in validation, as fractions; the shapes of the
     episodes differ, so the two accuracies are not comparable without them.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     table = pd.read_csv(metrics)
-    figure = Figure(figsize=(9, 3.9), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 3.9, dpi=120)
     accuracy, loss = figure.subplots(1, 2)
     sides = (
         ("train", "training", chances[0], "tab:blue"),
@@ -40,4 +39,4 @@ def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> N
     figure.legend(
         *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
     )
-    figure.savefig(picture, dpi=120)
+    save_figure(figure, picture)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fewshot_fer.clips import vote_by_probability
+from fewshot_fer.figure import new_figure, save_figure
 from fewshot_fer.prediction.answering import NONE
 from fewshot_fer.prediction.crops import NO_FACE, OK, UNREADABLE
 from fewshot_fer.prediction.fonts import families
@@ -73,13 +74,10 @@ class Clip:
 def plot_clip(clip: Clip, row: Row, picture: Path) -> None:
     """Draw each class's probability over the seconds of a clip; gaps where there is no face."""
     from matplotlib import colormaps, rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     names = tuple(clip.class_names)
     with rc_context({"font.family": families((*names, clip.file.name))}), _no_remarks():
-        figure = Figure(figsize=(9, 4.2), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(9, 4.2, dpi=120)
         axes = figure.subplots()
         shares = 100 * np.array(clip.probabilities).reshape(-1, len(names))
         colours = colormaps["tab10" if len(names) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
@@ -105,7 +103,7 @@ def plot_clip(clip: Clip, row: Row, picture: Path) -> None:
         axes.grid(alpha=0.3)
         figure.legend(loc="outside right upper", frameon=False, title="mean over the clip")
         partial = picture.with_name(f".{picture.name}")
-        figure.savefig(partial, dpi=120, format="png")
+        save_figure(figure, partial)
         partial.replace(picture)
 
 

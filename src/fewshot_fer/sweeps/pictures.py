@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fewshot_fer.figure import new_figure, save_figure
 from fewshot_fer.sweeps.table import SEED, figures, mean_over_seeds
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Shapes = tuple[str, str]
 
@@ -54,22 +54,13 @@ def _shape_keys(keys: Sequence[str]) -> Shapes | None:
     return None
 
 
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _heat_maps(
     means: pd.DataFrame, column: str, shapes: Shapes, keys: Sequence[str], file: Path, name: str
 ) -> None:
     """One map for each combination of the other overrides, all on one scale."""
     others = [key for key in keys if key not in shapes]
     groups = _groups(means, others)
-    figure = _figure(1.2 + 3.6 * len(groups), 3.4)
+    figure = new_figure(1.2 + 3.6 * len(groups), 3.4, dpi=120)
     values = 100 * means[column]
     panels = figure.subplots(1, len(groups), squeeze=False)[0]
     for axes, (label, group) in zip(panels, groups, strict=True):
@@ -82,7 +73,7 @@ def _heat_maps(
         axes.set_xticks(range(grid.shape[1]), [str(each) for each in grid.columns])
         axes.set_yticks(range(grid.shape[0]), [str(each) for each in grid.index])
     figure.colorbar(image, ax=list(panels), label=f"{name}, accuracy, %")
-    figure.savefig(file, dpi=120)
+    save_figure(figure, file)
 
 
 def _write_values(axes: "Axes", grid: pd.DataFrame, low: float, high: float) -> None:
@@ -104,7 +95,7 @@ def _curves(
     file: Path,
 ) -> None:
     others = [key for key in keys if key != shot]
-    figure = _figure(6.4, 4.2)
+    figure = new_figure(6.4, 4.2, dpi=120)
     axes = figure.subplots()
     for label, group in _groups(means, others):
         ordered = group.assign(shots=pd.to_numeric(group[shot])).sort_values("shots")
@@ -124,7 +115,7 @@ def _curves(
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
-    figure.savefig(file, dpi=120)
+    save_figure(figure, file)
 
 
 def _groups(means: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
