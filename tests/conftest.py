@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,9 +101,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(cache: Path) -> Path:
-    """A small drawing of the embedded data set, made once."""
-    return ensure_demo(cache, 0.02, 0)
+def demo(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small drawing of the embedded data set, made once for all processes that run tests."""
+    everyone = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        everyone = everyone.parent
+    drawn = ensure_demo(everyone / "drawn", 0.02, 0)
+    return shutil.copytree(drawn, cache / drawn.name)
 
 
 def train_in(folder: Path, cache: Path, *arguments: str) -> Path:

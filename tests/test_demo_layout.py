@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fewshot_fer.demo import ensure_demo
 from fewshot_fer.demo.clips import FOLDERS, NAMED
 from fewshot_fer.labels import BASIC, COMPOUND
 
-SCALE = 0.02
-
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The smallest set, drawn once for all tests of this file."""
-    return ensure_demo(tmp_path_factory.mktemp("cache"), scale=SCALE)
+def root(demo: Path) -> Path:
+    """The smallest set."""
+    return demo
 
 
 @pytest.fixture(scope="session")

@@ -50,19 +50,29 @@ def probabilities(path: Path, crops: np.ndarray) -> np.ndarray:
     return found
 
 
+def crops_of(data: Path) -> np.ndarray:
+    files = sorted((data / "RAF-DB/basic/Image/aligned").glob("test_*.jpg"))[:5]
+    return np.stack([decode(file, 32) for file in files])
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         ["method=cosine", "method.normalise=cl2n"],
-        ["backbone=resnet18"],
-        ["method=classifier", "eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1"],
+        [
+            "backbone=resnet18",
+            "method=classifier",
+            "eval=basic_fixed5",
+            "eval.k_shot=2",
+            "eval.support_draws=1",
+        ],
     ],
 )
 def test_the_file_answers_as_predict_does(
     command: Command, data: Path, tmp_path: Path, changes: list[str]
 ) -> None:
     """Real pictures, any number at once: the same probabilities from a method with normalised
-    embeddings, from prototypes, and from a head."""
+    embeddings, and from a head behind another backbone. (Prototypes: in the next test.)"""
     run = train(command, data, *changes)
     outcome = command("export", f"run={run}", f"out={tmp_path / 'my faces.onnx'}")
     assert outcome.code == 0, outcome.err
@@ -70,8 +80,7 @@ def test_the_file_answers_as_predict_does(
     assert len(shown) == 3  # torch's own remarks on an export are not the user's
     assert outcome.err == ""
     assert re.search(r"largest difference .* [\de.-]+, on noise and \d+ pictures", shown[1])
-    files = sorted((data / "RAF-DB/basic/Image/aligned").glob("test_*.jpg"))[:5]
-    crops = np.stack([decode(file, 32) for file in files])
+    crops = crops_of(data)
     trained = load_trained(run)
     expected = Answering(trained, trained.support)
     assert (expected.head is not None) == ("method=classifier" in changes)
@@ -83,7 +92,8 @@ def test_the_file_answers_as_predict_does(
 
 
 def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path) -> None:
-    """A stored support replaces the run's classes; labels and size stand in the file."""
+    """A stored support replaces the run's classes, and prototypes of it answer; labels and size
+    stand in the file."""
     run = train(command, data, "eval.episodes=4")
     trained = load_trained(run)
     support = SupportSet(
@@ -94,6 +104,8 @@ def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path
     outcome = command("export", f"run={run}", f"support={tmp_path / 'mine.pt'}")
     assert outcome.code == 0, outcome.err
     written = run / f"{trained.settings.train.tested}.onnx"
+    expected = Answering(trained, support).answer(crops_of(data)).probabilities
+    np.testing.assert_allclose(probabilities(written, crops_of(data)), expected, atol=1e-4)
     about = opened(written).get_modelmeta().custom_metadata_map
     assert json.loads(about["labels"]) == ["joy", "문"]
     assert about["image_size"] == "32"

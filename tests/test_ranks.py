@@ -167,7 +167,9 @@ def batch_and_weights() -> tuple[torch.Tensor, torch.Tensor]:
 def test_batch_norms_over_two_equal_one(tmp_path: Path) -> None:
     """Answers, gradients and running statistics, with uneven shares; what else keeps statistics is
     refused, as each process would have its own."""
-    torch.multiprocessing.spawn(norms_in_two, (str(tmp_path),), nprocs=2)
+    torch.multiprocessing.start_processes(  # forked: neither has to import torch anew
+        norms_in_two, (str(tmp_path),), nprocs=2, start_method="fork"
+    )
     every = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     for norm, *found in zip(plain_norms(), *every, strict=True):
         images, weights = batch_and_weights()

@@ -12,7 +12,6 @@ from fewshot_fer.config import conf_dir
 from fewshot_fer.data.afew import read_afew
 from fewshot_fer.data.balance import balanced_rows
 from fewshot_fer.data.table import select_split
-from fewshot_fer.demo import ensure_demo
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.episodes import draw_episodes
 from fewshot_fer.evaluation import evaluate
@@ -34,6 +33,7 @@ def test_there_are_seven() -> None:
     assert [name.split("_")[1] for name in STUDY] == list("1234567")
 
 
+@pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize("name", STUDY)
 def test_preset_runs(command: Command, name: str) -> None:
     """Each preset from its name to its results, on the embedded data at tiny size."""
@@ -77,9 +77,9 @@ def test_repeats_never_stand_on_both_sides() -> None:
             assert not set(support.ravel()) & set(query.ravel())
 
 
-def test_clip_leakage_shows(cache: Path) -> None:
+def test_clip_leakage_shows(demo: Path, cache: Path) -> None:
     """Frames of the query's own clip in the support raise accuracy: why clips are kept apart."""
-    table = select_split(read_afew(ensure_demo(cache, 0.02)), "val", cache)
+    table = select_split(read_afew(demo), "val", cache)
     torch.manual_seed(0)
     embedder = Embedder(Conv4(filters=16))
     images = load_images(table, 48, torch.device("cpu"))
