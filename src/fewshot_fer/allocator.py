@@ -11,6 +11,8 @@ import ctypes
 import mmap
 import os
 import sys
+from functools import cache
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # from glibc's malloc.h
 _TOP_PAD = 64 * 1024 * 1024  # bytes that the heap grows by at a time
@@ -26,32 +28,41 @@ def keep_freed_memory() -> bool:
     if os.environ.get("FEWSHOT_FER_ALLOCATOR") == "0" or not sys.platform.startswith("linux"):
         return False
     try:
-        libc = ctypes.CDLL("libc.so.6")
-        mallopt = libc.mallopt
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):  # another C library, musl for one
         return False
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, _TOP_PAD))
     done = all(mallopt(option, value) == 1 for option, value in settings)
     if done:
-        _ask_for_large_pages(libc)
+        _ask_for_large_pages()
     return done
 
 
-def _ask_for_large_pages(libc: ctypes.CDLL) -> None:
+@cache
+def _ask_for_large_pages() -> None:
     """Let the heap grow once and freely: what is asked for is kept, and only what is written to
-    becomes memory. Where address space is limited nothing is asked for."""
+    becomes memory. Where address space is limited, or all of it counts as used, nothing is done."""
     import resource
 
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if advice is None or resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+    limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    if advice is None or limited or _counts_addresses():
         return
-    size = min(_ROOM, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    libc = ctypes.CDLL("libc.so.6")
     libc.malloc.restype = ctypes.c_void_p
+    size = min(_ROOM, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
     start = libc.malloc(ctypes.c_size_t(size))
     if start is None:
         return
     aligned = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
-    libc.madvise(
-        ctypes.c_void_p(aligned), ctypes.c_size_t(size - (aligned - start) - mmap.PAGESIZE), advice
-    )
+    whole = size - (aligned - start) - mmap.PAGESIZE
+    libc.madvise(ctypes.c_void_p(aligned), ctypes.c_size_t(whole), advice)
     libc.free(ctypes.c_void_p(start))
+
+
+def _counts_addresses() -> bool:
+    """Tell whether the system lets programs ask for no more than there is (overcommit 2)."""
+    try:
+        return Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "2"
+    except OSError:
+        return True
