@@ -2,8 +2,8 @@
 
 Activations of tens of MB lie above glibc's ceiling for reuse: each operation maps fresh pages, and
 the kernel zeroes them one fault at a time. Keeping freed memory instead costs some resident memory.
-And in pages of 2 MB in the place of 4 KB a processor finds its way through such memory with 500
-times fewer look-ups; Linux gives them to programs that ask.
+And in pages of 2 MB in the place of 4 KB a processor finds its way through such memory with 512
+times fewer look-ups; Linux gives them to programs that ask (madvise).
 FEWSHOT_FER_ALLOCATOR=0 switches both off.
 """
 
