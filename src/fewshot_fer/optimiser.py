@@ -10,6 +10,7 @@ from torch.nn import Parameter
 from fewshot_fer.config import TrainConfig
 
 MOMENTUM = 0.9  # of sgd
+OF_THE_DEVICE = ("lr", "fused", "capturable")  # options that a state from elsewhere must not change
 
 
 def build_optimiser(
@@ -31,18 +32,22 @@ def build_optimiser(
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load moments and step counts; a learning rate that is a tensor stays one, in its place.
+    """Load moments and step counts, those of a run on another device too: how steps are taken here,
+    and a learning rate that is a tensor, stay as they are.
 
     Raises ValueError where they are of other weights.
     """
-    rates = [group["lr"] for group in optimiser.param_groups]
+    own = [
+        {name: group[name] for name in OF_THE_DEVICE if name in group}
+        for group in optimiser.param_groups
+    ]
     optimiser.load_state_dict(state)
     for weights, moments in optimiser.state.items():
         shapes = {each.shape for each in moments.values() if isinstance(each, Tensor) and each.ndim}
         if shapes - {weights.shape}:
             raise ValueError(f"moments of {shapes} for weights of {weights.shape}")
-    for group, rate in zip(optimiser.param_groups, rates, strict=True):
-        group["lr"] = rate
+    for group, options in zip(optimiser.param_groups, own, strict=True):
+        group.update(options)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.models import gpu_block
 from fewshot_fer.models.convolution import convolve, is_faster
 from fewshot_fer.models.first_block import first_block, takes
 
@@ -32,6 +33,9 @@ class Conv4(nn.Module):
         if self.training and takes(images, *blocks[0]):
             images = first_block(images, *blocks.pop(0))
         for convolution, norm in blocks:
+            if self.training and gpu_block.takes(images, convolution, norm):
+                images = gpu_block.gpu_block(images, convolution, norm)
+                continue
             own = self.training and is_faster(images, convolution)
             made = convolve(images, convolution) if own else convolution(images)
             # ReLU and max-pool commute; ReLU after the pool touches a quarter of the values.
