@@ -1,7 +1,9 @@
 """The part of a data set whose every image is asked, against a fixed support."""
 
+import hashlib
 import logging
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from fewshot_fer.config import EvalConfig
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.errors import EpisodeError
 from fewshot_fer.fixed_support import FixedSupport, draw_fixed_support
+from fewshot_fer.saved_episodes import table_digest
 
 log = logging.getLogger("fewshot_fer")
 
@@ -38,6 +41,14 @@ class FixedRole:
     @property
     def protocol(self) -> str:
         return f"{self.name}_fixed{self.k_shot}"
+
+    @cached_property
+    def questions_id(self) -> str:
+        """16 hex digits that are equal for equal supports and queries."""
+        digest = hashlib.sha256(table_digest(self.table).encode())
+        digest.update(table_digest(self.support_table).encode())
+        digest.update(self.support.rows.tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def labels(self) -> NDArray[np.int64]:

@@ -1,6 +1,5 @@
 """Figures of a fixed support: frame by frame and, where there are clips, clip by clip."""
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -20,7 +19,6 @@ from fewshot_fer.fixed_support import fixed_log_probabilities
 from fewshot_fer.images import FaceImages
 from fewshot_fer.models.answering import AnsweringMethod, ClassMethod
 from fewshot_fer.runs import Row
-from fewshot_fer.saved_episodes import table_digest
 
 Answering = Callable[[Tensor], NDArray[np.float64]]
 """Embeddings [Q, D] -> probabilities [draws, Q, way]."""
@@ -48,7 +46,7 @@ def score_fixed(
     ways[method.name] = partial(_answer_by_support, among, supports)
     levels = [level for name, way in ways.items() for level in _levels(role, name, way, queries)]
     frames = [level for level in levels if not level.level.startswith("clip")]
-    questions = {"episodes_id": _questions_id(role)}
+    questions = {"episodes_id": role.questions_id}
     rows = [result_row(role, level, epoch) | questions for level in levels]
     for row in rows:
         row["uses"] = method.uses if row["method"] == method.name else ""
@@ -140,14 +138,6 @@ def _answers(role: FixedRole, row: Row, answers: Answers) -> pd.DataFrame:
         table = table.assign(path=table["clip"])
     correct = (answers.predicted == answers.labels).mean(axis=0)
     return make_answers(row, table, np.ones(len(correct)), correct)
-
-
-def _questions_id(role: FixedRole) -> str:
-    """Return 16 hex digits that are equal for equal supports and queries."""
-    digest = hashlib.sha256(table_digest(role.table).encode())
-    digest.update(table_digest(role.support_table).encode())
-    digest.update(role.support.rows.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _predictions(role: FixedRole, answers: Answers) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fewshot_fer.augmentation import Changes, prepare_batch
 from fewshot_fer.images import FaceImages
+from fewshot_fer.models.gpu_block import for_a_graph
 
 if TYPE_CHECKING:
     from fewshot_fer.training import EpisodicTraining
@@ -82,12 +83,12 @@ class GraphedSteps:
         try:
             stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream(self.device))
-            with torch.cuda.stream(stream):
+            with for_a_graph(), torch.cuda.stream(stream):
                 for _ in range(self.WARM_UP):
                     self._step()
             torch.cuda.current_stream(self.device).wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with for_a_graph(), torch.cuda.graph(graph):
                 self._step()
         finally:
             restore()

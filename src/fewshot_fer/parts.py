@@ -36,7 +36,7 @@ class EpisodicPart:
         row = self.role.result(scores, epoch) | {
             "method": method.name,
             "uses": method.uses,
-            "episodes_id": episodes_digest(self.role.table, episodes),
+            "episodes_id": episodes_digest(self.role.table_digest, episodes),
         }
         return Evaluated(
             rows=[row],

@@ -2,6 +2,7 @@
 whole before the first image is decoded, so a mistake in the last test costs no training."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from fewshot_fer.images import FaceImages
 from fewshot_fer.metrics import EpisodeScores, macro_f1
 from fewshot_fer.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.runs import Row, score_columns
-from fewshot_fer.saved_episodes import load_episodes
+from fewshot_fer.saved_episodes import load_episodes, table_digest
 from fewshot_fer.schedules import supervised_epochs
 
 
@@ -44,6 +45,11 @@ class Role:
     @property
     def protocol(self) -> str:
         return f"{self.name}_{self.shape.n_way}w{self.shape.k_shot}s"
+
+    @cached_property
+    def table_digest(self) -> str:
+        """What tells the table; made once, as it takes longer than an epoch of a GPU's episodes."""
+        return table_digest(self.table)
 
     def draw(self, seed: int, epoch: int = 0) -> Episodes:
         """Return episodes; each role, protocol and epoch has a random stream of its own."""

@@ -8,9 +8,10 @@ lie in channels_last memory, so a tensor is a matrix: of pixels or of pooled win
 import triton
 import triton.language as tl
 
-PARTS = 512  # programs among which a sum over all rows is divided
+PARTS = 264  # programs among which a sum over all rows is divided: two for each of an H200's parts
 ROWS, CHANNELS = 64, 64  # of a matrix that a program takes at a time
-WARPS = 8
+ALL_PARTS, FEW_CHANNELS = 512, 8  # of the sums of all programs, which few programs wait for
+WARPS = 4
 COUNTS = ["n_rows", "n_parts", "n_windows", "n_corners", "height", "width"]  # compiled once for all
 
 
