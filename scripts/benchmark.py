@@ -5,7 +5,8 @@
     python scripts/benchmark.py --only training,limit --original
 
 On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
-writes benchmark.csv, benchmark.md and benchmark.png. With a GPU it measures there too.
+writes benchmark.csv, benchmark.md and benchmark.png. With a GPU it measures there too, or with
+--devices cuda there alone.
 """
 
 import argparse
@@ -27,6 +28,9 @@ SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "allocator", "packing"),
     "equality",
 )
+
+
+DEVICES = ("cpu", "cuda")
 
 
 def main() -> int:
@@ -51,6 +55,7 @@ def _options() -> argparse.Namespace:
     size.add_argument("--quick", action="store_true", help="fewer and shorter turns")
     size.add_argument("--tiny", action="store_true", help="only shows that everything runs")
     parser.add_argument("--only", default=",".join(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--devices", default="cpu,cuda", help="cpu, cuda or both (both)")
     parser.add_argument("--original", action="store_true", help="the study's float64 loop too")
     parser.add_argument("--out", type=Path, help="folder (outputs/benchmark/<time>)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each system")
@@ -79,6 +84,8 @@ def _chosen(options: argparse.Namespace) -> list[str]:
     named = options.only.split(",")
     if unknown := [name for name in named if name not in SECTIONS]:
         raise ConfigError(f"--only {unknown[0]}: expected some of {','.join(SECTIONS)}")
+    if unknown := [name for name in options.devices.split(",") if name not in DEVICES]:
+        raise ConfigError(f"--devices {unknown[0]}: expected {' or '.join(DEVICES)}, or both")
     return [name for name in SECTIONS if name in named]
 
 
@@ -94,10 +101,13 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
     sizes = QUICK if options.quick else TINY if options.tiny else FULL
     with Worker("benchmarking.machine:Machine", Setting(folder, folder, 1)) as machine:
         gpu = bool(machine.ask("has_gpu"))
+    devices = tuple(name for name in DEVICES if name in options.devices.split(","))
+    if not gpu and devices == ("cuda",):
+        raise ConfigError("--devices cuda: torch finds no CUDA device here")
     if not gpu:
         say("no CUDA device here: measured on the CPU alone")
+        devices = ("cpu",)
     demo = ensure_demo(cache_folder(), sizes.demo_scale)
-    devices = ("cpu", "cuda") if gpu else ("cpu",)
     plan = Plan(sizes, folder, demo, options.threads, devices, options.original)
     if EASYFSL not in plan.systems():
         say("easyfsl is not installed: measured without it (pip install easyfsl)")

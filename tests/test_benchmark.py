@@ -71,7 +71,11 @@ def test_page_and_picture(finished: tuple[Path, subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [(("--only", "speed"), "--only speed"), (("--threads", "0"), "--threads 0")],
+    [
+        (("--only", "speed"), "--only speed"),
+        (("--threads", "0"), "--threads 0"),
+        (("--devices", "tpu"), "--devices tpu"),
+    ],
 )
 def test_refuses(cache: Path, words: tuple[str, ...], named: str) -> None:
     """A word that means nothing is named in one line."""

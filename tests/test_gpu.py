@@ -21,6 +21,7 @@ from fewshot_fer.evaluation import evaluate
 from fewshot_fer.graphed import GraphedSteps
 from fewshot_fer.images import FaceImages
 from fewshot_fer.models.answering import PROTOTYPES
+from fewshot_fer.models.gpu_block import for_a_graph
 from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.network import Network
 from fewshot_fer.optimiser import load_optimiser
@@ -48,7 +49,8 @@ def moved(images: FaceImages, device: torch.device) -> FaceImages:
 def test_captured_steps_are_those_started_one_by_one(
     gpu: torch.device, augment: AugmentConfig, episodes_per_step: int, optimiser: str
 ) -> None:
-    """Losses, answers and weights, over epochs between which the learning rate falls."""
+    """Losses, answers and weights, over epochs between which the learning rate falls; with the same
+    kernels, as others round otherwise and each step would carry that on."""
     images, role = training_part()
     images = moved(images, gpu)
     chosen = settings(
@@ -62,7 +64,8 @@ def test_captured_steps_are_those_started_one_by_one(
     captured, plain = loops
     plain.capturing = False
     for epoch in (1, 2, 3):
-        one, other = (loop.run_epoch(images, role, epoch) for loop in loops)
+        with for_a_graph():
+            one, other = (loop.run_epoch(images, role, epoch) for loop in loops)
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(one.confusion, other.confusion)
     assert isinstance(captured.graph, GraphedSteps)
@@ -122,7 +125,8 @@ def test_a_step_that_waits_for_the_gpu_is_started_one_by_one(
     asking = EpisodicTraining(network(Asking().to(gpu)), settings(), 0)
     plain = EpisodicTraining(network(small_encoder().to(gpu)), settings(), 0)
     for epoch in (1, 2):
-        one, other = (loop.run_epoch(images, role, epoch) for loop in (asking, plain))
+        with for_a_graph():
+            one, other = (loop.run_epoch(images, role, epoch) for loop in (asking, plain))
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
     assert asking.graph is None
     assert isinstance(plain.graph, GraphedSteps)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from benchmarking.setting import AUGMENT, EVALUATION, LEARNING_RATE, SEED, TRAINING, Setting
 from benchmarking.worker import seconds_of
@@ -40,7 +41,8 @@ class Ours:
             augment=AUGMENT if setting.augment else AugmentConfig(),
         )
         self.method = PROTOTYPES
-        self.encoder = build_encoder(backbone).to(self.device)
+        encoder = build_encoder(backbone).to(self.device)
+        self.encoder = encoder.to(memory_format=torch.channels_last)
         network = Network(self.encoder, None, self.method.logits)
         self.training = EpisodicTraining(network, settings, SEED)
         self.learnt = self._role("train", TRAINING)

@@ -74,14 +74,24 @@ def _read(file: Path) -> pd.DataFrame:
 def _parse(file: Path) -> pd.DataFrame:
     # dtype and keep_default_na: a class called None, NA or 007 is a class all the same.
     # index_col and skip_blank_lines: columns and line numbers stay those of the file.
-    return pd.read_csv(
+    listed = pd.read_csv(
         file,
         dtype=str,
         keep_default_na=False,
         encoding="utf-8-sig",
         index_col=False,
         skip_blank_lines=False,
-    ).fillna("")
+    )
+    _refuse_nul(file)
+    return listed.fillna("")
+
+
+def _refuse_nul(file: Path) -> None:
+    """Raise DataError at a NUL byte: pandas before 3.1 takes it for the end of its cell."""
+    before, found, _ = file.read_bytes().partition(b"\0")
+    if found:
+        line = before.count(b"\n") + 1
+        raise DataError(f"{file}, line {line} holds a NUL byte after {before[-40:]!r}")
 
 
 def _known_columns(listed: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -100,8 +110,6 @@ def _row(cells: dict[str, str], line: str) -> Row:
     for column, cell in cells.items():
         if column in NEEDED and not cell:
             raise DataError(f"{line}: the column {column} is empty")
-        if "\0" in cell:
-            raise DataError(f"{line}: the column {column} holds a NUL byte: {cell[:40]!r}")
         if column == "frame" and cell and not (cell.isdecimal() and len(cell) <= DIGITS):
             raise DataError(f"{line}: frame {cell[:40]!r} is not a number such as 12")
     split = cells.get("split") or "all"
