@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from fewshot_fer.augmentation import Changes, prepare_batch
 from fewshot_fer.images import FaceImages
@@ -63,16 +64,19 @@ class GraphedSteps:
         """Tell whether it was captured for as many steps and episodes, normalised in this way."""
         return self.losses.shape == steps.shape[:2] and self.normalised == normalised
 
-    def run(self, steps: NDArray[np.int64], changes: Changes | None) -> tuple[Tensor, Tensor]:
-        """Take all steps [S, E, way * (shot + query)]; return losses [S, E] and predicted positions
-        [S, E, Q], which the next epoch overwrites."""
+    def run(
+        self, steps: NDArray[np.int64], changes: Changes | None, epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Take all steps [S, E, way * (shot + query)] of an epoch; return losses [S, E] and
+        predicted positions [S, E, Q], which the next epoch overwrites."""
         self.rows.copy_(torch.from_numpy(steps).flatten(1))
         if changes is not None and self.changes is not None:
             new = _tensors(self._split(changes))
             for kept, value in zip(_tensors(self.changes), new, strict=True):
                 kept.copy_(value)
         self.counter.zero_()
-        for _ in range(len(steps)):
+        # Up to a thousand steps ahead of the GPU, which then makes the starting of more wait.
+        for _ in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None, delay=2):
             self.training.between_steps()
             self.graph.replay()
         return self.losses, self.predicted

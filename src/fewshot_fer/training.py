@@ -95,7 +95,7 @@ class EpisodicTraining:
         seed_dropout(self.seed, epoch)
         if self.graph is not None:
             set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
-            return self.graph.run(steps, changes)
+            return self.graph.run(steps, changes, epoch)
         losses, predicted = [], []
         size, own_episodes = steps[0].size, dealt(steps.shape[1])
         first, own_size = own_episodes.start * steps.shape[2], steps[0, own_episodes].size
