@@ -33,7 +33,15 @@ def takes(images: Tensor, convolution: nn.Module, norm: nn.Module) -> bool:
         and images.device.type == "cpu"
         and not images.requires_grad
         and not torch.is_autocast_enabled("cpu")
-        and type(convolution) is nn.Conv2d
+        and are_plain(convolution, norm)
+    )
+
+
+def are_plain(convolution: nn.Module, norm: nn.Module) -> bool:
+    """Tell whether the two do what torch's own layers do, and the norm moves running statistics by
+    its momentum."""
+    return (
+        type(convolution) is nn.Conv2d
         and type(norm) is nn.BatchNorm2d
         and norm.momentum is not None
         and norm.affine

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.models.first_block import are_plain
+
 log = logging.getLogger("fewshot_fer")
 
 _GRAPHED: ContextVar[bool] = ContextVar("graphed", default=False)
@@ -46,12 +48,8 @@ def takes(images: Tensor, convolution: nn.Module, norm: nn.Module) -> bool:
         torch.is_grad_enabled()
         and images.device.type == "cuda"
         and images.dtype in DTYPES
-        and type(convolution) is nn.Conv2d
+        and are_plain(convolution, norm)
         and convolution.bias is not None
-        and type(norm) is nn.BatchNorm2d
-        and norm.momentum is not None
-        and norm.affine
-        and norm.track_running_stats
     )
 
 
