@@ -13,7 +13,7 @@ from torch import Tensor
 from fewshot_fer.errors import WriteError
 from fewshot_fer.torch_files import write_torch_file
 
-FORMAT = 2  # counts up whenever the same weights and images would give other embeddings
+FORMAT = 3  # counts up whenever the same weights and images would give other embeddings
 log = logging.getLogger("fewshot_fer")
 
 

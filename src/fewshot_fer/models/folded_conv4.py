@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from fewshot_fer.models.compiled_rows import CompiledRows, compiled_rows
 from fewshot_fer.models.conv4 import Conv4
 from fewshot_fer.models.winograd import RowwiseConvolution, rows_needed
 
 CHUNK_BYTES = 8 * 1024**2  # of outputs before the pool at a time: four images of 84x84
 LEAST_ROWS, LEAST_MAPS = 32, 32  # of outputs, for six rows at a time to be faster
+LEAST_COMPILED_ROWS = 16  # the same where their sums are compiled
 
 
 class FoldedConv4(nn.Module):
@@ -81,7 +83,8 @@ class _Block:
             _convolve_and_pool(images, self.weight, self.bias, pooled, rows_of_zeros=0)
 
     def _is_rowwise(self, pooled: int) -> bool:
-        return 2 * pooled >= LEAST_ROWS and min(self.weight.shape[:2]) >= LEAST_MAPS
+        least = LEAST_ROWS if _compiled(self.weight) is None else LEAST_COMPILED_ROWS
+        return 2 * pooled >= least and min(self.weight.shape[:2]) >= LEAST_MAPS
 
 
 def _convolve_and_pool(
@@ -92,12 +95,20 @@ def _convolve_and_pool(
     height, width = pooled.shape[1:3]
     bytes_each = 4 * height * width * len(bias) * images.element_size()
     size = max(1, CHUNK_BYTES // bytes_each)
+    compiled = _compiled(images)
     for some, room in zip(torch.split(images, size), torch.split(pooled, size), strict=True):
         given = some.permute(0, 3, 1, 2)
         made = F.conv2d(given, weight, bias, padding=(rows_of_zeros, 1)).permute(0, 2, 3, 1)
+        if compiled is not None:
+            compiled.pool(made.contiguous(), room)
+            continue
         rows = torch.maximum(made[:, 0 : 2 * height : 2], made[:, 1 : 2 * height : 2])
         torch.maximum(rows[:, :, 0 : 2 * width : 2], rows[:, :, 1 : 2 * width : 2], out=room)
         room.clamp_min_(0)
+
+
+def _compiled(like: Tensor) -> CompiledRows | None:
+    return compiled_rows() if like.dtype == torch.float32 else None
 
 
 def _folded(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:

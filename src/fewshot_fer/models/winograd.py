@@ -5,7 +5,8 @@ a filter of 3 taps from m + 2 products in the place of 3 m. Lavin and Gray ("Fas
 Convolutional Neural Networks", CVPR 2016, arXiv 1509.09308, section 4) nest it over the rows and
 columns of small tiles. Here it goes over rows alone, F(6, 3), and whole rows of all maps are added
 at once: 24 additions of a sixth of the images, and 8 convolutions of 1x3 in the place of 18 for six
-rows. Nested, the additions would cost more than they save.
+rows. Nested, the additions would cost more than they save. Compiled (rows.c) they pass over memory
+once; torch's own do so for each.
 """
 
 import math
@@ -13,6 +14,8 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from fewshot_fer.models.compiled_rows import compiled_rows
 
 TILE = 6  # rows of outputs made at a time, from TILE + 2 rows of inputs
 POINTS = (1.0, 2.0, 0.5)  # where polynomials are multiplied: each and its negative, 0 and infinity
@@ -39,7 +42,13 @@ class RowwiseConvolution:
         strips = (images.shape[1] - 2) // TILE
         bytes_each = strips * images[0, 0].numel() * images.element_size()
         size = max(1, PLANE_BYTES // bytes_each)
+        compiled = compiled_rows() if images.dtype == torch.float32 else None
         for some, room in zip(torch.split(images, size), torch.split(pooled, size), strict=True):
+            if compiled is not None:
+                planes = enumerate(compiled.spread(some, strips))
+                made = [self._convolved(index, plane).contiguous() for index, plane in planes]
+                compiled.gather(made, self.bias, room)
+                continue
             rows = self._pooled_rows(some, strips)[:, :height]
             torch.maximum(rows[:, :, 0:width:2], rows[:, :, 1:width:2], out=room)
             room.add_(self.bias).clamp_min_(0)
