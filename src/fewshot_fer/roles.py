@@ -18,9 +18,9 @@ from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.store import pack
 from fewshot_fer.episodes import Episodes, draw_episodes
 from fewshot_fer.images import FaceImages
-from fewshot_fer.metrics import EpisodeScores, macro_f1
+from fewshot_fer.metrics import EpisodeScores, macro_f1, mean_interval, mean_recall
 from fewshot_fer.pool import EpisodePool, Shape, build_pool
-from fewshot_fer.runs import Row, score_columns
+from fewshot_fer.runs import Row
 from fewshot_fer.saved_episodes import load_episodes, table_digest
 from fewshot_fer.schedules import supervised_epochs
 
@@ -70,7 +70,7 @@ class Role:
             "n_way": self.shape.n_way,
             "k_shot": self.shape.k_shot,
             "n_query": self.shape.n_query,
-            **score_columns(scores),
+            **_score_columns(scores),
             "disjoint": self.pool.disjoint,
             "chance": 1 / self.shape.n_way,
             "n_images": len(np.unique(self.pool.rows)),
@@ -89,6 +89,19 @@ class Role:
         classes = pd.factorize(self.table["label"])[0][:asked] if self.pool.nested else None
         low, high = group_interval(scores.row_correct, scores.row_asked, groups, classes)
         return {"group_ci95_low": low, "group_ci95_high": high}
+
+
+def _score_columns(scores: EpisodeScores) -> Row:
+    """Return the columns of a result that come from the scores themselves."""
+    accuracy, low, high = mean_interval(scores.accuracy)
+    return {
+        "episodes": len(scores.accuracy),
+        "accuracy": accuracy,
+        "ci95_low": low,
+        "ci95_high": high,
+        "uar": mean_recall(scores.confusion),
+        "loss": float(scores.loss.mean()),
+    }
 
 
 def load_images(table: pd.DataFrame, image_size: int, device: torch.device) -> FaceImages:

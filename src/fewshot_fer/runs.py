@@ -20,7 +20,6 @@ import yaml
 
 from fewshot_fer.errors import RunError, writing
 from fewshot_fer.event_files import EventFiles
-from fewshot_fer.metrics import EpisodeScores, mean_interval, mean_recall
 
 METRIC_COLUMNS = (
     "epoch",
@@ -157,19 +156,6 @@ def plain_row(row: Row) -> Row:
     Same values, so the same text in a table.
     """
     return {key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()}
-
-
-def score_columns(scores: EpisodeScores) -> Row:
-    """Return the columns of a result that come from the scores themselves."""
-    accuracy, low, high = mean_interval(scores.accuracy)
-    return {
-        "episodes": len(scores.accuracy),
-        "accuracy": accuracy,
-        "ci95_low": low,
-        "ci95_high": high,
-        "uar": mean_recall(scores.confusion),
-        "loss": float(scores.loss.mean()),
-    }
 
 
 def fingerprint(config: dict[str, Any]) -> str:
