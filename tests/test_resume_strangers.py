@@ -90,3 +90,20 @@ def test_a_link_in_the_folder_is_refused(tmp_path: Path) -> None:
     (run / "curves.png").symlink_to(tmp_path / "mine")
     with pytest.raises(RunError, match=r"curves\.png is a link, and a run writes none"):
         settings_to_resume(asked, [f"resume={run}"])
+
+
+def test_moments_of_a_gpu_are_taken_up_in_this_devices_own_way() -> None:
+    """How a step is taken is not what a state says of the device that it was saved on."""
+    settings = settings_of("paths.data=/nowhere").train
+    layer = torch.nn.Linear(3, 2)
+    optimiser = build_optimiser(layer.parameters(), settings)
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    saved = copy.deepcopy(optimiser.state_dict())
+    own = {key: saved["param_groups"][0][key] for key in ("lr", "fused", "capturable")}
+    saved["param_groups"][0] |= {"capturable": True, "lr": torch.tensor(0.5)}
+    load_optimiser(optimiser, saved)
+    assert {key: optimiser.param_groups[0][key] for key in own} == own
+    before = layer.weight.detach().clone()
+    optimiser.step()
+    assert not torch.equal(layer.weight, before)
