@@ -94,7 +94,7 @@ def test_the_whole_encoder_with_and_without(monkeypatch: pytest.MonkeyPatch) -> 
     with torch.no_grad():
         own = FoldedConv4(encoder)(images)
         for where in (folded_conv4, winograd):
-            monkeypatch.setattr(where, "compiled_rows", lambda: None)
+            monkeypatch.setattr(where, "compiled_rows_for", lambda _: None)
         plain = FoldedConv4(encoder)(images)
     assert not torch.equal(own, plain)
     torch.testing.assert_close(own, plain, rtol=1e-4, atol=1e-5)
@@ -107,13 +107,13 @@ def without(monkeypatch: pytest.MonkeyPatch) -> CompiledRows | None:
 
 def test_without_a_compiler_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nor with one that fails, or makes no library; all without a word or an error."""
-    monkeypatch.setattr(module, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(module, "COMPILER", "no-such-compiler")
     assert without(monkeypatch) is None
     for text in ("exit 1", 'for last; do :; done; echo nonsense >"$last"'):
         broken = tmp_path / "broken"
         broken.write_text(f"#!/bin/sh\n{text}\n")
         broken.chmod(0o755)
-        monkeypatch.setattr(module, "COMPILERS", (str(broken),))
+        monkeypatch.setattr(module, "COMPILER", str(broken))
         assert without(monkeypatch) is None
 
 
@@ -127,10 +127,17 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_openmp_for_torch_and_what_is_compiled() -> None:
     """Two would wait for one another's threads at every operation."""
     code = (
-        "from fewshot_fer.models.compiled_rows import compiled_rows\n"
-        "assert compiled_rows() is not None\n"
-        "maps = open('/proc/self/maps').read().split()\n"
-        "print(len({word for word in maps if 'libgomp' in word or 'libiomp' in word}))"
+        "from fewshot_fer.models import compiled_rows as module\n"
+        "assert module.compiled_rows() is not None\n"
+        "print(len(module._openmp_libraries()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1"]
+
+
+@NEEDED
+def test_threads_of_its_own_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is beside a torch whose OpenMP is another one."""
+    found = iter([{"/lib/libiomp5.so"}, {"/lib/libiomp5.so", "/lib/libgomp.so.1"}])
+    monkeypatch.setattr(module, "_openmp_libraries", lambda: next(found))
+    assert without(monkeypatch) is None

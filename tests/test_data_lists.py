@@ -1,5 +1,6 @@
 """Lists and folders of one's own: whatever is wrong is said, nothing shifts or vanishes unseen."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -157,3 +158,12 @@ def test_mixed_takes_training_clips_of_the_class(data: Path) -> None:
     table, missing = mixed(basic, afew, {"Sad": [sad, val_sad, sad[1:]], "anger": [sad]})
     assert missing == [f"Sad/{val_sad}", f"Sad/{sad[1:]}", f"anger/{sad}"]
     assert table["dataset"].value_counts().to_dict() == {"rafdb_basic": len(basic), "afew": 3}
+
+
+def test_a_packed_list_is_read(tmp_path: Path) -> None:
+    """As pandas opens it; its bytes are no text."""
+    plain = write_list(tmp_path, "path,label\na.jpg,x\n")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    packed = tmp_path / "packed.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read_csv_list(packed)["label"].tolist() == ["x"]

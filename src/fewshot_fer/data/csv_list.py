@@ -14,6 +14,7 @@ from fewshot_fer.labels import canonical
 NEEDED = ("path", "label")
 OPTIONAL = ("group", "split", "clip", "frame")
 DIGITS = 9  # of a frame's number at most
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar")  # which pandas opens
 HEADER = "its first line must name the columns path,label[,group,split,clip,frame]"
 Row = dict[str, object]
 
@@ -21,7 +22,8 @@ Row = dict[str, object]
 def read_csv_list(
     file: Path, root: Path | None = None, name: str = "csv", outside: bool = False
 ) -> pd.DataFrame:
-    """Return the FaceTable of a list. Other columns than the known ones do not count.
+    """Return the FaceTable of a list. Other columns than the known ones do not count, but
+    for NUL bytes, which no text has.
 
     Paths are relative to `root` or, without it, to the folder of the file, and stay below it unless
     they may lead `outside`. An empty group is the image itself, an empty split is `all`. Raises
@@ -82,7 +84,8 @@ def _parse(file: Path) -> pd.DataFrame:
         index_col=False,
         skip_blank_lines=False,
     )
-    _refuse_nul(file)
+    if file.suffix.lower() not in PACKED:
+        _refuse_nul(file)
     return listed.fillna("")
 
 

@@ -2,15 +2,17 @@
 
 Each of torch's additions reads and writes whole planes, which took a quarter of the time of
 embedding with Conv-4. Compiled anew in every process that embeds, in a quarter of a second: nothing
-is left on the disk that could be exchanged. The library shares the threads of torch, whose OpenMP
-is loaded before it.
+is left on the disk that could be exchanged. The library must share the threads of torch, whose
+OpenMP is GCC's on Linux and loaded before it: two sets would wait for one another.
 """
 
 import ctypes
 import logging
 import os
+import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +23,9 @@ from torch import Tensor
 log = logging.getLogger("fewshot_fer")
 
 SOURCE = Path(__file__).with_name("rows.c")
-COMPILERS = ("cc", "gcc")
+COMPILER = "gcc"
 OPTIONS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+OPENMP = re.compile(r"/lib(gomp|iomp|omp)[^/]*$")
 PATIENCE = 60  # seconds
 PLANES = 8
 
@@ -67,19 +70,33 @@ class CompiledRows:
 
 @cache
 def compiled_rows() -> CompiledRows | None:
-    """Return the compiled functions; None without a compiler, or with FEWSHOT_FER_COMPILE=0."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None or os.environ.get("FEWSHOT_FER_COMPILE") == "0":
+    """Return the compiled functions, on Linux; None where there is no GCC, where they would not
+    share torch's threads, and with FEWSHOT_FER_COMPILE=0."""
+    compiler, off = shutil.which(COMPILER), os.environ.get("FEWSHOT_FER_COMPILE") == "0"
+    if compiler is None or off or not sys.platform.startswith("linux"):
         return None
     try:
-        with TemporaryDirectory(prefix="fewshot_fer-") as folder:
+        before = _openmp_libraries()
+        with TemporaryDirectory(prefix="fewshot_fer-", ignore_cleanup_errors=True) as folder:
             library = Path(folder) / "rows.so"
             words = [compiler, *OPTIONS, str(SOURCE), "-o", str(library)]
             subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
-            return CompiledRows(ctypes.CDLL(str(library)))
-    except (OSError, subprocess.SubprocessError) as error:  # it must never cost a run
+            compiled = CompiledRows(ctypes.CDLL(str(library)))
+        return compiled if _openmp_libraries() == before else None
+    except (OSError, AttributeError, subprocess.SubprocessError) as error:  # it must cost no run
         log.info("embedding without compiled sums of rows: %s", error)
         return None
+
+
+def compiled_rows_for(like: Tensor) -> CompiledRows | None:
+    """Return the compiled functions where they can take tensors like this one."""
+    return compiled_rows() if like.dtype == torch.float32 else None
+
+
+def _openmp_libraries() -> set[str]:
+    """Return the files of the OpenMP libraries that this process has loaded."""
+    loaded = Path("/proc/self/maps").read_text().split()
+    return {word for word in loaded if OPENMP.search(word)}
 
 
 def _whole(tensor: Tensor) -> ctypes.c_void_p:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from fewshot_fer.models.compiled_rows import CompiledRows, compiled_rows
+from fewshot_fer.models.compiled_rows import compiled_rows_for
 from fewshot_fer.models.conv4 import Conv4
 from fewshot_fer.models.winograd import RowwiseConvolution, rows_needed
 
@@ -83,7 +83,7 @@ class _Block:
             _convolve_and_pool(images, self.weight, self.bias, pooled, rows_of_zeros=0)
 
     def _is_rowwise(self, pooled: int) -> bool:
-        least = LEAST_ROWS if _compiled(self.weight) is None else LEAST_COMPILED_ROWS
+        least = LEAST_ROWS if compiled_rows_for(self.weight) is None else LEAST_COMPILED_ROWS
         return 2 * pooled >= least and min(self.weight.shape[:2]) >= LEAST_MAPS
 
 
@@ -95,7 +95,7 @@ def _convolve_and_pool(
     height, width = pooled.shape[1:3]
     bytes_each = 4 * height * width * len(bias) * images.element_size()
     size = max(1, CHUNK_BYTES // bytes_each)
-    compiled = _compiled(images)
+    compiled = compiled_rows_for(images)
     for some, room in zip(torch.split(images, size), torch.split(pooled, size), strict=True):
         given = some.permute(0, 3, 1, 2)
         made = F.conv2d(given, weight, bias, padding=(rows_of_zeros, 1)).permute(0, 2, 3, 1)
@@ -105,10 +105,6 @@ def _convolve_and_pool(
         rows = torch.maximum(made[:, 0 : 2 * height : 2], made[:, 1 : 2 * height : 2])
         torch.maximum(rows[:, :, 0 : 2 * width : 2], rows[:, :, 1 : 2 * width : 2], out=room)
         room.clamp_min_(0)
-
-
-def _compiled(like: Tensor) -> CompiledRows | None:
-    return compiled_rows() if like.dtype == torch.float32 else None
 
 
 def _folded(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:

@@ -68,7 +68,7 @@ void gather_rows(const float *const made[PLANES], const float *bias, float *pool
 #pragma omp parallel for collapse(2) num_threads(threads)
     for (long image = 0; image < count; image++)
         for (long strip = 0; strip < strips; strip++) {
-            float spare[maps]; /* for rows that the image has not */
+            float spare[2 * maps]; /* for rows that the image has not */
             for (long column = 0; column < across; column++) {
                 const long at = ((image * strips + strip) * width + 2 * column) * maps;
                 const float *restrict zero = made[0] + at, *restrict one = made[1] + at;
@@ -78,7 +78,7 @@ void gather_rows(const float *const made[PLANES], const float *bias, float *pool
                 float *to = pooled + image * by_image + 3 * strip * by_row + column * maps;
                 float *restrict first = 3 * strip < high ? to : spare;
                 float *restrict second = 3 * strip + 1 < high ? to + by_row : spare;
-                float *restrict third = 3 * strip + 2 < high ? to + 2 * by_row : spare;
+                float *restrict third = 3 * strip + 2 < high ? to + 2 * by_row : spare + maps;
 #pragma omp simd
                 for (long i = 0; i < maps; i++) {
                     const long j = i + maps;
