@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_folded_conv4 import fill_by_rows
 from torch.nn import functional as F
 
 from fewshot_fer.models import compiled_rows as module
@@ -18,7 +19,7 @@ from fewshot_fer.models.folded_conv4 import FoldedConv4
 from fewshot_fer.models.winograd import RowwiseConvolution, rows_needed
 
 ROWS = compiled_rows()
-NEEDED = pytest.mark.skipif(ROWS is None, reason="needs a C compiler")
+NEEDED = pytest.mark.skipif(ROWS is None, reason="needs GCC on Linux")
 
 
 @NEEDED
@@ -42,13 +43,8 @@ def test_six_rows_at_a_time(
     weight, bias = torch.randn(filters, channels, 3, 3), torch.randn(filters)
     exact = F.conv2d(images.double(), weight.double(), bias.double(), padding=1)
     expected = F.relu(F.max_pool2d(exact, 2)).float()
-    padded = torch.zeros(count, rows_needed(height // 2), width, channels)
-    padded[:, 1 : height + 1] = images.permute(0, 2, 3, 1)
     room = torch.full((count, height // 2 + 2, width // 2, filters), torch.nan)
-    bytes_each = padded.shape[1] // 6 * width * channels * padded.element_size()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(winograd, "PLANE_BYTES", at_once * bytes_each)
-        RowwiseConvolution(weight, bias).fill(padded, room[:, 1:-1])
+    fill_by_rows(images, (weight, bias), room[:, 1:-1], at_once)
     scale = float(exact.abs().max())
     torch.testing.assert_close(
         room[:, 1:-1].permute(0, 3, 1, 2), expected, rtol=1e-4, atol=2e-5 * scale

@@ -30,6 +30,19 @@ def trained(filters: int, seed: int = 0) -> Conv4:
     return encoder.eval()
 
 
+def fill_by_rows(
+    images: Tensor, layer: tuple[Tensor, Tensor], pooled: Tensor, at_once: int
+) -> None:
+    """Fill pooled [B, H // 2, W // 2, F] from images [B, C, H, W], so many at a time."""
+    count, channels, height, width = images.shape
+    padded = images.new_zeros(count, rows_needed(height // 2), width, channels)
+    padded[:, 1 : height + 1] = images.permute(0, 2, 3, 1)
+    plane = padded.shape[1] // 6 * width * channels * padded.element_size()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "PLANE_BYTES", at_once * plane)
+        RowwiseConvolution(*layer).fill(padded, pooled)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     count=st.integers(1, 5),
@@ -48,15 +61,8 @@ def test_six_rows_at_a_time(
     images = torch.randn(count, channels, height, width).double()
     weight, bias = torch.randn(filters, channels, 3, 3).double(), torch.randn(filters).double()
     expected = F.relu(F.max_pool2d(F.conv2d(images, weight, bias, padding=1), 2))
-    padded = torch.zeros(count, rows_needed(height // 2), width, channels).double()
-    padded[:, 1 : height + 1] = images.permute(0, 2, 3, 1)
     pooled = torch.full((count, height // 2, width // 2, filters), torch.nan).double()
-    plane = padded.shape[1] // 6 * width * channels * padded.element_size()
-    room, winograd.PLANE_BYTES = winograd.PLANE_BYTES, at_once * plane
-    try:
-        RowwiseConvolution(weight, bias).fill(padded, pooled)
-    finally:
-        winograd.PLANE_BYTES = room
+    fill_by_rows(images, (weight, bias), pooled, at_once)
     torch.testing.assert_close(pooled.permute(0, 3, 1, 2), expected, rtol=1e-9, atol=1e-9)
 
 

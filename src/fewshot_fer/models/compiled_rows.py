@@ -1,4 +1,4 @@
-"""Sums of rows and pools in one pass over memory, compiled from rows.c where there is a C compiler.
+"""Sums of rows and pools in one pass over memory, compiled from rows.c where there is GCC.
 
 Each of torch's additions reads and writes whole planes, which took a quarter of the time of
 embedding with Conv-4. Compiled anew in every process that embeds, in a quarter of a second: nothing

@@ -1,7 +1,8 @@
 /* Sums of rows and pooling for Conv-4 as it is evaluated on a CPU, each in one pass over memory.
  *
  * Images lie pixel by pixel, all maps of a pixel next to each other. What these three do is said in
- * winograd.py and folded_conv4.py, which do the same with torch's own operations, pass by pass.
+ * winograd.py and folded_conv4.py, which do the same with torch's own operations, pass by pass; the
+ * numbers below follow from POINTS there.
  */
 
 #define PLANES 8
