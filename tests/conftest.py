@@ -121,7 +121,7 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
     return next(folder.glob("outputs/train/*"))
 
 
-DRAWING = ("confusion", "plots", "prediction.video", "sweeps.pictures")  # modules
+DRAWING = ("confusion_picture", "plots", "prediction.video", "sweeps.pictures")  # modules
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +131,7 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if request.node.get_closest_marker("drawn") is None:
         for module in DRAWING:
             monkeypatch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
+        monkeypatch.setattr("fewshot_fer.drawing.is_worth_a_process", lambda: False)
 
 
 def _save_blank(_figure: object, picture: Path) -> None:

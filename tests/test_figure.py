@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fewshot_fer import confusion, labels, plots
+from fewshot_fer import confusion_picture, labels, plots
 
 pytestmark = pytest.mark.drawn
 WHAT = ("accuracy", "loss", "ci95")
@@ -41,8 +41,8 @@ def test_a_confusion_matrix(
 ) -> None:
     """Two classes or eleven with long names: whole labels, and dark cells where the counts lie."""
     counts = np.eye(len(names), dtype=np.int64) * 9
-    plot = partial(confusion.plot_confusion, counts, names, "test, x")
-    pixels = as_matplotlib_draws_it(monkeypatch, confusion, plot, tmp_path)
+    plot = partial(confusion_picture.plot_confusion, counts, names, "test, x")
+    pixels = as_matplotlib_draws_it(monkeypatch, confusion_picture, plot, tmp_path)
     blue = (pixels[..., 2].astype(int) - pixels[..., 0] > 60).mean()
     assert 0.2 / len(names) < blue < 1 / len(names)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.garbage import loading
 
 SPOILT = 1
 
@@ -16,9 +17,8 @@ def check(config: DictConfig, folder: Path) -> bool:
     from fewshot_fer.validation import validate
 
     settings = validate(config, TrainVerb)
-    from fewshot_fer.audit.session import (
-        check_session,
-    )  # imports torch: only once all else is right
+    with loading():  # torch, which comes only once all else is right
+        from fewshot_fer.audit.session import check_session
 
     return check_session(settings, folder)
 

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config import EvalConfig, conf_dir, register_schemas
 from fewshot_fer.errors import Interrupted, UserError
+from fewshot_fer.garbage import end_without_searching
 from fewshot_fer.listed_words import as_list
 from fewshot_fer.sweeps.command import FLAGS, Sweep, expand_sweep, plan_sweep
 from fewshot_fer.sweeps.job import SweepStopped, in_sweep, run_job
@@ -50,6 +51,7 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
     failed: list[UserError | Interrupted] = []
     _show_messages()
+    end_without_searching()
     try:
         register_schemas()
         OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)

@@ -1,4 +1,4 @@
-"""Confusion matrices on disk and as pictures, over real class names."""
+"""Confusion matrices on disk, over real class names."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.figure import new_figure, save_figure
+from fewshot_fer.confusion_picture import plot_confusion
+from fewshot_fer.figure import Draw
 from fewshot_fer.metrics import recalls
 from fewshot_fer.runs import Row, append_row, write_text
 
@@ -19,39 +20,19 @@ def write_confusion(
     protocol: str,
     class_names: tuple[str, ...],
     confusion: NDArray[np.int64],
+    draw: Draw,
 ) -> None:
     """Write confusion_<role>_<protocol>.csv and .png, and each class's recall to recalls.csv.
 
     confusion [C, C]: queries of true class (row) given as class (column). In the CSV the first
-    column names the true class.
+    column names the true class. draw: who draws the picture, and when.
     """
     name = f"confusion_{role}_{protocol}"
     table = pd.DataFrame(confusion, index=list(class_names), columns=list(class_names))
     write_text(folder / f"{name}.csv", table.to_csv(index_label="true"))
-    plot_confusion(confusion, class_names, f"{role}, {protocol}", folder / f"{name}.png")
+    title, picture = f"{role}, {protocol}", folder.resolve() / f"{name}.png"
+    draw(plot_confusion, confusion, class_names, title, picture)
     for number, recall in enumerate(recalls(confusion)):
         row: Row = {"role": role, "protocol": protocol, "class": class_names[number]}
         row |= {"recall": float(recall), "asked": int(confusion[number].sum())}
         append_row(folder / "recalls.csv", RECALL_COLUMNS, row)
-
-
-def plot_confusion(
-    confusion: NDArray[np.int64], class_names: tuple[str, ...], title: str, picture: Path
-) -> None:
-    """Draw rows as percent of the true class: what became of each expression."""
-    shares = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    side = 2.5 + 0.55 * len(class_names)
-    figure = new_figure(side, side, dpi=110)
-    axes = figure.subplots()
-    axes.imshow(shares, vmin=0, vmax=100, cmap="Blues")
-    places = range(len(class_names))
-    axes.set_xticks(places, class_names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(places, class_names)
-    axes.set(xlabel="given", ylabel="true", title=f"{title}\n% of the true class")
-    for row in places:
-        for column in places:
-            share = shares[row, column]
-            colour = "white" if share > 55 else "black"
-            text = axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour)
-            text.set_in_layout(False)  # a hundred boxes that lie within the map anyway
-    save_figure(figure, picture)

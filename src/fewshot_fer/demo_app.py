@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.garbage import loading
 from fewshot_fer.listed_words import as_text
 from fewshot_fer.page.settings import DemoAppVerb, validate_demo_app
 
@@ -14,7 +15,8 @@ from fewshot_fer.page.settings import DemoAppVerb, validate_demo_app
 def demo_app(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then serve the page until Ctrl-C."""
     settings = validate_demo_app(config)
-    from fewshot_fer.page.session import serve  # torch: once all else is right
+    with loading():  # torch, which comes only once all else is right
+        from fewshot_fer.page.session import serve
 
     serve(settings)
 

@@ -8,13 +8,15 @@ from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
 from fewshot_fer.exporting.settings import ExportVerb, validate_export
+from fewshot_fer.garbage import loading
 from fewshot_fer.listed_words import as_text
 
 
 def export(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then write the file."""
     settings = validate_export(config)
-    from fewshot_fer.exporting.session import export_session  # torch: once all else is right
+    with loading():  # torch, which comes only once all else is right
+        from fewshot_fer.exporting.session import export_session
 
     export_session(settings)
 

@@ -1,7 +1,8 @@
 """Figures written as picture files."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,11 +18,23 @@ def new_figure(width: float, height: float, dpi: int) -> "Figure":
     return figure
 
 
-def save_figure(figure: "Figure", picture: Path) -> None:
+def save_figure(figure: "Figure", picture: Path | BinaryIO) -> None:
     """Write a figure that is complete as PNG. It is laid out first and then drawn once: left to
-    itself, matplotlib draws all of it a first time for the layout."""
+    itself, matplotlib draws all of it a first time for the layout, and savefig a second time for
+    the renderer."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")
-    figure.savefig(picture, format="png")
+    figure.canvas.print_png(picture)  # type: ignore[attr-defined]  # the canvas of new_figure
+
+
+class Draw(Protocol):
+    """Draw a picture, at once or later: `function`, of a module, is called with what is given."""
+
+    def __call__(self, function: Callable[..., None], *given: object) -> None: ...
+
+
+def draw_here(function: Callable[..., None], *given: object) -> None:
+    """Draw a picture at once, in this process."""
+    function(*given)

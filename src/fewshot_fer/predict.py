@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.garbage import loading
 from fewshot_fer.listed_words import as_list, as_text
 from fewshot_fer.prediction.settings import PredictVerb, validate_predict
 
@@ -17,7 +18,8 @@ def predict(config: DictConfig, folder: Path) -> None:
 
     settings = validate_predict(config)
     inputs = find_inputs(settings.images)
-    from fewshot_fer.prediction.session import predict_session  # torch: once all else is right
+    with loading():  # torch, which comes only once all else is right
+        from fewshot_fer.prediction.session import predict_session
 
     predict_session(settings, inputs, folder)
 

@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.garbage import loading
 from fewshot_fer.listed_words import as_text
 from fewshot_fer.preparing.settings import PrepareVerb, validate_prepare
 
@@ -14,7 +15,8 @@ from fewshot_fer.preparing.settings import PrepareVerb, validate_prepare
 def prepare(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then write faces to the folder `out`."""
     settings = validate_prepare(config)
-    from fewshot_fer.preparing.session import prepare_session  # torch: once all else is right
+    with loading():  # torch, which comes only once all else is right
+        from fewshot_fer.preparing.session import prepare_session
 
     prepare_session(settings)
 

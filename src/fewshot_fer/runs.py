@@ -20,6 +20,7 @@ import yaml
 
 from fewshot_fer.errors import RunError, writing
 from fewshot_fer.event_files import EventFiles
+from fewshot_fer.figure import Draw, draw_here
 
 METRIC_COLUMNS = (
     "epoch",
@@ -72,6 +73,7 @@ class RunFolder:
         self.stamps = stamps or {}  # columns that every result of this run has
         self.results: list[Row] = []
         self.events: EventFiles | None = None  # what else is told of every row
+        self.draw: Draw = draw_here
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

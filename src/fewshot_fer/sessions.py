@@ -16,6 +16,7 @@ from fewshot_fer.config import PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.bad_images import skipping, warned_bad_images, write_bad_images
 from fewshot_fer.data.load import find_source
 from fewshot_fer.device import DTYPES, prepare_device
+from fewshot_fer.drawing import Drawing
 from fewshot_fer.errors import UserError
 from fewshot_fer.event_files import EventFiles, require_tensorboard
 from fewshot_fer.experiment import TrainingRun
@@ -158,8 +159,11 @@ def _learn_and_test(
     return taken
 
 
-def test_session(settings: TestVerb, path: Path) -> RunFolder:
-    """Score a trained run and write a folder that names it. Raises UserError before it writes."""
+def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> RunFolder:
+    """Score a trained run and write a folder that names it. Raises UserError before it writes.
+
+    drawing: a process that draws the pictures meanwhile; without it they are drawn here.
+    """
     started = time.perf_counter()
     tested = Path(settings.run).expanduser()
     trained = read_run_settings(tested)
@@ -179,6 +183,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     parts = [load_part(test, trained.backbone.side, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
+    if drawing is not None:
+        folder.draw = drawing.draw
     folder.write_config(asdict(settings))
     clear_the_end(folder, None)
     write_bad_images(path, source)
@@ -194,6 +200,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))
+    if drawing is not None:
+        drawing.finish()
     _finish(folder, asdict(settings), facts, device, started)
     return folder
 

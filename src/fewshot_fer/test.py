@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.garbage import loading
 
 
 def test(config: DictConfig, folder: Path) -> None:
@@ -13,9 +14,15 @@ def test(config: DictConfig, folder: Path) -> None:
     from fewshot_fer.validation import validate
 
     settings = validate(config, TestVerb)
-    from fewshot_fer.sessions import test_session  # imports torch, so only once all else is right
+    from fewshot_fer.drawing import drawing_beside
+    from fewshot_fer.sweeps.job import in_sweep
 
-    test_session(settings, folder)
+    # The jobs of a sweep have the cores for themselves. Torch comes only once all else is right.
+    with drawing_beside(wanted=not in_sweep()) as drawing:
+        with loading():
+            from fewshot_fer.sessions import test_session
+
+        test_session(settings, folder, drawing)
 
 
 def main() -> None:

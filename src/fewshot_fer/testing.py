@@ -33,7 +33,7 @@ def add_evaluated(folder: RunFolder, evaluated: Evaluated, with_confusion: bool 
     if with_confusion:
         role, protocol = evaluated.rows[0]["role"], evaluated.rows[0]["protocol"]
         names, counts = evaluated.class_names, evaluated.confusion
-        write_confusion(folder.folder, role, protocol, names, counts)
+        write_confusion(folder.folder, role, protocol, names, counts, folder.draw)
     add_answers(folder.folder, evaluated.answers)
     if evaluated.predictions is not None:
         add_predictions(folder.folder, evaluated.predictions)

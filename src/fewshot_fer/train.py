@@ -6,6 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fewshot_fer.cli import launch
+from fewshot_fer.garbage import loading
 from fewshot_fer.sweeps.job import in_sweep
 
 
@@ -15,14 +16,12 @@ def train(config: DictConfig, folder: Path) -> None:
     from fewshot_fer.validation import validate
 
     settings = validate(config, TrainVerb)
+    with loading():  # torch, which comes only once all else is right
+        from fewshot_fer.provenance import choices
+        from fewshot_fer.sessions import resume_session, train_anywhere
     if settings.resume is not None:
-        from fewshot_fer.sessions import resume_session
-
         resume_session(settings, list(HydraConfig.get().overrides.task))
         return
-    from fewshot_fer.provenance import choices  # these import torch: only once all else is right
-    from fewshot_fer.sessions import train_anywhere
-
     train_anywhere(settings, folder, resumed=in_sweep(), taken=choices())
 
 

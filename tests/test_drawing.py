@@ -1,0 +1,108 @@
+"""Pictures drawn beside a run: the same ones, and none lost whatever becomes of that process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, Command
+from PIL import Image
+
+from fewshot_fer import drawing
+from fewshot_fer.confusion_picture import plot_confusion
+from fewshot_fer.drawing import Drawing, drawing_beside
+
+pytestmark = pytest.mark.drawn
+COUNTS, NAMES = np.array([[5, 2], [1, 6]]), ("sad", "glad")
+
+
+@pytest.fixture(autouse=True)
+def with_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw beside these tests, which have matplotlib loaded, on any number of cores."""
+    monkeypatch.setattr(drawing, "is_worth_a_process", lambda: True)
+
+
+def pixels(picture: Path) -> np.ndarray:
+    return np.asarray(Image.open(picture))
+
+
+def test_draws_what_this_process_draws(tmp_path: Path) -> None:
+    """Several pictures, each pixel of them, by the time that `finish` returns."""
+    with drawing_beside(wanted=True) as beside:
+        assert beside is not None
+        for name in ("a", "b"):
+            beside.draw(plot_confusion, COUNTS, NAMES, name, tmp_path / f"{name}.png")
+        beside.finish()
+        for name in ("a", "b"):
+            plot_confusion(COUNTS, NAMES, name, tmp_path / "here.png")
+            assert np.array_equal(pixels(tmp_path / f"{name}.png"), pixels(tmp_path / "here.png"))
+
+
+def test_draws_here_what_a_killed_process_left(tmp_path: Path) -> None:
+    beside = Drawing()
+    beside._process.kill()
+    beside._process.wait()
+    beside.draw(plot_confusion, COUNTS, NAMES, "x", tmp_path / "x.png")
+    beside.finish()
+    assert pixels(tmp_path / "x.png").shape[0] > 100
+
+
+def test_says_here_why_a_picture_cannot_be_written(tmp_path: Path) -> None:
+    with drawing_beside(wanted=True) as beside:
+        assert beside is not None
+        beside.draw(plot_confusion, COUNTS, NAMES, "x", tmp_path / "no" / "x.png")
+        with pytest.raises(FileNotFoundError, match=r"x\.png"):
+            beside.finish()
+
+
+def test_keeps_pictures_of_a_run_that_fails(tmp_path: Path) -> None:
+    def fail() -> None:
+        with drawing_beside(wanted=True) as beside:
+            assert beside is not None
+            beside.draw(plot_confusion, COUNTS, NAMES, "x", tmp_path / "x.png")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert pixels(tmp_path / "x.png").shape[0] > 100
+
+
+def test_does_without_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with drawing_beside(wanted=True) as beside:
+        assert beside is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
+def test_ends_with_a_process_that_is_killed() -> None:
+    """SIGKILL leaves the one that gives no time to say so: the other sees its stdin end."""
+    code = (
+        "from fewshot_fer.drawing import Drawing\nd = Drawing()\nprint(d._process.pid, flush=1)\n"
+    )
+    giving = subprocess.Popen(
+        [sys.executable, "-c", code + "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert giving.stdout is not None
+    number = int(giving.stdout.readline())
+    os.kill(giving.pid, signal.SIGKILL)
+    giving.communicate()
+    for _ in range(600):
+        stat = Path(f"/proc/{number}/stat")
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail("it still runs")
+
+
+def test_a_test_has_its_matrix(command: Command, data: Path) -> None:
+    """From the command line: drawn beside, whole, and there when the command ends."""
+    trained = command("train", *TINY, f"paths.data={data}")
+    assert trained.folder is not None, trained.err
+    tested = command("test", f"run={trained.folder}", "test=basic_7w1s", "test.episodes=2")
+    assert tested.folder is not None, tested.err
+    (picture,) = tested.folder.glob("confusion_*.png")
+    assert pixels(picture).shape[0] > 100
