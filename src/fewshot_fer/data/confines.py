@@ -12,21 +12,25 @@ ALLOW = "allow it with dataset.outside=true (eval.dataset.outside=true, test.dat
 class Confines:
     """A folder, which may be a link itself, and whether a path stays in it.
 
-    Every folder within is resolved once and a file only where it is a link, so that a large data
-    set is looked through in little more than a stat a file.
+    Every folder within is resolved and listed once, and a file is looked at only in a folder that
+    has links: fifteen thousand files in one cost some hundredths of a second.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._real = os.path.realpath(self.root)
-        self._known: dict[str, bool] = {}
+        self._below: dict[str, bool] = {}
+        self._plain: dict[str, bool] = {}  # of folders within: whether they are free of links
 
     def hold(self, path: str) -> bool:
         """Tell whether an absolute path stays in the folder, wherever links lead."""
         folder = os.path.dirname(path)  # noqa: PTH120 - a Path object a file costs more than all else
-        if folder not in self._known:
-            self._known[folder] = self._is_below(folder)
-        if self._known[folder] and not os.path.islink(path):  # noqa: PTH114
+        if folder not in self._below:
+            self._below[folder] = self._is_below(folder)
+            self._plain[folder] = self._below[folder] and not _has_links(folder)
+        if self._plain[folder]:
+            return True
+        if self._below[folder] and not os.path.islink(path):  # noqa: PTH114
             return True
         return self._is_below(path)
 
@@ -42,6 +46,14 @@ class Confines:
     def _is_below(self, path: str) -> bool:
         real = os.path.realpath(path)
         return real == self._real or real.startswith(os.path.join(self._real, ""))  # noqa: PTH118
+
+
+def _has_links(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.is_symlink() for entry in entries)
+    except OSError:  # a folder that may be entered but not listed
+        return True
 
 
 def require_inside(paths: Iterable[str], root: Path, outside: bool = False) -> None:

@@ -1,8 +1,8 @@
 """RAF-DB's label list: a name and a class id a line."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fewshot_fer.errors import DataError
 
@@ -13,8 +13,7 @@ LINE = re.compile(
 SHOWN = 60  # characters of a wrong line that a message repeats
 
 
-@dataclass(frozen=True)
-class LabelLine:
+class LabelLine(NamedTuple):
     """One image of the list: its name without ending, its split, its class id, its line from 1."""
 
     name: str

@@ -1,10 +1,11 @@
 """The images that RAF-DB's label list names, found on disk."""
 
 import logging
+import os
 from pathlib import Path
 
 from fewshot_fer.data.label_list import LabelLine
-from fewshot_fer.data.listing import child, contents, images_in
+from fewshot_fer.data.listing import child, contents, image_names_in
 from fewshot_fer.errors import DataError
 
 log = logging.getLogger("fewshot_fer")
@@ -12,16 +13,17 @@ log = logging.getLogger("fewshot_fer")
 ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[Path]:
-    """Return the image file of every line, in the order of the list.
+def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
+    """Return the path of every line's image file, in the order of the list.
 
     folder: the subset's folder, with Image/aligned or, failing that, Image/original below it.
     Raises DataError with the number of images that are missing, the first and where it should be.
     """
     images, suffix = _image_folder(folder)
-    on_disk = {path.name.casefold(): path for path in images_in(images)}
+    on_disk = {name.casefold(): name for name in sorted(image_names_in(images))}
     found = [_find(line.name + suffix, on_disk) for line in lines]
-    present = [path for path in found if path is not None]
+    within = os.path.join(images, "")  # noqa: PTH118 - a Path object a file costs more than all else
+    present = [within + name for name in found if name is not None]
     if len(present) < len(lines):
         first = lines[found.index(None)]
         raise DataError(
@@ -32,9 +34,12 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[Path]:
     return present
 
 
-def _find(name: str, on_disk: dict[str, Path]) -> Path | None:
+def _find(name: str, on_disk: dict[str, str]) -> str | None:
     folded = name.casefold()
-    return next((on_disk[folded + e] for e in ENDINGS if folded + e in on_disk), None)
+    for ending in ENDINGS:
+        if found := on_disk.get(folded + ending):
+            return found
+    return None
 
 
 def _image_folder(folder: Path) -> tuple[Path, str]:
@@ -56,4 +61,4 @@ def _image_folder(folder: Path) -> tuple[Path, str]:
 def _innermost(folder: Path) -> Path:
     """Return aligned/aligned, as some archives unpack, unless the images lie one level above."""
     inner = child(folder, folder.name)
-    return inner if inner and inner.is_dir() and images_in(inner) else folder
+    return inner if inner and inner.is_dir() and image_names_in(inner) else folder

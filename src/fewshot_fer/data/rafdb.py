@@ -121,6 +121,6 @@ def _nearest(data: Path, subset: Subset) -> Path:
 def _listed_rows(folder: Path, listed: Path, subset: Subset) -> list[dict[str, object]]:
     lines = read_label_list(listed, subset.n_classes)
     return [
-        {"path": str(path), "label": subset.class_of_id(line.class_id), "split": line.split}
+        {"path": path, "label": subset.class_of_id(line.class_id), "split": line.split}
         for line, path in zip(lines, find_listed_images(folder, lines), strict=True)
     ]
