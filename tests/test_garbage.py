@@ -29,6 +29,23 @@ def test_searches_again_as_before(enabled: bool) -> None:
         (gc.enable if before else gc.disable)()
 
 
+def test_what_was_loaded_is_not_searched_again() -> None:
+    """Only what was loaded: garbage of a process that had all of it is still found."""
+    code = """
+import gc
+from fewshot_fer.garbage import loading
+with loading():
+    import decimal
+print(gc.get_freeze_count() > 0)
+gc.unfreeze()
+with loading():
+    import decimal
+print(gc.get_freeze_count() > 0)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["True", "False"]
+
+
 def test_an_end_without_a_search_keeps_what_is_registered_and_open(tmp_path: Path) -> None:
     """What others registered with atexit runs, before or after; an open file is written out."""
     code = """
@@ -54,6 +71,7 @@ import atexit, gc
 from fewshot_fer.garbage import end_without_searching
 atexit.register(lambda: print(gc.get_freeze_count()))
 end_without_searching()
+gc.freeze()
 nb_meta = type("nb_meta", (type,), {"__module__": "nanobind"})
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

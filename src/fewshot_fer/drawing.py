@@ -7,6 +7,7 @@ its stdin, as pickles, and its exit code says whether all went well.
 
 import contextlib
 import io
+import os
 import pickle
 import signal
 import subprocess
@@ -103,3 +104,4 @@ def _draw_a_first_time() -> None:
 
 if __name__ == "__main__":
     draw_all(sys.stdin.buffer)
+    os._exit(0)  # all is on the disk, and somebody waits: to take matplotlib apart takes a while

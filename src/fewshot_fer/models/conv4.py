@@ -20,6 +20,7 @@ class Conv4(nn.Module):
 
     def __init__(self, filters: int = 64) -> None:
         super().__init__()
+        self.filters = filters
         channels = [3, filters, filters, filters, filters]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size=3, padding=1)
@@ -41,3 +42,7 @@ class Conv4(nn.Module):
             # ReLU and max-pool commute; ReLU after the pool touches a quarter of the values.
             images = F.relu(F.max_pool2d(norm(made), 2), inplace=True)
         return images.flatten(start_dim=1)
+
+    def n_features(self, side: int) -> int:
+        """Return D of the embeddings of images of `side` pixels, without making one."""
+        return self.filters * (side // 16) ** 2
