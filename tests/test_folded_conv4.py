@@ -159,3 +159,16 @@ def test_a_copy_of_the_weights() -> None:
 
 def _error(made: Tensor, expected: Tensor) -> float:
     return float((made.double() - expected).abs().max())
+
+
+def test_an_export_takes_any_number_of_images() -> None:
+    """At the size that people train, where images go through the layers a few at a time."""
+    torch.manual_seed(0)
+    plain = trained(64).float()
+    folded = FoldedConv4(plain)
+    images = torch.randn(7, 3, 84, 84)
+    batch = {0: torch.export.Dim("batch", min=1, max=4096)}
+    traced = torch.export.export(folded, (images[:5],), dynamic_shapes=(batch,)).module()
+    with torch.inference_mode():
+        expected = plain(images)
+        assert torch.allclose(traced(images), expected, rtol=1e-4, atol=1e-4 * expected.std())

@@ -89,11 +89,8 @@ def compiled_rows() -> CompiledRows | None:
 
 
 def compiled_rows_for(like: Tensor) -> CompiledRows | None:
-    """Return the compiled functions where they can take tensors like this one: float32, and not
-    while torch traces a network to export it, which has no numbers yet."""
-    if like.dtype != torch.float32 or torch.compiler.is_compiling():
-        return None
-    return compiled_rows()
+    """Return the compiled functions where they can take tensors like this one: float32."""
+    return compiled_rows() if like.dtype == torch.float32 else None
 
 
 def _openmp_libraries() -> set[str]:
