@@ -9,6 +9,7 @@ from conftest import write_afew, write_rafdb
 
 from fewshot_fer import labels
 from fewshot_fer.data.afew import read_afew
+from fewshot_fer.data.confines import MANY, Confines
 from fewshot_fer.data.csv_list import read_csv_list
 from fewshot_fer.data.folder import read_folder
 from fewshot_fer.data.rafdb import read_rafdb_basic
@@ -41,6 +42,22 @@ def test_a_list_stays_below_its_folder(tmp_path: Path, secret: Path, name: str) 
     assert len(read_csv_list(file, root=tmp_path / "mine", outside=True)) == 2
     file.write_text(f"path,label\nmine/a.jpg,x\n{tmp_path / 'secret/1.jpg'},y\n")
     assert len(read_csv_list(file, root=tmp_path)) == 2  # absolute, and below the root
+
+
+@pytest.mark.parametrize("place", [0, MANY - 2, MANY - 1, MANY, MANY + 9])
+@pytest.mark.parametrize("link", [True, False])
+def test_one_link_among_many_files(tmp_path: Path, secret: Path, place: int, link: bool) -> None:
+    """Wherever it stands: a folder that many files are asked of is listed, a small one is not."""
+    (tmp_path / "faces").mkdir()
+    files = [tmp_path / f"faces/{number}.jpg" for number in range(MANY + 10)]
+    for number, file in enumerate(files):
+        if link and number == place:
+            file.symlink_to(secret)
+        else:
+            file.touch()
+    confines = Confines(tmp_path / "faces")
+    held = [confines.hold(str(file)) for file in files]
+    assert held == [not (link and number == place) for number in range(len(files))]
 
 
 def _rafdb(root: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY, Command
 from PIL import Image
 
-from fewshot_fer import drawing
+from fewshot_fer import drawing, sessions
 from fewshot_fer.confusion_picture import plot_confusion
 from fewshot_fer.drawing import Drawing, drawing_beside
 
@@ -30,6 +30,12 @@ def pixels(picture: Path) -> np.ndarray:
     return np.asarray(Image.open(picture))
 
 
+def is_running(number: int) -> bool:
+    """Tell whether a process is there, and not only waiting to be counted out."""
+    stat = Path(f"/proc/{number}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 def test_draws_what_this_process_draws(tmp_path: Path) -> None:
     """Several pictures, each pixel of them, by the time that `finish` returns."""
     with drawing_beside(wanted=True) as beside:
@@ -37,6 +43,7 @@ def test_draws_what_this_process_draws(tmp_path: Path) -> None:
         for name in ("a", "b"):
             beside.draw(plot_confusion, COUNTS, NAMES, name, tmp_path / f"{name}.png")
         beside.finish()
+        assert beside._process.returncode == 0
         for name in ("a", "b"):
             plot_confusion(COUNTS, NAMES, name, tmp_path / "here.png")
             assert np.array_equal(pixels(tmp_path / f"{name}.png"), pixels(tmp_path / "here.png"))
@@ -51,24 +58,51 @@ def test_draws_here_what_a_killed_process_left(tmp_path: Path) -> None:
     assert pixels(tmp_path / "x.png").shape[0] > 100
 
 
-def test_says_here_why_a_picture_cannot_be_written(tmp_path: Path) -> None:
+def test_says_here_why_a_picture_cannot_be_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with drawing_beside(wanted=True) as beside:
         assert beside is not None
         beside.draw(plot_confusion, COUNTS, NAMES, "x", tmp_path / "no" / "x.png")
         with pytest.raises(FileNotFoundError, match=r"x\.png"):
             beside.finish()
+    assert beside._process.returncode == 1
+    assert capfd.readouterr().err == ""
 
 
-def test_keeps_pictures_of_a_run_that_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_keeps_pictures_of_a_run_that_fails(tmp_path: Path, error: type[BaseException]) -> None:
     def fail() -> None:
         with drawing_beside(wanted=True) as beside:
             assert beside is not None
             beside.draw(plot_confusion, COUNTS, NAMES, "x", tmp_path / "x.png")
-            raise RuntimeError
+            raise error
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(error):
         fail()
     assert pixels(tmp_path / "x.png").shape[0] > 100
+
+
+def test_nothing_is_waited_for_where_nothing_was_given() -> None:
+    """Neither for matplotlib, which it may still be loading, nor for pictures."""
+    for end in (Drawing.stop, Drawing.finish):
+        beside = Drawing()
+        end(beside)
+        assert beside._process.returncode != 0
+
+
+def test_imports_nothing_from_where_the_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that somebody sent may hold a file named as a library is."""
+    (tmp_path / "matplotlib.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each not in ("", ".")])
+    beside = Drawing()
+    beside.draw(plot_confusion, COUNTS, NAMES, "x", tmp_path / "x.png")
+    beside.finish()
+    assert beside._process.returncode == 0
+    assert not (tmp_path / "ran").exists()
 
 
 def test_does_without_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,29 +114,40 @@ def test_does_without_where_no_process_can_be_started(monkeypatch: pytest.Monkey
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
 def test_ends_with_a_process_that_is_killed() -> None:
     """SIGKILL leaves the one that gives no time to say so: the other sees its stdin end."""
-    code = (
-        "from fewshot_fer.drawing import Drawing\nd = Drawing()\nprint(d._process.pid, flush=1)\n"
-    )
+    code = "from fewshot_fer.drawing import Drawing\nd = Drawing()\nprint(d._process.pid, flush=1)"
     giving = subprocess.Popen(
-        [sys.executable, "-c", code + "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", f"{code}\ninput()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert giving.stdout is not None
     number = int(giving.stdout.readline())
+    assert is_running(number)
     os.kill(giving.pid, signal.SIGKILL)
     giving.communicate()
     for _ in range(600):
-        stat = Path(f"/proc/{number}/stat")
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+        if not is_running(number):
             return
         time.sleep(0.1)
     pytest.fail("it still runs")
 
 
-def test_a_test_has_its_matrix(command: Command, data: Path) -> None:
-    """From the command line: drawn beside, whole, and there when the command ends."""
+def test_a_test_has_its_matrix(
+    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line: drawn by that process, and whole before the summary is written."""
+    drawn: list[bool] = []
+    finish = sessions._finish
+
+    def look(folder: sessions.RunFolder, *given: object) -> None:
+        drawn.extend(pixels(each).shape[0] > 100 for each in folder.folder.glob("confusion_*.png"))
+        finish(folder, *given)  # type: ignore[arg-type]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("drawn here")
+
     trained = command("train", *TINY, f"paths.data={data}")
     assert trained.folder is not None, trained.err
+    monkeypatch.setattr(sessions, "_finish", look)
+    monkeypatch.setattr("fewshot_fer.confusion_picture.save_figure", refuse)
     tested = command("test", f"run={trained.folder}", "test=basic_7w1s", "test.episodes=2")
-    assert tested.folder is not None, tested.err
-    (picture,) = tested.folder.glob("confusion_*.png")
-    assert pixels(picture).shape[0] > 100
+    assert tested.code == 0, tested.err
+    assert drawn == [True]

@@ -57,6 +57,7 @@ def write_script(folder: Path, network: nn.Module, **card: object) -> str:
     ("name", "side", "features"),
     [
         ("conv4", 84, 1600),
+        ("conv4", 47, 256),
         ("resnet12", 84, 640),
         ("resnet18", 64, 512),
         ("mobilenet_v2", 64, 1280),
@@ -76,6 +77,7 @@ def test_features_by_name(name: str, side: int, features: int) -> None:
     images = torch.randn(2, 3, side, side)
     with torch.no_grad():
         plain, folded = encoder(images), fold_batch_norms(encoder)(images)
+    assert plain.shape == (2, features)
     assert torch.allclose(plain, folded, atol=1e-4 * float(plain.abs().max()))
 
 

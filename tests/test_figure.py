@@ -18,7 +18,7 @@ WHAT = ("accuracy", "loss", "ci95")
 
 
 def drawn_twice(figure: Figure, picture: Path) -> None:
-    figure.savefig(picture, format="png")
+    figure.savefig(picture, format="png", dpi=figure.dpi, facecolor=figure.get_facecolor())
 
 
 def as_matplotlib_draws_it(

@@ -1,5 +1,6 @@
 """The same episodes for everyone, and no trust in a file that says so."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,14 @@ def test_round_trip_wherever_the_data_lie(tmp_path: Path) -> None:
     assert episodes_digest(digest, other) != episodes_digest(digest, episodes)
     with pytest.raises(RunError, match="other images or labels"):
         load_episodes(tmp_path / "new/e.npz", "test/x", moved, SHAPE)
+
+
+def test_the_digest_of_a_table_stays_what_it_was() -> None:
+    """Files of episodes that people have name it, and refuse any other table."""
+    paths = ["/data/RAF-DB/basic/Image/aligned/a.jpg", "/b.jpg", "c/d.jpg", "e.jpg"]
+    table = pd.DataFrame({"path": paths, "label": ["x", "y", "x", "y"]})
+    text = "basic/Image/aligned/a.jpg\tx\n//b.jpg\ty\nc/d.jpg\tx\ne.jpg\ty"
+    assert table_digest(table) == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def test_wrong_files_are_named(tmp_path: Path) -> None:

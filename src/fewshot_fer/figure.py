@@ -19,9 +19,9 @@ def new_figure(width: float, height: float, dpi: int) -> "Figure":
 
 
 def save_figure(figure: "Figure", picture: Path | BinaryIO) -> None:
-    """Write a figure that is complete as PNG. It is laid out first and then drawn once: left to
-    itself, matplotlib draws all of it a first time for the layout, and savefig a second time for
-    the renderer."""
+    """Write a figure that is complete as PNG, as large and in the colours that it has: matplotlib's
+    settings of its own for saving (savefig.dpi) do not count. It is laid out first and then drawn
+    once: matplotlib would draw all of it for the layout, and savefig again for the renderer."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)

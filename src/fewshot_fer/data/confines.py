@@ -1,6 +1,7 @@
 """A data set's folder as a border: what leads out of it, by a link, `..` or an absolute name."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,28 +9,34 @@ from fewshot_fer.errors import DataError
 
 ALLOW = "allow it with dataset.outside=true (eval.dataset.outside=true, test.dataset.outside=true)"
 
+MANY = 50  # files of a folder; to list it for fewer could take longer than to look at them
+
 
 class Confines:
     """A folder, which may be a link itself, and whether a path stays in it.
 
-    Every folder within is resolved and listed once, and a file is looked at only in a folder that
-    has links: fifteen thousand files in one cost some hundredths of a second.
+    Every folder within is resolved once, and a file only where it is a link. A folder of many files
+    that are asked for is listed, and where it has no link they need not be looked at one by one:
+    fifteen thousand then cost some hundredths of a second.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._real = os.path.realpath(self.root)
         self._below: dict[str, bool] = {}
-        self._plain: dict[str, bool] = {}  # of folders within: whether they are free of links
+        self._asked: Counter[str] = Counter()
+        self._plain: set[str] = set()  # folders within that are free of links
 
     def hold(self, path: str) -> bool:
         """Tell whether an absolute path stays in the folder, wherever links lead."""
         folder = os.path.dirname(path)  # noqa: PTH120 - a Path object a file costs more than all else
         if folder not in self._below:
             self._below[folder] = self._is_below(folder)
-            self._plain[folder] = self._below[folder] and not _has_links(folder)
-        if self._plain[folder]:
+        if folder in self._plain:
             return True
+        self._asked[folder] += 1
+        if self._asked[folder] == MANY and self._below[folder] and not _has_links(folder):
+            self._plain.add(folder)
         if self._below[folder] and not os.path.islink(path):  # noqa: PTH114
             return True
         return self._is_below(path)
