@@ -26,7 +26,8 @@ def save_figure(figure: "Figure", picture: Path | BinaryIO) -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")
-    figure.canvas.print_png(picture)  # type: ignore[attr-defined]  # the canvas of new_figure
+    fast = {"compress_level": 3}  # a twentieth larger than by default, in half the time
+    figure.canvas.print_png(picture, pil_kwargs=fast)  # type: ignore[attr-defined]  # the canvas of new_figure
 
 
 class Draw(Protocol):
