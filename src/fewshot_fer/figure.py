@@ -27,7 +27,8 @@ def save_figure(figure: "Figure", picture: Path | BinaryIO) -> None:
         engine.execute(figure)
         figure.set_layout_engine("none")
     fast = {"compress_level": 3}  # a twentieth larger than by default, in half the time
-    figure.canvas.print_png(picture, pil_kwargs=fast)  # type: ignore[attr-defined]  # the canvas of new_figure
+    # Of new_figure's canvas, which mypy does not know of.
+    figure.canvas.print_png(picture, pil_kwargs=fast)  # type: ignore[attr-defined]
 
 
 class Draw(Protocol):
