@@ -30,7 +30,7 @@ def write_confusion(
     name = f"confusion_{role}_{protocol}"
     table = pd.DataFrame(confusion, index=list(class_names), columns=list(class_names))
     write_text(folder / f"{name}.csv", table.to_csv(index_label="true"))
-    title, picture = f"{role}, {protocol}", folder.resolve() / f"{name}.png"
+    title, picture = f"{role}, {protocol}", folder.absolute() / f"{name}.png"
     draw(plot_confusion, confusion, class_names, title, picture)
     for number, recall in enumerate(recalls(confusion)):
         row: Row = {"role": role, "protocol": protocol, "class": class_names[number]}
