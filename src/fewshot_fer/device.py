@@ -4,7 +4,6 @@ import torch
 
 from fewshot_fer.allocator import keep_freed_memory
 from fewshot_fer.errors import ConfigError
-from fewshot_fer.sweeps.threads import threads_of_a_job
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
 """Of weights and embeddings; bf16 concerns the forward of training alone."""
@@ -14,7 +13,7 @@ def prepare_device(
     name: str, seed: int, precision: str = "float32", threads: int | None = None
 ) -> torch.device:
     """Return the device `auto`, `cpu` or `cuda`, made repeatable: seeds set, no free choice of
-    kernels, so many threads on the CPU (None: all, or this job's share of a sweep's).
+    kernels, so many threads on the CPU (None: all that torch finds).
 
     Raises ConfigError for cuda, or for bf16, where torch finds no GPU.
     """
@@ -25,8 +24,8 @@ def prepare_device(
         raise ConfigError("precision=bf16 needs a GPU: use precision=float32")
     if not gpu:
         keep_freed_memory()
-    if (own := threads_of_a_job(threads)) is not None:
-        torch.set_num_threads(own)
+    if threads is not None:
+        torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.backends.cudnn.benchmark = False  # picking the fastest kernel picks another one each run
     torch.backends.cudnn.deterministic = True

@@ -9,7 +9,7 @@ from fewshot_fer.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.config import TrainVerb
 from fewshot_fer.embedding import Embedder
 from fewshot_fer.errors import Interrupted, TrainingError
-from fewshot_fer.evaluated import Evaluated
+from fewshot_fer.evaluated import Evaluated, episodic_row
 from fewshot_fer.finite import kept_before, require_finite, require_finite_validation
 from fewshot_fer.learning import Learning
 from fewshot_fer.memory import is_scarce
@@ -164,7 +164,7 @@ class TrainingRun:
         row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
         self.metrics.append(row)
         own = {"method": self.learning.method_name(epoch)}
-        self.trained = plain_row(role.result(trained, epoch) | own)
+        self.trained = plain_row(episodic_row(role, trained, epoch) | own)
         # The best first: a run that dies in between does this epoch again, and finds it best again.
         for name in ("best.pt", "last.pt") if is_best else ("last.pt",):
             kept = self._checkpoint(epoch, ready, validated, choices)

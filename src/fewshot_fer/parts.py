@@ -6,7 +6,7 @@ import torch
 
 from fewshot_fer.answers import make_answers
 from fewshot_fer.embedding import Embedder
-from fewshot_fer.evaluated import Evaluated
+from fewshot_fer.evaluated import Evaluated, episodic_row
 from fewshot_fer.evaluation import evaluate
 from fewshot_fer.fixed_role import FixedRole
 from fewshot_fer.fixed_scores import score_fixed
@@ -33,7 +33,7 @@ class EpisodicPart:
             embedder = embedder.normalised(method.normalisation)
         scores = evaluate(embedder, method, self.images, episodes)
         accuracy, low, high = mean_interval(scores.accuracy)
-        row = self.role.result(scores, epoch) | {
+        row = episodic_row(self.role, scores, epoch) | {
             "method": method.name,
             "uses": method.uses,
             "episodes_id": episodes_digest(self.role.table_digest, episodes),

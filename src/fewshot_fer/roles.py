@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from fewshot_fer.bootstrap import group_interval
 from fewshot_fer.config import EpisodesConfig, EvalConfig, TrainVerb
 from fewshot_fer.data.balance import balanced_rows
 from fewshot_fer.data.cache import cache_folder
@@ -18,9 +17,7 @@ from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.store import pack
 from fewshot_fer.episodes import Episodes, draw_episodes
 from fewshot_fer.images import FaceImages
-from fewshot_fer.metrics import EpisodeScores, macro_f1, mean_interval, mean_recall
 from fewshot_fer.pool import EpisodePool, Shape, build_pool
-from fewshot_fer.runs import Row
 from fewshot_fer.saved_episodes import load_episodes, table_digest
 from fewshot_fer.schedules import supervised_epochs
 
@@ -60,48 +57,6 @@ class Role:
     @property
     def stream(self) -> str:
         return f"{self.role}/{self.protocol}"
-
-    def result(self, scores: EpisodeScores, epoch: int) -> Row:
-        """Return the row of results.csv for scores of this role."""
-        return {
-            "role": self.role,
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "n_way": self.shape.n_way,
-            "k_shot": self.shape.k_shot,
-            "n_query": self.shape.n_query,
-            **_score_columns(scores),
-            "disjoint": self.pool.disjoint,
-            "chance": 1 / self.shape.n_way,
-            "n_images": len(np.unique(self.pool.rows)),
-            "n_groups": self.pool.n_groups,
-            "epoch": epoch,
-            **self._group_interval(scores),
-            "level": "image",
-            "macro_f1": macro_f1(scores.confusion),
-            "majority": 1 / self.shape.n_way,  # episodes ask for every class equally often
-        }
-
-    def _group_interval(self, scores: EpisodeScores) -> Row:
-        """Return the interval over groups; they count even where episodes are image-disjoint."""
-        asked = len(scores.row_asked)
-        groups = pd.factorize(self.table["group"])[0][:asked]
-        classes = pd.factorize(self.table["label"])[0][:asked] if self.pool.nested else None
-        low, high = group_interval(scores.row_correct, scores.row_asked, groups, classes)
-        return {"group_ci95_low": low, "group_ci95_high": high}
-
-
-def _score_columns(scores: EpisodeScores) -> Row:
-    """Return the columns of a result that come from the scores themselves."""
-    accuracy, low, high = mean_interval(scores.accuracy)
-    return {
-        "episodes": len(scores.accuracy),
-        "accuracy": accuracy,
-        "ci95_low": low,
-        "ci95_high": high,
-        "uar": mean_recall(scores.confusion),
-        "loss": float(scores.loss.mean()),
-    }
 
 
 def load_images(table: pd.DataFrame, image_size: int, device: torch.device) -> FaceImages:

@@ -42,6 +42,7 @@ from fewshot_fer.run_settings import read_run_settings
 from fewshot_fer.runs import RunFolder, fingerprint
 from fewshot_fer.screen import results_table
 from fewshot_fer.signals import ended_by_signals
+from fewshot_fer.sweeps.threads import threads_of_a_job
 from fewshot_fer.testing import run_tests
 from fewshot_fer.trained import build_evaluation, known_training_side
 
@@ -79,7 +80,8 @@ def train_session(
     reached: where a run that was stopped stands; taken: as in `train_anywhere`.
     """
     started = time.perf_counter()
-    device = prepare_device(settings.device, settings.seed, settings.precision, settings.threads)
+    threads = threads_of_a_job(settings.threads)
+    device = prepare_device(settings.device, settings.seed, settings.precision, threads)
     settings = replace(settings, backbone=with_image_size(settings.backbone))
     if settings.logger == "tensorboard":
         require_tensorboard()
@@ -169,7 +171,7 @@ def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> Run
     trained = read_run_settings(tested)
     check_run_answers(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
-    device = prepare_device(settings.device, seed, threads=settings.threads)
+    device = prepare_device(settings.device, seed, threads=threads_of_a_job(settings.threads))
     paths = _paths(settings.paths, trained.paths)
     source = find_source(paths, trained.demo, skipping(settings, trained))
     which = settings.checkpoint or trained.train.tested

@@ -16,6 +16,7 @@ from fewshot_fer.page.answers import Booth
 from fewshot_fer.page.settings import DemoAppVerb
 from fewshot_fer.prediction.crops import Cropping
 from fewshot_fer.prediction.enrolment import take_support
+from fewshot_fer.sweeps.threads import threads_of_a_job
 from fewshot_fer.trained import load_trained
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _in_address(host: str) -> str:
 
 
 def _booth(settings: DemoAppVerb) -> Booth:
-    device = prepare_device(settings.device, 0)
+    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
     run = load_trained(Path(settings.run).expanduser(), settings.checkpoint, device)
     cropping = Cropping(run.image_size, load_detector(device) if settings.align else None)
     return Booth(run, take_support(settings.support, run, cropping), cropping)

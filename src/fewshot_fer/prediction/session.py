@@ -26,6 +26,7 @@ from fewshot_fer.prediction.settings import PredictVerb
 from fewshot_fer.prediction.video import Clip
 from fewshot_fer.prediction.writing import Writing
 from fewshot_fer.support_set import save_support_set
+from fewshot_fer.sweeps.threads import threads_of_a_job
 from fewshot_fer.trained import TrainedRun, load_trained
 
 log = logging.getLogger("fewshot_fer")
@@ -33,7 +34,7 @@ log = logging.getLogger("fewshot_fer")
 
 def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     """Answer every face of the inputs and write the tables. Raises UserError before it writes."""
-    device = prepare_device(settings.device, 0)
+    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
     run = load_trained(Path(settings.run).expanduser(), settings.checkpoint, device)
     detector = _detector(settings, inputs, device)
     enrolled = find_support(settings, run, detector)

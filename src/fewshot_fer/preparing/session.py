@@ -23,6 +23,7 @@ from fewshot_fer.preparing.naming import unshared_names
 from fewshot_fer.preparing.photographs import find_photographs, prepare_photograph
 from fewshot_fer.preparing.settings import PrepareVerb
 from fewshot_fer.runs import Row
+from fewshot_fer.sweeps.threads import threads_of_a_job
 
 JPEG = ".jpg"
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
@@ -43,7 +44,7 @@ def prepare_session(settings: PrepareVerb) -> None:
     find = find_films if settings.afew is not None else find_photographs
     found = find(settings.source)
     prepare = prepare_film if settings.afew is not None else prepare_photograph
-    device = prepare_device(settings.device, 0)
+    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
     detector = load_detector(device)
     try:
         out.mkdir(parents=True, exist_ok=True)

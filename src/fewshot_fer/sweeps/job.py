@@ -84,7 +84,7 @@ def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     own = _fingerprint(config)
-    known = _read(folder / "job.json").get("fingerprint", own)
+    known = read_job(folder / "job.json").get("fingerprint", own)
     if known != own:
         raise RunError(
             f"{folder} holds a job of other settings: name another folder, hydra.sweep.dir=..."
@@ -131,7 +131,7 @@ def read_jobs(folder: Path) -> list[JobRecord]:
 
 
 def _record(folder: Path) -> JobRecord:
-    content, error = _read(folder / "job.json"), UNFINISHED
+    content, error = read_job(folder / "job.json"), UNFINISHED
     if (folder / "DONE").is_file():
         error = ""
     elif (folder / "error.txt").is_file():
@@ -142,7 +142,7 @@ def _record(folder: Path) -> JobRecord:
     return JobRecord(int(number), folder, {key: value for key, _, value in pairs}, error)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_job(file: Path) -> dict[str, Any]:
     """Return a job.json, nothing where there is none or it is torn."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
