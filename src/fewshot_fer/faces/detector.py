@@ -46,10 +46,11 @@ def load_detector(device: torch.device | str = "cpu") -> FaceDetector:
 
     Raises ConfigError with the line to type where that package is missing.
     """
+    from fewshot_fer.faces.mtcnn import Mtcnn
+
     try:
-        from fewshot_fer.faces.mtcnn import Mtcnn
+        return Mtcnn(torch.device(device))
     except ImportError as error:
         raise ConfigError(
             f"finding faces takes the extra 'face' ({error}): pip install 'fewshot_fer[face]'"
         ) from error
-    return Mtcnn(torch.device(device))

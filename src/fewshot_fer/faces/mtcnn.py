@@ -9,7 +9,6 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from facenet_pytorch import MTCNN
 from PIL import Image
 
 from fewshot_fer.faces.detector import Face, Pixels
@@ -24,6 +23,8 @@ class Mtcnn:
     """A FaceDetector."""
 
     def __init__(self, device: torch.device) -> None:
+        from facenet_pytorch import MTCNN  # an extra
+
         self._networks = MTCNN(
             keep_all=True, min_face_size=SMALLEST_FACE, post_process=False, device=device
         ).eval()

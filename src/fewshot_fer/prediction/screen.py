@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from fewshot_fer.prediction.crops import OK
+from fewshot_fer.prediction.rows import Row
 
-Row = dict[str, Any]
 SHOWN = 40  # rows; the rest stands in the file
 WIDEST = 60  # letters of a file's name
 HEADINGS = ("file", "face", "label", "probability", "distance", "status")

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-Row = dict[str, Any]
+from fewshot_fer.prediction.rows import Row
 
 PLACE = ("file", "frame", "seconds", "face", "x0", "y0", "x1", "y1")
 ANSWER = ("label", "probability", "distance", "status", "reason")
