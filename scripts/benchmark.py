@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewshot_fer.errors import ConfigError, RunError, UserError
+from fewshot_fer.system.errors import ConfigError, RunError, UserError
 
 if TYPE_CHECKING:
     from benchmarking.plan import Plan
@@ -96,7 +96,7 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
     from benchmarking.worker import Worker
 
     from fewshot_fer.data.cache import cache_folder
-    from fewshot_fer.demo import ensure_demo
+    from fewshot_fer.data.demo import ensure_demo
 
     sizes = QUICK if options.quick else TINY if options.tiny else FULL
     with Worker("benchmarking.machine:Machine", Setting(folder, folder, 1)) as machine:
@@ -140,7 +140,7 @@ def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
     from benchmarking.picture import draw
     from benchmarking.writing import csv_text, markdown, table_text
 
-    from fewshot_fer.runs import write_text
+    from fewshot_fer.system.files import write_text
 
     print("\n".join(known), table_text(figures), sep="\n\n")
     write_text(out / "benchmark.csv", csv_text(figures))

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fewshot_fer.checkpoints import Checkpoint, load_checkpoint
+from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 
 TIMED = "seconds"  # of an epoch: no two runs take as long
 UNSEEN = {TIMED, "choices"}

@@ -23,23 +23,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.checkpoints import load_checkpoint
-from fewshot_fer.config import DatasetConfig, EpisodesConfig, EvalConfig, PathsConfig, TrainVerb
+from fewshot_fer.config.schema import (
+    DatasetConfig,
+    EpisodesConfig,
+    EvalConfig,
+    PathsConfig,
+    TrainVerb,
+)
+from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source
-from fewshot_fer.device import prepare_device
-from fewshot_fer.embedding import Embedder
-from fewshot_fer.episodes import Episodes
-from fewshot_fer.errors import UserError
-from fewshot_fer.evaluation import score_episodes
-from fewshot_fer.method_choice import choose_prior_weight, priors, reweighted
-from fewshot_fer.models.answering import PROTOTYPES, AnsweringMethod, refined
-from fewshot_fer.models.catalogue import UNTRAINED
-from fewshot_fer.models.composed import Priors
-from fewshot_fer.parts import EpisodicPart
-from fewshot_fer.roles import evaluation_role, load_images, training_role
-from fewshot_fer.run_settings import read_run_settings
-from fewshot_fer.trained import build_evaluation, known_training_side
-from fewshot_fer.training_side import CLASS_IMAGES, TrainingSide
+from fewshot_fer.episodes.protocol import evaluation_role, training_role
+from fewshot_fer.episodes.sampler import Episodes
+from fewshot_fer.evaluation.deployment import CLASS_IMAGES, TrainingSide
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.methods import choose_prior_weight, priors, reweighted
+from fewshot_fer.evaluation.scoring import score_episodes
+from fewshot_fer.evaluation.tasks import EpisodicPart
+from fewshot_fer.models.methods import UNTRAINED
+from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod, refined
+from fewshot_fer.runs.checkpoint import load_checkpoint
+from fewshot_fer.runs.config_file import read_run_settings
+from fewshot_fer.runs.load import build_evaluation, known_training_side
+from fewshot_fer.system.device import prepare_device
+from fewshot_fer.system.errors import UserError
 
 SHAPES = tuple((way, shot) for way in (4, 5) for shot in (0, 1, 5))
 WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 32.0)

@@ -1,6 +1,6 @@
 """Draw the contact sheet of the embedded data set: the basics, some compounds, one clip over time.
 
-python scripts/contact_sheet.py            # writes src/fewshot_fer/demo/contact_sheet.jpg
+python scripts/contact_sheet.py            # writes src/fewshot_fer/data/demo/contact_sheet.jpg
 """
 
 import argparse
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fewshot_fer.demo.actor import play
-from fewshot_fer.demo.plan import Shot
-from fewshot_fer.labels import BASIC, COMPOUND
+from fewshot_fer.data.demo.actor import play
+from fewshot_fer.data.demo.plan import Shot
+from fewshot_fer.data.labels import BASIC, COMPOUND
 
-OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/demo/contact_sheet.jpg"
+OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/data/demo/contact_sheet.jpg"
 FACE, MARGIN, CAPTION = 84, 84, 24
 COLUMNS = len(COMPOUND)
 PAPER, INK = (255, 255, 255), (30, 30, 30)

@@ -26,7 +26,7 @@ from types import ModuleType
 from fuzzing.changing import changed, changed_values
 from fuzzing.kinds import KINDS
 
-from fewshot_fer.errors import UserError
+from fewshot_fer.system.errors import UserError
 
 KEPT = Path("outputs/fuzz")
 

@@ -1,6 +1,6 @@
 """Run the commands of a user at small size and hold every table against an earlier record.
 
-    python scripts/golden_record.py write /tmp/record       in the older checkout: some three minutes
+    python scripts/golden_record.py write /tmp/record       in the older checkout: a minute or two
     python scripts/golden_record.py compare /tmp/record     in the newer one, on the same machine
     python scripts/golden_record.py compare /tmp/record --tolerance 1e-4
 
@@ -33,7 +33,12 @@ RECIPES = {
     "pretrain_meta": ("backbone.image_size=84", "train.least_batches=2"),
     "composed": (*NARROW, "method=composed", "eval.k_shot=1", "train.least_batches=2"),
     "frozen": (*NARROW, "train=frozen", "train.epochs=0"),
-    "classifier": (*NARROW, "method=classifier", "train=supervised", *("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")),
+    "classifier": (
+        *NARROW,
+        "method=classifier",
+        "train=supervised",
+        *("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1"),
+    ),
     "feat": (*NARROW, "method=feat", "train=fast", "train.classification_weight=0.5"),
 }
 TESTS = {
@@ -74,10 +79,15 @@ def run_commands(work: Path) -> None:
         type_command(work, "test", run, *words, f"hydra.run.dir=outputs/test/{name}")
     faces = sorted((work / "cache").glob("*/RAF-DB/basic/Image/aligned/*.jpg"))[:5]
     images = f"images=[{','.join(map(str, faces))}]"
-    for name, composed in (("predict", ()), ("named", ("classes=[happily surprised,sadly angry]",))):
+    for name, composed in (
+        ("predict", ()),
+        ("named", ("classes=[happily surprised,sadly angry]",)),
+    ):
         words = (images, "align=false", *composed, f"hydra.run.dir=outputs/predict/{name}")
         type_command(work, "predict", run, *words)
-    type_command(work, "check", *SMALL, "dataset=mixed", "hydra.run.dir=outputs/check", codes=(0, 1))
+    type_command(
+        work, "check", *SMALL, "dataset=mixed", "hydra.run.dir=outputs/check", codes=(0, 1)
+    )
     sweep = ("-m", "train.n_way=2,3", "seed=0,1", "hydra.sweep.dir=outputs/sweeps/ways")
     type_command(work, "train", *SMALL, *NARROW, "train=fast", *sweep)
     type_command(work, "report", "runs=[outputs]", "hydra.run.dir=outputs/report/runs")
@@ -120,7 +130,9 @@ def differences(old: Path, new: Path, tolerance: float) -> list[str]:
     found = tables ^ {path.relative_to(new) for path in new.glob("outputs/**/*.csv")}
     lines = [f"{path}: stands on one side alone" for path in sorted(found)]
     for path in sorted(tables - found):
-        lines += table_differences(path, _table(old / path, old), _table(new / path, new), tolerance)
+        lines += table_differences(
+            path, _table(old / path, old), _table(new / path, new), tolerance
+        )
     return lines
 
 

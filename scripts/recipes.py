@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from fewshot_fer.config import DatasetConfig, DemoConfig, PathsConfig
+from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig
 from fewshot_fer.data.load import find_source, load_dataset
 
 TESTS = ("compound_4w5s", "compound_5w1s", "afew_4w5s")

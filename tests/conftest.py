@@ -18,8 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshot_fer import labels
-from fewshot_fer.demo import ensure_demo
+from fewshot_fer.data import labels
+from fewshot_fer.data.demo import ensure_demo
 
 AFEW_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 TINY = (
@@ -121,7 +121,7 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
     return next(folder.glob("outputs/train/*"))
 
 
-DRAWING = ("confusion_picture", "plots", "prediction.video", "sweeps.pictures")  # modules
+DRAWING = ("runs.figures", "inference.clips", "reports.sweep")  # modules
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if request.node.get_closest_marker("drawn") is None:
         for module in DRAWING:
             monkeypatch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
-        monkeypatch.setattr("fewshot_fer.drawing.is_worth_a_process", lambda: False)
+        monkeypatch.setattr("fewshot_fer.system.drawing.is_worth_a_process", lambda: False)
 
 
 def _save_blank(_figure: object, picture: Path) -> None:

@@ -15,14 +15,15 @@ import hydra
 import numpy as np
 import pandas as pd
 
-from fewshot_fer import labels
-from fewshot_fer.answers import COLUMNS as ANSWER_COLUMNS
-from fewshot_fer.answers import add_answers
-from fewshot_fer.config import TrainVerb, conf_dir, register_schemas
-from fewshot_fer.metrics import confusion_matrix, macro_f1, mean_recall
-from fewshot_fer.predictions import LEADING, add_predictions
-from fewshot_fer.runs import RunFolder, fingerprint, write_text
-from fewshot_fer.validation import validate
+from fewshot_fer.config.checks import validate
+from fewshot_fer.config.hydra import conf_dir, register_schemas
+from fewshot_fer.config.schema import TrainVerb, fingerprint
+from fewshot_fer.data import labels
+from fewshot_fer.evaluation.metrics import confusion_matrix, macro_f1, mean_recall
+from fewshot_fer.runs.folder import RunFolder
+from fewshot_fer.runs.tables import COLUMNS as ANSWER_COLUMNS
+from fewshot_fer.runs.tables import LEADING, add_answers, add_predictions
+from fewshot_fer.system.files import write_text
 
 CHOICES = {"dataset": "rafdb_basic", "eval": "basic_fixed5", "backbone": "conv4", "train": "fast"}
 CHOICES |= {"method": "protonet", "paths": "local", "experiment": "null"}
@@ -142,8 +143,8 @@ def main(folder: Path, n_runs: int, n_images: int, images: str = "") -> None:
 
 def _write_weights(folder: Path, settings: TrainVerb) -> None:
     """Write best.pt with an encoder that has learnt nothing."""
-    from fewshot_fer.checkpoints import Checkpoint, save_checkpoint
     from fewshot_fer.models import build_encoder
+    from fewshot_fer.runs.checkpoint import Checkpoint, save_checkpoint
 
     encoder = build_encoder(settings.backbone).state_dict()
     names, size = list(labels.BASIC), settings.backbone.side

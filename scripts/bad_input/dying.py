@@ -9,9 +9,9 @@ from unittest import mock
 
 from bad_input.typing_commands import typed
 from bad_input.words import KILLED
-from fewshot_fer import torch_files
-from fewshot_fer.data import store
-from fewshot_fer.training import EpisodicTraining
+from fewshot_fer.data import pack as store
+from fewshot_fer.system import torch_files
+from fewshot_fer.training.episodic import EpisodicTraining
 
 
 def main() -> None:

@@ -18,9 +18,11 @@ import torch
 from bad_input.case import LINE, STOPS, WORKS, Case, During, as_it_is, edited, flipped
 from bad_input.typing_commands import typed
 from bad_input.words import KILLED
-from fewshot_fer import embedding, runs, torch_files
-from fewshot_fer.data import store
-from fewshot_fer.training import EpisodicTraining
+from fewshot_fer.data import pack as store
+from fewshot_fer.evaluation import embedder as embedding
+from fewshot_fer.runs import folder as runs
+from fewshot_fer.system import torch_files
+from fewshot_fer.training.episodic import EpisodicTraining
 
 SECOND_EPOCH = 6  # a step of it: an epoch has four
 PACKING = 15  # seconds of packing, within which another process starts

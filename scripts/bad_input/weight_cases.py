@@ -86,7 +86,7 @@ def _script(file: Path, network: nn.Module) -> Path:
 
 
 def _state() -> dict[str, Tensor]:
-    from fewshot_fer.models.conv4 import Conv4
+    from fewshot_fer.models.backbones.conv4 import Conv4
 
     torch.manual_seed(0)
     return Conv4(filters=4).state_dict()

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 from benchmarking.peer_parts import FaceFiles, loader_options, textbook_encoder
 from benchmarking.setting import EVALUATION, LEARNING_RATE, TRAINING, Setting
 from benchmarking.worker import seconds_of
-from fewshot_fer.pool import Shape
+from fewshot_fer.episodes.pool import Shape
 
 
 class _TakesDataSource(Sampler[list[int]]):

@@ -10,13 +10,13 @@ from torch import Tensor
 from benchmarking.easyfsl_peer import EasyFsl
 from benchmarking.ours import Ours
 from benchmarking.setting import EVALUATION, SEED, Setting
-from fewshot_fer.embedding import Embedder
-from fewshot_fer.episodes import Episodes, draw_episodes
-from fewshot_fer.errors import RunError
-from fewshot_fer.models.answering import AnsweringMethod
-from fewshot_fer.models.protonet import prototype_logits
-from fewshot_fer.pool import build_pool
-from fewshot_fer.scoring import gram_pays, logits_in_chunks
+from fewshot_fer.episodes.pool import build_pool
+from fewshot_fer.episodes.sampler import Episodes, draw_episodes
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.scoring import gram_pays, logits_in_chunks
+from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.system.errors import RunError
 
 WARM_UP = 3  # training episodes, so that batch norms hold statistics that do something
 

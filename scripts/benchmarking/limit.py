@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmarking.peer_parts import textbook_encoder
 from benchmarking.setting import SEED, TRAINING, Setting
 from benchmarking.worker import seconds_of
-from fewshot_fer.device import prepare_device
+from fewshot_fer.system.device import prepare_device
 
 LAYOUTS = (torch.channels_last, torch.contiguous_format)
 BATCH = TRAINING.n_way * (TRAINING.k_shot + TRAINING.n_query)

@@ -7,19 +7,19 @@ import torch
 
 from benchmarking.setting import AUGMENT, EVALUATION, LEARNING_RATE, SEED, TRAINING, Setting
 from benchmarking.worker import seconds_of
-from fewshot_fer.config import AugmentConfig, BackboneConfig, TrainConfig
-from fewshot_fer.data.folder import read_folder
-from fewshot_fer.data.store import pack
-from fewshot_fer.device import prepare_device
-from fewshot_fer.embedding import Embedder
-from fewshot_fer.evaluation import evaluate, score_episodes
-from fewshot_fer.images import FaceImages
+from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, TrainConfig
+from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.images import FaceImages
+from fewshot_fer.data.pack import pack
+from fewshot_fer.episodes.pool import Shape, build_pool
+from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.scoring import evaluate, score_episodes
 from fewshot_fer.models import build_encoder
-from fewshot_fer.models.answering import PROTOTYPES
-from fewshot_fer.network import Network
-from fewshot_fer.pool import Shape, build_pool
-from fewshot_fer.roles import Role
-from fewshot_fer.training import EpisodicTraining
+from fewshot_fer.models.methods.method import PROTOTYPES
+from fewshot_fer.models.network import Network
+from fewshot_fer.system.device import prepare_device
+from fewshot_fer.training.episodic import EpisodicTraining
 
 
 class Ours:

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 from torchvision import models, transforms
 
 from benchmarking.setting import AUGMENT, Setting
-from fewshot_fer.data.folder import read_folder
+from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.episodes.pool import Shape
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from fewshot_fer.pool import Shape
 
 Transform = Callable[[Image.Image], Tensor]
 

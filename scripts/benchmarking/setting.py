@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_fer.config import AugmentConfig
-from fewshot_fer.pool import Shape
+from fewshot_fer.config.schema import AugmentConfig
+from fewshot_fer.episodes.pool import Shape
 
 TRAINING = Shape(n_way=3, k_shot=5, n_query=5)
 EVALUATION = Shape(n_way=4, k_shot=5, n_query=1)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarking.setting import Setting
-from fewshot_fer.errors import RunError
+from fewshot_fer.system.errors import RunError
 
 Factory = str
 """`module:Class`: only the child imports it, so that this process needs no torch."""

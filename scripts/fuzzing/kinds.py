@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from fewshot_fer.calibration import calibration_from
-from fewshot_fer.checkpoints import load_checkpoint
-from fewshot_fer.data.csv_list import read_csv_list
+from fewshot_fer.data.adapters.csv_list import read_csv_list
+from fewshot_fer.data.adapters.label_list import read_label_list
 from fewshot_fer.data.decode import decode
-from fewshot_fer.data.label_list import read_label_list
-from fewshot_fer.resuming import progress_of
-from fewshot_fer.run_settings import read_run_settings
-from fewshot_fer.saved_episodes import load_episodes
-from fewshot_fer.support_set import load_support_set, support_set
-from fewshot_fer.training_side import training_side_from
+from fewshot_fer.episodes.saved import load_episodes
+from fewshot_fer.evaluation.calibration import calibration_from
+from fewshot_fer.evaluation.deployment import training_side_from
+from fewshot_fer.evaluation.support import load_support_set, support_set
+from fewshot_fer.runs.checkpoint import load_checkpoint
+from fewshot_fer.runs.config_file import read_run_settings
+from fewshot_fer.runs.resume import progress_of
 from fuzzing import seeds
 
 PILLOW = ("Jpeg", "Png", "Bmp", "Gif", "Tiff", "WebP", "Mpo", "Ppm")
@@ -55,14 +55,18 @@ KINDS = {
         lambda _: seeds.label_lists(),
         lambda path: read_label_list(path, 7),
         10_000,
-        ("fewshot_fer.data.label_list",),
+        ("fewshot_fer.data.adapters.label_list",),
     ),
     "lists": Kind(
         "list.csv",
         seeds.csv_lists,
         read_csv_list,
         2_000,
-        ("fewshot_fer.data.csv_list", "fewshot_fer.data.confines", "fewshot_fer.data.table"),
+        (
+            "fewshot_fer.data.adapters.csv_list",
+            "fewshot_fer.data.confines",
+            "fewshot_fer.data.table",
+        ),
     ),
     "pictures": Kind(
         "picture.jpg",
@@ -80,8 +84,16 @@ KINDS = {
         _read_checkpoint,
         500,
         (
-            *("fewshot_fer.checkpoints", "fewshot_fer.torch_files", "fewshot_fer.support_set"),
-            *("fewshot_fer.calibration", "fewshot_fer.training_side", "fewshot_fer.resuming"),
+            *(
+                "fewshot_fer.runs.checkpoint",
+                "fewshot_fer.system.files",
+                "fewshot_fer.evaluation.support",
+            ),
+            *(
+                "fewshot_fer.evaluation.calibration",
+                "fewshot_fer.evaluation.deployment",
+                "fewshot_fer.runs.resume",
+            ),
             *("torch.serialization", "torch._weights_only_unpickler"),
         ),
     ),
@@ -90,14 +102,18 @@ KINDS = {
         seeds.support_stores,
         load_support_set,
         300,
-        ("fewshot_fer.support_set", "fewshot_fer.torch_files", "torch._weights_only_unpickler"),
+        (
+            "fewshot_fer.evaluation.support",
+            "fewshot_fer.system.files",
+            "torch._weights_only_unpickler",
+        ),
     ),
     "episodes": Kind(
         "episodes.npz",
         seeds.episode_files,
         lambda path: load_episodes(path, "test/x", seeds.table(), seeds.SHAPE),
         500,
-        ("fewshot_fer.saved_episodes", "zipfile", "numpy.lib.format", "numpy.lib._npyio_impl"),
+        ("fewshot_fer.episodes.saved", "zipfile", "numpy.lib.format", "numpy.lib._npyio_impl"),
     ),
     "configs": Kind(
         "config.yaml",
@@ -105,7 +121,11 @@ KINDS = {
         lambda path: read_run_settings(path.parent),
         300,
         (
-            *("fewshot_fer.run_settings", "fewshot_fer.plain_yaml", "fewshot_fer.validation"),
+            *(
+                "fewshot_fer.runs.config_file",
+                "fewshot_fer.system.files",
+                "fewshot_fer.config.checks",
+            ),
             *("yaml.reader", "yaml.scanner", "yaml.parser", "yaml.composer", "yaml.constructor"),
         ),
     ),

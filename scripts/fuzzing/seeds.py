@@ -11,19 +11,20 @@ import torch
 import yaml
 from PIL import Image
 
-from fewshot_fer.calibration import QUANTILES, Calibration
-from fewshot_fer.checkpoints import Checkpoint, save_checkpoint
-from fewshot_fer.config import TrainVerb, conf_dir, register_schemas
+from fewshot_fer.config.checks import validate
+from fewshot_fer.config.hydra import conf_dir, register_schemas
+from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.table import make_table
-from fewshot_fer.episodes import draw_episodes
-from fewshot_fer.normalising import KINDS
-from fewshot_fer.pool import Shape, build_pool
-from fewshot_fer.resuming import Progress
-from fewshot_fer.runs import METRIC_COLUMNS
-from fewshot_fer.saved_episodes import save_episodes
-from fewshot_fer.support_set import SupportSet, save_support_set
-from fewshot_fer.training_side import TrainingSide
-from fewshot_fer.validation import validate
+from fewshot_fer.episodes.pool import Shape, build_pool
+from fewshot_fer.episodes.sampler import draw_episodes
+from fewshot_fer.episodes.saved import save_episodes
+from fewshot_fer.evaluation.calibration import QUANTILES, Calibration
+from fewshot_fer.evaluation.deployment import TrainingSide
+from fewshot_fer.evaluation.support import SupportSet, save_support_set
+from fewshot_fer.models.preprocessing import KINDS
+from fewshot_fer.runs.checkpoint import Checkpoint, save_checkpoint
+from fewshot_fer.runs.folder import METRIC_COLUMNS
+from fewshot_fer.runs.resume import Progress
 
 FORMS = (
     *(("RGB", "jpeg"), ("L", "jpeg"), ("CMYK", "jpeg"), ("RGB", "png"), ("P", "png")),

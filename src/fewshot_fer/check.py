@@ -5,20 +5,20 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.garbage import loading
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.system.garbage import loading
 
 SPOILT = 1
 
 
 def check(config: DictConfig, folder: Path) -> bool:
     """Check the configuration, then the data; tell whether a result would be spoilt."""
-    from fewshot_fer.config import TrainVerb
-    from fewshot_fer.validation import validate
+    from fewshot_fer.config.checks import validate
+    from fewshot_fer.config.schema import TrainVerb
 
     settings = validate(config, TrainVerb)
     with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.audit.session import check_session
+        from fewshot_fer.reports.audit.audit import check_session
 
     return check_session(settings, folder)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.garbage import loading
-from fewshot_fer.listed_words import as_text
-from fewshot_fer.page.settings import DemoAppVerb, validate_demo_app
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.words import as_text
+from fewshot_fer.config.verbs import DemoAppVerb, validate_demo_app
+from fewshot_fer.system.garbage import loading
 
 
 def demo_app(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then serve the page until Ctrl-C."""
     settings = validate_demo_app(config)
     with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.page.session import serve
+        from fewshot_fer.inference.page.server import serve
 
     serve(settings)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.exporting.settings import ExportVerb, validate_export
-from fewshot_fer.garbage import loading
-from fewshot_fer.listed_words import as_text
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.words import as_text
+from fewshot_fer.config.verbs import ExportVerb, validate_export
+from fewshot_fer.system.garbage import loading
 
 
 def export(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then write the file."""
     settings = validate_export(config)
     with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.exporting.session import export_session
+        from fewshot_fer.inference.onnx import export_session
 
     export_session(settings)
 

@@ -6,20 +6,20 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.garbage import loading
-from fewshot_fer.listed_words import as_list, as_text
-from fewshot_fer.prediction.settings import PredictVerb, validate_predict
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.words import as_list, as_text
+from fewshot_fer.config.verbs import PredictVerb, validate_predict
+from fewshot_fer.system.garbage import loading
 
 
 def predict(config: DictConfig, folder: Path) -> None:
     """Check the configuration and what it names, then answer; tables lie in `folder`."""
-    from fewshot_fer.prediction.inputs import find_inputs
+    from fewshot_fer.inference.inputs import find_inputs
 
     settings = validate_predict(config)
     inputs = find_inputs(settings.images)
     with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.prediction.session import predict_session
+        from fewshot_fer.inference.session import predict_session
 
     predict_session(settings, inputs, folder)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.garbage import loading
-from fewshot_fer.listed_words import as_text
-from fewshot_fer.preparing.settings import PrepareVerb, validate_prepare
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.words import as_text
+from fewshot_fer.config.verbs import PrepareVerb, validate_prepare
+from fewshot_fer.system.garbage import loading
 
 
 def prepare(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then write faces to the folder `out`."""
     settings = validate_prepare(config)
     with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.preparing.session import prepare_session
+        from fewshot_fer.data.faces.prepare import prepare_session
 
     prepare_session(settings)
 

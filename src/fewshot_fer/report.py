@@ -6,10 +6,10 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.errors import RunError
-from fewshot_fer.listed_words import as_list
-from fewshot_fer.reports.settings import ReportVerb, validate_report
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.words import as_list
+from fewshot_fer.config.verbs import ReportVerb, validate_report
+from fewshot_fer.system.errors import RunError
 
 
 def report(config: DictConfig, folder: Path) -> None:
@@ -18,14 +18,14 @@ def report(config: DictConfig, folder: Path) -> None:
     if settings.study:
         texts, screen = _study(Path(settings.study).expanduser())
     elif settings.runs:
-        from fewshot_fer.reports.page.session import runs_report
+        from fewshot_fer.reports.html.report import runs_report
 
         roots = [Path(root).expanduser() for root in settings.runs]
         texts, screen = runs_report(roots, settings.embeddings, settings.pictures)
     else:
         runs = [Path(run).expanduser() for run in settings.compare]
         texts, screen = _compare(runs, settings.seed)
-    from fewshot_fer.runs import write_text
+    from fewshot_fer.system.files import write_text
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,8 +39,7 @@ def report(config: DictConfig, folder: Path) -> None:
 def _study(folder: Path) -> tuple[dict[str, str], str]:
     """Return the files of the study's report, name to content, and what goes on screen."""
     from fewshot_fer.reports.study import study_table
-    from fewshot_fer.reports.study_markdown import study_markdown
-    from fewshot_fer.reports.study_text import study_text
+    from fewshot_fer.reports.study_text import study_markdown, study_text
 
     table = study_table(folder)
     files = {"study.csv": table.to_csv(index=False, float_format="%.6g")}
@@ -49,8 +48,7 @@ def _study(folder: Path) -> tuple[dict[str, str], str]:
 
 def _compare(runs: list[Path], seed: int) -> tuple[dict[str, str], str]:
     """Return the files of a comparison, name to content, and what goes on screen."""
-    from fewshot_fer.reports.compare import compare_runs
-    from fewshot_fer.reports.compare_text import compare_text
+    from fewshot_fer.reports.compare import compare_runs, compare_text
 
     table = compare_runs(runs, seed)
     return {"compare.csv": table.to_csv(index=False, float_format="%.6g")}, compare_text(table)

@@ -4,23 +4,23 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.garbage import loading
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.system.garbage import loading
 
 
 def test(config: DictConfig, folder: Path) -> None:
     """Check the configuration and run it; results lie in `folder`."""
-    from fewshot_fer.config import TestVerb
-    from fewshot_fer.validation import validate
+    from fewshot_fer.config.checks import validate
+    from fewshot_fer.config.schema import TestVerb
 
     settings = validate(config, TestVerb)
-    from fewshot_fer.drawing import drawing_beside
-    from fewshot_fer.sweeps.job import in_sweep
+    from fewshot_fer.config.hydra import in_sweep
+    from fewshot_fer.system.drawing import drawing_beside
 
     # The jobs of a sweep have the cores for themselves. Torch comes only once all else is right.
     with drawing_beside(wanted=not in_sweep()) as drawing:
         with loading():
-            from fewshot_fer.sessions import test_session
+            from fewshot_fer.runs.test_run import test_session
 
         test_session(settings, folder, drawing)
 

@@ -5,20 +5,20 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fewshot_fer.cli import launch
-from fewshot_fer.garbage import loading
-from fewshot_fer.sweeps.job import in_sweep
+from fewshot_fer.cli.launch import launch
+from fewshot_fer.config.hydra import in_sweep
+from fewshot_fer.system.garbage import loading
 
 
 def train(config: DictConfig, folder: Path) -> None:
     """Check the configuration and run it; results lie in `folder`."""
-    from fewshot_fer.config import TrainVerb
-    from fewshot_fer.validation import validate
+    from fewshot_fer.config.checks import validate
+    from fewshot_fer.config.schema import TrainVerb
 
     settings = validate(config, TrainVerb)
     with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.provenance import choices
-        from fewshot_fer.sessions import resume_session, train_anywhere
+        from fewshot_fer.config.hydra import choices
+        from fewshot_fer.training.launch import resume_session, train_anywhere
     if settings.resume is not None:
         resume_session(settings, list(HydraConfig.get().overrides.task))
         return

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from fewshot_fer.errors import DataError
+from fewshot_fer.system.errors import DataError
 
 ALLOW = "allow it with dataset.outside=true (eval.dataset.outside=true, test.dataset.outside=true)"
-
 MANY = 50  # files of a folder; to list it for fewer could take longer than to look at them
 
 

@@ -1,4 +1,7 @@
-"""One picture file to the pixels that an encoder is given."""
+"""One picture file to the pixels that an encoder is given.
+
+Whole photographs, as against the crops that `data.decode` makes.
+"""
 
 import errno
 import os
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fewshot_fer.data.jpeg import decode_jpeg
-from fewshot_fer.errors import DataError
+from fewshot_fer.system.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")  # JPEG: MPO of cameras too
 """What is read as a picture, whatever its name: EPS, for one, would be handed to Ghostscript."""
@@ -100,3 +103,11 @@ def _centre_square(picture: Image.Image) -> Image.Image:
         return picture
     left, top = (width - side) // 2, (height - side) // 2
     return picture.crop((left, top, left + side, top + side))
+
+
+def read_picture(path: str | Path) -> NDArray[np.uint8]:
+    """Return a photograph uint8 [H, W, 3] in RGB, upright as its EXIF says.
+
+    Raises DataError naming the file where it is missing, damaged, no picture or too large.
+    """
+    return np.asarray(read_upright(path))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from fewshot_fer.errors import DataError
+from fewshot_fer.system.errors import DataError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_ENDINGS = (".avi", ".mp4", ".mov", ".mkv")

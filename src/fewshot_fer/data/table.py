@@ -1,18 +1,27 @@
-"""The FaceTable: one row a face image, the form that every data set takes at the edge."""
+"""The FaceTable: one row a face image, the form that every data set takes at the edge.
 
+Classes of equal size, by leaving images out and by repeating them.
+
+Tables made from other tables.
+"""
+
+import logging
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from fewshot_fer.errors import DataError
+from fewshot_fer.data.labels import canonical
+from fewshot_fer.system.errors import DataError
 
 COLUMNS = ("path", "label", "split", "group", "clip", "frame", "dataset")
 """path: absolute file name; label: canonical class name; split: train, val, test or all;
 group: what support and query must not share (clip, subject, or the image itself);
 clip: key of the clip or an empty string; frame: 0-based number within the clip, or -1;
 dataset: the data set's name, which also keeps equal file names of two data sets apart."""
-
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -23,7 +32,6 @@ SPLITS = {
     "testing": "test",
 }
 """How people spell splits -> the split's name in a table."""
-
 STRINGS = ("path", "label", "split", "group", "clip", "dataset")
 
 
@@ -83,3 +91,53 @@ def class_counts(table: pd.DataFrame) -> pd.DataFrame:
     """Return images and groups a class: index label, columns images and groups."""
     grouped = table.groupby("label")
     return pd.DataFrame({"images": grouped.size(), "groups": grouped["group"].nunique()})
+
+
+def balanced_rows(
+    table: pd.DataFrame, rows: NDArray[np.int64], per_class: int, seed: int
+) -> NDArray[np.int64]:
+    """Return row numbers with per_class of each class, drawn from `rows`.
+
+    A larger class gives a random part of its images, a smaller one each of its images equally often
+    but for the remainder, which is drawn. A function of table, rows and seed.
+    """
+    random = np.random.default_rng([seed, zlib.crc32(b"balance")])
+    labels = table["label"].to_numpy()[rows]
+    chosen = []
+    for label in sorted(set(labels)):
+        own = rows[labels == label]
+        whole, rest = divmod(per_class, len(own))
+        chosen += [*([own] * whole), random.choice(own, size=rest, replace=False)]
+    return np.sort(np.concatenate(chosen))
+
+
+log = logging.getLogger("fewshot_fer")
+
+
+def mixed(
+    rafdb_basic: pd.DataFrame, afew: pd.DataFrame, clips: dict[str, list[str]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return all of RAF-DB basic with the frames of the named AFEW training clips.
+
+    clips: class -> 9-digit clip ids, the class as any data set spells it. Returns the table and the
+    `class/id` of each clip that is not there: such clips are reported, never guessed, so an id of
+    eight digits is not padded. Raises DataError if none of them is there.
+    """
+    train = afew[afew["split"] == "train"]
+    ids = train["clip"].str.rsplit("/", n=1).str[-1]
+    chosen = pd.Series(False, index=train.index)
+    missing = []
+    for spelling, wanted in clips.items():
+        of_class = train["label"] == canonical(spelling)
+        for clip in wanted:
+            found = of_class & (ids == str(clip).strip())
+            chosen |= found
+            if not found.any():
+                missing.append(f"{spelling}/{clip}")
+    if missing:
+        log.warning("mixed: no AFEW training clip matches %s", ", ".join(missing))
+    if not chosen.any():
+        raise DataError(f"none of the AFEW clips of the mixed set is there: {', '.join(missing)}")
+    table = pd.concat([rafdb_basic, train[chosen]], ignore_index=True)
+    validate_table(table)
+    return table, missing

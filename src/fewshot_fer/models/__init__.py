@@ -6,19 +6,23 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from fewshot_fer.config import BackboneConfig
-from fewshot_fer.errors import ConfigError
-from fewshot_fer.models.conv4 import Conv4
-from fewshot_fer.models.encoder_files import WEIGHTS, encoder_file, load_script, read_card
-from fewshot_fer.models.encoder_input import Encoder, EncoderInput
-from fewshot_fer.models.resnet12 import ResNet12
-from fewshot_fer.models.timm_encoders import PREFIX, build_timm, timm_input
-from fewshot_fer.models.torchvision_encoders import build_torchvision, torchvision_input
-from fewshot_fer.models.weight_files import load_weights
+from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.models.backbones.conv4 import Conv4
+from fewshot_fer.models.backbones.from_file import WEIGHTS, encoder_file, load_script, read_card
+from fewshot_fer.models.backbones.pretrained import (
+    PREFIX,
+    build_timm,
+    build_torchvision,
+    timm_input,
+    torchvision_input,
+)
+from fewshot_fer.models.backbones.resnet12 import ResNet12
+from fewshot_fer.models.backbones.weights import load_weights
+from fewshot_fer.models.preprocessing import Encoder, EncoderInput
+from fewshot_fer.system.errors import ConfigError
 
 Method = Callable[[Tensor, Tensor], Tensor]
 """(support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way]"""
-
 FROM_SCRATCH = ("conv4", "resnet12")
 SIDE = 84  # of images for encoders without weights of anybody's
 

@@ -1,15 +1,83 @@
-"""Is one run better than another? The paired difference on what both were asked."""
+"""Is one run better than another? The paired difference on what both were asked.
+
+A comparison as text for the screen: percent, and differences in points.
+
+Two runs' answers to the same questions, and the interval of their difference.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from fewshot_fer.errors import RunError
-from fewshot_fer.reports.pairing import pair_answers, paired_interval, verdict
-from fewshot_fer.reports.reading import read_answers
+from fewshot_fer.evaluation.metrics import resample_groups
+from fewshot_fer.runs.read import read_answers
+from fewshot_fer.system.errors import RunError
+
+DIFFERENT = 6  # groups: the fewest whose signs alone can tell at 95 %, 2 * 0.5 ** 6 = 0.03
+
+
+def pair_answers(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each image: group, label, asked, correct (the reference's) and other.
+
+    The runs may have read the same images from different folders. Raises RunError where they did
+    not answer the same images equally often.
+    """
+    for name in (str, _short):
+        keys, other_keys = reference["path"].map(name), other["path"].map(name)
+        if not keys.is_unique or set(keys) != set(other_keys) or len(keys) != len(other_keys):
+            continue
+        answered = other.set_index(other_keys).loc[keys]
+        if np.allclose(answered["asked"], reference["asked"], rtol=1e-4):
+            paired = reference[["group", "label", "asked", "correct"]].reset_index(drop=True)
+            return paired.assign(other=answered["correct"].to_numpy())
+    raise RunError("the images asked are not the same, though their episodes_id is: damaged")
+
+
+def _short(path: str) -> str:
+    """Return what names an image wherever its data set lies, as the id of the episodes does."""
+    return "/".join(path.replace("\\", "/").split("/")[-4:])
+
+
+def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two accuracies, other less reference.
+
+    `paired` as from `pair_answers`. A bootstrap of the difference itself over whole groups: what
+    makes an image hard for both runs cancels, so it is narrower than the two intervals apart
+    (Efron and Tibshirani 1993, chapters 8 and 13). Where every group holds one label, and every
+    label enough groups, each resample keeps the balance of the labels. -1..1 for a single group.
+    """
+    difference = (paired["other"] - paired["correct"]).to_numpy(dtype=np.float64)
+    asked = paired["asked"].to_numpy(dtype=np.float64)
+    groups = pd.factorize(paired["group"])[0].astype(np.int64)
+    resampled = resample_groups(difference, asked, groups, _strata(paired), seed)
+    if resampled is None:
+        return -1.0, 1.0
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _strata(paired: pd.DataFrame) -> NDArray[np.int64] | None:
+    if paired[["group", "label"]].drop_duplicates()["group"].duplicated().any():
+        return None
+    return pd.factorize(paired["label"])[0].astype(np.int64)
+
+
+def verdict(paired: pd.DataFrame, interval: tuple[float, float], names: tuple[str, str]) -> str:
+    """Return which of the two names (reference, other) is better, or that neither is shown to be.
+
+    Fewer than six groups that were answered differently show nothing, whatever their interval.
+    """
+    low, high = interval
+    by_group = (paired["other"] - paired["correct"]).groupby(paired["group"]).sum()
+    if (by_group.abs() > 1e-9).sum() >= DIFFERENT and (low > 0 or high < 0):
+        return f"{names[low > 0]} is better"
+    return "no difference shown"
+
 
 SHARED = ["role", "protocol", "level"]
 OTHER_EPISODES, NOTHING_SHARED = "other episodes", "nothing in common"
@@ -101,3 +169,39 @@ def _nothing_shared(rows: list[dict[str, Any]]) -> str:
         )
     where = dict.fromkeys(f"{row['role']} {row['protocol']}" for row in asked)
     return f"nothing to compare: different episodes were asked in {', '.join(where)}; {REMEDY}"
+
+
+NOTE = (
+    "The 95 % interval is a paired bootstrap over the clips, subjects or images that were asked.\n"
+    "It speaks of these runs as they were trained: another seed of the training moves both."
+)
+
+
+def compare_text(table: pd.DataFrame) -> str:
+    """Return the rows of `compare_runs` for people: who is who, then each evaluation."""
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+    runs = {"A": f"{rows[0]['reference']}  (the reference)"}
+    runs |= {row["letter"]: str(row["run"]) for row in rows}
+    head = "\n".join(f"{letter}  {run}" for letter, run in runs.items())
+    return "\n\n".join([head, *map(_block, rows), NOTE])
+
+
+def _block(row: dict[str, Any]) -> str:
+    if row["verdict"] == NOTHING_SHARED:
+        return f"{row['letter']}: no role, protocol and level in common with A"
+    level = "" if row["level"] == "image" else f", by {row['level']}"
+    title = f"{row['role']} {row['protocol']}{level}"
+    if row["verdict"] == OTHER_EPISODES:
+        return f"{title}: A and {row['letter']} answered different episodes; {REMEDY}"
+    what = "clips" if row["level"] == "clip" else "images"
+    return (
+        f"{title}: {row['images']:.0f} {what} of {row['groups']:.0f} groups\n"
+        f"   A {row['reference_method']} {_percent(row['reference_accuracy'])}   "
+        f"{row['letter']} {row['method']} {_percent(row['accuracy'])}   "
+        f"{row['letter']} - A {100 * row['difference']:+.1f} points "
+        f"(95 %: {100 * row['ci95_low']:+.1f}..{100 * row['ci95_high']:+.1f})   {row['verdict']}"
+    )
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from fewshot_fer.models.protonet import prototype_logits
+from fewshot_fer.models.methods.prototypes import prototype_logits
 
 DROPOUT = 0.1  # the paper's 0.5 is for 640 features of a ResNet-12
 

@@ -1,0 +1,107 @@
+"""One job of a sweep: begun, gone on with or skipped, and what became of it left in its folder.
+
+job.json   the job's overrides and its configuration's fingerprint, written as it begins
+error.txt  why it failed: one line, and the traceback below it where it was no error of the user
+DONE       the fingerprint again, written when all is done
+"""
+
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from fewshot_fer.config.schema import fingerprint
+from fewshot_fer.runs.find import read_job
+from fewshot_fer.system.errors import Interrupted, RunError, UserError
+from fewshot_fer.system.files import write_text
+
+LAUNCHERS_IN_TURN = ("BasicLauncher",)
+
+
+class SweepStopped(BaseException):
+    """A signal asked for an end: no further job is to start."""
+
+    def __init__(self, asked: Interrupted) -> None:
+        super().__init__(str(asked))
+        self.exit_code = asked.exit_code
+
+
+def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
+    """Run a job unless it is done; an error ends with it, and the sweep goes on.
+
+    Raises SweepStopped where the job was interrupted and the next one waits in this process, and
+    RunError, which ends the sweep too, where the folder holds a job of other settings.
+    """
+    hydra = HydraConfig.get()
+    number, overrides = int(hydra.job.num), list(hydra.overrides.task)
+    in_turn = str(hydra.launcher._target_).endswith(LAUNCHERS_IN_TURN)
+    if not _begin(config, folder, number, overrides):
+        print(f"job {number}: done before", flush=True)
+        return
+    try:
+        with contextlib.nullcontext() if in_turn else _told_in(folder / "job.log"):
+            job()
+        write_text(folder / "DONE", _fingerprint(config) + "\n")
+    except Interrupted as asked:
+        if in_turn:
+            raise SweepStopped(asked) from asked
+        print(f"job {number}: {asked}, or type the same command again", flush=True)
+        return
+    except Exception as error:  # whatever it is: the other jobs must run
+        _fail(folder, error)
+        print(f"error: job {number}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        return
+    if not in_turn:
+        print(f"job {number}: done, see {folder / 'job.log'}", flush=True)
+
+
+def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) -> bool:
+    """Write job.json; return False where the job is done.
+
+    Raises RunError where the folder holds a job of other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    own = _fingerprint(config)
+    known = read_job(folder / "job.json").get("fingerprint", own)
+    if known != own:
+        raise RunError(
+            f"{folder} holds a job of other settings: name another folder, hydra.sweep.dir=..."
+        )
+    done = folder / "DONE"
+    if done.is_file() and done.read_text(encoding="utf-8").strip() == own:
+        return False
+    (folder / "error.txt").unlink(missing_ok=True)
+    content = {"number": number, "fingerprint": own, "overrides": overrides}
+    write_text(folder / "job.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return True
+
+
+def _fingerprint(config: DictConfig) -> str:
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    return fingerprint({str(key): value for key, value in content.items()})
+
+
+def _fail(folder: Path, error: Exception) -> None:
+    lines = [" ".join(f"{error}".split()) or type(error).__name__]
+    if not isinstance(error, UserError):
+        lines[0] = f"{type(error).__name__}: {lines[0]}"
+        lines += ["", "".join(traceback.format_exception(error))]
+    with contextlib.suppress(OSError):  # a full disk: the sweep's own table says it is unfinished
+        write_text(folder / "error.txt", "\n".join(lines) + "\n")
+
+
+@contextlib.contextmanager
+def _told_in(log: Path) -> Iterator[None]:
+    """Keep what a job says in a file: of several at once nobody can read a screen."""
+    with (
+        log.open("a", encoding="utf-8") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield

@@ -1,0 +1,162 @@
+"""From the words of a command to a sweep: its jobs, and a folder that the same command finds again.
+
+`sweep=NAME` stands for the words in conf/sweep/NAME.yaml. A sweep's folder is named by a digest of
+what it computes, so a second start of a command goes on where the first one ended.
+"""
+
+import hashlib
+import importlib.util
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.system.errors import ConfigError
+
+FLAGS = ("-m", "--multirun")
+EXTRAS = {
+    "joblib": ("sweep", "hydra_plugins.hydra_joblib_launcher"),
+    "submitit_slurm": ("slurm", "hydra_plugins.hydra_submitit_launcher"),
+    "submitit_local": ("slurm", "hydra_plugins.hydra_submitit_launcher"),
+    "ray": ("ray", "hydra_plugins.hydra_ray_launcher"),
+}
+"""Launchers that are extras: what is installed for them, and how to tell that it is."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """folder: of all jobs; words: the command line that Hydra is to read; jobs: how many there are,
+    None where Hydra alone can tell; in_turn: one after the other, within this process."""
+
+    folder: Path
+    words: list[str]
+    jobs: int | None
+    in_turn: bool
+
+
+def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
+    """Return the sweep that the words ask for, None for a single run.
+
+    Words that Hydra refuses are left to it. Raises ConfigError where the launcher is not installed,
+    and for a folder that a second start could not find.
+    """
+    if not any(word in FLAGS for word in words):
+        return None
+    overrides, others = _parsed([word for word in words if word not in FLAGS])
+    _require_launcher(overrides)
+    own = [each for each in overrides if not str(each.key_or_group).startswith("hydra")]
+    jobs = _count(own)
+    launchers = [str(each.value()) for each in overrides if each.key_or_group == "hydra/launcher"]
+    in_turn = not launchers or launchers[-1] == "basic"
+    if given := [each for each in overrides if each.key_or_group == "hydra.sweep.dir"]:
+        return Sweep(_given_folder(given[-1]), list(words), jobs, in_turn)
+    outputs, content = _content(verb, own, others)
+    folder = Path(outputs) / "sweeps" / f"{verb}_{_digest(verb, content)}"
+    if launchers:
+        folder = folder.absolute()  # jobs may start elsewhere
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return Sweep(folder, [*words, f"hydra.sweep.dir='{quoted}'"], jobs, in_turn)
+
+
+def _parsed(words: Sequence[str]) -> tuple[list[Override], list[str]]:
+    """Return the overrides, and the words that are none: further flags of Hydra, mistakes."""
+    parser = OverridesParser.create()
+    overrides, others = [], []
+    for word in words:
+        try:
+            overrides += parser.parse_overrides([word])
+        except HydraException:
+            others.append(word)
+    return overrides, others
+
+
+def _given_folder(override: Override) -> Path:
+    folder = str(override.value())
+    if "${" in folder:
+        raise ConfigError(
+            f"hydra.sweep.dir={folder}: give the folder as it is, so that the same command finds "
+            f"it again"
+        )
+    return Path(folder)
+
+
+def _count(own: Sequence[Override]) -> int | None:
+    """Return how many jobs these overrides lead to; the last one of a key counts."""
+    try:
+        return math.prod({each.get_key_element(): len(_lines(each)) for each in own}.values())
+    except HydraException:  # a kind of sweep that takes more than the line
+        return None
+
+
+def _lines(override: Override) -> list[str]:
+    """Return an override as its jobs have it, one line for each value."""
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    key = override.get_key_element()
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple[str, list[object]]:
+    """Return the folder for results, and what tells a sweep from all others.
+
+    That is the configuration for each combination of the files that are swept over, since a file
+    decides what other words mean, and the values that are swept. Where it does not compose, the
+    words have to do.
+    """
+    swept = [each for each in own if each.is_sweep_override()]
+    values = [each for each in swept if not (conf_dir() / str(each.key_or_group)).is_dir()]
+    try:
+        lines = [_lines(each)[:1] if each in values else _lines(each) for each in own]
+        bases = [] if others else [_compose(verb, combined) for combined in product(*lines)]
+    except (HydraException, OmegaConfBaseException):
+        bases = []
+    words = [str(each.input_line) for each in own]
+    if not bases:
+        given = [word.partition("=")[2] for word in words if word.startswith("paths.outputs=")]
+        return given[-1] if given else "outputs", [*words, *others]
+    outputs = [str(base["paths"].pop("outputs")) for base in bases]
+    return outputs[0], [bases, [each.input_line for each in values]]
+
+
+def _compose(verb: str, lines: Sequence[str]) -> dict[str, Any]:
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        composed = hydra.compose(verb, overrides=list(lines))
+    content = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def _digest(verb: str, content: Sequence[object]) -> str:
+    text = json.dumps([verb, content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _require_launcher(overrides: Sequence[Override]) -> None:
+    """Raise ConfigError where an extra must be installed first: Hydra names a class it misses."""
+    for each in overrides:
+        if each.key_or_group != "hydra/launcher":
+            continue
+        extra, module = EXTRAS.get(str(each.value()), ("", ""))
+        if extra and not _is_there(module):
+            raise ConfigError(
+                f"hydra/launcher={each.value()} needs an extra: "
+                f'type pip install "fewshot_fer[{extra}]"'
+            )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # no plugin of Hydra at all
+        return False

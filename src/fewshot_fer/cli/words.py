@@ -1,0 +1,146 @@
+"""Words of the command line that Hydra's grammar would take for something else.
+
+`images=a.jpg,b.jpg` means two pictures, not a sweep, and a path may hold spaces, brackets or Korean
+letters. Such words are put in the quotes and brackets that Hydra asks for.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import hydra
+import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.cli.sweep import FLAGS
+from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.schema import EvalConfig
+from fewshot_fer.system.errors import ConfigError
+
+ITEM = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]*""")
+"""An item of key=a,b: in quotes, where it holds a comma, or up to the next comma."""
+
+
+def as_list(word: str, key: str) -> str:
+    """Write key=a,b as the list that it means; any other word stays as it is.
+
+    >>> as_list("compare=outputs/a,outputs/b", "compare")
+    "compare=['outputs/a','outputs/b']"
+    """
+    items = word.removeprefix(f"{key}=")
+    if items in (word, "", "null") or items.startswith("["):
+        return word
+    return f"{key}=[{','.join(map(_quoted, _items(items)))}]"
+
+
+def as_text(word: str, key: str) -> str:
+    """Write key=path in quotes, whatever letters the path has; any other word stays as it is.
+
+    A path with a comma is left alone too: after -m it is a sweep.
+
+    >>> as_text("support=my faces (new)", "support")
+    "support='my faces (new)'"
+    """
+    text = word.removeprefix(f"{key}=")
+    if text in (word, "", "null") or text.startswith("${") or "," in text:
+        return word
+    return f"{key}={_quoted(text)}"
+
+
+def _items(items: str) -> list[str]:
+    found, place = [], 0
+    while place <= len(items):
+        item = ITEM.match(items, place)
+        assert item is not None  # the pattern also matches nothing
+        found.append(item[0])
+        place = item.end() + 1  # past the comma
+    return found
+
+
+def _quoted(item: str) -> str:
+    """Return an item in quotes. In Hydra's, a backslash counts only in front of a quote."""
+    if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"":
+        return item
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", item)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
+
+
+def expand_sweep(words: Sequence[str]) -> list[str]:
+    """Put what a file in conf/sweep/ says in the place of `sweep=NAME`.
+
+    A key that the command line gives itself is left as it is there, and hydra.mode=MULTIRUN becomes
+    the -m that it means. Raises ConfigError for a name without a file.
+    """
+    words = ["-m" if word == "hydra.mode=MULTIRUN" else word for word in words]
+    named = [word.removeprefix("sweep=") for word in words if word.startswith("sweep=")]
+    others = [word for word in words if not word.startswith("sweep=")]
+    if not named or named[-1] in ("", "null"):
+        return others
+    file = conf_dir() / "sweep" / f"{named[-1]}.yaml"
+    names = sorted(path.stem for path in file.parent.glob("*.yaml"))
+    if named[-1] not in names:
+        raise ConfigError(f"sweep={named[-1]} is not known: choose one of {', '.join(names)}")
+    given = {word.lstrip("+~").split("=", 1)[0] for word in others}
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    added = [f"{key}={values}" for key, values in content.items() if key not in given]
+    flags = [] if any(word in FLAGS for word in others) else ["-m"]
+    return [*flags, *others, *added]
+
+
+SHORT = re.compile(
+    rf"(\+{{0,2}})test\.((?:{'|'.join(EvalConfig.__dataclass_fields__)})[.=].*)", re.S
+)
+"""test.n_way=5, a field of every test, as against test.afew_4w5s.n_way=5, a field of one."""
+
+
+def expand_tests(
+    arguments: list[str], tests_of: Callable[[list[str]], list[str]] = lambda _: []
+) -> list[str]:
+    """Rewrite the short forms of `test` into what Hydra understands.
+
+    `tests_of` gives the tests of an experiment, for a command line that names none itself.
+
+    >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
+    ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
+    """
+    flags = [word for word in arguments if word in FLAGS]  # argparse wants them first
+    given = [word.removeprefix("test=") for word in arguments if word.startswith("test=")]
+    short = {word: found for word in arguments if (found := SHORT.fullmatch(word))}
+    if given:
+        names = [name.strip() for name in given[-1].strip("[]").split(",")]
+        names = [name for name in names if name not in ("", "null")]
+    else:
+        names = tests_of([w for w in arguments if w.startswith("experiment=")]) if short else []
+    expanded = list(flags)
+    for word in arguments:
+        if word.startswith("test=") and "[" not in word and names and not flags:
+            expanded.append(f"test=[{','.join(names)}]")
+        elif word.startswith("methods="):  # test only: a list too or, in a sweep, one after another
+            expanded.append(_each_a_list(word) if flags else as_list(word, "methods"))
+        elif word in short and names:
+            plus, field = short[word].groups()
+            expanded += [f"{plus}test.{name}.{field}" for name in names]
+        elif word not in flags:
+            expanded.append(word)
+    return expanded
+
+
+def _each_a_list(word: str) -> str:
+    """Write methods=a,b of a sweep as two lists of one; lists stay as they are.
+
+    >>> _each_a_list("methods=tim,all"), _each_a_list("methods=[tim,ptmap],[all]")
+    ('methods=[tim],[all]', 'methods=[tim,ptmap],[all]')
+    """
+    key, _, names = word.partition("=")
+    if "[" in names or names in ("", "null"):
+        return word
+    return f"{key}={','.join(f'[{name}]' for name in names.split(','))}"
+
+
+def composed_tests(verb: str, overrides: list[str]) -> list[str]:
+    """Return the tests that these overrides lead to, none if they cannot be composed."""
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            return list(map(str, hydra.compose(verb, overrides=overrides).test))
+    except (HydraException, OmegaConfBaseException):
+        return []  # the same line goes to Hydra next, and is refused there

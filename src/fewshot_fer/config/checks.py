@@ -1,0 +1,186 @@
+"""What the schema cannot say: unknown keys, ranges, and settings that contradict each other."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from typing import TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.config.method_rules import (
+    REFINED,
+    UNTRAINED,
+    answering_name,
+    check_answers,
+    check_method,
+    draws_episodes,
+)
+from fewshot_fer.config.read import at_least, inside, one_of
+from fewshot_fer.config.schema import LOGGERS, EvalConfig, TestVerb, TrainConfig, TrainVerb
+from fewshot_fer.system.errors import ConfigError
+
+ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
+Verb = TypeVar("Verb", TrainVerb, TestVerb)
+
+
+def validate(config: DictConfig, verb: type[Verb]) -> Verb:
+    """Return the configuration as its dataclass. Raises ConfigError naming the key and the fix."""
+    unknown = list(_unknown_keys(config, verb, ""))
+    if unknown:
+        raise ConfigError(unknown[0])
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}=...")
+        settings = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    assert isinstance(settings, verb)
+    if isinstance(settings, TrainVerb):
+        _check_train(settings)
+    else:
+        _check_test(settings)
+    return settings
+
+
+def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str]:
+    """Yield a line for each key that no schema knows: `+typo=1` gets past Hydra."""
+    known = {field.name: field for field in dataclasses.fields(schema)}
+    for name in map(str, config):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
+            yield f"{prefix}{name} is not a setting; {hint}"
+            continue
+        if OmegaConf.is_missing(config, name):
+            continue
+        value = config._get_node(name)
+        if not isinstance(value, DictConfig) or value._is_none():
+            continue
+        if value._metadata.element_type is EvalConfig:
+            for test in map(str, value):
+                yield from _unknown_keys(value[test], EvalConfig, f"{prefix}{name}.{test}.")
+        elif dataclasses.is_dataclass(below := value._metadata.ref_type):
+            yield from _unknown_keys(value, below, f"{prefix}{name}.")
+
+
+def _check_train(settings: TrainVerb) -> None:
+    train, augment = settings.train, settings.train.augment
+    for key in ("episodes_per_epoch", "k_shot", "n_query"):
+        at_least(f"train.{key}", getattr(train, key), 1)
+    at_least("train.n_way", train.n_way, 2)
+    for key in ("epochs", "drop_lr_every", "patience"):
+        at_least(f"train.{key}", getattr(train, key), 0)
+    at_least("train.episodes_per_step", train.episodes_per_step, 1)
+    _check_steps(settings)
+    _check_schedule(train)
+    at_least("train.batch_size", train.batch_size, 2)
+    at_least("train.least_batches", train.least_batches, 0)
+    one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
+    one_of("train.tested", train.tested, ("best", "last"))
+    inside("train.augment.flip", augment.flip, 0.0, 1.0)
+    inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
+    inside("train.augment.colour", augment.colour, 0.0, 1.0)
+    inside("train.augment.crop", augment.crop, 0.0, 0.5)
+    one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    _check_model(settings)
+    _check_eval("eval", settings.eval, answering_name(settings.method))
+    _check_tests(settings.test, answering_name(settings.method))
+    _check_shared(settings)
+
+
+def _check_steps(settings: TrainVerb) -> None:
+    train, devices = settings.train, settings.trainer.devices
+    at_least("trainer.devices", devices, 1)
+    given = f"train.episodes_per_step={train.episodes_per_step}"
+    if devices > 1:
+        given += f" on each of trainer.devices={devices}"
+    if train.episodes_per_epoch % (train.episodes_per_step * devices) and draws_episodes(settings):
+        raise ConfigError(
+            f"train.episodes_per_epoch={train.episodes_per_epoch} is no multiple of {given}"
+        )
+    if devices > train.batch_size:
+        raise ConfigError(
+            f"train.batch_size={train.batch_size} is dealt to trainer.devices={devices}: give each "
+            f"of them an image"
+        )
+
+
+def _check_schedule(train: TrainConfig) -> None:
+    inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
+    if train.episodic_lr is not None:
+        inside("train.episodic_lr", train.episodic_lr, 0.0, 10.0, above_low=True)
+    one_of("train.optimiser", train.optimiser, ("adam", "adamw", "sgd"))
+    one_of("train.schedule", train.schedule, ("step", "cosine", "one_cycle"))
+    inside("train.weight_decay", train.weight_decay, 0.0, 1.0)
+    inside("train.average", train.average, 0.0, 0.99999)
+    inside("train.label_smoothing", train.label_smoothing, 0.0, 0.9)
+    inside("train.classification_weight", train.classification_weight, 0.0, 100.0)
+    at_least("train.supervised_epochs", train.passes, 0)
+    if train.passes > train.epochs:
+        raise ConfigError(
+            f"train.supervised_epochs={train.supervised_epochs} is more than "
+            f"train.epochs={train.epochs}, which counts them in: give both"
+        )
+
+
+def _check_model(settings: TrainVerb) -> None:
+    at_least("backbone.filters", settings.backbone.filters, 1)
+    if settings.backbone.image_size is not None:
+        inside("backbone.image_size", settings.backbone.image_size, 16, 512)
+    check_method(settings)
+    if settings.mix.per_class is not None:
+        at_least("mix.per_class", settings.mix.per_class, 1)
+    one_of("precision", settings.precision, ("float32", "float64", "bf16"))
+    one_of("logger", settings.logger, LOGGERS)
+    inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
+    at_least("demo.seed", settings.demo.seed, 0)
+
+
+def _check_test(settings: TestVerb) -> None:
+    for name in settings.methods:
+        one_of("methods", name, ("all", "composed", *REFINED, *UNTRAINED))
+    for name, test in settings.test.items():
+        if settings.methods and test.kind != "episodes":
+            raise ConfigError(
+                f"methods={','.join(settings.methods)}: {name} has a fixed support, and methods "
+                f"are compared in episodes: take a test such as compound_4w5s"
+            )
+    if not settings.test:
+        raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
+    if settings.checkpoint is not None:
+        one_of("checkpoint", settings.checkpoint, ("best", "last"))
+    _check_tests(settings.test)
+    _check_shared(settings)
+
+
+def _check_shared(settings: TrainVerb | TestVerb) -> None:
+    one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
+    one_of("on_bad_image", settings.on_bad_image, ("error", "skip"))
+    one_of("device", settings.device, ("auto", "cpu", "cuda"))
+    if settings.threads is not None:
+        at_least("threads", settings.threads, 1)
+    if settings.seed is not None:
+        inside("seed", settings.seed, 0, 2**32 - 1)
+
+
+def _check_tests(tests: dict[str, EvalConfig], method: str = "composed") -> None:
+    for name, test in tests.items():
+        _check_eval(f"test.{name}", test, method)
+
+
+def _check_eval(where: str, settings: EvalConfig, method: str = "composed") -> None:
+    one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
+    at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
+    check_answers(where, settings, method)
+    if settings.kind == "fixed":
+        if settings.n_way != 0:
+            raise ConfigError(f"{where}.n_way={settings.n_way}: a fixed support has all classes, 0")
+        at_least(f"{where}.support_draws", settings.support_draws, 1)
+        one_of(f"{where}.vote", settings.vote, ("probability", "embedding", "majority"))
+        return
+    at_least(f"{where}.n_way", settings.n_way, 2)
+    at_least(f"{where}.n_query", settings.n_query, 1)
+    at_least(f"{where}.episodes", settings.episodes, 2)

@@ -1,0 +1,215 @@
+"""The typed schema of every verb's configuration, and where conf/ lies.
+
+The dataclasses come first in each defaults list, so Hydra itself refuses misspelt keys and wrong
+types; `validation.validate` adds what a schema cannot say. Values stand in conf/, not here: a field
+without a default must be given by a file there.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class DatasetConfig:
+    """Which faces: an adapter, where its files lie, and which of its splits is taken."""
+
+    adapter: str = MISSING  # rafdb_basic, rafdb_compound, afew, mixed, folder or csv
+    split: str = "all"
+    root: str | None = None  # null: looked for under paths.data
+    file: str | None = None  # csv only: the list of images
+    outside: bool = False  # whether links, or names in a list, may lead out of its folder
+    clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
+
+
+@dataclass
+class EvalConfig:
+    """A data set, and how it is asked: in episodes, or every image against a fixed support."""
+
+    name: str = MISSING
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    kind: str = "episodes"  # or fixed
+    k_shot: int = MISSING
+    n_way: int = MISSING  # fixed: 0, all classes of the support
+    n_query: int = 1  # episodes only, as are the next
+    episodes: int = 600
+    support_draws: int = 5  # fixed only, as are the next
+    support_split: str | None = None  # null: support from the training set; else from this split
+    vote: str = "probability"  # how frames decide a clip: probability, embedding or majority
+
+
+@dataclass
+class MixConfig:
+    """Changes to the training set."""
+
+    per_class: int | None = None  # this many images of each class, by leaving out and repeating
+
+
+@dataclass
+class EpisodesConfig:
+    """Rules that hold for every episode, in training and in evaluation."""
+
+    disjoint: str = "group"  # support and query share no group, or only no image
+    skip_small_classes: bool = False
+    save: str | None = None  # file to write the evaluations' episodes to
+    load: str | None = None  # file to read them from, in the place of drawing
+
+
+@dataclass
+class BackboneConfig:
+    """The encoder, and the side of the square images that it is given, in pixels."""
+
+    name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, or file
+    filters: int = 64  # conv4 only
+    image_size: int | None = None  # null: as the weights were made for; else 84
+    weights: str = "none"  # or imagenet, or a file
+    accept_size: bool = False  # give images of another size than the weights were made for
+
+    @property
+    def side(self) -> int:
+        """image_size, once it is settled."""
+        assert self.image_size is not None
+        return self.image_size
+
+
+@dataclass
+class MethodConfig:
+    """How logits come from support and query embeddings."""
+
+    name: str = MISSING
+    normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
+    prior_weight: str = "support"  # composed only, as are the next: a number, or where it is found
+    composition: str = "mean"  # how parts are put together: mean, unit or neutral
+    parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
+    refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacianshot or tim
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes to training images; all zero switches augmentation off."""
+
+    flip: float = 0.0  # probability of a left-right flip
+    crop: float = 0.0  # largest shift in each direction, as a fraction of the side
+    zoom: float = 0.0  # the crop is enlarged or shrunk by up to this fraction
+    colour: float = 0.0  # brightness, contrast, saturation vary by up to this fraction
+
+
+@dataclass
+class TrainConfig:
+    """The training schedule: first passes over the training set, then epochs of episodes.
+
+    With schedule=step lr(epoch) = lr * 0.5 ** (epoch // drop_lr_every), epochs from 1.
+    """
+
+    epochs: int = MISSING  # 0: nothing is learnt, the encoder is taken as it is
+    supervised_epochs: int | None = 0  # passes with a classifier's loss, first; null: 3 of 4 epochs
+    episodes_per_epoch: int = MISSING
+    n_way: int = MISSING
+    k_shot: int = MISSING
+    n_query: int = MISSING
+    optimiser: str = "adam"  # or adamw, or sgd with momentum 0.9
+    weight_decay: float = 0.0
+    lr: float = 1e-3
+    episodic_lr: float | None = None  # of episodes that follow supervised epochs; null: lr
+    schedule: str = "step"  # or cosine, or one_cycle; each phase has its own
+    drop_lr_every: int = 40  # step only; 0: never
+    average: float = 0.0  # the weights' moving average is what is tested: its decay a step; 0: off
+    episodes_per_step: int = 1  # above 1: batch norm and gradient see several episodes at once
+    fresh_validation: bool = False  # draw new validation episodes for every epoch
+    patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
+    tested: str = "best"  # which checkpoint the tests take: best or last
+    batch_size: int = 64  # supervised epochs only, as are the next two
+    least_batches: int = 0  # of an epoch: a set of fewer is gone through several times
+    class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
+    label_smoothing: float = 0.0  # in a classifier's loss
+    classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def passes(self) -> int:
+        """supervised_epochs, once it is settled."""
+        return self.epochs * 3 // 4 if self.supervised_epochs is None else self.supervised_epochs
+
+
+@dataclass
+class TrainerConfig:
+    """Where a training run computes."""
+
+    devices: int = 1  # processes that train one network together, each on a GPU or on the CPU
+
+
+@dataclass
+class DemoConfig:
+    """The embedded data set: its size relative to the default, and what it is drawn from."""
+
+    scale: float = 1.0
+    seed: int = 0
+
+
+@dataclass
+class PathsConfig:
+    """Where data are read and results are written."""
+
+    data: str | None = None  # the folder that holds RAF-DB and AFEW
+    demo: bool | None = None  # use the embedded data set in place of `data`
+    outputs: str = "outputs"
+
+
+@dataclass
+class TrainVerb:
+    """Everything that `python -m fewshot_fer.train` reads."""
+
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    test: dict[str, EvalConfig] = field(default_factory=dict)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    demo: DemoConfig = field(default_factory=DemoConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them
+    resume: str | None = None  # the folder of a run that was stopped
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None  # on the CPU; null: all of them
+    precision: str = "float32"
+    logger: str = "csv"  # or tensorboard, which is written beside the tables
+
+
+@dataclass
+class TestVerb:
+    """Everything that `python -m fewshot_fer.test` reads; null means: as the run was trained."""
+
+    run: str = MISSING
+    checkpoint: str | None = None  # best or last; null: the run's train.tested
+    methods: list[str] = field(default_factory=list)  # beside the run's own: names, or all
+    test: dict[str, EvalConfig] = field(default_factory=dict)
+    episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+    on_bad_image: str = "error"
+    keep_embeddings: bool = True  # in the run's folder, so that the next test embeds nothing
+    seed: int | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+
+LOGGERS = ("csv", "tensorboard")
+
+
+def fingerprint(config: dict[str, Any]) -> str:
+    """Return 16 hex digits that say which configuration this is, wherever its results are put."""
+    paths = {key: value for key, value in config.get("paths", {}).items() if key != "outputs"}
+    text = json.dumps({**config, "paths": paths}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def supervised_epochs(settings: TrainVerb) -> int:
+    """Return how many epochs are passes over the training set: all of them for a classifier."""
+    train = settings.train
+    return train.epochs if settings.method.name == "classifier" else train.passes

@@ -1,0 +1,140 @@
+"""AFEW as folders of frames: <split>/<Class>/<clip>/<frame>.jpg."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from fewshot_fer.data.confines import require_inside
+from fewshot_fer.data.labels import BASIC, canonical
+from fewshot_fer.data.listing import (
+    VIDEO_ENDINGS,
+    child,
+    contents,
+    folders_in,
+    images_in,
+    nothing_found,
+)
+from fewshot_fer.data.table import make_table
+from fewshot_fer.system.errors import DataError
+
+log = logging.getLogger("fewshot_fer")
+# Those that say frames come first: a folder AFEW beside them may hold the videos.
+ROOTS = ("AFEW_frames", "AFEW-frames", "AFEW_faces", "AFEW", "EmotiW")
+SPLITS = {
+    "train": ("Train_AFEW", "Train", "train_set"),
+    "val": ("Val_AFEW", "Val", "Valid", "Validation", "val_set"),
+}
+EXPECTED = (
+    "{0}Train_AFEW/<Class>/<9-digit clip>/001.jpg and {0}Val_AFEW/<Class>/<9-digit clip>/001.jpg"
+)
+Row = dict[str, object]
+
+
+def read_afew(data: Path, outside: bool = False) -> pd.DataFrame:
+    """Return the FaceTable of all frames, splits train and val.
+
+    data: the folder that holds AFEW, or AFEW itself. A clip's key is split/Class/id, since ids are
+    not unique; `frame` counts the clip's frames from 0, frames without a face (`*noface*`) among
+    them, but those are left out; attrs["lost_clips"] maps each clip that lost all to its class.
+    Raises DataError where the layout is not that of extracted frames and, unless `outside`, where a
+    link below AFEW's own folder leads out of it.
+    """
+    data = data.absolute()
+    rows: list[Row] = []
+    left_out = 0
+    lost: dict[str, str] = {}
+    splits = _split_folders(data)
+    for split, folder in splits.items():
+        for clip, label in _clips(folder):
+            frames, kept = _frames(clip)
+            left_out += frames - len(kept)
+            key = f"{split}/{clip.parent.name}/{clip.name}"
+            if not kept:
+                lost[key] = label
+            common = {"label": label, "split": split, "clip": key, "group": key, "dataset": "afew"}
+            rows += [{**row, **common} for row in kept]
+    if left_out:
+        log.info("afew: %d frames without a face left out", left_out)
+    if lost:
+        log.warning("afew: %d clips without any face: %s", len(lost), ", ".join(lost))
+    if not rows:
+        raise nothing_found("frames of AFEW", data, EXPECTED.format(""))
+    require_inside((str(row["path"]) for row in rows), next(iter(splits.values())).parent, outside)
+    table = make_table(rows)
+    table.attrs["lost_clips"] = lost
+    return table
+
+
+def _split_folders(data: Path) -> dict[str, Path]:
+    roots = [root for name in ROOTS if (root := child(data, name))]
+    found = [(root, splits) for root in (*roots, data) if (splits := _splits_below(root))]
+    for _, splits in found:
+        if any(_has_clips(folder) for folder in splits.values()):
+            return splits
+    # Without clips only the name tells AFEW; what is wrong with it is said where it is read.
+    for root, splits in found:
+        if _named_afew(root, splits):
+            return splits
+    raise nothing_found("AFEW", data, EXPECTED.format("AFEW/"), next(iter(roots), data))
+
+
+def _splits_below(root: Path) -> dict[str, Path]:
+    found = {split: child(root, *names) for split, names in SPLITS.items()}
+    return {split: folder for split, folder in found.items() if folder and folder.is_dir()}
+
+
+def _has_clips(folder: Path) -> bool:
+    """Tell AFEW's split folder from that of another data set: classes by name, clips below."""
+    classes = [path for path in folders_in(folder) if canonical(path.name) in BASIC]
+    return any(folders_in(path) for path in classes)
+
+
+def _named_afew(root: Path, splits: dict[str, Path]) -> bool:
+    return root.name.casefold() in {name.casefold() for name in ROOTS} or any(
+        folder.name.casefold().endswith("_afew") for folder in splits.values()
+    )
+
+
+def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each clip's folder with its canonical class."""
+    for of_class in folders_in(folder):
+        label = canonical(of_class.name)
+        if label not in BASIC:
+            raise DataError(
+                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, "
+                f"Neutral, Sad, Surprise"
+            )
+        clips = folders_in(of_class)
+        _refuse_what_is_no_clip(of_class, clips)
+        for clip in clips:
+            yield clip, label
+
+
+def _refuse_what_is_no_clip(of_class: Path, clips: list[Path]) -> None:
+    """Raise DataError for a class folder that holds frames of its own, or videos alone."""
+    if images_in(of_class):
+        raise DataError(
+            f"{of_class} holds frames without clip folders ({contents(of_class)}): expected "
+            f"{of_class.name}/<clip>/001.jpg; without clips, frames of one film would stand in "
+            f"both support and query"
+        )
+    if not clips and images_in(of_class, VIDEO_ENDINGS):
+        raise DataError(
+            f"{of_class} holds videos ({contents(of_class)}): frames must be extracted first, into "
+            f"{of_class.name}/<clip>/001.jpg, one folder a clip"
+        )
+    if not clips:
+        log.warning("afew: no clips in %s", of_class)
+
+
+def _frames(clip: Path) -> tuple[int, list[Row]]:
+    """Return how many frames a clip has, and a row for each that has a face."""
+    paths = images_in(clip)
+    rows: list[Row] = [
+        {"path": str(path), "frame": number}
+        for number, path in enumerate(paths)
+        if "noface" not in path.name.casefold()
+    ]
+    return len(paths), rows

@@ -1,0 +1,195 @@
+"""A preparation from start to end: a folder in, aligned faces and a manifest out.
+
+Photographs to aligned faces, in the same folders below another one.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.verbs import PrepareVerb
+from fewshot_fer.data.adapters.afew import SPLITS
+from fewshot_fer.data.decode import read_picture
+from fewshot_fer.data.faces.alignment import align
+from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film
+from fewshot_fer.data.faces.detector import FaceDetector, load_detector
+from fewshot_fer.data.faces.manifest import Manifest, unshared_names
+from fewshot_fer.data.listing import folders_in, images_in
+from fewshot_fer.system.device import prepare_device
+from fewshot_fer.system.errors import DataError, RunError
+from fewshot_fer.system.files import Row
+from fewshot_fer.system.parallel import core_count
+
+
+def find_photographs(root: Path) -> list[Path]:
+    """Return all pictures below a folder, in natural order; links to folders are not followed.
+
+    Raises DataError where there are none.
+    """
+    found: list[Path] = []
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop(0)
+        found += images_in(folder)
+        waiting += [below for below in folders_in(folder) if not below.is_symlink()]
+    if not found:
+        raise DataError(f"no pictures in {root} or in the folders below it")
+    return found
+
+
+def prepare_photograph(
+    photograph: Path, target: Path, detector: FaceDetector, settings: PrepareVerb
+) -> Row:
+    """Write the largest face of a picture to `target`, or all, numbered from the second on as
+    `name_2.jpg`; return its figures."""
+    try:
+        picture = read_picture(photograph)
+    except DataError as error:
+        return _row(0, 0) | {"status": "unreadable", "frames": 0, "reason": str(error)}
+    faces = detector.detect([picture])[0]
+    taken = faces if settings.faces == "all" else faces[:1]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for number, face in enumerate(taken):
+        name = target.name if number == 0 else f"{target.stem}_{number + 1}.jpg"
+        partial = target.with_name(f".{name}.partial")
+        aligned = Image.fromarray(align(picture, face.points, settings.size))
+        aligned.save(partial, format="JPEG", quality=QUALITY, subsampling=0)
+        partial.replace(target.with_name(name))
+    return _row(len(faces), len(taken)) | {"status": "ok" if taken else "no_face"}
+
+
+def _row(faces: int, kept: int) -> Row:
+    return {
+        "frames": 1,
+        "faces": faces,
+        "kept": kept,
+        "no_face": int(faces == 0),
+        "other_face": faces - kept,
+        "no_face_frames": "",
+        "other_face_frames": "",
+        "reason": "",
+    }
+
+
+JPEG = ".jpg"
+Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip or photograph: its file, its name in the manifest, and what it becomes."""
+
+    file: Path
+    source: str
+    target: Path  # below out
+
+
+def prepare_session(settings: PrepareVerb) -> None:
+    """Prepare what is not there yet and say what became of everything. Raises UserError."""
+    out = Path(settings.out).expanduser()
+    find = find_films if settings.afew is not None else find_photographs
+    found = find(settings.source)
+    prepare = prepare_film if settings.afew is not None else prepare_photograph
+    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
+    detector = load_detector(device)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        manifest = Manifest(out, settings.what_counts())
+        jobs = _jobs(found, settings, manifest)
+        left = [job for job in jobs if not _is_done(job, manifest)]
+        if len(left) < len(jobs):
+            print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
+        _run(left, prepare, detector, settings, manifest)
+        rows = manifest.finish([job.source for job in jobs])
+    except OSError as error:
+        where = error.filename or out
+        raise RunError(f"cannot write {where}: {error.strerror or error}") from error
+    print(_summary(rows, "clips" if settings.afew is not None else "pictures", manifest.path))
+
+
+def _jobs(found: list[Path], settings: PrepareVerb, manifest: Manifest) -> list[Job]:
+    """Return what becomes of each file; clips of one split go to the folder of that name that the
+    adapter reads, photographs keep their folders."""
+    sources = [str(file.relative_to(settings.source)) for file in found]
+    before = [manifest.target(source) for source in sources]
+    if settings.afew is not None:
+        targets = unshared_names([_place(film) for film in found], before)
+    else:
+        named = [None if old is None else Path(str(old).removesuffix(JPEG)) for old in before]
+        names = unshared_names([*map(Path, sources)], named, settings.faces == "all")
+        targets = [name.with_name(f"{name.name}{JPEG}") for name in names]
+    return [Job(*each) for each in zip(found, sources, targets, strict=True)]
+
+
+def _place(film: Path) -> Path:
+    """Return where a clip's folder goes, below the official name of its split."""
+    official = {name.casefold(): names[0] for names in SPLITS.values() for name in names}
+    split = official[film.parents[1].name.casefold()]
+    return Path(split) / film.parent.name / film.name
+
+
+def _is_done(job: Job, manifest: Manifest) -> bool:
+    return manifest.done(job.source, job.file.stat().st_size, job.target)
+
+
+def _run(
+    jobs: list[Job],
+    prepare: Preparing,
+    detector: FaceDetector,
+    settings: PrepareVerb,
+    manifest: Manifest,
+) -> None:
+    """Deal with all jobs, some at a time; the first that cannot be written ends it."""
+    out, cores = Path(settings.out).expanduser(), core_count()
+    workers = min(settings.jobs or cores, max(1, len(jobs)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, cores // workers))  # each worker has some of the cores
+    stop = threading.Event()
+    bar = tqdm(total=len(jobs), desc="finding faces", unit="file", disable=None)
+
+    def work(job: Job) -> None:
+        if stop.is_set():
+            return
+        figures = prepare(job.file, out / job.target, detector, settings)
+        size = job.file.stat().st_size
+        manifest.add({"source": job.source, "bytes": size, "target": str(job.target), **figures})
+        bar.update()
+
+    with closing(bar), ThreadPoolExecutor(workers) as pool:
+        try:
+            tasks = [pool.submit(partial(work, job)) for job in jobs]
+            done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            stop.set()
+            torch.set_num_threads(threads)
+
+
+def _summary(rows: list[Row], what: str, path: Path) -> str:
+    """Return what is said on screen: the counts, and every file that gave no face."""
+    statuses = Counter(row["status"] for row in rows)
+    sums = {key: sum(int(row[key]) for row in rows) for key in ("frames", "kept", "no_face")}
+    others = sum(int(row["other_face"]) for row in rows)
+    counted = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+    lines = [
+        f"{len(rows)} {what}: {counted}",
+        f"{sums['frames']} frames looked at, {sums['kept']} faces written, "
+        f"{sums['no_face']} without a face, {others} with another face only",
+    ]
+    lines += [
+        f"{row['status']}: {row['source']} {row['reason']}".rstrip()
+        for row in rows
+        if row["status"] != "ok"
+    ]
+    return "\n".join([*lines, f"all of it in {path}"])

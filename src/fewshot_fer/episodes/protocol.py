@@ -1,0 +1,126 @@
+"""The parts that data sets play in a run: training, validation, test. Each is loaded and checked
+whole before the first image is decoded, so a mistake in the last test costs no training."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TrainVerb, supervised_epochs
+from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.data.table import balanced_rows
+from fewshot_fer.episodes.pool import EpisodePool, Shape, build_pool
+from fewshot_fer.episodes.sampler import Episodes, draw_episodes
+from fewshot_fer.episodes.saved import load_episodes, table_digest
+
+
+@dataclass(frozen=True)
+class Role:
+    """A table of faces, the shape of the episodes drawn from it, and what they are drawn for."""
+
+    role: str  # train, validation or test
+    name: str  # first half of the protocol's name, also the random stream of its episodes
+    dataset: str
+    table: pd.DataFrame
+    shape: Shape
+    n_episodes: int
+    pool: EpisodePool
+    loaded: Episodes | None = None  # asked in the place of drawn ones
+
+    @property
+    def n_way(self) -> int:
+        return self.shape.n_way
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.name}_{self.shape.n_way}w{self.shape.k_shot}s"
+
+    @cached_property
+    def table_digest(self) -> str:
+        """What tells the table; made once, as it takes longer than an epoch of a GPU's episodes."""
+        return table_digest(self.table)
+
+    def draw(self, seed: int, epoch: int = 0) -> Episodes:
+        """Return episodes; each role, protocol and epoch has a random stream of its own."""
+        if self.loaded is not None:
+            return self.loaded
+        return draw_episodes(self.pool, self.shape, self.n_episodes, seed, self.stream, epoch)
+
+    @property
+    def stream(self) -> str:
+        return f"{self.role}/{self.protocol}"
+
+
+def supervised_role(role: Role) -> Role:
+    """Return a training role for passes over its images: all classes at once, and no support."""
+    return replace(role, shape=Shape(len(role.pool.class_names), 0, 1), n_episodes=1)
+
+
+def training_role(
+    settings: TrainVerb, source: Source, held_out: NDArray[np.int64] | None = None
+) -> Role:
+    """Return what is learnt from, without the rows that are held out as a fixed support.
+
+    Raises DataError or EpisodeError, as loading and drawing do.
+    """
+    train = settings.train
+    table = load_dataset(settings.dataset, source)
+    shape, count = Shape(train.n_way, train.k_shot, train.n_query), train.episodes_per_epoch
+    if supervised_epochs(settings) == train.epochs:  # no episodes are drawn
+        shape, count = Shape(table["label"].nunique(), 0, 1), 1
+    rows, name = np.arange(len(table)), settings.dataset.adapter
+    if held_out is not None and len(held_out):
+        rows = np.setdiff1d(rows, held_out)
+        name += f" ({len(held_out)} images set aside as support)"
+    if settings.mix.per_class is not None:
+        rows = balanced_rows(table, rows, settings.mix.per_class, settings.seed)
+    return _role(
+        ("train", "train"),
+        (settings.dataset.adapter, table),
+        (shape, count),
+        settings.episodes,
+        rows,
+        what=f"train on {name}, {shape}",
+    )
+
+
+def evaluation_role(
+    role: str, settings: EvalConfig, episodes: EpisodesConfig, source: Source
+) -> Role:
+    """Return what is validated (`role` validation) or tested on (`role` test) in episodes."""
+    table = load_dataset(settings.dataset, source)
+    shape = Shape(settings.n_way, settings.k_shot, settings.n_query)
+    drawing = _role(
+        (role, settings.name),
+        (settings.dataset.adapter, table),
+        (shape, settings.episodes),
+        episodes,
+        what=f"{role} on {settings.dataset.adapter}, {shape}",
+    )
+    if episodes.load is None:
+        return drawing
+    file = Path(episodes.load).expanduser()
+    return replace(drawing, loaded=load_episodes(file, drawing.stream, table, shape))
+
+
+def _role(
+    names: tuple[str, str],
+    dataset: tuple[str, pd.DataFrame],
+    drawn: tuple[Shape, int],
+    episodes: EpisodesConfig,
+    rows: NDArray[np.int64] | None = None,
+    what: str = "",
+) -> Role:
+    (adapter, table), (shape, n_episodes) = dataset, drawn
+    pool = build_pool(
+        table,
+        shape,
+        disjoint=episodes.disjoint,
+        skip_small_classes=episodes.skip_small_classes,
+        what=what,
+        rows=rows,
+    )
+    return Role(*names, adapter, table, shape, n_episodes, pool)

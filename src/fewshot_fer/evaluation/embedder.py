@@ -1,0 +1,178 @@
+"""Embedding each drawn image once for each state of an encoder's weights.
+
+An encoder as it is evaluated: batch norms folded into the convolutions before them.
+"""
+
+import copy
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fewshot_fer.data.images import FaceImages
+from fewshot_fer.evaluation.embedding_cache import KeptEmbeddings
+from fewshot_fer.models.backbones.weights import state_digest
+from fewshot_fer.models.fast.conv4_eval import FoldedConv4
+from fewshot_fer.models.preprocessing import Normalisation, normalise
+from fewshot_fer.models.shared_batch_norm import unshare_batch_norms
+from fewshot_fer.system.device import halved
+from fewshot_fer.system.ranks import dealt, gathered, world
+
+
+def fold_batch_norms(encoder: nn.Module) -> nn.Module:
+    """Return a copy of an encoder in eval mode, in channels_last memory, its batch norms folded.
+
+    In eval mode a batch norm is a fixed scale and shift, so it can be part of the convolution: the
+    same function up to rounding. An encoder that cannot be traced is copied as it is.
+    """
+    if FoldedConv4.takes(encoder):
+        return FoldedConv4(encoder)
+    from torch.fx.experimental.optimization import fuse
+
+    folded = copy.deepcopy(encoder).eval()
+    unshare_batch_norms(folded)  # only plain ones are folded
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing remarks on models that are none of ours
+        try:
+            folded = fuse(folded)
+        except Exception:  # whatever a foreign model's own code raises when it is traced
+            folded = folded.eval()
+    return folded.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike
+SMALLEST_BATCH = 2  # a batch of one is laid out otherwise in memory and rounds differently
+
+
+class Embedder:
+    """The embeddings of one state of an encoder's weights; each image is embedded once.
+
+    Embeddings are kept a table at a time, so several tests on one data set share them and, with
+    `keep_in`, a folder, later commands too. The weights are copied: later steps of training change
+    nothing here.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        dtype: torch.dtype = torch.float32,
+        head: nn.Module | None = None,
+        head_names: tuple[str, ...] = (),
+        keep_in: Path | None = None,
+        normalisation: Normalisation | None = None,
+    ) -> None:
+        self.device = next(encoder.parameters()).device
+        self.encoder = fold_batch_norms(encoder)
+        self.normalisation = normalisation or Normalisation()
+        self.head = head  # of a classifier: embeddings [B, D] -> logits over head_names
+        self.head_names = head_names
+        self.dtype = dtype
+        self.kept = (
+            None if keep_in is None else KeptEmbeddings(keep_in, state_digest(encoder.state_dict()))
+        )
+        self._known: dict[str, tuple[Tensor, NDArray[np.bool_]]] = {}
+
+    def normalised(self, normalisation: Normalisation) -> "Embedder":
+        """Return an embedder of the same weights and the same known embeddings."""
+        other = copy.copy(self)
+        other.normalisation = normalisation
+        return other
+
+    def embed(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Return embeddings [len(rows), D], normalised, in eval mode (running statistics)."""
+        return self.normalisation(self.encode(images, rows))
+
+    def encode(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Return what the encoder gives, [len(rows), D], before it is normalised."""
+        known, done = self._recall(images)
+        new = np.unique(rows[~done[rows]])
+        if len(new):
+            known = self._embed_rows(images, new, known)
+            done[new] = True
+            self._known[images.fingerprint] = (known, done)
+            if self.kept is not None:
+                taken = np.flatnonzero(done)
+                self.kept.save(images.fingerprint, taken, known[torch.from_numpy(taken)])
+        assert known is not None
+        if len(rows) == len(known) and (rows == np.arange(len(rows))).all():
+            return known  # all of a large table need not be there twice
+        return known[torch.from_numpy(rows)]
+
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Return embeddings [B, D] of uint8 images [B, 3, side, side] on the encoder's device."""
+        return self.normalisation(self.encode_pixels(pixels))
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Return embeddings [B, D] of uint8 images as the encoder gives them."""
+        count = len(pixels)
+        if count < SMALLEST_BATCH:
+            pixels = pixels.expand(SMALLEST_BATCH, -1, -1, -1)
+        embedded: Tensor = self.encoder(normalise(pixels, self.dtype))
+        return embedded[:count]
+
+    def _recall(self, images: FaceImages) -> tuple[Tensor | None, NDArray[np.bool_]]:
+        """Return embeddings [N, D] of a table and which rows [N] of them are made."""
+        if images.fingerprint in self._known:
+            return self._known[images.fingerprint]
+        done = np.zeros(len(images), dtype=bool)
+        stored = None if self.kept is None else self.kept.load(images.fingerprint, self.dtype)
+        if stored is None or (len(stored[0]) and stored[0].max() >= len(images)):
+            return None, done
+        rows, embeddings = stored
+        known = embeddings.new_zeros((len(images), embeddings.shape[1]))
+        known[torch.from_numpy(rows)] = embeddings
+        done[rows] = True
+        self._known[images.fingerprint] = (known.to(images.device), done)
+        return self._known[images.fingerprint]
+
+    def _embed_rows(
+        self, images: FaceImages, rows: NDArray[np.int64], known: Tensor | None
+    ) -> Tensor:
+        """Return `known` [N, D] with these rows embedded too, made if there is none."""
+        if len(rows) < world() * SMALLEST_BATCH:
+            embedded = self._embed_share(images, rows)  # too few to be dealt
+        else:
+            embedded = gathered(self._embed_share(images, rows[dealt(len(rows))]))
+        if known is None and len(rows) == len(images):
+            return embedded
+        if known is None:
+            known = embedded.new_zeros((len(images), embedded.shape[1]))
+        known[torch.from_numpy(rows)] = embedded
+        return known
+
+    def _embed_share(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
+        """Return embeddings [len(rows), D] of table rows, in batches that fit the memory: halved
+        where one does not."""
+        batch, start = self._batch(images), 0
+        embedded: Tensor | None = None
+        with tqdm(
+            total=len(rows), desc="embedding images", leave=False, disable=None, delay=2
+        ) as bar:
+            while start < len(rows):
+                try:
+                    own = rows[start : start + batch]
+                    part = self.encode_pixels(images.gather(own))
+                except (RuntimeError, MemoryError) as error:
+                    batch = halved(batch, error, SMALLEST_BATCH, "images")
+                    continue
+                if embedded is None:
+                    embedded = part.new_empty((len(rows), part.shape[1]))
+                embedded[start : start + len(part)] = part
+                start += len(part)
+                bar.update(len(part))
+        assert embedded is not None
+        return embedded
+
+    def _batch(self, images: FaceImages) -> int:
+        budget = BATCH_PIXELS[images.device.type]
+        return max(SMALLEST_BATCH, budget // images.side**2)
+
+
+def embedding_digest(encoder: dict[str, Tensor], embedder: Embedder) -> str:
+    """Return 16 hex digits that say which weights and which normalisation made an embedding."""
+    return state_digest({**encoder, **embedder.normalisation.state()})

@@ -1,0 +1,126 @@
+"""The method that a run's settings name, with what it knows of the training side."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from fewshot_fer.config.method_rules import FOUND_IN, VALIDATION
+from fewshot_fer.config.schema import MethodConfig
+from fewshot_fer.data.labels import canonical
+from fewshot_fer.episodes.fixed_support import FixedRole
+from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.evaluation.deployment import TrainingSide
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.scoring import score_episodes
+from fewshot_fer.evaluation.tasks import EpisodicPart, Part
+from fewshot_fer.models import Method
+from fewshot_fer.models.methods import UNTRAINED
+from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod, refined
+
+PRIOR_WEIGHT = 8.0  # where validation cannot choose one
+PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+OTHER_EPISODES = 1_000_000  # counts as an epoch that no run reaches: episodes of their own
+
+
+def answering_method(
+    settings: MethodConfig,
+    logits: Method,
+    side: TrainingSide | None,
+    prior_weight: float | None = None,
+) -> AnsweringMethod:
+    """Return the method; prior_weight: what validation chose, where the settings give none."""
+    if settings.name == "classifier":
+        return PROTOTYPES  # on its features, beside its own answers
+    if settings.name in UNTRAINED:
+        known = UNTRAINED[settings.name]
+        return AnsweringMethod(settings.name, known.logits, known.queries)
+    if settings.name != "composed":
+        return AnsweringMethod(settings.name, logits)
+    assert side is not None
+    method = composed(side, settings.normalise, settings)
+    if settings.prior_weight == VALIDATION:
+        return reweighted(method, PRIOR_WEIGHT if prior_weight is None else prior_weight)
+    return method
+
+
+def composed(side: TrainingSide, normalise: str, settings: MethodConfig) -> AnsweringMethod:
+    """Return composed prototypes over embeddings that are normalised in this way."""
+    known = priors(side, normalise, settings)
+    method = AnsweringMethod("composed", PROTOTYPES.logits, priors=known)
+    if settings.prior_weight not in FOUND_IN:
+        method = reweighted(method, float(settings.prior_weight))
+    if settings.refine == "none":
+        return method
+    return refined(method, settings.refine, UNTRAINED[settings.refine].logits)
+
+
+def priors(side: TrainingSide, normalise: str, settings: MethodConfig) -> Priors:
+    """Return where classes are expected by their names; the weight is found in each support."""
+    known = (side.class_names, side.prototypes[normalise], side.spreads[normalise])
+    return Priors(
+        *known, weight=None, parts=_named_parts(settings), composition=settings.composition
+    )
+
+
+def _named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
+    return {
+        canonical(name): tuple(canonical(part) for part in parts)
+        for name, parts in settings.parts.items()
+    }
+
+
+def require_named_parts(settings: MethodConfig, class_names: Sequence[str]) -> None:
+    """Raise ConfigError where method.parts names what is none of the training classes."""
+    _unplaced(settings, class_names).require_named_parts()
+
+
+def require_parts(
+    settings: MethodConfig, class_names: Sequence[str], roles: Sequence[Role | FixedRole]
+) -> None:
+    """Raise ConfigError where a class that may be asked without a support has no parts among the
+    training classes: nothing would be known of it."""
+    if settings.name != "composed":
+        return
+    for role in roles:
+        if isinstance(role, Role) and role.shape.k_shot == 0:
+            what = f"{role.role} {role.protocol}"
+            _unplaced(settings, class_names).require(role.pool.class_names, what)
+
+
+def _unplaced(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
+    """Return which classes are made of which, before anything is embedded."""
+    nowhere = torch.zeros(len(class_names), 0)
+    return Priors(tuple(class_names), nowhere, 0.0, None, _named_parts(settings))
+
+
+def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:
+    """Return composed prototypes with a fixed weight of their priors."""
+    assert method.priors is not None
+    return replace(method, priors=replace(method.priors, weight=weight))
+
+
+def choose_prior_weight(
+    embedder: Embedder,
+    method: AnsweringMethod,
+    validation: Part,
+    seed: int,
+    weights: Sequence[float] = PRIOR_WEIGHTS,
+) -> float:
+    """Return the weight with the best accuracy on the validation's classes, the lower of equals.
+
+    Other episodes are asked than those that validation reports. PRIOR_WEIGHT where validation
+    draws no episodes, and where they have no support, so that every weight is the same.
+    """
+    if not isinstance(validation, EpisodicPart) or validation.role.shape.k_shot == 0:
+        return PRIOR_WEIGHT
+    episodes = replace(validation.role, loaded=None).draw(seed, OTHER_EPISODES)
+    rows = episodes.images()
+    embedded = embedder.embed(validation.images, rows)
+    accuracies = [
+        score_episodes(reweighted(method, weight), embedded, rows, episodes).accuracy.mean()
+        for weight in weights
+    ]
+    return weights[int(np.argmax(accuracies))]

@@ -1,0 +1,166 @@
+"""Labelled embeddings: what a face is compared with when a trained run is put to use.
+
+A support whose compound classes are partly, or wholly, known by the names of their parts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fewshot_fer.data.labels import canonical
+from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.system.errors import ConfigError, RunError
+from fewshot_fer.system.torch_files import read_torch_file, write_torch_file
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SupportSet:
+    """Labelled embeddings of S pictures of C classes, made by one state of an encoder's weights.
+
+    No pixels are kept, so a checkpoint that carries a support gives no licensed picture away.
+    """
+
+    class_names: tuple[str, ...]  # [C]
+    embeddings: Tensor  # [S, D] float32, on the CPU
+    labels: Tensor  # [S] int64, places in class_names; every class has at least one
+    paths: tuple[str, ...]  # [S] the picture of each, which need not exist any more
+    weights: str  # digest of what made the embeddings, see `validating.embedding_digest`
+    counts: Tensor | None = None  # [S] pictures that each stands for, above 0; None: one each
+
+    def prototypes(self) -> Tensor:
+        """Return [C, D]: the mean of each class's embeddings (Snell et al., NeurIPS 2017, eq. 1)"""
+        one_each = torch.ones(len(self.labels), dtype=torch.float64)
+        counts = one_each if self.counts is None else self.counts.double()
+        sums = torch.zeros(len(self.class_names), self.embeddings.shape[1], dtype=torch.float64)
+        sums.index_add_(0, self.labels, self.embeddings.double() * counts[:, None])
+        totals = torch.bincount(self.labels, weights=counts, minlength=len(self.class_names))
+        return (sums / totals[:, None]).float()
+
+    def content(self) -> dict[str, Any]:
+        """Return the set as plain lists and tensors, which a file can hold."""
+        plain = {"class_names": list(self.class_names), "paths": list(self.paths)}
+        return plain | {
+            "embeddings": self.embeddings,
+            "labels": self.labels,
+            "weights": self.weights,
+            "counts": self.counts,
+        }
+
+
+def save_support_set(path: Path, support: SupportSet) -> None:
+    """Write a support set under a temporary name and rename it."""
+    write_torch_file(path, {"format": FORMAT, **support.content()})
+
+
+def load_support_set(path: Path) -> SupportSet:
+    """Read a support set with weights_only=True. Raises RunError naming the file and the fault."""
+    if not path.is_file():
+        raise RunError(f"no stored support {path}: give a file that enrol= wrote")
+    content = read_torch_file(path, "stored support of fewshot_fer")
+    known = content.pop("format", None) if isinstance(content, dict) else None
+    if type(known) is not int or known != FORMAT:  # a tensor has no one answer
+        raise RunError(f"{path} is no stored support of this version of fewshot_fer")
+    return support_set(content, str(path))
+
+
+def support_set(content: dict[str, Any], where: str) -> SupportSet:
+    """Return the support set in `content`, checked. Raises RunError naming `where` it lay."""
+    if not all(isinstance(content.get(key), list) for key in ("class_names", "paths")):
+        raise RunError(f"{where}: the support in it is damaged")
+    try:
+        names = tuple(str(name) for name in content["class_names"])
+        paths = tuple(str(path) for path in content["paths"])
+        embeddings, labels = content["embeddings"].cpu(), content["labels"].cpu()
+        counts = content.get("counts")  # added later
+        counts = None if counts is None else counts.cpu()
+        fits = (
+            embeddings.ndim == 2
+            and embeddings.dtype == torch.float32
+            and labels.dtype == torch.int64
+            and len(embeddings) == len(paths)
+            and labels.shape == (len(paths),)
+            and set(labels.tolist()) == set(range(len(names)))
+            and bool(torch.isfinite(embeddings).all())
+            and (counts is None or (counts.shape == labels.shape and bool((counts > 0).all())))
+        )
+        weights = str(content["weights"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise RunError(f"{where}: the support in it is damaged") from error
+    if not fits:
+        raise RunError(f"{where}: the support in it is damaged")
+    return SupportSet(names, embeddings, labels, paths, weights, counts)
+
+
+COMPOSED = "(composed: "  # begins the path of an entry that is no picture
+
+
+def with_priors(
+    support: SupportSet, priors: Priors, more_classes: Sequence[str] = ()
+) -> SupportSet:
+    """Return a support with one more entry for every class that has parts: its prior, which counts
+    for as many pictures as its weight. The prototypes are then those of `composed_prototypes`.
+    Entries of an earlier call are made anew.
+
+    more_classes: those without a picture, by their names. Raises ConfigError for one of them that
+    has no parts, or pictures after all.
+    """
+    support = _without_priors(support)
+    asked = [canonical(name) for name in more_classes]
+    priors.require(asked, "classes", "support=folder")
+    own = [canonical(name) for name in support.class_names]
+    if twice := [name for name in asked if name in own or asked.count(name) > 1]:
+        raise ConfigError(f"classes: {twice[0]} is there already; name each class once")
+    names = [*own, *asked]
+    vectors, known = priors.of(names)
+    counts = torch.ones(len(support.labels)) if support.counts is None else support.counts
+    pictures = torch.zeros(len(names)).index_add_(0, support.labels, counts)
+    means = torch.zeros_like(vectors)
+    means[: len(own)] = support.prototypes().nan_to_num()  # a class without a picture has none
+    vectors, weights = (
+        each[0] for each in priors.weighed(means[None], pictures, vectors[None], known[None])
+    )
+    weights = torch.where(known & (pictures == 0), weights.clamp_min(1.0), weights)
+    added = [place for place in range(len(names)) if weights[place] > 0]
+    described = [f"{COMPOSED}{' + '.join(priors.parts_of(names[place]))})" for place in added]
+    return replace(
+        support,
+        class_names=(*support.class_names, *asked),
+        embeddings=torch.cat([support.embeddings, vectors[added]]),
+        labels=torch.cat([support.labels, torch.tensor(added, dtype=torch.int64)]),
+        paths=(*support.paths, *described),
+        counts=torch.cat([counts, weights[added]]),
+    )
+
+
+def picture_rows(support: SupportSet) -> list[int]:
+    """Return the rows of a support that are pictures, and no priors."""
+    return [row for row, path in enumerate(support.paths) if not path.startswith(COMPOSED)]
+
+
+def support_of_names(class_names: Sequence[str], priors: Priors, weights: str) -> SupportSet:
+    """Return a support without a single picture. Raises ConfigError for a class without parts."""
+    empty = SupportSet(
+        class_names=(),
+        embeddings=torch.zeros(0, priors.prototypes.shape[1]),
+        labels=torch.zeros(0, dtype=torch.int64),
+        paths=(),
+        weights=weights,
+    )
+    return with_priors(empty, priors, class_names)
+
+
+def _without_priors(support: SupportSet) -> SupportSet:
+    kept = picture_rows(support)
+    return replace(
+        support,
+        embeddings=support.embeddings[kept],
+        labels=support.labels[kept],
+        paths=tuple(support.paths[row] for row in kept),
+        counts=None if support.counts is None else support.counts[kept],
+    )

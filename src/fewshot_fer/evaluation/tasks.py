@@ -1,0 +1,75 @@
+"""A role with its images: what can be trained on or evaluated."""
+
+from dataclasses import dataclass
+
+import torch
+
+from fewshot_fer.data.images import FaceImages, load_images
+from fewshot_fer.episodes.fixed_support import FixedRole
+from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.saved import episodes_digest
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.fixed import score_fixed
+from fewshot_fer.evaluation.metrics import mean_interval
+from fewshot_fer.evaluation.results import Evaluated, episodic_row, make_answers
+from fewshot_fer.evaluation.scoring import evaluate
+from fewshot_fer.models.methods.method import AnsweringMethod
+
+
+@dataclass(frozen=True)
+class EpisodicPart:
+    """A role that draws episodes, and its images."""
+
+    role: Role
+    images: FaceImages
+
+    def evaluate(
+        self, embedder: Embedder, method: AnsweringMethod, seed: int, drawn_for: int, epoch: int
+    ) -> Evaluated:
+        """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
+        episodes = self.role.draw(seed, drawn_for)
+        if method.normalisation is not None:
+            embedder = embedder.normalised(method.normalisation)
+        scores = evaluate(embedder, method, self.images, episodes)
+        accuracy, low, high = mean_interval(scores.accuracy)
+        row = episodic_row(self.role, scores, epoch) | {
+            "method": method.name,
+            "uses": method.uses,
+            "episodes_id": episodes_digest(self.role.table_digest, episodes),
+        }
+        return Evaluated(
+            rows=[row],
+            accuracy=accuracy,
+            loss=float(scores.loss.mean()),
+            half=(high - low) / 2,
+            class_names=episodes.class_names,
+            confusion=scores.confusion,
+            answers=make_answers(row, self.role.table, scores.row_asked, scores.row_correct),
+            each=scores.accuracy,
+        )
+
+
+@dataclass(frozen=True)
+class FixedPart:
+    """A role with a fixed support, its images, and those that the support is drawn from."""
+
+    role: FixedRole
+    images: FaceImages
+    support_images: FaceImages
+
+    def evaluate(
+        self, embedder: Embedder, method: AnsweringMethod, seed: int, drawn_for: int, epoch: int
+    ) -> Evaluated:
+        """Ask every image of every draw of the support; `seed` and `drawn_for` change nothing."""
+        return score_fixed(self.role, self.images, self.support_images, embedder, method, epoch)
+
+
+Part = EpisodicPart | FixedPart
+
+
+def load_part(role: Role | FixedRole, image_size: int, device: torch.device) -> Part:
+    """Decode or open the images of a role."""
+    images = load_images(role.table, image_size, device)
+    if isinstance(role, Role):
+        return EpisodicPart(role, images)
+    return FixedPart(role, images, load_images(role.support_table, image_size, device))

@@ -1,1 +1,0 @@
-"""A trained run as one file that other programs can use without fewshot_fer or torch."""

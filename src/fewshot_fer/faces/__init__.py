@@ -1,1 +1,0 @@
-"""Faces in pictures: where they are, and how they are laid out for an encoder."""

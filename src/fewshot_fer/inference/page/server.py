@@ -1,0 +1,108 @@
+"""The page from start to end: a run is loaded, the page served until Ctrl-C, its files removed."""
+
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.verbs import DemoAppVerb
+from fewshot_fer.data.faces.detector import load_detector
+from fewshot_fer.inference.crops import Cropping
+from fewshot_fer.inference.enrol import take_support
+from fewshot_fer.inference.page.booth import Booth
+from fewshot_fer.runs.load import load_trained
+from fewshot_fer.system.device import prepare_device
+from fewshot_fer.system.errors import ConfigError
+
+if TYPE_CHECKING:
+    import gradio
+
+
+def serve(settings: DemoAppVerb) -> None:
+    """Serve the page until SIGINT or SIGTERM. Raises UserError before anything listens."""
+    _check_port(settings)
+    booth = _booth(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="fewshot_fer_page_") as folder:
+        _tell_gradio(folder, settings.host)
+        page = _launched(settings, booth)
+        host = _in_address(settings.host)
+        print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
+        if not settings.is_local:
+            print("warning: whoever can reach this machine can use it", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+        page.close(verbose=False)
+    print("ended")
+
+
+def _tell_gradio(folder: str, host: str) -> None:
+    """Set what gradio reads from the environment when it is imported and launched."""
+    os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and answers
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_RUN_HISTORY"] = "False"  # else browsers keep every visitor's pictures
+    for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it is up; no proxy knows that
+        given = [os.environ[name]] if os.environ.get(name) else []
+        os.environ[name] = ",".join([*given, "localhost", "127.0.0.1", "::1", host])
+
+
+def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
+    """Return the page, which listens. Raises ConfigError where it cannot."""
+    try:
+        from fewshot_fer.inference.page.layout import STYLE, build_page, theme
+    except ImportError as error:
+        raise ConfigError(
+            f"the page takes the extra 'page' ({error}): pip install 'fewshot_fer[page]'"
+        ) from error
+    page = build_page(booth)
+    try:
+        page.launch(
+            server_name=_in_address(settings.host),
+            server_port=settings.port,
+            max_file_size=int(settings.max_mb * 1_000_000),
+            theme=theme(),
+            css=STYLE,
+            share=False,
+            ssr_mode=False,
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:  # taken since it was looked at
+        raise _no_port(settings, error) from error
+    return page
+
+
+def _in_address(host: str) -> str:
+    """Return a host as an address has it: one of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _booth(settings: DemoAppVerb) -> Booth:
+    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
+    run = load_trained(Path(settings.run).expanduser(), settings.checkpoint, device)
+    cropping = Cropping(run.image_size, load_detector(device) if settings.align else None)
+    return Booth(run, take_support(settings.support, run, cropping), cropping)
+
+
+def _check_port(settings: DemoAppVerb) -> None:
+    """Raise ConfigError where the address cannot be listened on."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise _no_port(settings, error) from error
+
+
+def _no_port(settings: DemoAppVerb, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"host={settings.host} port={settings.port} cannot be listened on: "
+        f"{error.strerror or error}. Give another port="
+    )

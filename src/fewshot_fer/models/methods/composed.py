@@ -1,0 +1,160 @@
+"""Compound classes from their parts: a prototype that is partly known before the first picture.
+
+A compound expression is two basic ones. Where the training side has both, the mean of their two
+prototypes says where the compound class should lie, and the pictures of a support move it from
+there. That uses more than an episode holds, the names of the parts: such figures are not plain
+few-shot ones, and are marked.
+
+How far an expected prototype can be trusted beside a few pictures: found in those pictures.
+
+Class means are taken as mean = prior + offset + error. The offset is common to all classes of a
+support (another data set lies elsewhere as a whole), the error is each class's own. An observed
+mean of n pictures adds noise of variance spread / n. All three are estimated from how far the
+observed means lie from their priors, together and each (empirical Bayes: Efron and Morris, JASA
+1973; the offset is shrunk as James and Stein did, Berkeley Symposium 1961).
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fewshot_fer.data.labels import COMPOUND_PARTS
+from fewshot_fer.system.errors import ConfigError
+
+LEAST = 0.01  # of the spread: a prior never counts for more than 100 pictures
+
+
+def shrink(
+    means: Tensor, counts: Tensor, priors: Tensor, known: Tensor, spread: float
+) -> tuple[Tensor, Tensor]:
+    """Return priors [E, C, D] moved by their common offset, and how many pictures each counts for
+    [E, C]; 0 for classes that have none.
+
+    means [E, C, D]: over counts [C] pictures, and anything where there are 0; known [E, C]: which
+    classes have a prior; spread: mean squared distance of a picture to the mean of its class.
+    """
+    spread = max(spread, torch.finfo(priors.dtype).tiny)
+    seen = (known & (counts > 0)).to(priors)  # [E, C]
+    n_seen = seen.sum(dim=-1)
+    total = n_seen.clamp_min(1)
+    apart = torch.where(seen[..., None] > 0, means - priors, torch.zeros((), dtype=priors.dtype))
+    offset = apart.sum(dim=-2) / total[:, None]
+    offset = torch.where(n_seen[:, None] > 1, offset, 0.0)  # one class: offset and error are one
+    own = (apart - seen[..., None] * offset[:, None]).square().sum(dim=(-2, -1))
+    own = own / (n_seen - 1).clamp_min(1)
+    noise = (seen * spread / counts.clamp_min(1)).sum(dim=-1) / total
+    error = (own - noise).clamp_min(LEAST * spread)
+    sure = 1 - own / total / offset.square().sum(dim=-1).clamp_min(spread * 1e-9)
+    moved = priors + (sure.clamp_min(0)[:, None] * offset)[:, None] * known[..., None]
+    weights = torch.where(n_seen > 0, spread / error, 1.0)
+    return moved, known.to(priors) * weights[:, None]
+
+
+PARTS = "names of the parts"  # what it uses beside a support
+NEUTRAL = "neutral"
+STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Where classes are expected by their names.
+
+    class_names [B] and prototypes [B, D]: of the training side, normalised as queries are; spread:
+    the mean squared distance of its images to their prototypes; weight: how many support images a
+    prior counts for, None: found in each support, see `shrink`; parts: of classes beyond RAF-DB's
+    compound ones; composition: `mean` of the parts' prototypes, of those at `unit` length, or of
+    each one's direction from `neutral` added up.
+    """
+
+    class_names: tuple[str, ...]
+    prototypes: Tensor
+    spread: float
+    weight: float | None
+    parts: Mapping[str, Sequence[str]]
+    composition: str = "mean"
+
+    @property
+    def uses(self) -> str:
+        """What answers rest on through them."""
+        return PARTS if self.weight is None else f"{PARTS}, weight {self.weight:g}"
+
+    def of(self, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return priors [C, D] and which classes [C] have one: those whose parts are known.
+
+        A training class is its own only part.
+        """
+        priors = torch.zeros(len(class_names), self.prototypes.shape[1])
+        known = torch.zeros(len(class_names), dtype=torch.bool)
+        for place, name in enumerate(class_names):
+            if parts := self.parts_of(name):
+                priors[place], known[place] = self._composed(parts), True
+        return priors, known
+
+    def _composed(self, parts: Sequence[str]) -> Tensor:
+        rows = [self.class_names.index(part) for part in parts]
+        if self.composition == "mean":
+            return self.prototypes[rows].mean(dim=0)
+        units = F.normalize(self.prototypes, dim=-1)
+        if self.composition == "unit" or len(parts) == 1 or NEUTRAL not in self.class_names:
+            return units[rows].mean(dim=0)
+        neutral = units[self.class_names.index(NEUTRAL)]
+        return neutral + STEP * (units[rows] - neutral).sum(dim=0)
+
+    def parts_of(self, class_name: str) -> tuple[str, ...]:
+        """Return the training classes that a class is made of, none where one is not among them."""
+        given = self.parts.get(class_name)
+        parts = COMPOUND_PARTS.get(class_name, (class_name,)) if given is None else tuple(given)
+        return parts if all(part in self.class_names for part in parts) else ()
+
+    def require_named_parts(self) -> None:
+        """Raise ConfigError if a part that the settings name is no training class."""
+        for name, parts in self.parts.items():
+            for part in parts:
+                if part not in self.class_names:
+                    near = difflib.get_close_matches(part, self.class_names, n=1)
+                    hint = f"did you mean {near[0]}? " if near else ""
+                    raise ConfigError(
+                        f"method.parts.{name}: {part} is no class of training; {hint}It has "
+                        f"{', '.join(self.class_names)}"
+                    )
+
+    def require(
+        self, class_names: Sequence[str], what: str, instead: str = "k_shot above 0"
+    ) -> None:
+        """Raise ConfigError if a class has no parts, so that it cannot go without a support.
+
+        instead: how its pictures are given.
+        """
+        lacking = [name for name in class_names if not self.parts_of(name)]
+        if lacking:
+            raise ConfigError(
+                f"{what}: no picture and no parts of {', '.join(lacking)}: training knows "
+                f"{', '.join(self.class_names)}. Give pictures ({instead}), or name the parts in "
+                f"training with +method.parts.NAME=[a,b]"
+            )
+
+    def weighed(
+        self, means: Tensor, counts: Tensor, priors: Tensor, known: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return priors [E, way, D] and weights [E, way] beside support means [E, way, D] over
+        counts [way] of images; known [E, way]."""
+        if self.weight is None:
+            return shrink(means, counts, priors, known, self.spread)
+        return priors, known.to(priors) * self.weight
+
+
+def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Tensor:
+    """Return prototypes [E, way, D] from support [E, way, shot, D], priors [E, way, D] and their
+    weights [E, way]: (sum of the support + weight * prior) / (shot + weight).
+
+    That is the posterior mean of a normal class mean whose prior counts for `weight` observations
+    (Murphy, Machine Learning, 2012, section 4.4.2); shot may be 0 where no weight is.
+    """
+    if support.shape[2] == 0:
+        return priors
+    counted = support.shape[2] + weights
+    return (support.sum(dim=2) + weights[..., None] * priors) / counted[..., None]

@@ -1,0 +1,117 @@
+"""A method by its name, with whatever it knows beside an episode's support."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from fewshot_fer.models import Method
+from fewshot_fer.models.methods.composed import Priors, composed_prototypes
+from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.preprocessing import Normalisation
+
+TRANSDUCTIVE = "all queries of an episode together"
+COUNTED = 8  # pictures that a composed prototype is worth to what averages it with queries
+OF_MEANS = ("protonet", "composed", "simpleshot", "cosine", "euclidean", "relation", "feat")
+"""Methods to which a class is the mean of its support, and each query its own."""
+
+
+@dataclass(frozen=True)
+class AnsweringMethod:
+    """How queries are answered.
+
+    name: as in results.csv; logits: (support [E, way, shot, D], query [E, Q, D]) -> [E, Q, way];
+    queries: what it makes of other queries, "" where each is answered alone; priors: of the classes
+    by their names, for a method that has such; normalisation: of what it is given, None: as the run
+    has it.
+    """
+
+    name: str
+    logits: Method
+    queries: str = ""
+    priors: Priors | None = None
+    normalisation: Normalisation | None = None
+
+    @property
+    def uses(self) -> str:
+        """What it knows beside the support, "" for plain few-shot."""
+        known = "" if self.priors is None else self.priors.uses
+        return "; ".join(filter(None, (known, self.queries)))
+
+    @property
+    def is_prototypes(self) -> bool:
+        """Whether it is the plain nearest prototype, which has a faster way in bulk."""
+        return self.logits is prototype_logits and self.priors is None
+
+    @property
+    def is_of_means(self) -> bool:
+        """Whether its answers come from the class means alone, so that these can stand for any
+        support: not where each support image counts, or queries count for one another."""
+        return self.name in OF_MEANS
+
+    @property
+    def gives_distances(self) -> bool:
+        """Whether its logits are minus squared distances to prototypes."""
+        return self.logits is prototype_logits
+
+    def by_means(self, prototypes: Tensor, query: Tensor) -> Tensor:
+        """Return logits [Q, C] of queries [Q, D] for prototypes [C, D], priors within, of a method
+        that is of means."""
+        return self.logits(prototypes[None, :, None], query[None])[0]
+
+    def among(self, class_names: Sequence[str], like: Tensor) -> "ClassMethod":
+        """Return the method for these classes, on the device and in the precision of `like`."""
+        if self.priors is None:
+            return ClassMethod(self.logits)
+        priors, known = self.priors.of(class_names)
+        return ClassMethod(self.logits, self.priors, priors.to(like), known.to(like.device))
+
+
+@dataclass(frozen=True)
+class ClassMethod:
+    """A method among C classes: their priors [C, D] and which have one [C], for one with such."""
+
+    logits: Method
+    weighing: Priors | None = None
+    priors: Tensor | None = None
+    known: Tensor | None = None
+
+    def __call__(self, support: Tensor, query: Tensor, classes: Tensor) -> Tensor:
+        """Return logits [E, Q, way]; classes [E, way]: which of the C each position is."""
+        if self.weighing is None or self.priors is None or self.known is None:
+            return self.logits(support, query)
+        shot = support.shape[2]
+        counts = torch.full((support.shape[1],), shot, device=support.device)
+        means = support.sum(dim=2) / max(shot, 1)
+        expected = (self.priors[classes], self.known[classes])
+        prototypes = composed_prototypes(support, *self.weighing.weighed(means, counts, *expected))
+        return self.logits(prototypes[:, :, None], query)
+
+    def once(self, support: Tensor, query: Tensor) -> Tensor:
+        """Return logits [Q, C] of queries [Q, D] for one support [C, shot, D] of all C classes."""
+        everything = torch.arange(len(support), device=query.device)[None]
+        return self(support[None], query[None], everything)[0]
+
+
+PROTOTYPES = AnsweringMethod("protonet", prototype_logits)
+
+
+def refined(method: AnsweringMethod, by: str, logits: Method) -> AnsweringMethod:
+    """Return composed prototypes that the queries of an episode move on from there: those that
+    answer to a class have a part in it, as `by` has it (`logits`)."""
+
+    def answer(prototypes: Tensor, query: Tensor) -> Tensor:
+        return logits(prototypes.expand(-1, -1, COUNTED, -1), query)
+
+    return replace(method, name=f"{method.name}+{by}", logits=answer, queries=TRANSDUCTIVE)
+
+
+def for_single_pictures(method: AnsweringMethod) -> AnsweringMethod:
+    """Return what answers pictures one by one: the method itself where it is of means, else the
+    nearest prototype, composed where those are."""
+    if method.is_of_means:
+        return method
+    if method.priors is None:
+        return PROTOTYPES
+    return replace(method, name="composed", logits=prototype_logits, queries="")

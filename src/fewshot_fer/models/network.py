@@ -1,0 +1,127 @@
+"""What is trained: an encoder, and the heads and methods with weights of their own above it.
+
+From the embeddings of episodes' images to logits, labels and losses.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fewshot_fer.config.schema import TrainVerb, supervised_epochs
+from fewshot_fer.models import Method
+from fewshot_fer.models.backbones.conv4 import count_channels, count_features
+from fewshot_fer.models.methods import build_logits
+
+
+@dataclass
+class Network:
+    """encoder: images to embeddings; head: embeddings [B, D] to logits over the training classes,
+    where a classifier's loss is taken; logits: the episodes' method, which may have weights."""
+
+    encoder: nn.Module
+    head: nn.Module | None
+    logits: Method
+
+    def modules(self) -> nn.ModuleDict:
+        """Return everything with weights, under the names that checkpoints use."""
+        parts: dict[str, Any] = {"encoder": self.encoder, "head": self.head, "method": self.logits}
+        return nn.ModuleDict({k: part for k, part in parts.items() if isinstance(part, nn.Module)})
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Yield all weights, each once."""
+        return self.modules().parameters()
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return the weights and statistics of every part."""
+        return {name: part.state_dict() for name, part in self.modules().items()}
+
+    def load(self, state: dict[str, dict[str, Tensor]]) -> None:
+        """Set all weights and statistics. Raises RuntimeError where they do not fit."""
+        for name, part in self.modules().items():
+            part.load_state_dict(state[name])
+
+
+def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Network:
+    """Return an encoder with what the settings put above it, where the encoder is."""
+    parameter = next(encoder.parameters())
+    features = count_features(encoder, settings.backbone.side)
+    head = None
+    if needs_head(settings):
+        head = nn.Linear(features, n_classes).to(parameter)
+    channels = count_channels(encoder, features)
+    logits = build_logits(settings.method.name, features, channels)
+    if isinstance(logits, nn.Module):
+        logits.to(parameter)
+    return Network(encoder, head, logits)
+
+
+def needs_head(settings: TrainVerb) -> bool:
+    """Tell whether a classifier's loss is taken at any time."""
+    return supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
+
+
+class WeightAverage:
+    """The exponential moving average of a network's weights and statistics over its steps.
+
+    decay: share of the average that is kept at a step. Averaged weights often answer better than
+    the last ones (Tarvainen and Valpola, NeurIPS 2017).
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        self.network = network
+        average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self.model = torch.optim.swa_utils.AveragedModel(
+            network.modules(), multi_avg_fn=average, use_buffers=True
+        )
+
+    def update(self) -> None:
+        """Take the weights after a step in; the first ones are taken whole."""
+        self.model.update_parameters(self.network.modules())
+
+    def averaged(self) -> Network:
+        """Return the network with the averaged weights."""
+        parts: dict[str, Any] = dict(self.model.module.named_children())
+        return Network(
+            parts["encoder"], parts.get("head"), parts.get("method", self.network.logits)
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what a later start goes on from."""
+        return {"network": self.network.state(), "steps": int(self.model.n_averaged)}
+
+    def load(self, averaged: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
+        """Go back to a state, and to the averaged weights that stand in the checkpoint itself."""
+        self.averaged().load(averaged)
+        self.network.load(state["network"])
+        self.model.n_averaged.fill_(state["steps"])
+
+
+def query_labels(n_way: int, n_query: int, device: torch.device | None = None) -> Tensor:
+    """Return labels [way * query]: the position of the class, all queries of a class together."""
+    return torch.arange(n_way, device=device).repeat_interleave(n_query)
+
+
+def episode_logits(embeddings: Tensor, n_way: int, k_shot: int, method: Method) -> Tensor:
+    """Return logits [E, way * query, way] of E episodes.
+
+    embeddings [E, way * (shot + query), D]: of an episode all support class by class, then all
+    queries the same.
+    """
+    n_support = n_way * k_shot
+    support = embeddings[:, :n_support].unflatten(1, (n_way, k_shot))  # type: ignore[no-untyped-call]
+    return method(support, embeddings[:, n_support:])
+
+
+def episode_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss [E] of each episode: the mean negative log-probability of the true class
+    over its queries (Snell et al., NeurIPS 2017, eq. 2).
+
+    logits [E, Q, way], labels [Q].
+    """
+    expected = labels.expand(len(logits), -1)
+    each = F.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="none")
+    return each.view(len(logits), -1).mean(dim=1)

@@ -1,1 +1,0 @@
-"""From photographs and videos to expressions, with what was trained."""

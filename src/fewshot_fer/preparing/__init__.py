@@ -1,1 +1,0 @@
-"""Videos and photographs to aligned faces, in the layouts that the adapters read."""

@@ -1,0 +1,193 @@
+"""The whole audit: what is looked at, and what of it is kept.
+
+The job of `check` from start to end: settings in, a table on screen and check.json out.
+
+An audit as plain text: roles, layouts, counts, findings, and the verdict.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.data.load import Source, find_source, load_dataset
+from fewshot_fer.reports.audit.clips import leak_findings, repeated_ids
+from fewshot_fer.reports.audit.counts import ClassCount, class_counts, count_findings, dataset_name
+from fewshot_fer.reports.audit.findings import Finding, finding_lines, spoils_if, spoilt
+from fewshot_fer.reports.audit.images import look_at_all, picture_findings
+from fewshot_fer.reports.audit.overlaps import overlap_findings
+from fewshot_fer.reports.audit.roles import Part, Row, cast_parts, role_row
+from fewshot_fer.runs.folder import RunFolder
+from fewshot_fer.system.files import write_text
+
+
+@dataclass(frozen=True)
+class Audit:
+    """roles: one row each; counts: of whole data sets, all splits."""
+
+    roles: list[Row]
+    counts: list[ClassCount]
+    findings: list[Finding]
+
+    @property
+    def spoilt(self) -> bool:
+        return spoilt(self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything, with all paths, as plain values."""
+        return {
+            "spoilt": self.spoilt,
+            "roles": self.roles,
+            "counts": [asdict(count) for count in self.counts],
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def audit(settings: TrainVerb, source: Source) -> Audit:
+    """Look at everything that `train` would read. Raises UserError where nothing can be found."""
+    parts = cast_parts(settings, source)
+    looks = look_at_all(_paths(parts))
+    counts, findings = _whole_datasets(parts, source)
+    findings += picture_findings(looks.values())
+    findings += [finding for part in parts for finding in part.findings]
+    findings += overlap_findings(parts, looks, settings)
+    findings += _trained_on_test(parts[0])
+    for part in parts:
+        findings += leak_findings(part, settings.episodes.disjoint)
+    findings.sort(key=lambda finding: finding.level != "spoils")
+    return Audit([role_row(part) for part in parts], counts, findings)
+
+
+def _paths(parts: Sequence[Part]) -> list[str]:
+    tables = [part.table for part in parts]
+    tables += [support for part in parts if (support := part.own_support) is not None]
+    return [path for table in tables for path in table["path"]]
+
+
+def _whole_datasets(
+    parts: Sequence[Part], source: Source
+) -> tuple[list[ClassCount], list[Finding]]:
+    """Return counts and findings of each data set with all its splits, once."""
+    whole = {repr(one): one for part in parts for one in [replace(part.dataset, split="all")]}
+    counts: list[ClassCount] = []
+    findings: list[Finding] = []
+    for settings in whole.values():
+        table = load_dataset(settings, source)
+        official = source.official(settings)
+        own = class_counts(settings, table, official)
+        counts += own
+        findings += count_findings(settings, own, table)
+        findings += repeated_ids(dataset_name(settings), table)
+    if source.demo:
+        detail = "the embedded data set is smaller by design"
+        findings.append(spoils_if(False, "official counts are not applicable", detail, ()))
+    return counts, findings
+
+
+def _trained_on_test(training: Part) -> list[Finding]:
+    held_out = training.table[training.table["split"].isin(["test", "val"])]
+    if held_out.empty:
+        return []
+    names = " and ".join(sorted(held_out["dataset"].unique()))
+    detail = (
+        f"{len(held_out)} images of an official test or validation split are trained on: no figure "
+        f"on those of {names} means anything, and results are stamped trained_on_test"
+    )
+    return [spoils_if(False, "trained on test images", detail, ())]
+
+
+ROLE_COLUMNS = ("role", "dataset", "split", "images", "groups", "classes", "asked")
+
+
+def audit_text(audit: Audit) -> str:
+    """Return everything that is worth reading at once."""
+    blocks = [
+        table_text([ROLE_COLUMNS, *([_cell(row[c]) for c in ROLE_COLUMNS] for row in audit.roles)]),
+        _layouts(audit.roles),
+        *_counts(audit.counts),
+        "\n".join(line for finding in audit.findings for line in finding_lines(finding)),
+        _verdict(audit),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def table_text(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells in columns, numbers to the right."""
+    columns = list(zip(*rows, strict=True))
+    numeric = [all(_is_number(cell) for cell in column[1:]) for column in columns]
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _is_number(cell: str) -> bool:
+    return cell in ("", "-") or cell.isdecimal()
+
+
+def _cell(value: object) -> str:
+    return "-" if value == 0 else str(value)
+
+
+def _layouts(roles: Sequence[dict[str, Any]]) -> str:
+    lines = {
+        f"{one['dataset']}: {one['labels']}, images such as {one['example']} under {one['folder']}"
+        for row in roles
+        for one in row["layouts"]
+    }
+    return "\n".join(sorted(lines))
+
+
+def _counts(counts: Sequence[ClassCount]) -> list[str]:
+    return [
+        _count_table(dataset, list(some)) for dataset, some in groupby(counts, lambda c: c.dataset)
+    ]
+
+
+def _count_table(dataset: str, counts: list[ClassCount]) -> str:
+    """Return one data set's counts, a class a line, a pair of columns a split."""
+    splits = list(dict.fromkeys(count.split for count in counts))
+    by_place = {(count.label, count.split): count for count in counts}
+    compared = any(count.official is not None for count in counts)
+    heading = [f"{dataset}, {counts[0].unit}"]
+    for split in splits:
+        heading += [split, *(["official"] if compared else [])]
+    rows = [heading]
+    for label in dict.fromkeys(count.label for count in counts):
+        row = [label]
+        for split in splits:
+            count = by_place.get((label, split))
+            row += [str(count.found) if count else "0", *([_official(count)] if compared else [])]
+        rows.append(row)
+    return table_text(rows)
+
+
+def _official(count: ClassCount | None) -> str:
+    return "-" if count is None or count.official is None else str(count.official)
+
+
+def _verdict(audit: Audit) -> str:
+    faults = sum(finding.level == "spoils" for finding in audit.findings)
+    if not faults:
+        return "nothing found that would spoil a result"
+    things = "thing" if faults == 1 else "things"
+    return f"{faults} {things} found that would spoil a result"
+
+
+def check_session(settings: TrainVerb, path: Path) -> bool:
+    """Print what was found and write it to check.json; tell whether it would spoil a result."""
+    found = audit(settings, find_source(settings.paths, settings.demo))
+    folder = RunFolder(path)
+    content = found.as_json() | {"config": asdict(settings)}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    write_text(folder.folder / "check.json", text + "\n")
+    print(audit_text(found))
+    print(f"all paths are in {folder.folder / 'check.json'}")
+    return found.spoilt

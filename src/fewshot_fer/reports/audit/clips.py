@@ -1,0 +1,113 @@
+"""Findings about clips and subjects: ids that stand for several, queries that meet their own.
+
+How often a query would meet its own clip in the support, were images drawn without regard to
+groups. Exact: no episode is drawn.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.data.table import has_groups
+from fewshot_fer.episodes.fixed_support import FixedRole
+from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.reports.audit.roles import Part, groups_of
+
+Floats = NDArray[np.float64]
+
+
+def leak_share(table: pd.DataFrame, n_way: int, k_shot: int) -> float:
+    """Return the share of queries whose own group is in the support, 0..1.
+
+    Episodes of n_way classes out of those of the table, each as likely, k_shot support images of
+    each and queries from the rest of the class, drawn image by image. A group that has images of
+    other classes is met there too. Every class must have more than k_shot images.
+    """
+    counts = pd.crosstab(table["group"], table["label"]).to_numpy().astype(np.float64)
+    sizes = counts.sum(axis=0)
+    own = missed(sizes - 1, counts - 1, k_shot)  # the query itself is no longer there
+    other = missed(sizes, counts, k_shot)
+    met = np.zeros(counts.shape)
+    for column in range(len(sizes)):
+        elsewhere = _mean_product(np.delete(other, column, axis=1), n_way - 1)
+        met[:, column] = 1 - own[:, column] * elsewhere
+    return float((counts * met / sizes).sum() / len(sizes))
+
+
+def missed(sizes: Floats, counts: Floats, k_shot: int) -> Floats:
+    """Return the chance [G, C] that k_shot images of a class have none of a group.
+
+    sizes [C]: images of the class; counts [G, C]: how many of them are the group's.
+    """
+    chance = np.ones(counts.shape)
+    for drawn in range(k_shot):
+        chance *= (sizes - counts - drawn).clip(0) / (sizes - drawn).clip(1)
+    return chance
+
+
+def _mean_product(chances: Floats, n_chosen: int) -> Floats:
+    """Return [G]: the product over n_chosen columns of [G, C], averaged over all such choices.
+
+    The sum over all choices is an elementary symmetric polynomial, built up column by column.
+    """
+    sums = np.zeros((n_chosen + 1, len(chances)))
+    sums[0] = 1
+    for column in chances.T:
+        sums[1:] += sums[:-1] * column
+    return np.asarray(sums[n_chosen] / math.comb(chances.shape[1], n_chosen))
+
+
+def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:
+    """Return a note on ids that several clips or subjects of a whole data set bear.
+
+    An id says little: the key of an AFEW clip is split, class and id.
+    """
+    keys = pd.Series(table.loc[table["group"] != table["path"], "group"].unique(), dtype=object)
+    ids = keys.str.rsplit("/", n=1).str[-1]
+    several = {str(name): sorted(some) for name, some in keys.groupby(ids) if len(some) > 1}
+    if not several:
+        return []
+    shown = "; ".join(f"{name} is {' and '.join(some)}" for name, some in [*several.items()][:3])
+    detail = f"{len(several)} ids, told apart by split and class: {shown}"
+    title = f"ids of several clips or subjects in {dataset}"
+    return [spoils_if(False, title, detail, several.values())]
+
+
+def leak_findings(part: Part, disjoint: str) -> list[Finding]:
+    """Return the share of a role's queries whose own clip or subject would be in the support."""
+    role = part.role
+    if role is None or groups_of(part.table).empty:
+        return []
+    if isinstance(role, FixedRole):
+        share = fixed_share(role)
+        if not share:
+            return []
+        detail = f"{_percent(share)} of its queries have their own clip in the fixed support"
+        return [spoils_if(False, f"clips of {part.title}", detail, ())]
+    faces = part.table.iloc[np.unique(role.pool.rows)]
+    if role.shape.k_shot == 0 or not has_groups(faces):
+        return []
+    share = leak_share(faces, role.shape.n_way, role.shape.k_shot)
+    detail = f"{_percent(share)} of queries at {role.shape} {_consequence(disjoint)}"
+    return [spoils_if(False, f"clips of {part.title}", detail, ())]
+
+
+def _consequence(disjoint: str) -> str:
+    if disjoint == "group":
+        return "would have their own clip in the support, were images drawn without regard to clips"
+    return "will have their own clip in the support; episodes.disjoint=group would prevent it"
+
+
+def fixed_share(role: FixedRole) -> float:
+    """Return the share of queries, over all draws, with an image of their group in the support."""
+    support = role.support_table
+    keys = (support["dataset"] + " " + support["group"]).to_numpy()
+    queries = groups_of(role.table)
+    met = [queries.isin(set(keys[rows.ravel()])).sum() for rows in role.support.rows]
+    return float(np.mean(met) / len(role.table))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,140 @@
+"""Images and groups that stand in two roles: the faults that make a good figure mean nothing."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import pandas as pd
+
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.reports.audit.duplicates import find_twins, stack
+from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.reports.audit.images import SIDE, Look
+from fewshot_fer.reports.audit.roles import Part, groups_of
+
+KINDS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tables that should share nothing. excuse: why no result suffers if they do."""
+
+    first: pd.DataFrame
+    second: pd.DataFrame
+    where: str
+    excuse: str = ""
+
+    def finding(self, what: str, detail: str, paths: Iterable[Sequence[str]]) -> Finding:
+        """Return what both have in common as a fault or, with an excuse, as a note."""
+        detail += f"; {self.excuse}" if self.excuse else ""
+        return spoils_if(not self.excuse, f"{what} {self.where}", detail, paths)
+
+
+def overlap_findings(
+    parts: Sequence[Part], looks: dict[str, Look], settings: TrainVerb
+) -> list[Finding]:
+    """Return what any two kinds of roles share, and what is twice within one."""
+    tables = tables_by_kind(parts)
+    found: list[Finding] = []
+    for pair in [*_kind_pairs(tables, settings), *_support_pairs(parts)]:
+        found += _shared_images(pair, looks)
+        found += _shared_groups(pair, settings.episodes.disjoint == "group")
+    for kind, table in tables.items():
+        found += _doubles(table, looks, kind)
+    return found
+
+
+def tables_by_kind(parts: Sequence[Part]) -> dict[str, pd.DataFrame]:
+    """Return the images of each kind of role; tests count as one, an image of several once."""
+    tables = {kind: [part.table for part in parts if part.kind == kind] for kind in KINDS}
+    return {
+        kind: pd.concat(some, ignore_index=True).drop_duplicates("path", ignore_index=True)
+        for kind, some in tables.items()
+        if some
+    }
+
+
+def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterator[Pair]:
+    chooses = settings.train.tested == "best" or settings.train.patience > 0
+    for first, second in combinations(tables, 2):
+        harmless = first == "validation" and not chooses
+        excuse = "no harm, as validation chooses nothing here" if harmless else ""
+        yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
+
+
+def _support_pairs(parts: Sequence[Part]) -> Iterator[Pair]:
+    """Yield each fixed support that is not of the training set, with its own queries."""
+    for part in parts:
+        support = part.own_support
+        if support is not None:
+            yield Pair(support, part.table, f"in support and queries of {part.title}")
+
+
+def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:
+    same = sorted(set(pair.first["path"]) & set(pair.second["path"]))
+    if same:
+        detail = f"{len(same)} files, of {len(pair.second)} in the latter"
+        paths: list[tuple[str, ...]] = [(path,) for path in same]
+        yield pair.finding("the same files", detail, paths)
+    left, right = _readable(pair.first, looks, same), _readable(pair.second, looks, same)
+    copies = _copies(left, right)
+    if copies:
+        detail = f"{len(copies)} pictures under two names or more, byte for byte"
+        yield pair.finding("the same pictures", detail, copies)
+    twins = _twins(left, right, {path for paths in copies for path in paths})
+    if twins:
+        detail = f"{len(twins)} of the latter are one of the former, resized or compressed anew"
+        yield pair.finding("near-identical pictures", detail, twins)
+
+
+def _readable(table: pd.DataFrame, looks: dict[str, Look], without: Iterable[str]) -> list[Look]:
+    left_out = set(without)
+    kept = (looks[path] for path in table["path"] if path not in left_out)
+    return [look for look in kept if not look.error]
+
+
+def _copies(left: Sequence[Look], right: Sequence[Look]) -> list[tuple[str, ...]]:
+    """Return the paths of each content that stands on both sides, those of `left` first."""
+    common = {look.content for look in left} & {look.content for look in right}
+    paths = defaultdict(list)
+    for look in (*left, *right):
+        if look.content in common:
+            paths[look.content].append(look.path)
+    return [tuple(same) for same in paths.values()]
+
+
+def _twins(left: list[Look], right: list[Look], copied: set[str]) -> list[tuple[str, ...]]:
+    """Return the paths of each of `right`, but the copied ones, with its twin in `left` first."""
+    left = [look for look in left if look.path not in copied]
+    right = [look for look in right if look.path not in copied]
+    thumbnails = [stack([look.thumbnail for look in side], SIDE) for side in (left, right)]
+    return [(left[i].path, right[j].path) for i, j in find_twins(*thumbnails)]
+
+
+def _shared_groups(pair: Pair, kept_apart: bool) -> Iterator[Finding]:
+    """Yield groups of both tables; images that are the very same file are a finding apart."""
+    groups = groups_of(pair.second[~pair.second["path"].isin(pair.first["path"])])
+    shared = groups[groups.isin(set(groups_of(pair.first)))]
+    if shared.empty:
+        return
+    names = sorted(shared.unique())
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    detail = f"{len(names)} clips or subjects with {len(shared)} images in the latter: {shown}"
+    paths = [(path,) for path in pair.second.loc[shared.index, "path"]]
+    if not kept_apart and not pair.excuse:
+        pair = replace(pair, excuse="episodes.disjoint=image allows it")
+    yield pair.finding("the same groups", detail, paths)
+
+
+def _doubles(table: pd.DataFrame, looks: dict[str, Look], kind: str) -> Iterator[Finding]:
+    paths = defaultdict(list)
+    for look in _readable(table, looks, ()):
+        paths[look.content].append(look.path)
+    doubles = [tuple(same) for same in paths.values() if len(same) > 1]
+    if doubles:
+        detail = (
+            f"{len(doubles)} pictures, byte for byte: a repeat can be support and query of one "
+            f"episode"
+        )
+        yield spoils_if(False, f"the same pictures twice in {kind}", detail, doubles)

@@ -1,0 +1,192 @@
+"""The tables that a training command would use, loaded as `train` loads them.
+
+What `train` would refuse with an error becomes a finding here, so that one look shows everything.
+
+What was recognised on disk: the folder, and how classes and clips lie in it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
+from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
+from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.episodes.fixed_support import FixedRole, fixed_role
+from fewshot_fer.episodes.protocol import Role, evaluation_role, training_role
+from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.system.errors import EpisodeError
+
+Cast = TypeVar("Cast", Role, FixedRole)
+TITLE = "cannot be drawn as asked"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One role's table; kind: training, validation or test.
+
+    role is None where its episodes or its support cannot be drawn.
+    """
+
+    kind: str
+    name: str
+    dataset: DatasetConfig
+    table: pd.DataFrame
+    role: Role | FixedRole | None
+    findings: list[Finding] = field(default_factory=list)
+    support_split: str | None = None
+
+    @property
+    def title(self) -> str:
+        return self.kind if self.kind == "training" else f"{self.kind} {self.name}"
+
+    @property
+    def own_support(self) -> pd.DataFrame | None:
+        """The images of a fixed support that comes from another split than the training set's."""
+        if not isinstance(self.role, FixedRole) or not self.support_split:
+            return None
+        return self.role.support_table.iloc[self.role.support.images()]
+
+
+def cast_parts(settings: TrainVerb, source: Source) -> list[Part]:
+    """Return training, validation and every test. Raises DataError where files are not right."""
+    table = load_dataset(settings.dataset, source)
+    asked = [("validation", settings.eval), *(("test", test) for test in settings.test.values())]
+    evaluations = [_evaluation(kind, one, table, settings, source) for kind, one in asked]
+    return [_training(settings, table, evaluations, source), *evaluations]
+
+
+def _training(settings: TrainVerb, table: pd.DataFrame, others: list[Part], source: Source) -> Part:
+    # Fixed supports are taken out of training, but they answer for it: they stay in the part.
+    held_out = _held_out(table, others)
+
+    def build(episodes: EpisodesConfig) -> Role:
+        return training_role(replace(settings, episodes=episodes), source, held_out)
+
+    role, findings = _try("training", build, settings.episodes)
+    return Part("training", settings.dataset.adapter, settings.dataset, table, role, findings)
+
+
+def _held_out(table: pd.DataFrame, parts: list[Part]) -> NDArray[np.int64]:
+    """Return the rows of the training table that any part has as its fixed support."""
+    taken: set[str] = set()
+    for part in parts:
+        if isinstance(part.role, FixedRole):
+            taken |= set(part.role.support_table["path"].iloc[part.role.support.images()])
+    return np.flatnonzero(table["path"].isin(taken)).astype(np.int64)
+
+
+def _evaluation(
+    kind: str, asked: EvalConfig, training: pd.DataFrame, settings: TrainVerb, source: Source
+) -> Part:
+    table = load_dataset(asked.dataset, source)
+    role: Role | FixedRole | None
+    if asked.kind == "fixed":
+
+        def fixed(_: EpisodesConfig) -> FixedRole:
+            skip = settings.episodes.skip_small_classes
+            return fixed_role(kind, asked, training, source, settings.seed, skip)
+
+        role, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
+        table = table if role is None else role.table  # without what is support
+    else:
+
+        def episodic(episodes: EpisodesConfig) -> Role:
+            return evaluation_role(kind, asked, episodes, source)
+
+        role, findings = _try(f"{kind} {asked.name}", episodic, settings.episodes)
+    return Part(kind, asked.name, asked.dataset, table, role, findings, asked.support_split)
+
+
+def _try(
+    what: str, build: Callable[[EpisodesConfig], Cast], episodes: EpisodesConfig
+) -> tuple[Cast | None, list[Finding]]:
+    """Return a role and what stands in its way; classes that may be skipped are a note."""
+    findings: list[Finding] = []
+    for skip in (False, True) if episodes.skip_small_classes else (False,):
+        try:
+            return build(replace(episodes, skip_small_classes=skip)), findings
+        except EpisodeError as error:
+            may_go_on = episodes.skip_small_classes and not skip
+            findings.append(spoils_if(not may_go_on, f"{what} {TITLE}", str(error), ()))
+    return None, findings
+
+
+def groups_of(table: pd.DataFrame) -> pd.Series:
+    """Return the data set and group of every image that has a clip or subject, not just itself."""
+    grouped = table[table["group"] != table["path"]]
+    return grouped["dataset"] + " " + grouped["group"]
+
+
+Row = dict[str, object]
+
+
+def role_row(part: Part) -> Row:
+    """Return what one role consists of, for the table on screen and for check.json."""
+    table = part.table
+    return {
+        "role": part.title,
+        "dataset": part.dataset.adapter,
+        "split": part.dataset.split,
+        "images": len(table),
+        "groups": int(groups_of(table).nunique()),
+        "classes": int(table["label"].nunique()),
+        "asked": _asked(part),
+        "layouts": [
+            layout(rows, part.dataset.file) for _, rows in table.groupby("dataset", sort=False)
+        ],
+    }
+
+
+def _asked(part: Part) -> str:
+    if part.role is None:
+        return "cannot be drawn"
+    if isinstance(part.role, FixedRole):
+        return f"every image, {part.role.k_shot} support images a class"
+    return str(part.role.shape) if part.role.shape.k_shot else "every image"
+
+
+def layout(table: pd.DataFrame, file: str | None = None) -> Row:
+    """Return where the images of one data set lie and how, with one of them as an example.
+
+    file: the list that names them, if they come from one.
+    """
+    paths = table["path"].tolist()
+    try:
+        folder = Path(os.path.commonpath([str(Path(path).parent) for path in paths]))
+    except ValueError:  # a list may name several drives
+        folder = Path(paths[0]).parent
+    return {
+        "dataset": str(table["dataset"].iloc[0]),
+        "folder": str(folder),
+        "images": len(table),
+        "splits": {str(k): int(n) for k, n in table["split"].value_counts(sort=False).items()},
+        "labels": f"the list {file}" if file else _labels(table),
+        "example": str(Path(paths[0]).relative_to(folder)),
+    }
+
+
+def _labels(table: pd.DataFrame) -> str:
+    """Tell from the first image where its label and its group come from."""
+    first = table.iloc[0]
+    folders = [parent.name for parent in Path(first["path"]).parents[:2]]
+    named = [_names(folder, first["label"]) for folder in folders]
+    if named[0]:
+        return "folders of classes"
+    if named[-1]:
+        return "folders of classes, and of clips or subjects in them"
+    return "a list of labels"
+
+
+def _names(folder: str, label: str) -> bool:
+    if canonical(folder) == label:
+        return True
+    return (
+        folder.isdecimal() and 1 <= int(folder) <= len(BASIC) and basic_of_id(int(folder)) == label
+    )

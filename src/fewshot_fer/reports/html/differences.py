@@ -1,0 +1,203 @@
+"""What a run's configuration changes, and the command that repeats it."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.reports.html.collect import Run
+from fewshot_fer.reports.html.defaults import composed, defaults
+from fewshot_fer.runs.read import Row
+
+GROUPS = ("experiment", "dataset", "eval", "backbone", "method", "train", "paths")
+MOST_COMPOSED = 60  # further runs are given by every value instead: longer, but as true
+ASIDE = ("run", "test", "resume")
+"""No difference between runs: the first two are words of their own, and a run that was stopped and
+went on is the one that was not."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that a run changes; default is None where there is no such setting by default."""
+
+    key: str
+    default: str | None
+    value: str
+
+
+def differences(run: Run) -> list[Difference]:
+    """Return each setting of a run that is not as conf/train.yaml or conf/test.yaml has it.
+
+    Tests are compared with the files of conf/test that they are named after; which are taken is a
+    difference of its own, called `test`.
+    """
+    default = _base(run, [])
+    if default is None:
+        return []
+    tests = list(_tests(run))
+    found = [Difference("test", "none", ", ".join(tests))] if tests and run.verb == "train" else []
+    return found + [
+        Difference(key, shown(default[key]) if key in default else None, value)
+        for key, value in ((key, shown(value)) for key, value in changed(run, default).items())
+    ]
+
+
+def command(run: Run) -> str | None:
+    """Return what to type to repeat a run, None where its configuration is not there.
+
+    Made from config.yaml rather than from what was typed: the line of a sweep is one for all jobs,
+    and defaults may have changed since. Only what differs from today's defaults is given.
+    """
+    if not run.settings:
+        return None
+    groups = _group_overrides(run)
+    default = _base(run, groups)
+    if default is None:
+        groups, default = [], _base(run, [])
+    if default is None:
+        return None
+    tests = list(_tests(run))
+    words = groups + ([f"test={','.join(tests)}"] if tests else [])
+    words += [_override(key, value, default) for key, value in changed(run, default).items()]
+    words += [f"~{key}" for key in default if OPEN.match(key) and key not in run.settings]
+    if run.verb == "test":
+        words.insert(0, f"run={quoted(run.settings['run'])}")
+    return shlex.join(["python", "-m", f"fewshot_fer.{run.verb}", *words])
+
+
+def changed(run: Run, default: Row) -> Row:
+    """Return the settings of a run that differ from a composed configuration."""
+    return {
+        key: value
+        for key, value in run.settings.items()
+        if key not in ASIDE and default.get(key, _MISSING) != value
+        and (key in default or OPEN.match(key))
+    }  # fmt: skip
+
+
+_MISSING = object()
+OPEN = re.compile(
+    r"(?P<parent>((eval|test\.[^.]+)\.)?dataset\.clips|method\.parts)\.(?P<name>.+)", re.S
+)
+"""Settings whose names are those of classes: any may be there."""
+
+
+def _base(run: Run, groups: list[str]) -> Row | None:
+    """Return the settings that a run's are compared with: the same tests, and these groups."""
+    words = tuple(word for word in groups if word != "test=[]")
+    return defaults(run.verb, words, tuple(_tests(run)))
+
+
+def _tests(run: Run) -> dict[str, None]:
+    """Return the names of a run's tests that conf/test has, in their order."""
+    names = dict.fromkeys(key.split(".")[1] for key in run.settings if key.startswith("test."))
+    return {name: None for name in names if (conf_dir() / "test" / f"{name}.yaml").is_file()}
+
+
+def _group_overrides(run: Run) -> list[str]:
+    """Return the groups that a run chose otherwise than its experiment or the defaults do."""
+    chosen = run.summary.get("choices")
+    if not isinstance(chosen, dict) or run.verb == "test":
+        return []
+    experiment = _choice(chosen, "experiment")
+    if composed.cache_info().currsize > MOST_COMPOSED:
+        return []
+    start = [f"experiment={experiment}"] if experiment else []
+    base = composed(run.verb, tuple(start))
+    if base is None:
+        return []
+    groups = {group: _choice(chosen, group) for group in GROUPS[1:]}
+    words = [f"{g}={name}" for g, name in groups.items() if name and name != base.choices.get(g)]
+    had_tests = any(key.startswith("test.") for key in base.settings)
+    return start + words + (["test=[]"] if had_tests and not _tests(run) else [])
+
+
+def _choice(chosen: Row, group: str) -> str | None:
+    """Return a group's choice if conf/ still has such a file."""
+    name = chosen.get(group)
+    if not isinstance(name, str) or Path(name).name != name:
+        return None
+    return name if (conf_dir() / group / f"{name}.yaml").is_file() else None
+
+
+def _override(key: str, value: object, default: Row) -> str:
+    """Return a setting as Hydra takes it; a name that is no word, within a mapping."""
+    found = OPEN.match(key)
+    if found and key not in default and not found["name"].isidentifier():
+        name = re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", found["name"])
+        return f"+{found['parent']}={{{name}:{quoted(value)}}}"
+    return f"{'' if key in default else '+'}{key}={quoted(value)}"
+
+
+def quoted(value: object) -> str:
+    """Return a value as Hydra's grammar of overrides wants it.
+
+    >>> quoted(None), quoted(True), quoted([1, "a b"]), quoted("it's"), quoted("1e5")
+    ('null', 'true', "[1,'a b']", "'it\\\\'s'", "'1e5'")
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(quoted, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
+    return _quoted_text(str(value))
+
+
+def _quoted_text(text: str) -> str:
+    plain = text.replace("_", "a").replace("/", "a").replace(".", "a").replace("-", "a")
+    starts = text[:1].isalpha() or text[:1] in "/_"
+    if starts and plain.isalnum() and plain.isascii() and text not in ("null", "true", "false"):
+        return text
+    # In Hydra's quotes a backslash counts only in front of a quote, where each one is doubled.
+    parts = text.split("'")
+    escaped = [part + "\\" * (len(part) - len(part.rstrip("\\"))) for part in parts]
+    return "'" + "\\'".join(escaped).replace("${", "\\${") + "'"
+
+
+def shown(value: object) -> str:
+    """Return a value for people.
+
+    >>> shown(None), shown(0.001), shown(["a", "b"])
+    ('none', '0.001', 'a, b')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    return str(value)
+
+
+def telling(runs: Sequence[Run]) -> list[str]:
+    """Return the settings in which these runs are not all equal, the seed first.
+
+    What is tested, and where data and results lie, is left out.
+    """
+    everything = [run.everything for run in runs if run.settings]
+    keys = dict.fromkeys(key for settings in everything for key in settings)
+    found = [
+        key
+        for key in keys
+        if not key.startswith(("test.", "paths."))
+        and key not in (*ASIDE, "checkpoint")
+        and len({shown(settings.get(key)) for settings in everything if key in settings}) > 1
+    ]
+    return sorted(found, key=lambda key: key != "seed")
+
+
+def changed_keys(runs: Sequence[Run]) -> list[str]:
+    """Return every setting that any of these runs, or a run that one tests, changes, in the order
+    of the configuration."""
+    tested = [Run(0, "", run.folder, settings=run.trained) for run in runs if run.trained]
+    everything = [*runs, *tested]
+    found = {difference.key for run in everything for difference in differences(run)} - {"test"}
+    order = dict.fromkeys(key for run in everything for key in run.settings)
+    return [key for key in order if key in found]

@@ -1,0 +1,216 @@
+"""report.html: everything in one file, without an address outside of it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from fewshot_fer import __version__
+from fewshot_fer.reports.html.charts import COLOURED, group_curves, run_curves, unique
+from fewshot_fer.reports.html.collect import Run
+from fewshot_fer.reports.html.differences import Difference, command, differences, telling
+from fewshot_fer.reports.html.embedding_maps import Map, class_names, map_chart
+from fewshot_fer.reports.html.groups import Group, Result
+from fewshot_fer.reports.html.leaderboard import boards, details, settings_text, title
+from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
+from fewshot_fer.reports.html.predictions import Mistake, hardest_pictures
+from fewshot_fer.reports.html.thumbnails import Pictures
+
+HARD_CLASSES = 3  # of a group, with pictures
+MOST_CURVES = 6  # pictures, those with the most runs
+MOST_GROUPS = 12  # with pictures of mistakes and of hard classes
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as it is shown: its number or None, and the lines below it."""
+
+    number: int | None
+    name: str
+    lines: list[str]
+
+
+@dataclass
+class Findings:
+    """What was made from the larger files: mistakes by run and evaluation, answers to pictures by
+    group, maps."""
+
+    mistakes: Mapping[int, Mapping[Key, list[Mistake]]] = field(default_factory=dict)
+    asked: Mapping[int, pd.DataFrame] = field(default_factory=dict)  # by place of the group
+    maps: Sequence[Map] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """A run with all that is known of it."""
+
+    run: Run
+    settings: str
+    words: str  # what the filter looks through
+    differences: list[Difference]
+    command: str | None
+    curves: Markup
+    matrices: list[Matrix]
+    mistakes: list[tuple[str, list[Shown]]]
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ClassesOf:
+    """The classes of a group: the recall of each, and the pictures of the hardest."""
+
+    title: str
+    details: str
+    recall: RecallTable
+    hardest: list[tuple[str, float | None, list[Shown]]]
+
+
+def build_page(
+    runs: Sequence[Run],
+    groups: Sequence[Group],
+    findings: Findings,
+    problems: Sequence[str],
+    with_pictures: bool = True,
+) -> str:
+    """Return the text of report.html."""
+    pictures = Pictures() if with_pictures else Pictures(most=0)
+    context = _context(runs, groups, findings, pictures)
+    context["picture_style"] = pictures.style()
+    context |= {"pictures": pictures, "with_pictures": with_pictures, "problems": problems}
+    context |= {"version": __version__, "made": time.strftime("%Y-%m-%d %H:%M")}
+    here = files("fewshot_fer.reports.html")
+    for name in ("style.css", "page.js"):
+        context[name.replace(".", "_")] = Markup((here / name).read_text(encoding="utf-8"))
+    template = _environment().from_string((here / "page.html.j2").read_text(encoding="utf-8"))
+    # A lone half of a character can stand in a summary's escapes: no file in UTF-8 can hold it.
+    return template.render(context).encode("utf-8", "replace").decode("utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["percent"] = percent
+    return environment
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Return a fraction in percent, a dash for none."""
+    return "-" if fraction is None else f"{100 * fraction:.{digits}f}"
+
+
+def _context(
+    runs: Sequence[Run], groups: Sequence[Group], findings: Findings, pictures: Pictures
+) -> dict[str, Any]:
+    keys = telling(runs)
+    asked = [group for group in groups if group.row["role"] != "train"]
+    return {
+        "runs": runs,
+        "boards": boards(groups),
+        "maps": [(one, map_chart(one, pictures), class_names(one)) for one in findings.maps],
+        "classes": list(_classes(groups, findings, pictures)),
+        "mistakes": list(_group_mistakes(groups, findings, pictures)),
+        "curves": _curves(asked),
+        "heat_maps": heat_maps(groups),
+        "cards": [_card(run, keys, findings, pictures) for run in runs],
+        "coloured": COLOURED,
+    }
+
+
+def _curves(groups: Sequence[Group]) -> list[tuple[str, Markup, list[Run]]]:
+    drawn = []
+    validated = [group for group in groups if group.row["role"] == "validation"]
+    for group in sorted(validated, key=lambda group: -len(group.results))[:MOST_CURVES]:
+        chart = group_curves(group)
+        named = unique([r.run for r in group.results if len(r.run.metrics.get("epoch", ()))])
+        if chart:
+            drawn.append((title(group), chart, named))
+    return drawn
+
+
+def _classes(
+    groups: Sequence[Group], findings: Findings, pictures: Pictures
+) -> Iterator[ClassesOf]:
+    for place, group in enumerate(groups):
+        recall = recall_table(group) if group.row["role"] != "train" else None
+        if recall is None:
+            continue
+        asked = findings.asked.get(place) if place < MOST_GROUPS else None
+        hardest = []
+        for name, mean in list(zip(recall.class_names, recall.mean, strict=True))[:HARD_CLASSES]:
+            hard = hardest_pictures(asked, name) if asked is not None else []
+            hardest.append((name, mean, [_hard(one, pictures) for one in hard]))
+        yield ClassesOf(title(group), details(group), recall, hardest)
+
+
+def _hard(picture: tuple[str, float, float], pictures: Pictures) -> Shown:
+    path, right, asked = picture
+    lines = [f"{right:.0f} of {asked:.0f} right"]
+    return Shown(pictures.number(path), path, lines)
+
+
+def _group_mistakes(
+    groups: Sequence[Group], findings: Findings, pictures: Pictures
+) -> Iterator[tuple[str, Result, list[Shown]]]:
+    for group in groups[:MOST_GROUPS]:
+        result = group.best
+        key = (result.row["role"], result.row["protocol"], result.row["method"])
+        mistakes = findings.mistakes.get(result.run.number, {}).get(key, [])
+        if mistakes and not str(result.row["level"]).startswith("clip"):
+            yield title(group), result, [_mistake(one, pictures) for one in mistakes]
+
+
+def _mistake(mistake: Mistake, pictures: Pictures) -> Shown:
+    lines = [f"{mistake.predicted} {100 * mistake.probability:.0f}\u00a0%", f"is {mistake.true}"]
+    return Shown(pictures.number(mistake.path), mistake.path, lines)
+
+
+def _card(run: Run, keys: Sequence[str], findings: Findings, pictures: Pictures) -> Card:
+    found, changed = findings.mistakes.get(run.number, {}), differences(run)
+    mistakes = [
+        (f"{role} {protocol}, {method}", [_mistake(one, pictures) for one in wrong])
+        for (role, protocol, method), wrong in found.items()
+        if wrong
+    ]
+    return Card(
+        run,
+        settings_text(run, [one.key for one in changed if one.key in keys]),
+        _words(run, changed),
+        changed,
+        command(run),
+        run_curves(run),
+        [matrix(confusion) for confusion in run.confusions],
+        mistakes,
+        list(_facts(run)),
+    )
+
+
+def _words(run: Run, changed: Sequence[Difference]) -> str:
+    changes = [f"{one.key}={one.value}" for one in changed]
+    seed = f"seed={run.everything['seed']}" if "seed" in run.everything else ""
+    return " ".join([run.name, run.state, seed, *changes]).lower()
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield (name, value) of what is known of how a run was made."""
+    warnings = dict.fromkeys(str(row["warnings"]) for row in run.results if row["warnings"])
+    if warnings:
+        yield "the check found", "; ".join(warnings).replace(";", "; ")
+    done, asked = run.epochs
+    if done:
+        yield "epochs", f"{done} of {asked}" if asked else str(done)
+    names = {"seconds": "seconds", "device": "device", "git_commit": "commit"}
+    names |= {"fingerprint": "fingerprint", "command": "typed then", "run": "tested run"}
+    for key, name in names.items():
+        if run.summary.get(key) not in (None, ""):
+            yield name, str(run.summary[key])
+    versions = run.summary.get("versions")
+    if isinstance(versions, dict):
+        yield "versions", ", ".join(f"{name} {value}" for name, value in versions.items())
+    yield "folder", str(run.folder)

@@ -1,0 +1,134 @@
+"""From run folders to report.csv, report.html and the lines on screen.
+
+report.csv: a row for each result of each run, and one for each run without any.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fewshot_fer.reports.html.collect import Run, collect_runs, warn_of
+from fewshot_fer.reports.html.differences import GROUPS, changed_keys, shown
+from fewshot_fer.reports.html.embedding_maps import make_maps
+from fewshot_fer.reports.html.groups import Group, group_results
+from fewshot_fer.reports.html.leaderboard import screen_text
+from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, Key, build_page
+from fewshot_fer.reports.html.predictions import Asked, Mistake, each_answers
+from fewshot_fer.runs.folder import RESULT_COLUMNS
+
+LEADING = ("run", "verb", "state", "sweep", "tested_run")
+
+
+def report_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the columns LEADING, `choices.<group>`, each setting that any run changes (with dots),
+    RESULT_COLUMNS and `problems`.
+
+    A setting stands in every row, also where it has its default value; beside a test those of the
+    run that it tested, which `tested_run` names, as far as that is there. Figures are fractions.
+    """
+    keys = changed_keys(runs)
+    known = {run.folder.resolve(): run for run in runs if run.verb == "train"}
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        first: dict[str, Any] = {"run": run.name, "verb": run.verb, "state": run.state}
+        tested = known.get(Path(run.tested).expanduser().resolve()) if run.tested else None
+        first |= {"sweep": run.sweep, "tested_run": tested.name if tested else run.tested}
+        first |= {"problems": "; ".join(run.problems)} | _choices(run, tested)
+        first |= {key: _cell(_setting(run, key)) for key in keys}
+        rows += [first | _figures(row) for row in run.results or [{}]]
+    columns = [*LEADING, *(f"choices.{group}" for group in GROUPS), *keys, *RESULT_COLUMNS]
+    return pd.DataFrame(rows, columns=[*columns, "problems"], dtype=object)
+
+
+def _choices(run: Run, tested: Run | None) -> dict[str, str]:
+    """Return which files of conf/ a run took or, for a test, the run that it tested."""
+    chosen: dict[str, object] = {}
+    for one in (tested, run):
+        own = one.summary.get("choices") if one is not None else None
+        chosen |= own if isinstance(own, dict) else {}
+    return {f"choices.{group}": str(chosen.get(group) or "") for group in GROUPS}
+
+
+def _setting(run: Run, key: str) -> object:
+    """Return a setting; which tests a run had is no setting of those that test it later."""
+    return (run.settings if key.startswith("test.") else run.everything).get(key)
+
+
+def _figures(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: _cell(row.get(key)) for key in RESULT_COLUMNS}
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, bool | list):
+        return shown(value)
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+AnswerKey = tuple[int, str, str, str, str]
+
+
+def runs_report(
+    roots: Sequence[Path], embeddings: bool = True, pictures: bool = True
+) -> tuple[dict[str, str], str]:
+    """Return the files of the report, name to content, and what goes on screen.
+
+    embeddings: draw maps, for which pictures are decoded and embedded; pictures: put small copies
+    of them in the page. Raises RunError where the folders hold no run at all.
+    """
+    runs, problems = collect_runs(roots)
+    groups = group_results(runs)
+    findings, more = find_in_answers(runs, groups, embeddings)
+    problems = [*problems, *more]
+    warn_of(problems)
+    page = build_page(runs, groups, findings, problems, pictures)
+    table = report_table(runs).to_csv(index=False)
+    files = {"report.csv": table.encode("utf-8", "replace").decode("utf-8"), "report.html": page}
+    return files, screen_text(runs, groups)
+
+
+def find_in_answers(
+    runs: Sequence[Run], groups: Sequence[Group], embeddings: bool
+) -> tuple[Findings, list[str]]:
+    """Read predictions.csv and answers.csv of all runs, a few runs at a time, and make the maps.
+
+    Returns lines on what is damaged too.
+    """
+    place_of = _places(groups)
+    best = {_answer_key(group) for group in groups}
+    asked: dict[int, Asked] = {}
+    of_best: dict[AnswerKey, pd.DataFrame] = {}
+    mistakes: dict[int, dict[Key, list[Mistake]]] = {}
+    problems = []
+    for run, read in zip(runs, each_answers([run.folder for run in runs]), strict=True):
+        mistakes[run.number] = read.mistakes
+        run.problems += read.problems
+        for kind, answers in read.asked.items():
+            key = (run.number, *kind)
+            if key in place_of and place_of[key] < MOST_GROUPS:
+                asked.setdefault(place_of[key], Asked()).add(answers)
+            if key in best:
+                of_best[key] = answers
+        problems += [f"{run.name}: {problem}" for problem in read.problems]
+    maps, missing = make_maps(groups, of_best) if embeddings else ([], [])
+    tables = {place: one.table() for place, one in asked.items()}
+    return Findings(mistakes, tables, maps), problems + missing
+
+
+def _places(groups: Sequence[Group]) -> dict[AnswerKey, int]:
+    """Return the place of the group that each evaluation's answers belong to."""
+    places: dict[AnswerKey, int] = {}
+    for place, group in enumerate(groups):
+        for result in group.results:
+            row = result.row
+            key = (result.run.number, row["role"], row["protocol"], row["method"], row["level"])
+            places.setdefault(key, place)
+    return places
+
+
+def _answer_key(group: Group) -> AnswerKey:
+    row = group.best.row
+    return (group.best.run.number, row["role"], row["protocol"], row["method"], row["level"])

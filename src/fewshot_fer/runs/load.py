@@ -1,0 +1,175 @@
+"""A trained run as those meet it who put it to use: weights, classes, support, calibration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.evaluation.calibration import Calibration, calibration_from
+from fewshot_fer.evaluation.deployment import TrainingSide, training_side_from
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.methods import answering_method, priors
+from fewshot_fer.evaluation.support import SupportSet, support_set
+from fewshot_fer.models import build_encoder
+from fewshot_fer.models.backbones.conv4 import count_features
+from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.network import Network, build_network
+from fewshot_fer.models.preprocessing import Normalisation
+from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
+from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
+from fewshot_fer.system.device import DTYPES
+from fewshot_fer.system.errors import RunError
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a finished run's checkpoint offers; no data set is needed."""
+
+    folder: Path
+    settings: TrainVerb  # as the run was configured
+    embedder: Embedder
+    image_size: int  # pixels a side
+    class_names: tuple[str, ...]  # of the training set
+    support: SupportSet  # the run's own, see own_support.py
+    calibration: Calibration
+    weights: str  # digest of all that makes an embedding, see `embedding_digest`
+    method: AnsweringMethod
+    known_priors: Priors | None  # None in a run that remembers nothing of its training images
+
+    @property
+    def priors(self) -> Priors:
+        """Of classes by their names, where these are made of training classes.
+
+        Raises RunError where the run remembers nothing of its training images.
+        """
+        if self.known_priors is None:
+            raise RunError(
+                f"{self.folder} says nothing of its training images, so classes= cannot be known "
+                f"by their names: give pictures of them with support=folder, or train again"
+            )
+        return self.known_priors
+
+    @property
+    def head(self) -> nn.Module | None:
+        """A classifier's own way to answer: embeddings [B, D] -> logits [B, C] of class_names."""
+        return self.embedder.head
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Return embeddings [B, D] of uint8 images [B, 3, image_size, image_size]."""
+        return self.embedder.embed_pixels(pixels)
+
+
+def load_trained(
+    run: Path, which: str | None = None, device: torch.device | str = "cpu"
+) -> TrainedRun:
+    """Read a run's checkpoint: `best`, `last`, or None for the one its tests took.
+
+    Raises RunError where `run` is no trained run, or one that was stopped before its end.
+    """
+    settings = read_run_settings(run)
+    name = which or settings.train.tested
+    checkpoint = load_checkpoint(run / f"{name}.pt")  # the network alone goes to the device
+    if checkpoint.support is None or checkpoint.calibration is None:
+        raise RunError(f"{run} was stopped before its end, so {name}.pt holds no support yet")
+    where = str(run / f"{name}.pt")
+    as_kept = with_kept_encoder(settings, run)
+    embedder, method = build_evaluation(as_kept, checkpoint, torch.device(device), where)
+    return TrainedRun(
+        folder=run,
+        settings=settings,
+        embedder=embedder,
+        image_size=checkpoint.image_size,
+        class_names=tuple(checkpoint.class_names),
+        support=support_set(checkpoint.support, where),
+        calibration=calibration_from(checkpoint.calibration, where),
+        weights=str(checkpoint.support["weights"]),
+        method=method,
+        known_priors=method.priors or _priors(settings, checkpoint, where),
+    )
+
+
+def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
+    side = known_training_side(checkpoint, where)
+    if side is None:
+        return None
+    return priors(side, settings.method.normalise, settings.method)
+
+
+def build_evaluation(
+    settings: TrainVerb,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    where: str = "the checkpoint",
+    keep_in: Path | None = None,
+) -> tuple[Embedder, AnsweringMethod]:
+    """Return what embeds, normalised as the run has it, and what answers.
+
+    Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
+    """
+    network = load_network(settings, checkpoint, device, where)
+    dtype, names = DTYPES[settings.precision], tuple(checkpoint.class_names)
+    head = network.head if settings.method.name == "classifier" else None
+    embedder = Embedder(network.encoder, dtype, head, names, keep_in)
+    side = known_training_side(checkpoint, where)
+    _require_width(settings, network, checkpoint, side, where)
+    if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
+        raise RunError(f"{where} says nothing of the training images")
+    if settings.method.normalise != "none":
+        kind = settings.method.normalise
+        embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
+    weight = checkpoint.prior_weight
+    return embedder, answering_method(settings.method, network.logits, side, weight)
+
+
+def _require_width(
+    settings: TrainVerb,
+    network: Network,
+    checkpoint: Checkpoint,
+    side: TrainingSide | None,
+    where: str,
+) -> None:
+    """Raise RunError where what lies beside the weights is of embeddings of another width."""
+    support = (checkpoint.support or {}).get("embeddings")
+    beside = [each for each in (side and side.mean, support) if isinstance(each, Tensor)]
+    if not beside:
+        return
+    width = count_features(network.encoder, settings.backbone.side)
+    if any(each.shape[-1:] != (width,) for each in beside):
+        raise RunError(f"{where}: its training images or its support are of another network")
+
+
+def known_training_side(checkpoint: Checkpoint, where: str) -> TrainingSide | None:
+    """Return what a checkpoint remembers of its training images, None where it remembers nothing.
+
+    Raises RunError naming `where` it lay if that is damaged.
+    """
+    if checkpoint.training_side is None:
+        return None
+    return training_side_from(checkpoint.training_side, where)
+
+
+def load_network(
+    settings: TrainVerb, checkpoint: Checkpoint, device: torch.device, where: str
+) -> Network:
+    """Return a checkpoint's weights in the network of the settings, ready to be asked.
+
+    Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
+    """
+    if checkpoint.image_size != settings.backbone.image_size:
+        raise RunError(
+            f"{where} is of images of {checkpoint.image_size} pixels a side, the run's config.yaml "
+            f"of {settings.backbone.image_size}"
+        )
+    dtype = DTYPES[settings.precision]
+    encoder = build_encoder(settings.backbone, with_weights=False).to(device, dtype)
+    kept = {"encoder": checkpoint.encoder, "head": checkpoint.head, "method": checkpoint.method}
+    try:
+        network = build_network(settings, encoder, len(checkpoint.class_names))
+        network.load({name: state for name, state in kept.items() if state is not None})
+    except (RuntimeError, KeyError) as error:
+        raise RunError(f"{where} does not fit backbone {settings.backbone.name}") from error
+    network.modules().eval()
+    return network

@@ -1,0 +1,150 @@
+"""Going on with a training run that was stopped, as if it never had been.
+
+Whatever is random in training is a function of seed and epoch alone, so the weights, the optimiser
+and what was written so far are all that must be known. A run goes on from the end of its last whole
+epoch: one that was stopped halfway is begun again.
+"""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
+from fewshot_fer.runs.config_file import read_run_settings
+from fewshot_fer.runs.folder import METRIC_COLUMNS, RunFolder
+from fewshot_fer.system.device import is_scarce
+from fewshot_fer.system.errors import ConfigError, RunError, WriteError
+from fewshot_fer.system.files import Row
+
+WRITTEN_AT_THE_END = ("results.csv", "answers.csv", "predictions.csv", "recalls.csv")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run had come to after an epoch.
+
+    metrics: the rows of metrics.csv; trained: the row of results.csv for the last training epoch;
+    best_*: of the best validation so far; choices: the files of conf/ that were taken.
+    """
+
+    metrics: list[Row]
+    trained: Row
+    best_epoch: int
+    best_accuracy: float
+    best_loss: float
+    choices: dict[str, str]
+
+    def content(self) -> dict[str, Any]:
+        """Return plain values, which a checkpoint can hold."""
+        return asdict(self)
+
+
+def settings_to_resume(asked: TrainVerb, overrides: list[str]) -> tuple[TrainVerb, Path]:
+    """Return the settings and the folder of the run that `resume=` names.
+
+    Raises ConfigError for other words on the command line, and RunError where there is no such run,
+    nothing is left to do, or the folder holds links, through which one would write elsewhere.
+    """
+    assert asked.resume is not None
+    others = [word for word in overrides if not word.startswith("resume=")]
+    if others:
+        raise ConfigError(
+            f"resume={asked.resume} goes on with the settings of that run: leave out {others[0]}"
+        )
+    folder = Path(asked.resume).expanduser()
+    settings = read_run_settings(folder)
+    if (folder / "summary.json").is_file():
+        raise RunError(f"{folder} is finished: there is nothing to resume")
+    if link := next((path for path in folder.rglob("*") if path.is_symlink()), None):
+        raise RunError(f"{link} is a link, and a run writes none: put the file itself there")
+    return settings, folder
+
+
+def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:
+    """Return where a run stands, None if it was stopped before its first checkpoint.
+
+    Raises RunError where last.pt is damaged or of a run that kept no progress.
+    """
+    path = folder / "last.pt"
+    if not path.exists():
+        return None
+    checkpoint = load_checkpoint(path)
+    return checkpoint, progress_of(checkpoint, path)
+
+
+def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
+    """Return how far a run had come by its checkpoint, checked. Raises RunError naming `path`."""
+    try:
+        progress = Progress(**(checkpoint.progress or {}))
+        sound = _is_sound(progress, checkpoint.epoch)
+    except (TypeError, LookupError, AttributeError, RuntimeError) as error:
+        raise RunError(f"{path} does not say how far the run had come") from error
+    if not sound:
+        raise RunError(f"{path} does not say how far the run had come")
+    return progress
+
+
+def _is_sound(progress: Progress, epoch: int) -> bool:
+    """Tell whether all of a progress is of its type, and speaks of an epoch and those before it."""
+    metrics: object = progress.metrics  # as a file has it
+    if not isinstance(metrics, list):
+        return False
+    values = [row[column] for row in progress.metrics for column in METRIC_COLUMNS]
+    values += [progress.best_epoch, progress.best_accuracy, progress.best_loss]
+    numbers = all(type(value) in (int, float) for value in values)
+    words = chain(progress.trained.keys(), *progress.choices.items())
+    return numbers and len(progress.metrics) == epoch and all(isinstance(w, str) for w in words)
+
+
+@contextlib.contextmanager
+def restored(folder: Path) -> Iterator[None]:
+    """Turn what torch says of weights that do not fit a network into a RunError."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        if is_scarce(error):
+            raise
+        path, config = folder / "last.pt", folder / "config.yaml"
+        raise RunError(f"{path} is of another network or optimiser than {config} names") from error
+
+
+def clear_the_end(folder: RunFolder, progress: Progress | None) -> None:
+    """Set the tables back to the end of the last whole epoch."""
+    for name in WRITTEN_AT_THE_END:
+        (folder.folder / name).unlink(missing_ok=True)
+    rows = [] if progress is None else progress.metrics
+    folder.rewrite_metrics([{key: row[key] for key in METRIC_COLUMNS} for row in rows])
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what a killed process was writing when it died: no other writes into its folder."""
+    for path in folder.glob(".*.[0-9]*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Add to what could not be written how to go on once it can be."""
+    try:
+        yield
+    except WriteError as error:
+        again = line_to_go_on(folder)
+        raise WriteError(f"{error}. What stands there is whole; go on with: {again}") from error
+
+
+def stopped_at(folder: Path) -> str:
+    """Say how to go on with a run that a signal ended outside of its steps, if it can be."""
+    if not (folder / "config.yaml").is_file():
+        return "interrupted"
+    return f"stopped, and what stands there is whole. Go on with: {line_to_go_on(folder)}"
+
+
+def line_to_go_on(folder: Path) -> str:
+    """Return what to type to go on with a run."""
+    return f"python -m fewshot_fer.train resume={shlex.quote(str(folder))}"

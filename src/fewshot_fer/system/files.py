@@ -1,0 +1,91 @@
+"""Files that are whole or not there: text, rows of tables, and YAML that may be a stranger's."""
+
+import contextlib
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fewshot_fer.system.errors import WriteError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says when a file cannot be written into a WriteError that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise WriteError(f"cannot write {path}: {reason}") from error
+
+
+LARGEST = 1_000_000  # bytes; the longest configuration of a run has some ten thousand
+DEEPEST = 50  # levels, where that configuration has six
+OPENING = (
+    *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),
+    *(yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
+)
+CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
+
+
+def read_yaml_text(path: Path) -> str:
+    """Return the text, for a parser that builds plain values alone.
+
+    Raises OSError, UnicodeDecodeError or yaml.YAMLError, and ValueError where the file is too large
+    or too deep, or repeats a part of itself: a few lines of `*a` can stand for more than any memory
+    holds.
+    """
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST:,} bytes")
+    text, depth = path.read_text(encoding="utf-8-sig"), 0
+    for token in yaml.scan(text):  # token by token, so that it ends where a limit is met
+        line = token.start_mark.line + 1
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > DEEPEST:
+            raise ValueError(f"line {line} lies more than {DEEPEST} levels deep")
+        if isinstance(token, yaml.AliasToken):
+            raise ValueError(f"line {line} repeats a part of the file (*)")
+    return text
+
+
+Row = dict[str, Any]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it, so that no half of it is ever seen."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def append_row(path: Path, columns: tuple[str, ...], row: Row) -> None:
+    """Append a row to a CSV file, with a header if it is new, and push it to the disk."""
+    new = not path.exists()
+    with writing(path), path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(columns)
+        writer.writerow([_cell(row.get(column, "")) for column in columns])
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def plain_row(row: Row) -> Row:
+    """Return a row with Python's own numbers in the place of NumPy's: a checkpoint holds no other.
+
+    Same values, so the same text in a table.
+    """
+    return {key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()}

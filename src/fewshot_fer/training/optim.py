@@ -1,0 +1,101 @@
+"""Optimisers, fused, and such that a GPU need not be told the learning rate at every step.
+
+What is done when: the phases of training, and the learning rate of every step.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from fewshot_fer.config.schema import TrainConfig
+
+MOMENTUM = 0.9  # of sgd
+OF_THE_DEVICE = ("lr", "fused", "capturable")  # options that a state from elsewhere must not change
+
+
+def build_optimiser(
+    parameters: Iterable[Parameter], settings: TrainConfig
+) -> torch.optim.Optimizer:
+    """Return the optimiser of the settings, one fused kernel a step. On a GPU its learning rate is
+    a tensor there, which a captured graph reads anew at each replay."""
+    listed = list(parameters)
+    device = listed[0].device
+    on_gpu = device.type == "cuda"
+    rate = torch.tensor(settings.lr, device=device) if on_gpu else settings.lr
+    fused, decay = on_gpu or device.type == "cpu", settings.weight_decay
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            listed, lr=rate, momentum=MOMENTUM, weight_decay=decay, nesterov=True, fused=fused
+        )
+    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+    return kind(listed, lr=rate, weight_decay=decay, fused=fused, capturable=on_gpu)
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load moments and step counts, those of a run on another device too: how steps are taken here,
+    and a learning rate that is a tensor, stay as they are.
+
+    Raises ValueError where they are of other weights.
+    """
+    own = [
+        {name: group[name] for name in OF_THE_DEVICE if name in group}
+        for group in optimiser.param_groups
+    ]
+    optimiser.load_state_dict(state)
+    for weights, moments in optimiser.state.items():
+        shapes = {each.shape for each in moments.values() if isinstance(each, Tensor) and each.ndim}
+        if shapes - {weights.shape}:
+            raise ValueError(f"moments of {shapes} for weights of {weights.shape}")
+    for group, options in zip(optimiser.param_groups, own, strict=True):
+        group.update(options)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate, in place where it is a tensor."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
+RISING = 0.3  # share of one cycle in which the rate rises, from a 25th
+LOWEST = 1e-4  # of the highest rate, at the end of one cycle
+
+
+def learning_rate(settings: TrainConfig, epoch: int, done: float = 0.0) -> float:
+    """Return the learning rate when this share (0..1) of an epoch (from 1) is done.
+
+    Supervised epochs and epochs of episodes each have a course of their own. `step`: lr * 0.5 **
+    (epoch // drop_lr_every): with a drop every 40 epochs the first 39 run at the full rate, one
+    less than torch's StepLR(40) stepped after each epoch would give. `cosine`: half a cosine down
+    to 0 (Loshchilov and Hutter, ICLR 2017, eq. 5). `one_cycle`: up and down again along cosines
+    (Smith and Topin, arXiv:1708.07120).
+    """
+    highest, first, length = _phase(settings, epoch)
+    if settings.schedule == "step":
+        every = settings.drop_lr_every
+        return float(highest * 0.5 ** (epoch // every)) if every else highest
+    come = min(1.0, (epoch - first + done) / length)
+    if settings.schedule == "cosine":
+        return _along_cosine(highest, 0.0, come)
+    if come < RISING:
+        return _along_cosine(highest / 25, highest, come / RISING)
+    return _along_cosine(highest, highest * LOWEST, (come - RISING) / (1 - RISING))
+
+
+def _phase(settings: TrainConfig, epoch: int) -> tuple[float, int, int]:
+    """Return the highest rate, the first epoch and the length of the phase that an epoch is in."""
+    supervised = settings.passes
+    if epoch <= supervised:
+        return settings.lr, 1, supervised
+    after = settings.episodic_lr if supervised and settings.episodic_lr else settings.lr
+    return after, supervised + 1, max(1, settings.epochs - supervised)
+
+
+def _along_cosine(start: float, end: float, come: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * come)) / 2

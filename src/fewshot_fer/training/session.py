@@ -1,0 +1,127 @@
+"""The two jobs from start to end: settings in, a run's folder out."""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.data.images import load_images
+from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
+from fewshot_fer.episodes.setup import Cast, cast_training, quick_audit, save_drawn
+from fewshot_fer.evaluation.methods import require_named_parts, require_parts
+from fewshot_fer.evaluation.tasks import EpisodicPart, Part, load_part
+from fewshot_fer.models import build_encoder, with_image_size
+from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
+from fewshot_fer.runs.config_file import (
+    keep_encoder,
+)
+from fewshot_fer.runs.figures import plot_curves
+from fewshot_fer.runs.folder import EventFiles, RunFolder, _finish, require_tensorboard
+from fewshot_fer.runs.load import build_evaluation
+from fewshot_fer.runs.resume import (
+    Progress,
+    clear_partials,
+    clear_the_end,
+    restored,
+    telling_how_to_go_on,
+)
+from fewshot_fer.runs.test_run import run_tests
+from fewshot_fer.system.device import DTYPES, prepare_device
+from fewshot_fer.system.errors import UserError
+from fewshot_fer.training.loop import TrainingRun
+
+
+def train_session(
+    settings: TrainVerb,
+    path: Path,
+    reached: tuple[Checkpoint, Progress] | None,
+    taken: dict[str, str],
+) -> RunFolder:
+    """Train, validate, test, and write the run's folder. Raises UserError before it writes.
+
+    reached: where a run that was stopped stands; taken: as in `train_anywhere`.
+    """
+    started = time.perf_counter()
+    threads = threads_of_a_job(settings.threads)
+    device = prepare_device(settings.device, settings.seed, settings.precision, threads)
+    settings = replace(settings, backbone=with_image_size(settings.backbone))
+    if settings.logger == "tensorboard":
+        require_tensorboard()
+    source = find_source(settings.paths, settings.demo, skipping(settings, settings))
+    cast = cast_training(settings, source)
+    names = cast.training.pool.class_names
+    require_named_parts(settings.method, names)
+    require_parts(settings.method, names, [cast.validation, *cast.tests])
+    encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
+    begun = (path / "config.yaml").is_file()
+    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
+    folder.write_config(asdict(settings))  # from here on it can be resumed
+    clear_partials(path)
+    write_bad_images(path, source)
+    try:
+        parts = _load_parts(cast, settings.backbone.side, device)
+    except UserError:
+        folder.withdraw()
+        raise
+    keep_encoder(settings.backbone, path)
+    only_in = path if begun else None  # a stranger's run may name any file
+    save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed, only_in)
+    found = quick_audit([cast.training, cast.validation, *cast.tests])
+    folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
+    if settings.logger == "tensorboard":
+        folder.events = EventFiles(path)
+    with telling_how_to_go_on(path):
+        clear_the_end(folder, reached[1] if reached else None)
+        taken = _learn_and_test(settings, folder, parts, encoder, reached, taken)
+        facts = {"seed": settings.seed, "choices": taken}
+        _finish(folder, asdict(settings), facts, device, started)
+    return folder
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The roles of a training run with their images."""
+
+    training: EpisodicPart
+    validation: Part
+    tests: list[Part]
+
+
+def _load_parts(cast: Cast, image_size: int, device: torch.device) -> Parts:
+    images = load_images(cast.training.table, image_size, device)
+    validation, *tests = (
+        load_part(role, image_size, device) for role in (cast.validation, *cast.tests)
+    )
+    return Parts(EpisodicPart(cast.training, images), validation, tests)
+
+
+def _learn_and_test(
+    settings: TrainVerb,
+    folder: RunFolder,
+    parts: Parts,
+    encoder: nn.Module,
+    reached: tuple[Checkpoint, Progress] | None,
+    taken: dict[str, str],
+) -> dict[str, str]:
+    """Write everything between the configuration and the summary; return the files of conf/ that
+    the run, begun earlier or now, was composed of."""
+    run = TrainingRun(settings, folder, parts.training, parts.validation, encoder)
+    if reached is not None:
+        with restored(folder.folder):
+            run.restore(*reached)
+        taken = reached[1].choices
+    run.fit(taken)
+    run.add_supports()
+    device, path = run.learning.device, folder.folder
+    if parts.tests:
+        checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
+        answering = build_evaluation(settings, checkpoint, device)
+        run_tests(folder, *answering, parts.tests, settings.seed, checkpoint.epoch)
+    chances = (1 / parts.training.role.n_way, 1 / parts.validation.role.n_way)
+    if run.metrics:
+        plot_curves(path / "metrics.csv", chances, path / "curves.png")
+    return taken

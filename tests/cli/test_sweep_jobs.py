@@ -1,0 +1,179 @@
+"""What became of a sweep's jobs, how they share a machine, and the tables that they end in."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from fewshot_fer.cli import job as job_module
+from fewshot_fer.cli.job import run_job
+from fewshot_fer.cli.launch import _run_sweep
+from fewshot_fer.cli.sweep import Sweep
+from fewshot_fer.config import hydra as threads
+from fewshot_fer.reports.sweep import draw_sweep, end_sweep, screen_table
+from fewshot_fer.reports.sweep_table import mean_over_seeds, sweep_table
+from fewshot_fer.runs.find import UNFINISHED, JobRecord, read_jobs
+from fewshot_fer.runs.folder import RESULT_COLUMNS
+from fewshot_fer.system.errors import Interrupted
+
+
+def begin(folder: Path, number: int, **files: str) -> None:
+    """Write the folder of a job that was begun, and other files."""
+    own = folder / str(number)
+    own.mkdir(parents=True)
+    job = {"number": number, "fingerprint": "x", "overrides": [f"seed={number}"]}
+    (own / "job.json").write_text(json.dumps(job))
+    for name, text in files.items():
+        (own / name).write_text(text)
+
+
+def test_a_job_that_is_killed_from_outside_ends_in_a_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launcher gives up when a process of its own dies; what is there becomes a table."""
+    monkeypatch.setattr(sys, "argv", ["train"])
+    begin(tmp_path, 0, DONE="x")
+    begin(tmp_path, 1)
+
+    def main() -> None:
+        raise RuntimeError("a worker was\nkilled")
+
+    assert _run_sweep(Sweep(tmp_path, [], 3, in_turn=False), main, full_error=False) == 1
+    seen = capsys.readouterr()
+    line = "the launcher gave up: RuntimeError: a worker was killed"
+    assert seen.err == f"error: {line}\n"
+    assert "1 of 3 jobs done, 1 not begun" in seen.out
+    table = pd.read_csv(tmp_path / "sweep.csv", keep_default_na=False)
+    assert table["error"].tolist() == ["", f"{UNFINISHED}: {line}"]
+    with pytest.raises(RuntimeError):
+        _run_sweep(Sweep(tmp_path, [], 3, in_turn=True), main, full_error=False)
+
+
+def test_a_sweep_that_began_nothing_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert end_sweep(tmp_path / "gone", 4) == 4
+    assert "none of 4 jobs was begun" in capsys.readouterr().out
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the code below believe that Hydra has started it as a job of a launcher."""
+
+    def as_job(target: str, jobs: str = "", **launcher: object) -> None:
+        job = SimpleNamespace(num=3)
+        hydra_config = OmegaConf.create({"launcher": {"_target_": target, **launcher}})
+        told = SimpleNamespace(
+            job=job, launcher=hydra_config.launcher, overrides=SimpleNamespace(task=[])
+        )
+        for module in (job_module, threads):
+            holder = SimpleNamespace(get=lambda: told, initialized=lambda: True)
+            monkeypatch.setattr(module, "HydraConfig", holder)
+        monkeypatch.setenv(threads.JOBS, jobs)
+        monkeypatch.setattr(threads, "core_count", lambda: 16)
+
+    return as_job
+
+
+def test_a_parallel_job_that_is_interrupted_is_not_done(
+    tmp_path: Path, launched: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched("x.JoblibLauncher")
+
+    def job() -> None:
+        raise Interrupted(15, "stopped in epoch 2")
+
+    run_job(job, OmegaConf.create({"a": 1}), tmp_path / "3")
+    assert capsys.readouterr().out == (
+        "job 3: stopped in epoch 2, or type the same command again\n"
+    )
+    assert not (tmp_path / "3" / "DONE").exists()
+    assert read_jobs(tmp_path)[0].error == UNFINISHED
+
+
+@pytest.mark.parametrize(
+    ("launcher", "jobs", "expected"),
+    [
+        ({"target": "x.JoblibLauncher", "n_jobs": -1}, "40", 1),
+        ({"target": "x.JoblibLauncher", "n_jobs": -1}, "2", 8),
+        ({"target": "x.JoblibLauncher", "n_jobs": -1}, "", 1),
+        ({"target": "x.JoblibLauncher", "n_jobs": 4}, "12", 4),
+        ({"target": "x.JoblibLauncher", "n_jobs": 4}, "3", 5),
+        ({"target": "x.JoblibLauncher", "n_jobs": -9}, "12", 2),
+        ({"target": "x.LocalLauncher"}, "2", 8),
+        ({"target": "x.LocalLauncher"}, "40", 1),
+        ({"target": "x.RayLauncher"}, "2", None),
+        ({"target": "hydra.BasicLauncher"}, "2", None),
+    ],
+)
+def test_jobs_at_once_share_the_cores(
+    launched: Callable[..., None], launcher: dict[str, object], jobs: str, expected: int | None
+) -> None:
+    """Of 16: no more jobs run at once than a sweep has; what threads= gives is taken as it is."""
+    launched(jobs=jobs, **launcher)
+    assert threads.threads_of_a_job(None) == expected
+    assert threads.threads_of_a_job(3) == 3
+
+
+def record(
+    folder: Path, number: int, overrides: dict[str, str], rows: list[dict[str, str]]
+) -> JobRecord:
+    """Write a job's results.csv with these cells, all others empty."""
+    own = folder / str(number)
+    own.mkdir()
+    frame = pd.DataFrame(
+        [{column: row.get(column, "") for column in RESULT_COLUMNS} for row in rows]
+    )
+    frame.to_csv(own / "results.csv", index=False)
+    return JobRecord(number, own, overrides, "")
+
+
+def test_means_and_names_by_hand(tmp_path: Path) -> None:
+    """Mean and deviation over seeds; two tests of a job are told apart by their data set."""
+    jobs = []
+    for number, accuracies in enumerate(((0.5, 0.2), (0.7, 0.4))):
+        rows = [
+            {"role": "test", "dataset": name, "accuracy": str(value), "chance": "0.25"}
+            for name, value in zip(("afew", "rafdb"), accuracies, strict=True)
+        ]
+        jobs.append(record(tmp_path, number, {"seed": str(number), "device": "cpu"}, rows))
+    table = sweep_table(jobs)
+    assert table.columns[:3].tolist() == ["job", "seed", "error"]
+    assert table["test.afew.accuracy"].tolist() == ["0.5", "0.7"]
+    means = mean_over_seeds(table)
+    assert len(means) == 1
+    assert means.loc[0, "jobs"] == 2
+    assert means.loc[0, "test.afew.accuracy.mean"] == pytest.approx(0.6)
+    assert means.loc[0, "test.afew.accuracy.deviation"] == pytest.approx(0.1414214, abs=1e-6)
+    assert means.loc[0, "test.rafdb.accuracy.mean"] == pytest.approx(0.3)
+    shown = [" ".join(line.split()) for line in screen_table(table, means).splitlines()]
+    assert shown == ["jobs test.afew test.rafdb", "2 60.0 ± 14.1 % 30.0 ± 14.1 %"]
+
+
+def test_two_tests_of_one_protocol_are_both_in_the_table(tmp_path: Path) -> None:
+    """Alike in all that names a figure, they stand side by side in the order of results.csv."""
+    same = {"role": "test", "dataset": "csv", "protocol": "csv_2w1s", "method": "protonet"}
+    rows = [{**same, "accuracy": value, "chance": "0.5"} for value in ("0.5", "0.7")]
+    table = sweep_table([record(tmp_path, 0, {"seed": "0"}, rows)])
+    assert table["test.csv_2w1s.protonet.accuracy"].tolist() == ["0.5"]
+    assert table["test.csv_2w1s.protonet.2.accuracy"].tolist() == ["0.7"]
+
+
+@pytest.mark.drawn
+def test_a_sweep_over_way_and_shot_ends_in_two_pictures(tmp_path: Path) -> None:
+    """Each data set gets a heat map and curves; a job that failed leaves its place open."""
+    jobs = []
+    for number, (way, shot) in enumerate(((2, 1), (2, 5), (3, 1))):
+        overrides = {"train.n_way": str(way), "train.k_shot": str(shot)}
+        row = {"role": "validation", "accuracy": f"0.{number + 4}", "chance": "0.5"}
+        jobs.append(record(tmp_path, number, overrides, [row]))
+    failed = {"train.n_way": "3", "train.k_shot": "5"}
+    jobs.append(JobRecord(3, tmp_path / "3", failed, "too few images"))
+    drawn = draw_sweep(sweep_table(jobs), tmp_path)
+    assert [file.name for file in drawn] == ["way_shot_validation.png", "shots_validation.png"]
+    assert all(file.stat().st_size > 5_000 for file in drawn)

@@ -1,0 +1,222 @@
+"""Every file in conf/ composes and validates, and every mistake is one line that names it."""
+
+import contextlib
+import copy
+from functools import cache, partial
+from pathlib import Path
+
+import pytest
+from conf_files import composed, files
+from conftest import Command
+from hydra._internal.hydra import Hydra
+from hydra.core.config_store import ConfigStore
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.cli.words import composed_tests, expand_tests
+from fewshot_fer.config.checks import validate
+from fewshot_fer.config.hydra import conf_dir, register_schemas, run_id
+from fewshot_fer.config.method_rules import TRAINED
+from fewshot_fer.config.schema import TestVerb, TrainVerb
+from fewshot_fer.system.errors import ConfigError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def schemas() -> None:
+    register_schemas()
+    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        f"{group}={name}"
+        for group in ("dataset", "eval", "backbone", "method", "train", "paths", "experiment")
+        for name in files(group)
+    ]
+    + [f"test=[{name}]" for name in files("test")],
+)
+def test_every_file_composes_and_validates(choice: str) -> None:
+    """A file that a user can name must not be the first to be found broken by one."""
+    needs = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED}
+    needs["method=classifier"] = ["train=supervised"]
+    needs["method=ptmap"] = ["method.normalise=l2"]
+    settings = validate(composed("train", choice, *needs.get(choice, [])), TrainVerb)
+    assert settings.train.epochs > 0 or choice == "train=frozen"
+
+
+def test_one_store_of_schemas_serves_all_and_no_configuration_writes_to_it() -> None:
+    """Hydra would copy it for each group that --help lists: three seconds instead of one."""
+    store = ConfigStore.instance()
+    assert copy.deepcopy({"store": store})["store"] is store
+    first = composed("train")
+    first.train.epochs = first.seed = 12345
+    assert composed("train").train.epochs != 12345
+    assert composed("train").seed != 12345
+
+
+@pytest.mark.parametrize("name", files("test"))
+def test_every_test_composes_alone(name: str) -> None:
+    """The tests of a trained run name the data set and shape that their name says."""
+    settings = validate(composed("test", "run=somewhere", f"test=[{name}]"), TestVerb)
+    test = settings.test[name]
+    shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
+    assert name == f"{test.name}_{shape}"
+
+
+def test_conf_names_the_same_evaluations_twice() -> None:
+    """Whatever can be validated on can be tested on."""
+    assert files("eval") == files("test")
+
+
+def test_classic_is_the_study() -> None:
+    """The numbers of the study's run, pinned: a preset that drifts is worth nothing."""
+    settings = validate(composed("train", "train=classic"), TrainVerb)
+    train = settings.train
+    assert (train.epochs, train.episodes_per_epoch, settings.eval.episodes) == (500, 100, 100)
+    assert (train.n_way, train.k_shot, train.n_query) == (3, 5, 5)
+    assert (train.lr, train.drop_lr_every, train.patience, train.tested) == (1e-3, 40, 0, "last")
+    assert train.fresh_validation
+    assert vars(train.augment) == {"flip": 0.0, "crop": 0.0, "zoom": 0.0, "colour": 0.0}
+    assert settings.backbone.image_size == 84
+
+
+def test_fields_of_evaluations_can_be_overridden() -> None:
+    """eval.n_way=5, and any data set in the place of the one that an eval file names."""
+    overrides = ("eval.n_way=5", "eval.episodes=7", "dataset@eval.dataset=folder")
+    settings = validate(composed("train", *overrides, "eval.dataset.root=x"), TrainVerb)
+    assert (settings.eval.n_way, settings.eval.episodes) == (5, 7)
+    assert (settings.eval.dataset.adapter, settings.eval.dataset.root) == ("folder", "x")
+
+
+@pytest.mark.parametrize(
+    ("override", "culprit"),
+    [
+        ("train.n_way=1", "train.n_way=1"),
+        ("train.lr=0", "train.lr=0.0"),
+        ("train.lr=nan", "train.lr=nan"),
+        ("train.augment.flip=2", "train.augment.flip=2.0"),
+        ("train.tested=worst", "train.tested=worst"),
+        ("eval.k_shot=0", "eval.k_shot=0"),
+        ("eval.episodes=1", "eval.episodes=1"),
+        ("episodes.disjoint=clip", "episodes.disjoint=clip"),
+        ("device=tpu", "device=tpu"),
+        ("precision=float16", "precision=float16"),
+        ("seed=-1", "seed=-1"),
+        ("demo.scale=0", "demo.scale=0.0"),
+        ("backbone.image_size=8", "backbone.image_size=8"),
+        ("dataset.adapter=ckplus", "dataset.adapter=ckplus"),
+        ("+typo=1", "typo is not a setting"),
+        ("+train.n_wya=1", "did you mean train.n_way?"),
+        ("+eval.dataset.rot=1", "eval.dataset.rot"),
+    ],
+)
+def test_settings_out_of_range_are_named(override: str, culprit: str) -> None:
+    """What the schema lets through is caught, with the key and what was found."""
+    with pytest.raises(ConfigError) as error:
+        validate(composed("train", override), TrainVerb)
+    assert culprit in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["test=a"], ["test=[a]"]),
+        (["test=a,b", "test.n_way=3"], ["test=[a,b]", "test.a.n_way=3", "test.b.n_way=3"]),
+        (["test=[a,b]"], ["test=[a,b]"]),
+        (["-m", "test=a,b"], ["-m", "test=a,b"]),
+        (["seed=1", "-m", "train.n_way=3,5"], ["-m", "seed=1", "train.n_way=3,5"]),
+        (["test=a", "test.a.n_way=3"], ["test=[a]", "test.a.n_way=3"]),
+        (["test=a", "test.dataset.root=x"], ["test=[a]", "test.a.dataset.root=x"]),
+        (["eval=a", "seed=1,2"], ["eval=a", "seed=1,2"]),
+    ],
+)
+def test_short_forms_of_test(typed: list[str], meant: list[str]) -> None:
+    """test=a,b is a list and not a sweep, and test.field means every named test."""
+    assert expand_tests(typed) == meant
+
+
+def test_short_forms_reach_the_tests_of_an_experiment() -> None:
+    """experiment=demo names its test in a file; test.episodes=5 must find it, in a sweep too."""
+    typed = ["-m", "experiment=demo", "train.n_way=2,3", "test.episodes=5"]
+    meant = ["-m", "experiment=demo", "train.n_way=2,3", "test.afew_4w5s.episodes=5"]
+    assert expand_tests(typed, partial(composed_tests, "train")) == meant
+    assert composed_tests("train", ["experiment=nothing"]) == []
+
+
+def test_run_folders_never_collide() -> None:
+    """Two runs started in the same second have folders of their own."""
+    assert len({run_id("demo") for _ in range(100)}) == 100
+    assert run_id("rafdb_basic", "demo").split("_")[2] == "demo"
+    assert "rafdb_basic" in run_id("rafdb_basic", None)
+
+
+def test_conf_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """conf/ does not depend on where the command is typed."""
+    monkeypatch.chdir(tmp_path)
+    assert conf_dir().is_absolute()
+    assert (conf_dir() / "train.yaml").is_file()
+
+
+def leaves(config: DictConfig, prefix: str = "") -> list[str]:
+    """Return every setting's key, with dots."""
+    found: list[str] = []
+    for key in map(str, config):
+        node = None if OmegaConf.is_missing(config, key) else config[key]
+        below = leaves(node, f"{prefix}{key}.") if isinstance(node, DictConfig) else []
+        found += below or [f"{prefix}{key}"]
+    return found
+
+
+@hypothesis_settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> None:
+    """Whatever is typed for whichever keys: settings, or an error that is one line; no other."""
+    base = composed_once()
+    values = st.one_of(
+        st.integers(-(2**40), 2**40),
+        st.floats(),
+        st.text(max_size=12),
+        st.booleans(),
+        st.none(),
+        st.lists(st.text(max_size=3), max_size=2),
+        st.sampled_from(["???", "${nothing}", "${train}", "a\0b", "얼굴 🙂", "1e400", "-0"]),
+    )
+    keys = st.sampled_from(leaves(base))
+    config = copy.deepcopy(base)
+    for key, value in data.draw(st.lists(st.tuples(keys, values), min_size=1, max_size=4)):
+        with contextlib.suppress(OmegaConfBaseException):  # refused before our own checks
+            OmegaConf.update(config, key, value)
+    with contextlib.suppress(ConfigError):
+        settings = validate(config, TrainVerb)
+        assert settings.train.n_way >= 2
+        assert 0 <= settings.seed < 2**32
+
+
+@cache
+def composed_once() -> DictConfig:
+    """Compose the defaults once for all examples."""
+    return composed("train", "test=[afew_4w5s]")
+
+
+@pytest.mark.parametrize(("word", "times"), [("device=cpu", 1), ("hydra.mode=RUN", 2)])
+def test_a_command_is_composed_once(
+    command: Command, monkeypatch: pytest.MonkeyPatch, word: str, times: int
+) -> None:
+    """Hydra would compose all of it a first time to read hydra.mode, which only a word can set."""
+    seen: list[object] = []
+    compose_once = Hydra.compose_config
+
+    def counted(hydra: Hydra, *given: object, **named: object) -> DictConfig:
+        seen.append(given)
+        return compose_once(hydra, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Hydra, "compose_config", counted)
+    outcome = command("predict", "run=nowhere", "images=.", word)
+    assert outcome.code == 2
+    assert "no pictures" in outcome.err
+    assert len(seen) == times

@@ -1,0 +1,255 @@
+"""RAF-DB: the published layout, the re-packs, and every way in which a label list can be wrong."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewshot_fer.data import labels
+from fewshot_fer.data.adapters.label_list import read_label_list
+from fewshot_fer.data.adapters.rafdb import read_rafdb_basic, read_rafdb_compound
+from fewshot_fer.data.table import select_split
+from fewshot_fer.system.errors import DataError
+
+LIST = "EmoLabel/list_patition_label.txt"
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def subset(root: Path, n_classes: int = 7, aligned: str = "Image/aligned") -> Path:
+    """Make a subset with a training and a test image a class; adapters never open images."""
+    lines = []
+    for class_id in range(1, n_classes + 1):
+        for name in (f"train_{class_id:05}", f"test_{class_id:04}"):
+            lines.append(f"{name}.jpg {class_id}")
+            touch(root / aligned / f"{name}_aligned.jpg")
+    touch(root / LIST)
+    (root / LIST).write_text("\n".join(lines))
+    return root
+
+
+@pytest.mark.parametrize(
+    "place", ["RAF-DB/basic", "RAFDB/basic", "raf-db/Basic", "raf-basic", "basic", "."]
+)
+def test_roots_in_the_wild(tmp_path: Path, place: str) -> None:
+    """Wherever the subset folder lies below the data folder, and if it is that folder itself."""
+    subset(tmp_path / place)
+    table = read_rafdb_basic(tmp_path)
+    assert len(table) == 14
+    row = table[table["path"].str.endswith("train_00004_aligned.jpg")].iloc[0]
+    assert (row["label"], row["split"], row["dataset"]) == ("happiness", "train", "rafdb_basic")
+    assert row["group"] == row["path"]
+    assert table["split"].value_counts().to_dict() == {"train": 7, "test": 7}
+
+
+def test_the_data_folder_may_be_rafdb_itself(tmp_path: Path) -> None:
+    """paths.data=.../RAF-DB finds both subsets, and never the one for the other."""
+    subset(tmp_path / "RAF-DB/basic")
+    subset(tmp_path / "RAF-DB/compound", n_classes=11)
+    assert len(read_rafdb_basic(tmp_path / "RAF-DB")) == 14
+    assert len(read_rafdb_compound(tmp_path / "RAF-DB")) == 22
+    assert len(read_rafdb_compound(tmp_path / "RAF-DB/compound")) == 22
+    shutil.rmtree(tmp_path / "RAF-DB/compound")
+    with pytest.raises(DataError, match="rafdb_compound not found"):
+        read_rafdb_compound(tmp_path / "RAF-DB/basic")
+
+
+def test_subsets_with_equal_names_are_kept_apart(tmp_path: Path) -> None:
+    """train_00001.jpg stands in both subsets, as two pictures of two classes."""
+    subset(tmp_path / "RAF-DB/basic")
+    subset(tmp_path / "RAF-DB/compound", n_classes=11)
+    basic, compound = read_rafdb_basic(tmp_path), read_rafdb_compound(tmp_path)
+    assert not set(basic["path"]) & set(compound["path"])
+    assert set(compound["label"]) == set(labels.COMPOUND)
+    first = compound[compound["path"].str.endswith("train_00001_aligned.jpg")].iloc[0]
+    assert first["label"] == "happily surprised"
+
+
+def test_spelling_of_the_list_and_doubled_folder(tmp_path: Path) -> None:
+    """list_partition_label.txt, and an archive unpacked one level too deep."""
+    root = subset(tmp_path / "basic", aligned="Image/aligned/aligned")
+    (root / LIST).rename(root / "EmoLabel/list_partition_label.txt")
+    assert len(read_rafdb_basic(tmp_path)) == 14
+
+
+def test_original_pictures_stand_in_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without aligned pictures the original ones are read, whose names lack _aligned."""
+    root = subset(tmp_path / "basic")
+    shutil.rmtree(root / "Image/aligned")
+    for class_id in range(1, 8):
+        for name in (f"train_{class_id:05}", f"test_{class_id:04}"):
+            touch(root / "Image/original" / f"{name}.jpg")
+    assert len(read_rafdb_basic(tmp_path, official=False)) == 14
+    assert "original pictures" in caplog.text
+
+
+def test_count_is_compared_with_the_official_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A differing count is a warning with both numbers, except for the embedded data."""
+    subset(tmp_path / "basic")
+    with caplog.at_level(logging.WARNING):
+        read_rafdb_basic(tmp_path, official=False)
+        assert not caplog.text
+        read_rafdb_basic(tmp_path)
+    assert "14 images" in caplog.text
+    assert "15339" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out"), [("train", "test"), ("train_set", "val_set"), ("train", "valid")]
+)
+@pytest.mark.parametrize("place", ["DATASET", "RAF-DB/DATASET", "RAF-DB/basic", "."])
+def test_repacks_by_class_folder(tmp_path: Path, place: str, train: str, held_out: str) -> None:
+    """The Kaggle copy and its kin: folders 1..7 are the official ids, not an alphabet."""
+    root = tmp_path / place
+    for number, split in enumerate((train, held_out)):
+        for class_id in range(1, 8):
+            touch(root / split / str(class_id) / f"x_{number}{class_id}_aligned.jpg")
+    touch(root / "train_labels.csv", root / train / ".DS_Store")
+    table = read_rafdb_basic(tmp_path)
+    assert table["split"].value_counts().to_dict() == {"train": 7, "test": 7}
+    for class_id, name in enumerate(labels.BASIC, start=1):
+        of_class = table[table["label"] == name]["path"]
+        assert all(f"/{class_id}/" in path for path in of_class)
+
+
+def test_repack_with_named_classes(tmp_path: Path) -> None:
+    """ImageFolder copies spell the classes out."""
+    for split in ("train", "valid"):
+        for name in ("Surprise", "fear", "Disgust", "happy", "SAD", "angry", "neutral"):
+            touch(tmp_path / "DATASET" / split / name / f"{name}.jpg")
+    assert set(read_rafdb_basic(tmp_path)["label"]) == set(labels.BASIC)
+
+
+def test_missing_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+    """Where, what should be there, what is there, and the way without data."""
+    touch(tmp_path / "holiday.jpg")
+    with pytest.raises(DataError) as error:
+        read_rafdb_basic(tmp_path)
+    for part in (str(tmp_path), LIST, "holiday.jpg", "paths.data=", "paths=demo"):
+        assert part in str(error.value)
+    with pytest.raises(DataError, match="no such folder"):
+        read_rafdb_basic(tmp_path / "gone")
+
+
+def test_missing_pictures_are_counted(tmp_path: Path) -> None:
+    """A list without its pictures: how many, the first, and where."""
+    root = subset(tmp_path / "basic")
+    (root / "Image/aligned/train_00002_aligned.jpg").unlink()
+    (root / "Image/aligned/test_0005_aligned.jpg").unlink()
+    with pytest.raises(DataError, match=r"2 of the 14 images .* first is train_00002_aligned\.jpg"):
+        read_rafdb_basic(tmp_path)
+
+
+def test_empty_split_names_those_there_are(tmp_path: Path) -> None:
+    """dataset.split=val on RAF-DB, which has train and test."""
+    subset(tmp_path / "basic")
+    with pytest.raises(DataError, match=r"split 'val'.*test, train"):
+        select_split(read_rafdb_basic(tmp_path), "val", tmp_path)
+
+
+entries = st.dictionaries(
+    st.tuples(st.sampled_from(["train", "test"]), st.integers(0, 99999)),
+    st.integers(1, 7),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(
+    entries,
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([" ", "\t", "  "]),
+)
+@settings(max_examples=80, deadline=None)
+def test_any_valid_list_is_read(
+    tmp_path_factory: pytest.TempPathFactory,
+    entries: dict[tuple[str, int], int],
+    line_end: str,
+    bom: bool,
+    final: bool,
+    gap: str,
+) -> None:
+    """Line ends, BOM, final newline and the gap do not matter; order is kept."""
+    file = tmp_path_factory.mktemp("list") / "list.txt"
+    lines = [
+        f"{split}_{number:05}.jpg{gap}{class_id}" for (split, number), class_id in entries.items()
+    ]
+    text = ("\ufeff" if bom else "") + line_end.join(lines) + (line_end if final else "")
+    file.write_bytes(text.encode())
+    read = read_label_list(file, 7)
+    assert [(line.split, line.class_id) for line in read] == [
+        (split, class_id) for (split, _), class_id in entries.items()
+    ]
+
+
+@given(st.integers(0, 4), st.text(max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_any_other_line_is_named(
+    tmp_path_factory: pytest.TempPathFactory, place: int, text: str
+) -> None:
+    """Whatever stands in a line: it is a label line, blank, or an error with file and number."""
+    folder = tmp_path_factory.mktemp("list")
+    lines = [f"train_{number:05}.jpg 3" for number in range(5)]
+    lines.insert(place, text)
+    (folder / "list.txt").write_bytes("\n".join(lines).encode(errors="surrogatepass"))
+    try:
+        read = read_label_list(folder / "list.txt", 7)
+    except DataError as error:
+        message = str(error)
+    else:
+        message = "list.txt" if len(read) == 5 + bool(text.strip()) else "a line was lost"
+    assert "list.txt" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train_00009.jpg",
+        "train_00009.jpg five",
+        "train_00009.jpg 0",
+        "train_00009.jpg 8",
+        "train_00009.jpg 5 5",
+        "train_00009.jpg -1",
+        "valid_00009.jpg 5",
+        "../train_00009.jpg 5",
+        "train_/../../x.jpg 5",
+        "train_00009.jpg 5\0",
+        "x" * 100_000,
+    ],
+)
+def test_bad_lines_name_file_number_and_text(tmp_path: Path, line: str) -> None:
+    """Wrong fields, ids out of range, foreign splits, paths that lead elsewhere."""
+    file = tmp_path / "list.txt"
+    file.write_text(f"train_00001.jpg 1\n{line}\n")
+    with pytest.raises(DataError, match=r"list\.txt, line 2: ") as error:
+        read_label_list(file, 7)
+    assert repr(line)[:8] in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_duplicate_and_empty_lists(tmp_path: Path) -> None:
+    """A name listed twice gives both lines; an empty file and one that is no text are named."""
+    file = tmp_path / "list.txt"
+    file.write_text("train_1.jpg 1\ntest_1.jpg 1\ntrain_1.jpg 2")
+    with pytest.raises(DataError, match=r"line 3: train_1 was listed before, on line 1"):
+        read_label_list(file, 7)
+    file.write_text("\n \n")
+    with pytest.raises(DataError, match="is empty"):
+        read_label_list(file, 7)
+    file.write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(DataError, match="cannot be read as text"):
+        read_label_list(file, 7)

@@ -1,0 +1,174 @@
+"""Packed images: the pixels of every kind of file, and a cache that is never wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fewshot_fer.data import pack as store
+from fewshot_fer.data.cache import cache_folder
+from fewshot_fer.data.decode import decode
+from fewshot_fer.data.pack import pack
+from fewshot_fer.data.table import make_table
+from fewshot_fer.system.errors import DataError
+
+
+def gradient(width: int = 60, height: int = 60) -> NDArray[np.uint8]:
+    rows = np.linspace(0, 255, height)[:, None, None]
+    columns = np.linspace(0, 255, width)[None, :, None]
+    return np.concatenate(
+        [rows + 0 * columns, columns + 0 * rows, (rows + columns) / 2], axis=2
+    ).astype(np.uint8)
+
+
+def table_of(*paths: Path) -> pd.DataFrame:
+    return make_table(
+        [{"path": str(p), "label": "x", "split": "all", "dataset": "d"} for p in paths]
+    )
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> pd.DataFrame:
+    paths = []
+    random = np.random.default_rng(0)
+    for number in range(5):
+        path = tmp_path / "faces" / f"얼굴 {number} 🙂.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (50, 50, 3), dtype=np.uint8)).save(path)
+        paths.append(path)
+    return table_of(*paths)
+
+
+def test_pixels_equal_a_plain_decode(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """Row i of the array is row i of the table, decoded and resized as Pillow does it."""
+    packed = pack(faces, 32, tmp_path / "cache")
+    assert packed.images.shape == (5, 3, 32, 32)
+    for row, path in enumerate(faces["path"]):
+        plain = Image.open(path).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+        assert np.array_equal(packed.images[row], np.asarray(plain).transpose(2, 0, 1))
+
+
+def test_second_time_nothing_is_decoded(
+    faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache answers, until a file or the size changes."""
+    first = pack(faces, 32, tmp_path / "cache")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(store, "decode", fail)
+    again = pack(faces, 32, tmp_path / "cache")
+    assert np.array_equal(first.images, again.images)
+    with pytest.raises(AssertionError, match="decoded again"):
+        pack(faces, 24, tmp_path / "cache")
+    monkeypatch.undo()
+    Image.fromarray(gradient()).save(faces["path"].iloc[2])
+    changed = pack(faces, 32, tmp_path / "cache")
+    assert changed.fingerprint != first.fingerprint
+    assert not np.array_equal(changed.images[2], first.images[2])
+    assert np.array_equal(changed.images[3], first.images[3])
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "text", "other"])
+def test_damaged_cache_is_rebuilt(faces: pd.DataFrame, tmp_path: Path, damage: str) -> None:
+    """A cut, empty or foreign file in the cache is replaced, never used."""
+    cache = tmp_path / "cache"
+    good = np.array(pack(faces, 32, cache).images)
+    (file,) = (cache / "packs").iterdir()
+    if damage == "other":
+        np.save(file.with_suffix(""), np.zeros((5, 3, 8, 8), dtype=np.uint8))
+        Path(f"{file.with_suffix('')}.npy").replace(file)
+    else:
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes({"torn": content[:-10], "empty": b"", "text": b"hello"}[damage])
+    assert np.array_equal(pack(faces, 32, cache).images, good)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "not a picture"), (b"hello", "not a picture"), (None, "cannot be decoded")],
+)
+def test_bad_pictures_are_named_and_leave_nothing(
+    faces: pd.DataFrame, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    """Empty, text and truncated files: one line with the path, and no half cache."""
+    path = Path(faces["path"].iloc[3])
+    path.write_bytes(path.read_bytes()[:500] if content is None else content)
+    with pytest.raises(DataError, match=reason) as error:
+        pack(faces, 32, tmp_path / "cache")
+    assert str(path) in str(error.value)
+    assert not list((tmp_path / "cache/packs").iterdir())
+
+
+def test_vanished_file_and_unwritable_cache_are_named(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """A picture that is gone, a folder in its place, a cache folder that is a file."""
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="FEWSHOT_FER_CACHE"):
+        pack(faces, 32, tmp_path / "file")
+    Path(faces["path"].iloc[0]).unlink()
+    with pytest.raises(DataError, match="No such file"):
+        pack(faces, 32, tmp_path / "cache")
+    Path(faces["path"].iloc[0]).mkdir()
+    with pytest.raises(DataError, match="cannot be decoded"):
+        pack(faces, 32, tmp_path / "cache")
+
+
+def saved(tmp_path: Path, picture: Image.Image, name: str, **options: object) -> NDArray[np.int64]:
+    path = tmp_path / name
+    picture.save(path, **options)  # type: ignore[arg-type]
+    return decode(path, 60).astype(np.int64).transpose(1, 2, 0)
+
+
+def test_kinds_of_pictures(tmp_path: Path) -> None:
+    """Grey, 16-bit, palette, alpha, CMYK and animated pictures look as they should."""
+    colour = Image.fromarray(gradient())
+    grey = colour.convert("L")
+    assert np.abs(saved(tmp_path, colour, "c.png") - gradient()).max() == 0
+    assert np.abs(saved(tmp_path, grey, "g.png") - np.asarray(grey)[..., None]).max() == 0
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    assert np.abs(saved(tmp_path, deep, "d.png") - np.asarray(grey)[..., None]).max() <= 1
+    assert (
+        np.abs(saved(tmp_path, colour.convert("CMYK"), "k.jpg", quality=98) - gradient()).mean() < 5
+    )
+    assert np.abs(saved(tmp_path, colour.quantize(256), "p.png") - gradient()).mean() < 8
+    clear = colour.copy()
+    clear.putalpha(0)
+    assert saved(tmp_path, clear, "a.png").max() == 0
+    frames = [colour, Image.new("RGB", (60, 60))]
+    animated = saved(tmp_path, frames[0], "m.gif", save_all=True, append_images=frames[1:])
+    assert np.abs(animated - gradient()).mean() < 10
+
+
+def test_orientation_and_shape(tmp_path: Path) -> None:
+    """EXIF rotation is honoured, the middle square is taken, 1x1 pixels are enough."""
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    turned = saved(tmp_path, Image.fromarray(gradient()), "t.png", exif=exif)
+    assert np.array_equal(turned, gradient()[::-1, ::-1])
+    wide = saved(tmp_path, Image.fromarray(gradient(width=100)), "w.png")
+    assert np.array_equal(wide, gradient(width=100)[:, 20:80])
+    Image.new("RGB", (1, 1), (9, 8, 7)).save(tmp_path / "one.png")
+    assert (decode(tmp_path / "one.png", 4) == np.array([9, 8, 7])[:, None, None]).all()
+
+
+def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of more pixels than Pillow's limit is an error that names it, not a full memory."""
+    monkeypatch.setenv("FEWSHOT_FER_MAX_PIXELS", "1000")
+    Image.new("RGB", (60, 60)).save(tmp_path / "bomb.png")
+    with pytest.raises(DataError, match=r"bomb\.png is too large"):
+        decode(tmp_path / "bomb.png", 32)
+
+
+def test_cache_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable first, else the user's cache folder."""
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("FEWSHOT_FER_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert cache_folder() == tmp_path / "user/fewshot_fer"

@@ -1,0 +1,163 @@
+"""Packing when things go wrong or happen at once: nothing half-written, nothing left behind."""
+
+import errno
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fewshot_fer.data import pack as store
+from fewshot_fer.data.pack import pack
+from fewshot_fer.data.table import make_table
+from fewshot_fer.system.errors import DataError
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> pd.DataFrame:
+    """A table of six pictures, each of one grey that tells its row."""
+    rows: list[dict[str, object]] = []
+    for number in range(6):
+        path = tmp_path / f"face {number}.png"
+        Image.new("RGB", (9, 9), (number, number, number)).save(path)
+        rows.append({"path": str(path), "label": "x", "split": "all", "dataset": "d"})
+    return make_table(rows)
+
+
+def files_in(cache: Path) -> list[str]:
+    return sorted(
+        path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"
+    )
+
+
+def test_rows_keep_the_order_of_the_table(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """Row i is the table's row i, in a selection and in another order as well."""
+    for table in (faces, faces.iloc[[4, 0, 2]].reset_index(drop=True)):
+        packed = pack(table, 8, tmp_path / "cache")
+        greys = [int(Path(path).stem.split()[1]) for path in table["path"]]
+        assert packed.images[:, 0, 0, 0].tolist() == greys
+        assert isinstance(packed.images, np.memmap)
+
+
+def test_the_time_of_a_change_counts(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """A file changed without a change of its size is decoded anew."""
+    first = pack(faces, 8, tmp_path / "cache").fingerprint
+    os.utime(faces["path"][0], ns=(1, 1))
+    assert pack(faces, 8, tmp_path / "cache").fingerprint != first
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04junk", b"\x93NUMPY\x01\x00\x10\x00{'descr': ("])
+def test_rubbish_in_the_cache(faces: pd.DataFrame, tmp_path: Path, content: bytes) -> None:
+    """A file that looks like a zip, or with a broken header, is made again like any torn one."""
+    cache = tmp_path / "cache"
+    good = np.array(pack(faces, 8, cache).images)
+    (file,) = (cache / "packs").iterdir()
+    file.unlink()
+    file.write_bytes(content)
+    assert np.array_equal(pack(faces, 8, cache).images, good)
+
+
+def test_disk_full(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is one line that names the folder and the variable; the torn file is gone."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store.os, "fsync", full)
+    with pytest.raises(DataError, match=r"packs: No space left.*FEWSHOT_FER_CACHE"):
+        pack(faces, 8, tmp_path / "cache")
+    assert files_in(tmp_path / "cache") == []
+
+
+def test_interrupt(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while packing leaves nothing, and the next run packs as if nothing had been."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "decode", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pack(faces, 8, tmp_path / "cache")
+    assert files_in(tmp_path / "cache") == []
+    assert len(pack(faces, 8, tmp_path / "cache").images) == 6
+
+
+def test_a_bad_picture_is_told_at_once(
+    faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of a large data set is not decoded first."""
+    decoded = []
+
+    def slow(path: str, size: int) -> NDArray[np.uint8]:
+        decoded.append(path)
+        if path.endswith("face 1.png"):
+            raise DataError(f"{path} is not a picture")
+        time.sleep(0.005)
+        return np.zeros((3, size, size), dtype=np.uint8)
+
+    monkeypatch.setattr(store, "decode", slow)
+    many = pd.concat([faces] * 100, ignore_index=True)
+    with pytest.raises(DataError, match=r"face 1\.png is not a picture"):
+        pack(many, 8, tmp_path / "cache")
+    assert len(decoded) < 100
+
+
+def test_two_at_once(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that pack the same images at the same time get whole ones, decoded once, in one file."""
+    decoded: list[str] = []
+    decode = store.decode
+    monkeypatch.setattr(
+        store, "decode", lambda path, size: decoded.append(path) or decode(path, size)
+    )
+    with ThreadPoolExecutor(4) as pool:
+        packs = list(pool.map(lambda _: pack(faces, 8, tmp_path / "cache"), range(8)))
+    assert all(np.array_equal(each.images, packs[0].images) for each in packs)
+    assert files_in(tmp_path / "cache") == [f"{packs[0].fingerprint}.npy"]
+    assert sorted(decoded) == sorted(faces["path"])
+
+
+def test_a_flipped_byte_is_found_and_mended(
+    faces: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever in an image a disk fails, in a pack that is open or opened later; and for good."""
+    packed = pack(faces, 8, tmp_path / "cache")
+    good, rows = np.array(packed.images), np.arange(6)
+    assert packed.file is not None
+    for place in (0, 191, 2 * 192 + 7, 6 * 192 - 1):
+        content = bytearray(packed.file.read_bytes())
+        content[len(content) - 6 * 192 - 6 * 4 + place] ^= 1
+        packed.file.write_bytes(content)
+        again = pack(faces, 8, tmp_path / "cache")
+        assert not np.array_equal(again.images, good)
+        assert np.array_equal(again.take(rows[::-1]), good[::-1])
+        assert np.array_equal(again.images, good)
+    assert caplog.text.count("do not add up") == 4
+    last = pack(faces, 8, tmp_path / "cache")
+    assert np.array_equal(last.take(rows), good)
+    assert caplog.text.count("do not add up") == 4
+    content = bytearray(last.file.read_bytes())  # and once more, in use and seen before
+    content[len(content) - 6 * 192 - 6 * 4 + 7] ^= 1
+    last.file.write_bytes(content)
+    assert np.array_equal(last.take(rows), good)
+    assert caplog.text.count("do not add up") == 5
+
+
+def test_a_pack_that_changes_while_in_use(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """Deleted it stays what it was; cut off it is one line, where a map would end the process."""
+    packed = pack(faces, 8, tmp_path / "cache")
+    assert packed.file is not None
+    good, kept = np.array(packed.images), packed.file.read_bytes()
+    for size in (300, len(kept) - 6 * 4 - 1):  # the last: a byte of the last image is gone
+        os.truncate(packed.file, size)
+        with pytest.raises(DataError, match="was cut off while it was in use"):
+            packed.take(np.array([5]))
+        packed.file.write_bytes(kept)
+    packed = pack(faces, 8, tmp_path / "cache")
+    packed.file.unlink()  # type: ignore[union-attr]
+    assert np.array_equal(packed.take(np.arange(6)), good)

@@ -1,0 +1,159 @@
+"""Own folders and lists, the mixed set, and the table that all of them become."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import face_table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_fer.data import labels
+from fewshot_fer.data.adapters.afew import read_afew
+from fewshot_fer.data.adapters.csv_list import read_csv_list
+from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.adapters.rafdb import read_rafdb_basic
+from fewshot_fer.data.table import make_table, mixed, validate_table
+from fewshot_fer.system.errors import DataError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_folder_with_groups(tmp_path: Path) -> None:
+    """A subject who shows two expressions is one group; a loose image is its own."""
+    touch(tmp_path, "Happy/S01/a.jpg", "Happy/S01/b.jpg", "Sad/S01/a.jpg", "Sad/얼굴 🙂.png")
+    touch(tmp_path, "Sad/notes.txt", ".hidden/x.jpg", "Sad/.x.jpg")
+    table = read_folder(tmp_path)
+    assert table["label"].tolist() == ["happiness", "happiness", "sadness", "sadness"]
+    assert table["group"].tolist()[:3] == ["S01"] * 3
+    assert table["group"].iloc[3].endswith("얼굴 🙂.png")
+    assert set(table["split"]) == {"all"}
+
+
+def test_folder_with_splits(tmp_path: Path) -> None:
+    """train/ beside valid/ are splits; a single such folder is a class called so."""
+    touch(tmp_path, "train/a/1.jpg", "valid/a/1.jpg", "test/b/1.jpg")
+    table = read_folder(tmp_path)
+    assert sorted(table["split"]) == ["test", "train", "val"]
+    assert sorted(table["label"]) == ["a", "a", "b"]
+
+
+def test_empty_and_missing_folders_are_named(tmp_path: Path) -> None:
+    """What was looked for, and what is there."""
+    (tmp_path / "happy").mkdir()
+    with pytest.raises(DataError, match=r"no images in .*\(happy\)"):
+        read_folder(tmp_path)
+    with pytest.raises(DataError, match="is not a folder"):
+        read_folder(tmp_path / "gone")
+
+
+def test_links_that_go_round_do_not_hang(tmp_path: Path) -> None:
+    """A link to a folder above is a group like another, and is not followed further."""
+    touch(tmp_path, "happy/1.jpg")
+    (tmp_path / "happy/loop").symlink_to(tmp_path / "happy", target_is_directory=True)
+    assert len(read_folder(tmp_path)) == 2
+
+
+def test_csv_columns(tmp_path: Path) -> None:
+    """Optional columns, relative paths, BOM, CRLF, and labels that pandas takes for nothing."""
+    elsewhere = tmp_path / "y/2.jpg"
+    touch(tmp_path, "x/1.jpg", "y/2.jpg", "3.jpg", "z/x/1.jpg", "z/3.jpg")
+    lines = ("path,label,group,split,age", "x/1.jpg,Happy,S1,train,3", f"{elsewhere},None,,,")
+    text = "\r\n".join((*lines, "3.jpg,NA,S1,val,"))
+    (tmp_path / "list.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    table = read_csv_list(tmp_path / "list.csv").set_index("label")
+    assert table.loc["happiness", "path"] == str(tmp_path / "x/1.jpg")
+    assert table.loc["happiness", "group"] == table.loc["na", "group"] == "S1"
+    assert table.loc["none", "path"] == table.loc["none", "group"] == str(elsewhere)
+    assert table.loc["none", "split"] == "all"
+    rooted = read_csv_list(tmp_path / "list.csv", root=tmp_path / "z", outside=True)
+    assert rooted["path"].tolist()[-1] == str(tmp_path / "z/x/1.jpg")
+
+
+@pytest.mark.parametrize(
+    ("content", "culprit"),
+    [
+        (b"", "cannot be read as CSV"),
+        (b"image,label\nx,y", "no column path"),
+        (b"path\nx", "no column label"),
+        (b"path,label\n", "lists no image"),
+        (b"path,label\na.jpg,x\nb.jpg,", "line 3: the column label"),
+        (b"path,label\n,x", "line 2: the column path"),
+        (b"path,label\na.jpg,x\na.jpg,y", "listed twice"),
+        (b"path,label\n\xff\xfe,x", "cannot be read as CSV"),
+        (b"path,label,frame\na,x,one", "line 2: frame 'one'"),
+        (b"path,label\na,b,c,d\ne,f,g,h,i", "list.csv"),
+    ],
+)
+def test_bad_lists_are_named(tmp_path: Path, content: bytes, culprit: str) -> None:
+    """File, line and column."""
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(DataError, match=culprit):
+        read_csv_list(tmp_path / "list.csv")
+
+
+def test_mixed_set(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """All of RAF-DB, the frames of the named clips and no other; a clip not there is reported."""
+    basic, afew = read_rafdb_basic(data), read_afew(data)
+    clips = {"Angry": ["000000000", "01306270"], "sadness": ["000005001"]}
+    table, missing = mixed(basic, afew, clips)
+    assert missing == ["Angry/01306270"]
+    assert "Angry/01306270" in caplog.text
+    added = table[table["dataset"] == "afew"]
+    assert len(table) == len(basic) + 6
+    assert set(added["clip"]) == {"train/Angry/000000000", "train/Sad/000005001"}
+    with pytest.raises(DataError, match="none of the AFEW clips"):
+        mixed(basic, afew, {"Happy": ["000000000"]})
+
+
+def test_tables_do_not_depend_on_the_order_of_rows() -> None:
+    """Disks list files in any order; experiments must not notice."""
+    rows: list[dict[str, object]] = [
+        {"path": name, "label": "x", "split": "all", "dataset": "d"} for name in "cab"
+    ]
+    pd.testing.assert_frame_equal(make_table(rows), make_table(rows[::-1]))
+
+
+def test_tables_that_break_the_contract_are_refused() -> None:
+    """Missing columns, no rows, equal keys, empty labels."""
+    good = face_table({"a": 2})
+    for bad, message in (
+        (good.drop(columns="group"), "missing"),
+        (good.iloc[:0], "without a single image"),
+        (pd.concat([good, good]), "listed twice"),
+        (good.assign(label=""), "empty label"),
+    ):
+        with pytest.raises(DataError, match=message):
+            validate_table(bad)
+
+
+@given(st.text(max_size=30))
+def test_canonical_names_are_stable(spelling: str) -> None:
+    """Folding twice changes nothing, and case, hyphens and blanks do not count."""
+    name = labels.canonical(spelling)
+    assert labels.canonical(name) == name
+    assert labels.canonical(f"  {name.replace(' ', '_')} ") == name
+
+
+def test_spellings_of_every_data_set() -> None:
+    """The seven basics as RAF-DB, AFEW, JAFFE and FER2013 spell them, and the compound ones."""
+    spellings = {
+        "anger": ("Angry", "anger", "AN", "ANGER"),
+        "disgust": ("Disgust", "DI", "disgusted"),
+        "fear": ("Fear", "FE", "fearful"),
+        "happiness": ("Happy", "HA", "happiness"),
+        "neutral": ("Neutral", "NE"),
+        "sadness": ("Sad", "SA", "Sadness"),
+        "surprise": ("Surprise", "Surprised", "SU"),
+        "happily surprised": ("Happily_Surprised", "happily-surprised"),
+    }
+    for name, others in spellings.items():
+        assert {labels.canonical(other) for other in others} == {name}
+    assert labels.COMPOUND_PARTS["sadly fearful"] == ("sadness", "fear")
+    assert labels.COMPOUND_PARTS["angrily disgusted"] == ("anger", "disgust")
+    assert sum(labels.RAFDB_COMPOUND_COUNTS.values()) == 3954
+    assert sum(sum(counts.values()) for counts in labels.RAFDB_BASIC_COUNTS.values()) == 15339

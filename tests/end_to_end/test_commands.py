@@ -1,0 +1,348 @@
+"""The commands as a user types them: what they write, what they say, and how they fail."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import TINY, Command, Outcome, draw_pattern
+
+from fewshot_fer.runs import checkpoint as checkpoints
+from fewshot_fer.runs.folder import METRIC_COLUMNS, RESULT_COLUMNS
+
+
+@pytest.fixture
+def trained(command: Command, data: Path) -> Outcome:
+    """A finished tiny run: basic to compound, tested on AFEW."""
+    outcome = command("train", *TINY, f"paths.data={data}", "test=afew_4w5s", *small_test())
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def small_test() -> tuple[str, ...]:
+    return ("test.k_shot=2", "test.episodes=10")
+
+
+def folder_of(outcome: Outcome) -> Path:
+    assert outcome.folder is not None
+    return outcome.folder
+
+
+@pytest.mark.drawn
+def test_train_writes_every_file(trained: Outcome) -> None:
+    """Tables, summary, configuration, both checkpoints, pictures; and the columns they promise."""
+    folder = folder_of(trained)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "answers.csv",
+        "best.pt",
+        "config.yaml",
+        "confusion_test_afew_4w2s.csv",
+        "confusion_test_afew_4w2s.png",
+        "confusion_validation_compound_4w5s.csv",
+        "confusion_validation_compound_4w5s.png",
+        "curves.png",
+        "last.pt",
+        "metrics.csv",
+        "recalls.csv",
+        "results.csv",
+        "summary.json",
+    ]
+    metrics = pd.read_csv(folder / "metrics.csv")
+    assert tuple(metrics.columns) == METRIC_COLUMNS
+    assert metrics["epoch"].tolist() == [1, 2]
+    assert metrics[["train_accuracy", "val_accuracy"]].to_numpy().min() >= 0
+    results = pd.read_csv(folder / "results.csv")
+    assert tuple(results.columns) == RESULT_COLUMNS
+    assert results["role"].tolist() == ["train", "validation", "test"]
+    assert results["protocol"].tolist() == ["train_3w2s", "compound_4w5s", "afew_4w2s"]
+    assert results["dataset"].tolist() == ["rafdb_basic", "rafdb_compound", "afew"]
+    assert results["disjoint"].tolist() == ["image", "image", "group"]
+    assert results["n_images"].tolist() == [42, 77, 63]
+    assert results["n_groups"].tolist() == [42, 77, 21]
+    assert results["chance"].tolist() == pytest.approx([1 / 3, 1 / 4, 1 / 4], abs=1e-5)
+    # The stripes of each class are easy: were labels shifted against images, this would be chance.
+    assert results["accuracy"].tolist()[1:] > [0.6, 0.6]
+    assert (results["ci95_low"] <= results["accuracy"]).all()
+    assert (results["accuracy"] <= results["ci95_high"]).all()
+
+
+def test_results_agree_with_metrics_and_summary(trained: Outcome) -> None:
+    """The validation row is the best epoch's; summary.json and the screen hold the same figures."""
+    folder = folder_of(trained)
+    metrics = pd.read_csv(folder / "metrics.csv").set_index("epoch")
+    results = pd.read_csv(folder / "results.csv").set_index("role")
+    best = int(results.loc["validation", "epoch"])
+    assert results.loc["validation", "accuracy"] == metrics["val_accuracy"].max()
+    assert results.loc["validation", "loss"] == metrics.loc[best, "val_loss"]
+    assert results.loc["train", "accuracy"] == metrics.loc[2, "train_accuracy"]
+    assert results.loc["test", "epoch"] == best
+    assert checkpoints.load_checkpoint(folder / "best.pt").epoch == best
+    assert checkpoints.load_checkpoint(folder / "last.pt").epoch == 2
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [row["role"] for row in summary["results"]] == ["train", "validation", "test"]
+    assert summary["results"][2]["accuracy"] == pytest.approx(
+        results.loc["test", "accuracy"], abs=1e-5
+    )
+    assert {"fingerprint", "versions", "seed", "seconds", "git_commit", "command"} <= set(summary)
+    lines = trained.out.splitlines()
+    assert sum(line.startswith("epoch ") for line in lines) == 2
+    assert f"{100 * results.loc['test', 'accuracy']:.1f} %" in trained.out
+    assert "25.0 %" in trained.out
+
+
+def test_config_is_resolved_and_repeats_the_run(trained: Outcome) -> None:
+    """config.yaml holds every setting, without interpolations."""
+    config = yaml.safe_load((folder_of(trained) / "config.yaml").read_text())
+    assert config["train"]["epochs"] == 2
+    assert config["test"]["afew_4w5s"]["k_shot"] == 2
+    assert "${" not in json.dumps(config)
+
+
+def test_demo_needs_no_data(command: Command) -> None:
+    """The main job on a small drawing of the embedded data set, from nothing to its tables."""
+    outcome = command("train", "experiment=demo", *TINY, "demo.scale=0.02", "test.episodes=10")
+    assert outcome.code == 0, outcome.err
+    results = pd.read_csv(folder_of(outcome) / "results.csv")
+    assert results["dataset"].tolist() == ["rafdb_basic", "rafdb_compound", "afew"]
+    assert "officially" not in outcome.err
+    again = command("test", f"run={folder_of(outcome)}", "test=basic_7w1s", "test.episodes=10")
+    assert again.code == 0, again.err
+
+
+def test_same_seed_same_tables(command: Command, data: Path) -> None:
+    """Two runs with one seed differ in seconds only; another seed gives another run."""
+    tables = []
+    for seed in (3, 3, 4):
+        outcome = command(
+            "train", *TINY, f"paths.data={data}", f"seed={seed}", "train.augment.crop=0.1"
+        )
+        table = pd.read_csv(folder_of(outcome) / "metrics.csv").drop(columns="seconds")
+        tables.append(table)
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+    assert not tables[0].equals(tables[2])
+
+
+def test_test_scores_a_run_on_other_data_and_shapes(
+    command: Command, data: Path, trained: Outcome
+) -> None:
+    """Several tests at once, on the data of the run; the same test gives the figure of train."""
+    run = folder_of(trained)
+    tests = ("test=afew_4w5s,basic_7w1s,compound_5w1s", *small_test())
+    outcome = command("test", f"run={run}", *tests)
+    assert outcome.code == 0, outcome.err
+    folder = folder_of(outcome)
+    results = pd.read_csv(folder / "results.csv")
+    assert results["protocol"].tolist() == ["afew_4w2s", "basic_7w2s", "compound_5w2s"]
+    assert set(results["role"]) == {"test"}
+    before = pd.read_csv(run / "results.csv").set_index("role").loc["test"]
+    assert results.loc[0, "accuracy"] == before["accuracy"]
+    assert results.loc[0, "loss"] == before["loss"]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["run"] == str(run.resolve())
+    assert summary["checkpoint"] == "best"
+    elsewhere = command("test", f"run={run}", "test=afew_4w5s", "paths.data=/nowhere")
+    assert elsewhere.code == 2
+    assert "/nowhere" in elsewhere.err
+
+
+def test_no_experiment_can_be_asked_for(command: Command, data: Path) -> None:
+    """experiment=null is what stands in train.yaml, and may stand on the command line."""
+    outcome = command("train", "experiment=null", *TINY, f"paths.data={data}", "train.n_way=99")
+    assert outcome.code == 2
+    assert "n_way=99" in outcome.err
+
+
+def test_early_stopping(command: Command, data: Path) -> None:
+    """With a learning rate that changes nothing, patience ends the run and says so."""
+    outcome = command(
+        "train",
+        *TINY,
+        f"paths.data={data}",
+        "train.epochs=40",
+        "train.patience=2",
+        "train.lr=1e-30",
+    )
+    assert "stopped: no better validation for 2 epochs" in outcome.out
+    metrics = pd.read_csv(folder_of(outcome) / "metrics.csv")
+    results = pd.read_csv(folder_of(outcome) / "results.csv").set_index("role")
+    assert len(metrics) == results.loc["validation", "epoch"] + 2 < 40
+    assert results.loc["train", "epoch"] == len(metrics)
+
+
+def test_float64_and_image_disjoint_run_too(command: Command, data: Path) -> None:
+    """precision=float64 and episodes.disjoint=image reach the weights and the tables."""
+    outcome = command(
+        "train",
+        *TINY,
+        f"paths.data={data}",
+        "precision=float64",
+        "episodes.disjoint=image",
+        "dataset=afew",
+        "eval=afew_4w5s",
+    )
+    assert outcome.code == 0, outcome.err
+    results = pd.read_csv(folder_of(outcome) / "results.csv")
+    assert results["disjoint"].tolist() == ["image", "image"]
+    weights = checkpoints.load_checkpoint(folder_of(outcome) / "last.pt").encoder
+    assert str(weights["convolutions.0.weight"].dtype) == "torch.float64"
+
+
+def test_own_folder_and_list(command: Command, data: Path, tmp_path: Path) -> None:
+    """Any labelled folder trains, and any CSV validates it."""
+    aligned = data / "RAF-DB/basic/Image/aligned"
+    rows = ["path,label"]
+    for number, path in enumerate(sorted(aligned.iterdir())):
+        label = f"klass {number % 3}"
+        copy = tmp_path / "my faces" / label / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+        rows.append(f"{path},{label}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    outcome = command(
+        "train",
+        *TINY,
+        "dataset=folder",
+        f"dataset.root={tmp_path / 'my faces'}",
+        "eval=csv_5w5s",
+        f"eval.dataset.file={tmp_path / 'list.csv'}",
+        "eval.dataset.outside=true",
+        "eval.n_way=3",
+    )
+    assert outcome.code == 0, outcome.err
+
+
+WRONG = [
+    (("train.n_wya=3",), "n_wya"),
+    (("+typo=1",), "typo"),
+    (("train.n_way=abc",), "n_way"),
+    (("train.epochs=-1",), "train.epochs=-1 is too small"),
+    (("eval=compound_9w9s",), "compound_9w9s"),
+    (("test=afew_9w9s",), "Available: afew_4w5s"),
+    (("backbone=resnet18", "backbone.weights=gone.pth", "backbone.accept_size=true"), "gone.pth"),
+    (("eval.n_way=12",), "n_way=12 asks for more classes than the 11"),
+    (("eval.k_shot=30",), "30 support + 1 query"),
+    (("dataset=csv",), "dataset.file="),
+    (("dataset=csv", "dataset.file=gone.csv"), "gone.csv"),
+    (("dataset=folder", "dataset.root=gone"), "gone"),
+    (("dataset.split=val",), "split 'val'"),
+    (("device=cuda",), "cuda"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "culprit"), WRONG, ids=[" ".join(w[0]) for w in WRONG])
+def test_mistakes_are_one_line_and_leave_nothing(
+    command: Command, data: Path, arguments: tuple[str, ...], culprit: str, tmp_path: Path
+) -> None:
+    """Exit code 2, one line that names the culprit, and no folder of a run that never was."""
+    if arguments == ("device=cuda",):
+        import torch
+
+        if torch.cuda.is_available():
+            arguments, culprit = ("device=tpu",), "tpu"
+    outcome = command("train", *TINY, f"paths.data={data}", *arguments)
+    assert_one_line(outcome, culprit)
+    assert not (tmp_path / "outputs").exists()
+
+
+def assert_one_line(outcome: Outcome, culprit: str) -> None:
+    assert outcome.code == 2
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert culprit in errors[0]
+    assert "Traceback" not in outcome.err
+
+
+def test_missing_data_says_what_to_do(command: Command, tmp_path: Path) -> None:
+    """Which folder was looked for, what it should hold, and that the demo needs none."""
+    outcome = command("train", *TINY, f"paths.data={tmp_path / 'nothing'}")
+    assert_one_line(outcome, str(tmp_path / "nothing"))
+    assert "paths=demo" in outcome.err
+    assert "list_patition_label.txt" in outcome.err
+    (tmp_path / "empty").mkdir()
+    outcome = command("train", *TINY, f"paths.data={tmp_path / 'empty'}")
+    assert_one_line(outcome, str(tmp_path / "empty"))
+
+
+def test_damaged_data_are_named(command: Command, data: Path, tmp_path: Path) -> None:
+    """A truncated JPEG and a bad label line: the file, the line, and nothing half-written."""
+    shutil.copytree(data / "RAF-DB", tmp_path / "copy/RAF-DB")
+    picture = tmp_path / "copy/RAF-DB/basic/Image/aligned/train_00007_aligned.jpg"
+    picture.write_bytes(picture.read_bytes()[:200])
+    outcome = command("train", *TINY, f"paths.data={tmp_path / 'copy'}")
+    assert_one_line(outcome, "train_00007_aligned.jpg")
+    draw_pattern(picture, 0, np.random.default_rng(0))
+    labels = tmp_path / "copy/RAF-DB/basic/EmoLabel/list_patition_label.txt"
+    labels.write_text(labels.read_text() + "\ntrain_00099.jpg eight")
+    outcome = command("train", *TINY, f"paths.data={tmp_path / 'copy'}")
+    assert_one_line(outcome, "list_patition_label.txt")
+    assert "eight" in outcome.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_small_classes_can_be_skipped(command: Command, data: Path, tmp_path: Path) -> None:
+    """A class of two images is an error that says how to go on, and going on works."""
+    root = tmp_path / "copy/RAF-DB/basic"
+    shutil.copytree(data / "RAF-DB", tmp_path / "copy/RAF-DB")
+    labels = root / "EmoLabel/list_patition_label.txt"
+    lines = labels.read_text().splitlines()
+    fears = [line for line in lines if line.endswith(" 2") and line.startswith("train")]
+    labels.write_text("\n".join(line for line in lines if line not in fears[2:]))
+    outcome = command("train", *TINY, f"paths.data={tmp_path / 'copy'}")
+    assert_one_line(outcome, "'fear' has 2 images")
+    skip = "episodes.skip_small_classes=true"
+    outcome = command("train", *TINY, f"paths.data={tmp_path / 'copy'}", skip)
+    assert outcome.code == 0
+    assert outcome.err.count("'fear' has 2 images") == 1
+    assert "'fear' has 2 images" not in outcome.out
+
+
+def test_outputs_that_cannot_be_written_are_named(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    """A file where the folder of runs should be: its name and the reason, in one line."""
+    (tmp_path / "taken").touch()
+    outcome = command("train", *TINY, f"paths.data={data}", "paths.outputs=taken")
+    assert_one_line(outcome, "taken")
+
+
+def test_test_names_what_is_wrong_with_a_run(
+    command: Command, trained: Outcome, tmp_path: Path
+) -> None:
+    """No folder, no run, no test, a damaged checkpoint, a foreign configuration."""
+    run = folder_of(trained)
+    assert_one_line(command("test", "test=afew_4w5s"), "run")
+    assert_one_line(command("test", f"run={run}"), "test=")
+    assert_one_line(command("test", "run=gone", "test=afew_4w5s"), "gone")
+    copy = tmp_path / "copy of run"
+    shutil.copytree(run, copy)
+    (copy / "best.pt").write_bytes(b"PK")
+    assert_one_line(command("test", f"run={copy}", "test=afew_4w5s"), "best.pt")
+    (copy / "config.yaml").write_text("!!python/object/apply:os.system ['touch mark']")
+    assert_one_line(command("test", f"run={copy}", "test=afew_4w5s"), "config.yaml")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_module_runs_from_any_folder(tmp_path: Path) -> None:
+    """The real `python -m` in a real process: help is quick to ask for and shows how to start."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "fewshot_fer.train", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "experiment=demo" in shown.stdout
+    assert "torch" not in shown.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_does_not_import_torch() -> None:
+    """torch takes seconds to import: asking for help must not."""
+    verbs = ", ".join(f"fewshot_fer.{verb}" for verb in ("train", "test", "check", "report"))
+    code = f"import sys, {verbs}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,119 @@
+"""Temperatures and thresholds are fitted on what answers pictures, and on distances."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import face_table
+from torch import Tensor, nn
+
+from fewshot_fer.episodes.pool import Shape, build_pool
+from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.evaluation.calibration import calibrate, fit_temperature
+from fewshot_fer.evaluation.deployment import own_calibration
+from fewshot_fer.evaluation.tasks import EpisodicPart
+from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
+from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, AnsweringMethod
+
+SHAPE = Shape(3, 2, 2)
+CLASSES = ("a", "b", "c", "d")
+Stub = Any  # what stands for an embedder and for images
+
+
+def part_of(*names: str) -> EpisodicPart:
+    """Return a validation of ten images a class, in 30 episodes."""
+    table = face_table(dict.fromkeys(names, 10))
+    role = Role("validation", "made", "made", table, SHAPE, 30, build_pool(table, SHAPE))
+    images: Stub = None
+    return EpisodicPart(role, images)
+
+
+def embedder_of(part: EpisodicPart, head: nn.Module | None = None, *names: str) -> Stub:
+    """Return what embeds the images of a part near a place of their class."""
+    random = torch.Generator().manual_seed(2)
+    classes = torch.from_numpy(part.role.table["label"].factorize()[0])
+    known = torch.randn(4, 6, generator=random)[classes]
+    known = known + torch.randn(len(classes), 6, generator=random)
+
+    def embed(_: Stub, rows: Any) -> Tensor:  # noqa: ANN401
+        return known[torch.from_numpy(rows)]
+
+    return SimpleNamespace(head=head, head_names=names, embed=embed, known=known)
+
+
+def methods_of_means() -> dict[str, AnsweringMethod]:
+    trained = {name: build_logits(name, 16, 4) for name in TRAINED}
+    for logits in trained.values():
+        assert isinstance(logits, nn.Module)
+        logits.eval()
+    known = {name: method.logits for name, method in UNTRAINED.items()} | trained
+    return {name: AnsweringMethod(name, logits) for name, logits in known.items()}
+
+
+def test_methods_of_means_need_nothing_but_means() -> None:
+    """Each query alone against the class means has the logits that it has in an episode; methods
+    that look at single support images, or at the other queries, are not among them."""
+    random = torch.Generator().manual_seed(1)
+    support, query = (
+        torch.randn(1, 4, 5, 16, generator=random),
+        torch.randn(6, 16, generator=random),
+    )
+    for name, method in methods_of_means().items():
+        with torch.no_grad():
+            whole = method.logits(support, query[None])[0]
+            means = support.mean(dim=2)[0]
+            alone = torch.cat([method.by_means(means, one[None]) for one in query])
+        same = torch.allclose(whole, alone, atol=1e-4)
+        assert same == (name in OF_MEANS), name
+        assert not (UNTRAINED[name].queries if name in UNTRAINED else "") or not method.is_of_means
+    assert set(OF_MEANS) - set(methods_of_means()) == {"composed"}  # protonet with priors
+
+
+def test_a_temperature_of_logits_and_a_threshold_of_distances() -> None:
+    """Whatever scale logits have, "none of these" is told by minus squared distances."""
+    random = torch.Generator().manual_seed(3)
+    labels = torch.arange(3).repeat(40)
+    logits = torch.randn(120, 3, generator=random) + 2 * torch.eye(3)[labels]
+    nearness = -torch.rand(120, 3, generator=random) * 50
+    found = calibrate(5 * logits, nearness, labels)
+    assert found.temperature == pytest.approx(5 * fit_temperature(logits, labels), rel=1e-3)
+    assert float(found.known[-1]) == pytest.approx(float(nearness.max()))
+    without = nearness.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
+    assert float(found.unknown[0]) == pytest.approx(float(without.min()))
+    assert (without > found.threshold(0.1)).double().mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_each_method_is_calibrated_as_it_answers() -> None:
+    """The cosine's own temperature, the distances of prototypes; what is made for episodes has the
+    calibration of the prototypes that stand in for it."""
+    part = part_of(*CLASSES)
+    embedder = embedder_of(part)
+    plain = own_calibration(part, embedder, PROTOTYPES, 0)
+    cosine = build_logits("cosine", 6, 1)
+    found = own_calibration(part, embedder, AnsweringMethod("cosine", cosine), 0)
+    assert found.temperature != pytest.approx(plain.temperature, rel=0.05)
+    torch.testing.assert_close(found.known, plain.known)
+    torch.testing.assert_close(found.unknown, plain.unknown)
+    assert float(plain.known.max()) < 0
+    tim = AnsweringMethod("tim", UNTRAINED["tim"].logits)
+    assert own_calibration(part, embedder, tim, 0).temperature == plain.temperature
+    assert plain.head_temperature is None
+
+
+def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
+    """On all images of those classes, whatever else there is; without any, on nothing."""
+    head = nn.Linear(6, 4)
+    part = part_of("b", "c", "z")
+    embedder = embedder_of(part, head, *CLASSES)
+    found = own_calibration(part, embedder, PROTOTYPES, 0).head_temperature
+    labels = part.role.table["label"].to_numpy()
+    rows = np.flatnonzero(labels != "z")
+    truth = torch.tensor([CLASSES.index(label) for label in labels[rows]])
+    with torch.no_grad():
+        logits = head(embedder.known[torch.from_numpy(rows)]).double()
+    assert found == pytest.approx(fit_temperature(logits, truth))
+    strangers = part_of("x", "y", "z")
+    embedder = embedder_of(strangers, head, *CLASSES)
+    assert own_calibration(strangers, embedder, PROTOTYPES, 0).head_temperature is None

@@ -1,0 +1,188 @@
+"""The exported file answers as the run does, and says what its user must know."""
+
+import builtins
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Command
+from PIL import Image
+
+from fewshot_fer.data.decode import decode
+from fewshot_fer.evaluation.support import SupportSet, save_support_set
+from fewshot_fer.inference import onnx as onnx_file
+from fewshot_fer.inference.classifier import Answering
+from fewshot_fer.runs.load import load_trained
+
+SCRIPT = Path(__file__).parents[2] / "scripts/classify_with_onnx.py"
+
+Session = Any  # of onnxruntime, which is imported late
+
+
+def train(command: Command, data: Path, *more: str) -> Path:
+    given = [word for word in TINY if word.split("=")[0] not in {w.split("=")[0] for w in more}]
+    if "backbone=resnet18" in more:
+        given.remove("backbone.filters=8")  # Conv4's own setting
+    outcome = command(
+        "train", "dataset=rafdb_basic", f"paths.data={data}", *given, "train.epochs=1", *more
+    )
+    assert outcome.code == 0, outcome.err
+    assert outcome.folder is not None
+    return outcome.folder
+
+
+def opened(path: Path) -> Session:
+    onnx_file.require_onnx()  # sets what onnxruntime must find when it is imported
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path))
+
+
+def probabilities(path: Path, crops: np.ndarray) -> np.ndarray:
+    found: np.ndarray = opened(path).run(None, {"images": crops.transpose(0, 2, 3, 1)})[0]
+    return found
+
+
+def crops_of(data: Path) -> np.ndarray:
+    files = sorted((data / "RAF-DB/basic/Image/aligned").glob("test_*.jpg"))[:5]
+    return np.stack([decode(file, 32) for file in files])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["method=cosine", "method.normalise=cl2n"],
+        [
+            "backbone=resnet18",
+            "method=classifier",
+            "eval=basic_fixed5",
+            "eval.k_shot=2",
+            "eval.support_draws=1",
+        ],
+    ],
+)
+def test_the_file_answers_as_predict_does(
+    command: Command, data: Path, tmp_path: Path, changes: list[str]
+) -> None:
+    """Real pictures, any number at once: the same probabilities from a method with normalised
+    embeddings, and from a head behind another backbone. (Prototypes: in the next test.)"""
+    run = train(command, data, *changes)
+    outcome = command("export", f"run={run}", f"out={tmp_path / 'my faces.onnx'}")
+    assert outcome.code == 0, outcome.err
+    shown = outcome.out.splitlines()
+    assert len(shown) == 3  # torch's own remarks on an export are not the user's
+    assert outcome.err == ""
+    assert re.search(r"largest difference .* [\de.-]+, on noise and \d+ pictures", shown[1])
+    crops = crops_of(data)
+    trained = load_trained(run)
+    expected = Answering(trained, trained.support)
+    assert (expected.head is not None) == ("method=classifier" in changes)
+    found = probabilities(tmp_path / "my faces.onnx", crops)
+    np.testing.assert_allclose(found, expected.answer(crops).probabilities, atol=1e-4)
+    np.testing.assert_allclose(
+        probabilities(tmp_path / "my faces.onnx", crops[:1]), found[:1], atol=1e-5
+    )
+
+
+def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path) -> None:
+    """A stored support replaces the run's classes, and prototypes of it answer; labels and size
+    stand in the file."""
+    run = train(command, data, "eval.episodes=4")
+    trained = load_trained(run)
+    support = SupportSet(
+        ("joy", "문"), torch.randn(4, trained.support.embeddings.shape[1]),
+        torch.tensor([0, 0, 1, 1]), ("a", "b", "c", "d"), trained.weights,
+    )  # fmt: skip
+    save_support_set(tmp_path / "mine.pt", support)
+    outcome = command("export", f"run={run}", f"support={tmp_path / 'mine.pt'}")
+    assert outcome.code == 0, outcome.err
+    written = run / f"{trained.settings.train.tested}.onnx"
+    expected = Answering(trained, support).answer(crops_of(data)).probabilities
+    np.testing.assert_allclose(probabilities(written, crops_of(data)), expected, atol=1e-4)
+    about = opened(written).get_modelmeta().custom_metadata_map
+    assert json.loads(about["labels"]) == ["joy", "문"]
+    assert about["image_size"] == "32"
+    assert about["weights"] == trained.weights
+    assert float(about["temperature"]) == pytest.approx(trained.calibration.temperature)
+    example_without_torch(written, tmp_path)
+
+
+def example_without_torch(written: Path, folder: Path) -> None:
+    """The script prints every label, likeliest first, imports no torch, and tells nobody of it."""
+    Image.new("L", (50, 60), 90).save(folder / "face.png")
+    code = f"import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path({str(SCRIPT)!r}); "
+    code += "assert 'torch' not in sys.modules"
+    home = folder / "home"
+    home.mkdir()
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home)}  # no CI=, which keeps it silent too
+    done = subprocess.run(
+        [sys.executable, "-c", code, "x", str(written), str(folder / "face.png")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=kept,
+    )
+    assert list(home.rglob("*")) == []
+    lines = done.stdout.splitlines()
+    assert {line.split()[0] for line in lines} == {"joy", "문"}
+    shares = [float(line.split()[1].rstrip("%")) for line in lines]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_a_file_that_differs_or_cannot_be_made_is_not_written(
+    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check on the spot decides, and leaves nothing behind; nor does what torch cannot put into
+    ONNX."""
+    run = train(command, data, "eval.episodes=4")
+    before = set(run.iterdir())
+    monkeypatch.setattr(onnx_file, "largest_difference", lambda *_: 0.01)
+    outcome = command("export", f"run={run}")
+    assert outcome.code == 2
+    assert "differ from torch's by 0.01" in outcome.err
+    assert set(run.iterdir()) == before
+
+    def fail(*_: object, **__: object) -> None:
+        root = ValueError("\nno such operator: foo\nand a page of advice")
+        raise torch.onnx.OnnxExporterError("an error occurred\nsee above") from root
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    outcome = command("export", f"run={run}")
+    assert outcome.code == 2
+    assert "cannot be put into ONNX (ValueError: no such operator: foo)" in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert set(run.iterdir()) == before
+
+
+def test_mistakes_are_one_line(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run, another format, a folder as file, a missing extra."""
+    for arguments, said in (
+        (["run=nowhere"], "nowhere is not the folder of a trained run"),
+        (["run=nowhere", "format=tflite"], "format=tflite is not known"),
+        (["run=nowhere", f"out={tmp_path}"], "is a folder"),
+        (["run=nowhere", "out=last.pt"], "out=last.pt does not end in .onnx: give last.onnx"),
+        ([], "run has no value"),
+    ):
+        outcome = command("export", *arguments)
+        assert outcome.code == 2
+        assert said in outcome.err
+        assert outcome.err.count("\n") == 1
+    real = builtins.__import__
+
+    def without(name: str, *rest: object, **more: object) -> object:
+        if name.startswith("onnxscript"):
+            raise ImportError("No module named 'onnxscript'")
+        return real(name, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    outcome = command("export", "run=nowhere")
+    assert "pip install 'fewshot_fer[onnx]'" in outcome.err

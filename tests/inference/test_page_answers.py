@@ -1,0 +1,73 @@
+"""What a visitor's own class does to a support: pictures are added, priors are made anew."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typed_predict import make_run
+
+from fewshot_fer.evaluation.support import SupportSet, picture_rows, save_support_set, with_priors
+from fewshot_fer.inference.crops import Cropping
+from fewshot_fer.inference.enrol import Enrolled, enrol, take_support
+from fewshot_fer.inference.page.booth import Booth, joined
+from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.prototypes import prototype_logits
+
+PRIORS = Priors(("a", "b", "new"), torch.eye(5)[:3], spread=1.0, weight=None, parts={})
+COMPOSED = AnsweringMethod("composed", prototype_logits, priors=PRIORS)
+
+
+def pictures(folder: Path, count: int = 3) -> list[Path]:
+    folder.mkdir(parents=True)
+    files = [folder / f"{number}.png" for number in range(count)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (4, 4), (60 * number, 200, 30)).save(file)
+    return files
+
+
+def test_a_class_is_added_beside_priors(tmp_path: Path) -> None:
+    """The page answers as predict does with all these pictures: no prior is lost or counted twice,
+    the new class has its own."""
+    run = make_run(1.0, method=COMPOSED)
+    start = Enrolled(with_priors(run.support, PRIORS), {})
+    booth = Booth(run, start, Cropping(4, None))
+    files = pictures(tmp_path / "new")
+    after, said = booth.add_class("new", files, start)
+    assert "3 pictures added. 4 classes now." in said
+    new = enrol({"new": files}, run, Cropping(4, None)).support
+    expected = with_priors(joined(run.support, new), PRIORS)
+    torch.testing.assert_close(after.support.prototypes(), expected.prototypes())
+    assert after.support.paths == expected.paths
+    again, _ = booth.add_class("new", files[:1], after)
+    assert len(picture_rows(again.support)) == 6 + 4
+    assert booth.look(files[0], again).shares is not None
+
+
+def test_joined_supports_keep_what_each_picture_counts_for() -> None:
+    """Entries of either that stand for several pictures still do; others count one."""
+    one = SupportSet(
+        ("a",), torch.ones(2, 5), torch.tensor([0, 0]), ("1", "2"), "w", torch.tensor([1.0, 3.0])
+    )
+    other = SupportSet(("b", "a"), torch.zeros(2, 5), torch.tensor([0, 1]), ("3", "4"), "w")
+    both = joined(one, other)
+    assert both.class_names == ("a", "b")
+    assert both.counts is not None
+    assert both.counts.tolist() == [1, 3, 1, 1]
+    assert both.prototypes()[0].tolist() == pytest.approx([0.8] * 5)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_every_way_to_give_a_support_has_priors(tmp_path: Path, stored: bool) -> None:
+    """A folder and a stored support, for the page as for predict."""
+    run = make_run(1.0, method=COMPOSED)
+    given = tmp_path / "mine"
+    classes = {name: pictures(given / name) for name in ("a", "new")}
+    plain = enrol(classes, run, Cropping(4, None)).support
+    if stored:
+        given = tmp_path / "mine.pt"
+        save_support_set(given, plain)
+    taken = take_support(str(given), run, Cropping(4, None)).support
+    assert len(taken.paths) == len(plain.paths) + 2
+    torch.testing.assert_close(taken.prototypes(), with_priors(plain, PRIORS).prototypes())

@@ -1,0 +1,302 @@
+"""A trained run put to use: the answers are those of its evaluation, and mistakes are one line."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import Command, draw_pattern
+from PIL import Image
+from typed_predict import assert_one_line, table_of, train_once
+
+from fewshot_fer.runs.checkpoint import load_checkpoint, save_checkpoint
+from fewshot_fer.runs.load import load_trained
+
+Runs = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run, validated with a fixed support of its own classes, one draw; made once."""
+    return train_once(tmp_path_factory.mktemp("run"), cache, data)
+
+
+def draw_classes(root: Path, numbers: dict[str, int], count: int, seed: int = 5) -> Path:
+    """Write folders of stripes, class name -> number of the pattern."""
+    random = np.random.default_rng(seed)
+    for name, number in numbers.items():
+        for picture in range(count):
+            draw_pattern(root / name / f"{picture}.jpg", number, random)
+    return root
+
+
+METHODS = {
+    "protonet": (),
+    "cl2n": ("method.normalise=cl2n",),
+    "cosine": ("method=cosine", "method.normalise=cl2n"),
+    "classifier": ("method=classifier", "train=supervised", "train.epochs=2"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(run: Path, data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """A tiny run of each of METHODS, each made when it is first asked for."""
+    made = {"protonet": run}
+
+    def run_of(method: str) -> Path:
+        if method not in made:
+            folder = tmp_path_factory.mktemp(method)
+            made[method] = train_once(folder, cache, data, *METHODS[method])
+        return made[method]
+
+    return run_of
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answers_are_those_of_the_evaluation(command: Command, runs: Runs, method: str) -> None:
+    """The validation images, together and one by one, get the labels and the probabilities, before
+    the temperature, of the batch evaluation."""
+    run = runs(method)
+    evaluated = pd.read_csv(run / "predictions.csv")
+    evaluated = evaluated[evaluated["method"] == evaluated["method"].iloc[0]]
+    words = ",".join(evaluated["path"])
+    asked = command("predict", f"run={run}", f"images={words}", "align=false")
+    together = table_of(asked)
+    assert asked.folder is not None
+    content = (asked.folder / "predictions.json").read_text()
+    assert together["file"].tolist() == evaluated["path"].tolist()
+    assert together["label"].tolist() == evaluated["predicted"].tolist()
+    assert together["status"].unique().tolist() == ["ok"]
+    shares = together.filter(like="p_").to_numpy()
+    assert shares.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert together["probability"].to_numpy() == pytest.approx(shares.max(axis=1))
+    temperature = json.loads(content)["temperature"]
+    before = evaluated[[name[2:] for name in together.filter(like="p_")]].to_numpy()
+    logits = np.log(before.clip(1e-300) / before.max(axis=1, keepdims=True))
+    cooled = np.exp(logits / temperature)
+    assert shares == pytest.approx(cooled / cooled.sum(axis=1, keepdims=True), abs=1e-3)
+    for row in range(0, len(together), 3):
+        path, label, p = together.loc[row, ["file", "label", "probability"]]
+        alone = table_of(command("predict", f"run={run}", f"images={path}", "align=false"))
+        assert alone["label"].tolist() == [label]
+        assert alone["probability"][0] == pytest.approx(p, abs=1e-5)
+
+
+def test_a_classifier_answers_with_its_head(command: Command, runs: Runs, tmp_path: Path) -> None:
+    """With the run's own support the head decides; with another the nearest prototype does."""
+    run, calibrated = runs("classifier"), load_trained(runs("classifier")).calibration
+    assert calibrated.head_temperature is not None
+    support = draw_classes(tmp_path / "mine", {"one": 1, "two": 6}, 3)
+    other = command("predict", f"run={run}", f"images={support}", "align=false", "support=mine")
+    assert set(table_of(other)["label"]) <= {"one", "two"}
+    assert other.folder is not None
+    content = json.loads((other.folder / "predictions.json").read_text())
+    assert (content["answered_by"], content["calibrated"]) == ("prototypes", True)
+
+
+def test_two_classes_that_training_never_saw(command: Command, run: Path, tmp_path: Path) -> None:
+    """Five pictures each of two new patterns tell thirty others apart, and can be stored."""
+    numbers = {"기쁨": 9, "calm": 14}
+    support = draw_classes(tmp_path / "my faces", numbers, 5)
+    asked = draw_classes(tmp_path / "asked", numbers, 15, seed=6)
+    stored = tmp_path / "stored/new faces.pt"
+    words = (f"run={run}", f"images={asked}", "align=false")
+    first = command("predict", *words, f"support={support}", f"enrol={stored}")
+    table = table_of(first)
+    truth = [Path(file).parent.name for file in table["file"]]
+    assert len(table) == 30
+    assert (table["label"] == truth).mean() > 0.8
+    again = table_of(command("predict", *words, f"support={stored}"))
+    pd.testing.assert_frame_equal(again, table)
+    only = command("predict", f"run={run}", f"support={support}", "align=false", f"enrol={stored}")
+    assert only.code == 0, only.err
+    assert "calm 5" in only.err
+    assert only.folder is None
+
+
+@pytest.mark.parametrize("method", ["protonet", "cosine"])
+def test_reject_turns_unknown_patterns_away(
+    command: Command, runs: Runs, tmp_path: Path, method: str
+) -> None:
+    """A stricter rate leaves fewer known; 1 takes nearly all; probabilities stay."""
+    run = runs(method)
+    asked = draw_classes(tmp_path / "asked", {"known": 2, "noise": 40}, 12)
+    labels = {}
+    for rate in ("null", "1", "0.5", "0"):
+        words = (f"run={run}", f"images={asked}", "align=false", f"reject={rate}")
+        outcome = command("predict", *words)
+        table = table_of(outcome)
+        assert (table["status"] == "ok").all()
+        assert table["probability"].min() > 0
+        labels[rate] = int((table["label"] == "none of these").sum())
+        assert outcome.folder is not None
+        content = json.loads((outcome.folder / "predictions.json").read_text())
+        assert (content["reject"] is None) == (rate == "null")
+    assert labels["null"] == 0
+    assert labels["1"] <= labels["0.5"] <= labels["0"]
+    assert labels["0"] > 0
+    assert labels["1"] < 24
+
+
+def test_json_holds_what_the_table_does(command: Command, run: Path, data: Path) -> None:
+    """Same rows, nothing but JSON on stdout when asked for, nearest support images named."""
+    folder = data / "RAF-DB/compound/Image/aligned"
+    outcome = command(
+        "predict",
+        f"run={run}",
+        f"images={folder}/*1?_aligned.jpg",
+        "align=false",
+        "json=true",
+        "explain=3",
+    )
+    table = table_of(outcome)
+    content = json.loads(outcome.out)
+    assert [row["file"] for row in content["predictions"]] == table["file"].tolist()
+    assert content["clips"] == []
+    first = content["predictions"][0]
+    assert first["box"] is None
+    assert list(first["probabilities"]) == content["class_names"]
+    assert max(first["probabilities"].values()) == first["probability"]
+    distances = [near["distance"] for near in first["nearest"]]
+    assert len(distances) == 3
+    assert distances == sorted(distances)
+    assert {near["label"] for near in first["nearest"]} <= set(content["class_names"])
+
+
+def test_bad_files_have_a_status(command: Command, run: Path, data: Path, tmp_path: Path) -> None:
+    """Text named .jpg, an empty file, half a picture: unreadable, and the others are answered."""
+    good = next((data / "RAF-DB/basic/Image/aligned").iterdir())
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    (mixed / "1 text.jpg").write_text("no picture")
+    (mixed / "2 empty.jpg").write_bytes(b"")
+    (mixed / "3 half.jpg").write_bytes(good.read_bytes()[:400])
+    (mixed / "4 good.jpg").write_bytes(good.read_bytes())
+    (mixed / "notes.txt").write_text("not looked at")
+    Image.new("1", (12000, 12000)).save(mixed / "5 bomb.png")
+    outcome = command("predict", f"run={run}", f"images={mixed}", "align=false", "draw=true")
+    table = table_of(outcome)
+    assert table["status"].tolist() == [*["unreadable"] * 3, "ok", "unreadable"]
+    assert table["reason"].str.contains("too large").tolist() == [*[False] * 4, True]
+    assert (table["label"] == "").tolist() == [True, True, True, False, True]
+    assert outcome.folder is not None
+    assert [path.name for path in (outcome.folder / "drawn").iterdir()] == ["4 good.jpg"]
+    assert "1 answered" in outcome.out
+    assert "4 unreadable" in outcome.out
+
+
+def test_pictures_are_written(command: Command, run: Path, tmp_path: Path) -> None:
+    """One drawing a picture, also for two of one name; pages of ten faces with their neighbours."""
+    asked = draw_classes(tmp_path / "asked", {"a": 1, "b": 2}, 6)
+    outcome = command("predict", f"run={run}", f"images={asked}", "align=false", "draw=true",
+                      "explain=true")  # fmt: skip
+    table_of(outcome)
+    assert outcome.folder is not None
+    assert len(list((outcome.folder / "drawn").iterdir())) == 12
+    pages = sorted(path.name for path in outcome.folder.glob("explained_*"))
+    assert pages == ["explained_0001.jpg", "explained_0002.jpg"]
+    with (
+        Image.open(outcome.folder / pages[0]) as first,
+        Image.open(outcome.folder / pages[1]) as second,
+    ):
+        assert first.width == second.width
+        assert first.height > second.height
+    assert not [path for path in outcome.folder.rglob("*") if ".part" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("words", "culprit"),
+    [
+        ((), "nothing to answer"),
+        (("images=missing.jpg",), "missing.jpg"),
+        (("images=*.gif",), "no file has a name like that"),
+        (("images=empty",), "no pictures"),
+        (("images=a.jpg,",), "no name"),
+        (("images=a.jpg", "run=elsewhere"), "elsewhere"),
+        (("images=a.jpg", "reject=1.5"), "reject=1.5"),
+        (("images=a.jpg", "explain=99"), "explain=99"),
+        (("images=a.jpg", "explain=-1"), "explain=-1"),
+        (("images=a.jpg", "fps=0"), "fps=0"),
+        (("images=a.jpg", "checkpoint=worst"), "checkpoint=worst"),
+        (("images=a.jpg", "+suport=x"), "did you mean support?"),
+        (("images=a.jpg", "support=nowhere"), "support=nowhere"),
+        (("images=a.jpg", "support=a.jpg"), "a.jpg"),
+        (("images=a.jpg", "support=empty"), "expected <class>/ folders"),
+        (("images=a.jpg", "support=one"), "has one class only, happy"),
+        (("images=a.jpg", "support=hollow"), "hollow/sad"),
+        (("images=a.jpg", "support=twice"), "Happy and happy"),
+        (("images=a.jpg", "support=damaged"), "damaged/sad/2.jpg"),
+        (("images=a.jpg", "enrol=empty"), "enrol=empty is a folder"),
+    ],
+)
+def test_mistakes_are_one_line(
+    command: Command, run: Path, tmp_path: Path, words: tuple[str, ...], culprit: str
+) -> None:
+    """Whatever is wrong with files, folders or keys: one line that names it, code 2, no folder."""
+    (tmp_path / "empty").mkdir()
+    draw_classes(tmp_path, {"one/happy": 1}, 2)
+    draw_classes(tmp_path, {"hollow/happy": 1, "damaged/happy": 1, "damaged/sad": 2}, 2)
+    draw_classes(tmp_path, {"twice/happy": 1, "twice/Happy": 2}, 2)
+    (tmp_path / "hollow/sad").mkdir()
+    (tmp_path / "damaged/sad/2.jpg").write_text("no picture")
+    draw_pattern(tmp_path / "a.jpg", 1, np.random.default_rng(0))
+    before = set((tmp_path / "outputs").rglob("*"))
+    assert_one_line(command("predict", f"run={run}", "align=false", *words), culprit)
+    assert set((tmp_path / "outputs").rglob("*")) == before
+
+
+def test_a_support_of_other_weights_is_refused(
+    command: Command, run: Path, data: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Embeddings of two encoders cannot be compared: stored with one, asked with another."""
+    stored = tmp_path / "own.pt"
+    assert command("predict", f"run={run}", f"enrol={stored}").code == 0
+    other = train_once(tmp_path, cache, data, "seed=1")
+    asked = data / "RAF-DB/basic/Image/aligned"
+    words = (f"images={asked}", "align=false", f"support={stored}")
+    assert_one_line(command("predict", f"run={other}", *words), "the weights of another run")
+    assert table_of(command("predict", f"run={run}", *words))["status"].eq("ok").all()
+
+
+@pytest.mark.filterwarnings("ignore:for .* no-op")
+def test_weights_may_lie_on_another_device(run: Path) -> None:
+    """The support and what is known of classes stay where they are compared: on the CPU."""
+    trained = load_trained(run, device="meta")  # as cuda would be, without one
+    assert trained.embedder.device.type == "meta"
+    assert torch.isfinite(trained.support.prototypes()).all()
+    assert torch.isfinite(trained.priors.of(["happiness"])[0]).all()
+    assert trained.calibration.threshold(0.05) < 0
+
+
+def test_a_run_that_forgot_its_training_images(command: Command, run: Path, tmp_path: Path) -> None:
+    """It answers as before, and says in a line why classes= takes more."""
+    shutil.copytree(run, tmp_path / "old")
+    for name in ("best.pt", "last.pt"):
+        known = load_checkpoint(run / name)
+        save_checkpoint(tmp_path / "old" / name, replace(known, training_side=None))
+    draw_pattern(tmp_path / "a.jpg", 1, np.random.default_rng(0))
+    words = ("run=old", "images=a.jpg", "align=false")
+    assert len(table_of(command("predict", *words))) == 1
+    refused = command("predict", *words, "classes=happiness,sadness")
+    assert_one_line(refused, "says nothing of its training images")
+
+
+def test_one_picture_a_class_will_do(command: Command, run: Path, tmp_path: Path) -> None:
+    """One shot works, with a warning for each class; one class alone needs reject=."""
+    asked = draw_classes(tmp_path / "asked", {"x": 1}, 2)
+    shots = draw_classes(tmp_path / "shots", {"x": 1, "y": 6}, 1)
+    outcome = command("predict", f"run={run}", f"images={asked}", f"support={shots}", "align=false")
+    assert len(table_of(outcome)) == 2
+    assert outcome.err.count("one picture only") == 1
+    assert "x, y" in outcome.err
+    single = draw_classes(tmp_path / "single", {"x": 1}, 3)
+    words = (f"run={run}", f"images={asked}", f"support={single}", "align=false")
+    assert set(table_of(command("predict", *words, "reject=0.05"))["label"]) <= {
+        "x",
+        "none of these",
+    }

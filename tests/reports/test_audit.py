@@ -1,0 +1,137 @@
+"""The parts of the audit one by one: twins, leaks, published counts, stamps."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import face_table, saved_anew
+
+from fewshot_fer.config.schema import DatasetConfig
+from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
+from fewshot_fer.episodes.pool import Shape, build_pool
+from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.setup import quick_audit
+from fewshot_fer.reports.audit.clips import leak_share
+from fewshot_fer.reports.audit.counts import class_counts
+from fewshot_fer.reports.audit.duplicates import find_twins, stack
+from fewshot_fer.reports.audit.images import look_at_all
+
+
+def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None:
+    """Drawn faces are alike in pose and light: none is a twin, and each copy of one is."""
+    parts = [
+        sorted(map(str, (demo / place).rglob("*.jpg")))
+        for place in ("RAF-DB/basic", "RAF-DB/compound", "AFEW/Train_AFEW", "AFEW/Val_AFEW")
+    ]
+    seen = look_at_all(list(itertools.chain(*parts)))
+    thumbnails = [stack([seen[path].thumbnail for path in paths], 32) for paths in parts]
+    for left, right in itertools.combinations(thumbnails, 2):
+        assert find_twins(left, right) == []
+    originals = parts[0][::4]
+    copies = [str(tmp_path / f"{number:03}.jpg") for number in range(len(originals))]
+    for number, (original, copy) in enumerate(zip(originals, copies, strict=True)):
+        side, quality = (64, 90, 100, 150, 200)[number % 5], (60, 75, 95)[number % 3]
+        saved_anew(Path(original), Path(copy), side, quality)
+    looks = look_at_all(copies)
+    made = stack([looks[copy].thumbnail for copy in copies], 32)
+    wanted = [(place * 4, place) for place in range(len(originals))]
+    assert find_twins(thumbnails[0], made) == wanted
+
+
+def test_masked_faces_are_no_twins(demo: Path) -> None:
+    """Face crops are often black around the face; that they share, and it is not what tells."""
+    paths = sorted(map(str, (demo / "RAF-DB").rglob("*.jpg")))
+    looks = look_at_all(paths)
+    places = (np.arange(32) - 15.5) ** 2
+    face = places[:, None] / 14**2 + places / 11**2 <= 1
+    masked = stack([looks[path].thumbnail for path in paths], 32) * face
+    assert find_twins(masked[::2], masked[1::2]) == []
+    assert len(find_twins(masked, masked)) == len(masked)
+
+
+def test_flat_pictures_are_no_twins() -> None:
+    """Pictures that show nothing have nothing to compare: black frames are not called copies."""
+    flat = np.stack([np.full((32, 32), level, dtype=np.uint8) for level in (0, 0, 200)])
+    assert find_twins(flat, flat) == []
+    assert find_twins(flat[:0], flat) == []
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize(("n_way", "k_shot"), [(2, 1), (2, 2), (3, 1)])
+def test_leak_share_equals_brute_force(n_way: int, k_shot: int, nested: bool) -> None:
+    """The closed form against every episode there is, groups spanning classes or not."""
+    groups = {"a": ["x", "x", "y", "z"], "b": ["u", "u", "u", "x"], "c": ["x", "v", "v", "w"]}
+    if nested:
+        groups = {label: [label + name for name in names] for label, names in groups.items()}
+    table = face_table(dict.fromkeys(groups, 4), groups)
+    assert leak_share(table, n_way, k_shot) == pytest.approx(_brute(groups, n_way, k_shot))
+
+
+def _brute(groups: dict[str, list[str]], n_way: int, k_shot: int) -> float:
+    """Return the share of queries that meet their group, over every episode with one query."""
+    met = total = 0
+    for classes in itertools.combinations(groups, n_way):
+        supports = [list(itertools.combinations(range(4), k_shot)) for _ in classes]
+        for drawn in itertools.product(*supports):
+            held = {groups[c][row] for c, rows in zip(classes, drawn, strict=True) for row in rows}
+            for own, rows in zip(classes, drawn, strict=True):
+                queries = [groups[own][row] for row in range(4) if row not in rows]
+                met += sum(group in held for group in queries)
+                total += len(queries)
+    return met / total
+
+
+def test_published_counts() -> None:
+    """The figures that counts are compared with are those of the publications."""
+    assert sum(MIXED_COUNTS.values()) == 16_359
+    assert {split: sum(some.values()) for split, some in AFEW_CLIP_COUNTS.items()} == {
+        "train": 773,
+        "val": 383,
+    }
+    table = face_table({"anger": 3})
+    counts = class_counts(DatasetConfig(adapter="csv"), table, official=True)
+    assert [(count.found, count.official) for count in counts] == [(3, None)]
+
+
+def test_lost_clips_count_as_clips() -> None:
+    """A clip without any face is there all the same: it is in the published counts too."""
+    table = face_table({"anger": 2}).assign(split="val", clip="val/Angry/1")
+    table.attrs["lost_clips"] = {"val/Angry/2": "anger"}
+    counts = class_counts(DatasetConfig(adapter="afew"), table, official=True)
+    anger = [count for count in counts if (count.split, count.label) == ("val", "anger")]
+    assert [(count.found, count.official) for count in anger] == [(2, 64)]
+
+
+def quick_role(kind: str, table: pd.DataFrame) -> Role:
+    shape = Shape(2, 1, 1)
+    return Role(kind, kind, "made", table, shape, 1, build_pool(table, shape))
+
+
+def test_quick_audit_stamps() -> None:
+    """What train stamps on results: shared files and groups, and test images among those learnt."""
+    sizes = {"a": 6, "b": 6}
+    groups = {"a": ["x", "x", "y", "z", "p", "q"], "b": ["u", "u", "v", "w", "r", "s"]}
+    table = face_table(sizes, groups)
+    assert quick_audit([quick_role("train", table)]) == []
+    other = table.assign(path="other/" + table["path"])
+    roles = [quick_role("train", table), quick_role("validation", other)]
+    assert quick_audit(roles) == ["shared_groups:10"]
+    tested = table.assign(split="test")
+    assert quick_audit([quick_role("train", tested), quick_role("test", tested)]) == [
+        "trained_on_test",
+        "shared_images:12",
+        "shared_groups:10",
+    ]
+
+
+def test_quick_audit_at_full_size() -> None:
+    """Tables as large as RAF-DB and AFEW val, one with clips and one without, share nothing."""
+    frames = face_table({"a": 10_000, "b": 8_990})
+    frames["group"] = [f"clip {row // 50}" for row in range(len(frames))]
+    stills = face_table({"a": 10_000, "b": 5_339})
+    stills["path"] = "stills/" + stills["path"]
+    stills["group"] = stills["path"]
+    roles = [quick_role("train", stills), quick_role("test", frames)]
+    assert quick_audit(roles) == []

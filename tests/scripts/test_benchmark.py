@@ -1,0 +1,86 @@
+"""The benchmark runs from its command line to its files; how fast anything is, is not tested."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts/benchmark.py"
+SECTIONS = {"training", "evaluation", "limit", "scaling"}
+SECTIONS |= {"memory", "allocator", "packing", "equality"}
+
+
+def type_benchmark(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a user would."""
+    environment = {**os.environ, "FEWSHOT_FER_CACHE": str(cache)}
+    command = [sys.executable, str(SCRIPT), *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    demo: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """One run of everything at tiny size: the folder that it wrote, and what it said."""
+    out = tmp_path_factory.mktemp("benchmark") / "deep/er"
+    # One thread: neighbours on a busy machine make two wait for each other at every operation.
+    done = type_benchmark(cache, "--tiny", "--threads", "1", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def test_figures(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Every section leaves figures in the CSV, ordered and positive, against every peer."""
+    table = pd.read_csv(finished[0] / "benchmark.csv")
+    assert set(table["section"]) == SECTIONS
+    assert (table["min"] <= table["median"]).all()
+    assert (table["median"] <= table["max"]).all()
+    assert (table["min"] > 0).all()
+    for section in ("training", "evaluation"):
+        against = table.loc[table["section"] == section, "against"]
+        assert set(against) == {"easyfsl", "plain loop"}
+
+
+def test_logits_equal_easyfsl(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """From picture files to logits, both fast ways agree with another library."""
+    table = pd.read_csv(finished[0] / "benchmark.csv")
+    equality = table[table["section"] == "equality"]
+    assert len(equality) == 2
+    assert (equality["max"] < 1e-4).all()
+
+
+def test_page_and_picture(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """The page can stand in a README: date, machine, command, shim and table; so can the picture"""
+    out, done = finished
+    page = (out / "benchmark.md").read_text()
+    for word in ("Measured on 20", "--tiny", "cores", "torch 2", "shim", "| plain loop |"):
+        assert word in page
+    assert "easyfsl" in done.stdout
+    assert "median" in done.stdout
+    with Image.open(out / "benchmark.png") as picture:
+        picture.load()
+        assert min(picture.size) > 500
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"benchmark.{ending}" for ending in ("csv", "md", "png")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--only", "speed"), "--only speed"),
+        (("--threads", "0"), "--threads 0"),
+        (("--devices", "tpu"), "--devices tpu"),
+    ],
+)
+def test_refuses(cache: Path, words: tuple[str, ...], named: str) -> None:
+    """A word that means nothing is named in one line."""
+    done = type_benchmark(cache, *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert named in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,102 @@
+"""The script that compares compositions: its arithmetic, on classes made of known parts."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import face_table
+from torch import Tensor
+from torch.nn import functional as F
+
+from fewshot_fer.config.schema import MethodConfig, TrainVerb
+from fewshot_fer.data.labels import BASIC, COMPOUND, COMPOUND_PARTS
+from fewshot_fer.episodes.pool import Shape, build_pool
+from fewshot_fer.episodes.sampler import draw_episodes
+from fewshot_fer.evaluation.deployment import TrainingSide
+
+FILE = Path(__file__).resolve().parents[2] / "scripts/compositions.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("compositions", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["compositions"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def side_and_pictures() -> tuple[TrainingSide, Tensor, pd.DataFrame]:
+    """Basic classes in random directions, and pictures of compound ones between their parts."""
+    random = torch.Generator().manual_seed(0)
+    prototypes = F.normalize(torch.randn(len(BASIC), 48, generator=random), dim=1)
+    kinds = dict.fromkeys(("none", "l2", "cl2n"), prototypes)
+    spreads = dict.fromkeys(kinds, 0.5)
+    side = TrainingSide(BASIC, torch.zeros(48), kinds, spreads)
+    table = face_table(dict.fromkeys(COMPOUND[:5], 12))
+    centres = [
+        prototypes[[BASIC.index(p) for p in COMPOUND_PARTS[c]]].mean(0) for c in COMPOUND[:5]
+    ]
+    around = torch.stack(centres).repeat_interleave(12, dim=0)
+    return side, around + 0.2 * torch.randn(60, 48, generator=random), table
+
+
+def test_composed_ways_gain_where_parts_are_known(script: ModuleType) -> None:
+    """Each way is scored on the same episodes; without a support only those with priors are."""
+    side, embedded, table = side_and_pictures()
+    trained = TrainVerb(method=MethodConfig("protonet"))
+    made = script.ways(side, trained, {"spread": torch.ones(len(BASIC))})
+    rows = []
+    for shot in (0, 1):
+        shape = Shape(4, shot, 2)
+        episodes = draw_episodes(build_pool(table, shape), shape, 200, seed=0)
+        found = dict(script._scored(made, embedded, np.arange(60), episodes))
+        assert ("plain" in found) == (shot == 1)
+        assert ("weight 8" in found) == (shot == 1)
+        rows += script._rows(f"compound_4w{shot}s", found)
+        np.testing.assert_array_equal(found[script.ALONE], found["parts by spread"])
+    scored = pd.DataFrame(rows).set_index(["protocol", "way"])
+    composed = scored.loc[("compound_4w1s", script.ALONE)]
+    assert composed["gain"] > composed["gain_half"] > 0
+    text = script.markdown(scored.reset_index())
+    assert text.splitlines()[0] == "| way | compound_4w0s | compound_4w1s |"
+    assert (
+        f"| weight 8 |  | {100 * scored.loc[('compound_4w1s', 'weight 8'), 'accuracy']:.1f} ("
+        in text
+    )
+
+
+def test_parts_by_their_shares_by_hand(script: ModuleType) -> None:
+    prototypes = torch.eye(3)
+    names = ("happiness", "surprise", "fear")
+    shares = torch.tensor([3.0, 1.0, 5.0])
+    made = script.WeighedParts(names, prototypes, 0.5, None, {}, shares=shares)
+    found, known = made.of(["happily surprised", "fear"])
+    assert known.all()
+    assert torch.allclose(found, torch.tensor([[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]))
+
+
+def test_paired_differences_by_hand(script: ModuleType) -> None:
+    """What both find hard does not widen the interval."""
+    reference = np.array([0.0, 0.5, 1.0, 0.25])
+    assert script.paired(reference + 0.1, reference) == pytest.approx((0.1, 0.0))
+    mean, half = script.paired(np.array([1.0, 0.0]), np.array([0.0, 0.0]))
+    assert (mean, half) == pytest.approx((0.5, 1.959964 * 0.5**0.5 / 2**0.5))
+
+
+def test_a_run_must_be_named(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["compositions.py", "run=/nowhere"])
+    assert script.main() == 2
+    assert "is not the folder of a trained run" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["compositions.py", "rnu=/nowhere"])
+    with pytest.raises(SystemExit):
+        script.main()

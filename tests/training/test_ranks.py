@@ -1,0 +1,185 @@
+"""Several processes that train one network: the numbers of one, and what happens when one dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY, Command
+from timm.layers import BatchNormAct2d
+from torch import nn
+
+from fewshot_fer.models.shared_batch_norm import share_batch_norms, unshare_batch_norms
+from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.ranks import dealt, gathered
+
+EPOCHS = ("train.epochs=4", "train.supervised_epochs=2", "test=compound_4w5s", "test.episodes=20")
+LINE = (*TINY, "train=pretrain_meta", *EPOCHS, "precision=float64", "threads=1")
+WITH_NORMS = "method=relation"  # its head has batch norms of its own
+PATIENCE = 300  # seconds, for a machine that does other things
+FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+
+
+def start(folder: Path, data: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a training run of two processes, as somebody at the keyboard would."""
+    line = [sys.executable, "-m", "fewshot_fer.train", *words]
+    if not any(word.startswith("resume=") for word in words):
+        line += [*LINE, "trainer.devices=2", f"paths.data={data}", f"hydra.run.dir={folder}"]
+    own = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    return subprocess.Popen(
+        line, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ranks_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the processes that train."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def same_figures(one: Path, other: Path, tolerance: float) -> None:
+    """Compare every epoch, the results and the weights of two runs."""
+    first, second = (pd.read_csv(folder / "metrics.csv")[FIGURES] for folder in (one, other))
+    pd.testing.assert_frame_equal(first, second, rtol=tolerance, atol=tolerance)
+    first, second = (pd.read_csv(folder / "results.csv") for folder in (one, other))
+    columns = ["role", "protocol", "accuracy", "loss", "n_images"]
+    pd.testing.assert_frame_equal(first[columns], second[columns], rtol=tolerance, atol=tolerance)
+    weights = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
+    assert weights[0]["epoch"] == weights[1]["epoch"] == 4
+    for part in ("encoder", "method"):
+        for name, value in weights[0][part].items():
+            other_value = weights[1][part][name].double()
+            assert torch.allclose(value.double(), other_value, atol=tolerance), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+def test_two_give_the_numbers_of_one_also_when_one_dies(
+    data: Path, command: Command, tmp_path: Path
+) -> None:
+    """One with episodes_per_step=2, two with one each; killed in between, they go on."""
+    words = (
+        *LINE,
+        WITH_NORMS,
+        "train.episodes_per_step=2",
+        f"paths.data={data}",
+        "hydra.run.dir=alone",
+    )
+    assert command("train", *words).code == 0
+    process = start(tmp_path / "two", data, WITH_NORMS)
+    wait_for(tmp_path / "two/last.pt", process)
+    os.kill(ranks_of(process)[-1], signal.SIGKILL)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "process 1 of 2 died (SIGKILL)" in told
+    assert f"resume={tmp_path / 'two'}" in told
+    assert "Traceback" not in told
+    again = start(tmp_path / "two", data, f"resume={tmp_path / 'two'}")
+    _, told = again.communicate(timeout=PATIENCE)
+    assert again.returncode == 0, told
+    same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
+
+
+def test_an_error_of_a_process_is_told_as_one_line(data: Path, tmp_path: Path) -> None:
+    """What is wrong with the data is said as with one process."""
+    process = start(tmp_path / "run", data / "nothing")
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert told.count("error: ") == 1
+    assert "RAF-DB" in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("trainer.devices=0",), "trainer.devices"),
+        (("trainer.devices=3",), "no multiple of train.episodes_per_step=1 on each of"),
+        (("train=pretrain", "trainer.devices=65"), "give each of them an image"),
+    ],
+)
+def test_what_cannot_be_dealt_is_said(
+    words: tuple[str, ...], expected: str, command: Command
+) -> None:
+    outcome = command("train", *words)
+    assert outcome.code == 2
+    assert expected in outcome.err
+
+
+def test_alone_nothing_is_dealt_or_gathered() -> None:
+    """Protects the usual run: one process has everything."""
+    assert dealt(7) == slice(0, 7)
+    own = torch.randn(3, 4)
+    assert gathered(own, dim=1) is own
+
+
+def plain_norms() -> list[nn.BatchNorm2d]:
+    """A batch norm, one without weights, and timm's with an activation behind it."""
+    made = [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), BatchNormAct2d(4, inplace=False)]
+    return [norm.double() for norm in made]
+
+
+def norms_in_two(rank: int, folder: str) -> None:
+    """Normalise this rank's share of a batch, and keep what came out."""
+    from torch import distributed
+
+    file = f"file://{folder}/meeting"
+    distributed.init_process_group("gloo", init_method=file, rank=rank, world_size=2)
+    images, weights = batch_and_weights()
+    kept = []
+    for norm in plain_norms():
+        share = (images[:3] if rank == 0 else images[3:]).clone()  # uneven on purpose
+        share.requires_grad_()
+        network = nn.Sequential(norm)
+        share_batch_norms(network)
+        answers = network(share)
+        (answers * (weights[:3] if rank == 0 else weights[3:])).sum().backward()
+        found = {"answers": gathered(answers.detach()), "gradient": share.grad}
+        kept.append(found | {"mean": norm.running_mean, "variance": norm.running_var})
+        unshare_batch_norms(network)
+        assert type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
+    for foreign in (nn.BatchNorm1d(4), nn.InstanceNorm2d(4, track_running_stats=True)):
+        with pytest.raises(ConfigError, match=r"0 \(\w+\) keeps running statistics"):
+            share_batch_norms(nn.Sequential(foreign))
+    torch.save(kept, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def batch_and_weights() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    shape = (5, 4, 6, 6)
+    images = torch.randn(shape, generator=random, dtype=torch.float64)
+    return 3 + 2 * images, torch.randn(shape, generator=random, dtype=torch.float64)
+
+
+def test_batch_norms_over_two_equal_one(tmp_path: Path) -> None:
+    """Answers, gradients and running statistics, with uneven shares; what else keeps statistics is
+    refused, as each process would have its own."""
+    torch.multiprocessing.start_processes(  # forked: neither has to import torch anew
+        norms_in_two, (str(tmp_path),), nprocs=2, start_method="fork"
+    )
+    every = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    for norm, *found in zip(plain_norms(), *every, strict=True):
+        images, weights = batch_and_weights()
+        images.requires_grad_()
+        answers = norm(images)
+        (answers * weights).sum().backward()
+        for each in found:
+            assert torch.allclose(each["answers"], answers.detach())
+            assert torch.allclose(each["mean"], norm.running_mean)
+            assert torch.allclose(each["variance"], norm.running_var)
+        gradients = torch.cat([each["gradient"] for each in found])
+        assert images.grad is not None
+        assert torch.allclose(gradients, images.grad)

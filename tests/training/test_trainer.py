@@ -1,0 +1,204 @@
+"""What learning is made of: rates, optimisers, averages, losses and normalised embeddings."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from small_networks import small_encoder, training_part
+from torch import nn
+from torch.nn import functional as F
+
+from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainConfig, TrainVerb
+from fewshot_fer.data.images import FaceImages
+from fewshot_fer.evaluation.deployment import TrainingSide, gather_training_side, training_side_from
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.tasks import EpisodicPart
+from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.network import Network, WeightAverage
+from fewshot_fer.models.preprocessing import Normalisation, normalise
+from fewshot_fer.runs.checkpoint import Checkpoint
+from fewshot_fer.training.episodic import EpisodicTraining
+from fewshot_fer.training.optim import build_optimiser, learning_rate
+from fewshot_fer.training.trainer import Learning
+
+SHAPE = {"episodes_per_epoch": 8, "n_way": 3, "k_shot": 2, "n_query": 2}
+
+
+def train_settings(**changes: object) -> TrainConfig:
+    return TrainConfig(**{"epochs": 2, **SHAPE, **changes})  # type: ignore[arg-type]
+
+
+def test_one_cycle_rises_and_falls_along_cosines() -> None:
+    """From a 25th to the highest rate in three tenths, then down to a ten thousandth; episodes
+    after a pretraining have a cycle of their own."""
+    chosen = train_settings(schedule="one_cycle", lr=2.0, epochs=10)
+    rates = [learning_rate(chosen, 1 + step // 10, step % 10 / 10) for step in range(100)]
+    assert rates[0] == pytest.approx(2.0 / 25)
+    assert rates[15] == pytest.approx((2.0 / 25 + 2.0) / 2)
+    assert rates[30] == max(rates) == pytest.approx(2.0)
+    assert rates[65] == pytest.approx((2.0 + 2e-4) / 2)
+    assert learning_rate(chosen, 10, 1.0) == pytest.approx(2e-4)
+    assert rates[:31] == sorted(rates[:31])
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+    chosen = train_settings(
+        schedule="one_cycle", lr=2.0, episodic_lr=0.5, epochs=10, supervised_epochs=8
+    )
+    assert learning_rate(chosen, 8, 1.0) == pytest.approx(2e-4)
+    assert learning_rate(chosen, 9, 0.0) == pytest.approx(0.5 / 25)
+    assert learning_rate(chosen, 9, 0.6) == pytest.approx(0.5)
+
+
+def test_cosine_falls_to_nothing() -> None:
+    chosen = train_settings(schedule="cosine", lr=2.0, epochs=4)
+    assert learning_rate(chosen, 1, 0.0) == 2.0
+    assert learning_rate(chosen, 3, 0.0) == pytest.approx(1.0)
+    assert learning_rate(chosen, 2, 0.0) == pytest.approx(1 + math.cos(math.pi / 4))
+    assert learning_rate(chosen, 4, 1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_a_step_of_each_optimiser_by_hand(kind: str) -> None:
+    """adamw shrinks weights beside the gradient, the others through it; sgd has Nesterov's."""
+    weight = nn.Parameter(torch.tensor([2.0]))
+    chosen = train_settings(optimiser=kind, lr=0.1, weight_decay=0.5)
+    optimiser = build_optimiser([weight], chosen)
+    weight.grad = torch.tensor([3.0])
+    optimiser.step()
+    expected = {
+        "adam": 2 - 0.1,  # the first step goes the rate's length, whatever the gradient
+        "adamw": 2 * (1 - 0.1 * 0.5) - 0.1,
+        "sgd": 2 - 0.1 * (1 + 0.9) * (3 + 0.5 * 2),
+    }
+    assert weight.item() == pytest.approx(expected[kind], rel=1e-5)
+
+
+def test_the_average_of_weights_by_hand() -> None:
+    """The first weights are taken whole, later ones by their share; statistics too."""
+    encoder = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    average = WeightAverage(Network(encoder, None, prototype_logits), decay=0.75)
+    seen = []
+    for value in (1.0, 5.0, 9.0):
+        encoder[0].weight.data.fill_(value)  # type: ignore[operator,union-attr]
+        encoder[1].running_mean.fill_(value)  # type: ignore[operator,union-attr]
+        average.update()
+        state = average.averaged().state()["encoder"]
+        seen.append((float(state["0.weight"]), float(state["1.running_mean"])))
+    assert seen == [(1.0, 1.0), (2.0, 2.0), (3.75, 3.75)]
+    kept = average.state()
+    other = WeightAverage(Network(copy.deepcopy(encoder), None, prototype_logits), decay=0.75)
+    other.load(average.averaged().state(), kept)
+    for each in (average, other):
+        each.update()
+    assert torch.equal(
+        other.averaged().state()["encoder"]["0.weight"],
+        average.averaged().state()["encoder"]["0.weight"],
+    )
+
+
+def learning(method: MethodConfig, **train: object) -> tuple[Learning, EpisodicPart]:
+    images, role = training_part()
+    part = EpisodicPart(role, images)
+    backbone = BackboneConfig("conv4", filters=8, image_size=32)
+    settings = TrainVerb(backbone=backbone, method=method, train=train_settings(**train))
+    return Learning(settings, part, small_encoder()), part
+
+
+def test_averaged_weights_answer_and_episodes_start_from_them() -> None:
+    """With train.average the average is what is asked, and the next phase begins there."""
+    found, _ = learning(
+        MethodConfig("protonet"), average=0.5, supervised_epochs=1, batch_size=10, lr=0.05
+    )
+    found.run_epoch(1)
+    averaged = {k: v.clone() for k, v in found.answering.encoder.state_dict().items()}
+    last = found.network.encoder.state_dict()
+    key = next(name for name in averaged if name.endswith("weight"))
+    assert not torch.equal(averaged[key], last[key])
+    found.settings.train.lr = 1e-12  # so that the next epoch stays where it starts
+    found.run_epoch(2)
+    assert torch.allclose(found.network.encoder.state_dict()[key], averaged[key], atol=1e-5)
+
+
+def test_a_classification_loss_beside_that_of_episodes() -> None:
+    """train.classification_weight times the cross-entropy of all images of a step, by class."""
+    images, role = training_part()
+    encoder, head = small_encoder().train(), nn.Linear(32, 4)
+    reference = copy.deepcopy(encoder), copy.deepcopy(head)
+    chosen = train_settings(
+        classification_weight=0.3, label_smoothing=0.1, episodes_per_step=8, lr=1e-9
+    )
+    loop = EpisodicTraining(Network(encoder, head, prototype_logits), chosen, 0)
+    loop.run_epoch(images, role, 1)
+    episodes = role.draw(0, 1)
+    parts = [episodes.support.reshape(8, -1), episodes.query.reshape(8, -1)]
+    rows = np.concatenate(parts, axis=1).ravel()
+    names = role.table["label"].to_numpy()[rows]
+    labels = torch.tensor([role.pool.class_names.index(name) for name in names])
+    embedded = reference[0](normalise(images.gather(rows)))
+    loss = 0.3 * F.cross_entropy(reference[1](embedded), labels, label_smoothing=0.1)
+    loss.backward()
+    assert head.weight.grad is not None
+    assert reference[1].weight.grad is not None
+    torch.testing.assert_close(head.weight.grad, reference[1].weight.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_normalised_embeddings_by_hand() -> None:
+    """l2 divides by the length; cl2n takes the training mean off before; nothing stays nothing."""
+    embeddings = torch.tensor([[[3.0, 4.0], [-1.0, 0.0], [0.0, 0.0]]])
+    assert torch.equal(Normalisation()(embeddings), embeddings)
+    by_length = torch.tensor([[[0.6, 0.8], [-1.0, 0.0], [0.0, 0.0]]])
+    assert torch.allclose(Normalisation("l2")(embeddings), by_length)
+    mean = torch.tensor([3.0, 0.0])
+    centred = torch.tensor([[[0.0, 1.0], [-1.0, 0.0], [-1.0, 0.0]]])
+    assert torch.allclose(Normalisation("cl2n", mean)(embeddings), centred)
+
+
+def side_of_all(encoder: nn.Module, images: FaceImages, part: EpisodicPart) -> TrainingSide:
+    return gather_training_side(Embedder(encoder), part, seed=0)
+
+
+def test_the_training_side_by_hand() -> None:
+    """The mean that is stored is that of training images; prototypes are class means of normalised
+    embeddings, and the spread is the mean squared distance to them."""
+    images, role = training_part()
+    encoder = small_encoder()
+    side = side_of_all(encoder, images, EpisodicPart(role, images))
+    with torch.no_grad():
+        embedded = encoder.eval()(normalise(images.gather(np.arange(40))))
+    assert torch.allclose(side.mean, embedded.mean(dim=0), atol=1e-5)
+    ready = F.normalize(embedded - embedded.mean(dim=0), dim=1)
+    labels = role.table["label"].to_numpy()
+    classes = [ready[torch.from_numpy(labels == name)] for name in side.class_names]
+    means = torch.stack([own.mean(dim=0) for own in classes])
+    assert torch.allclose(side.prototypes["cl2n"], means, atol=1e-5)
+    spreads = [float((own - own.mean(dim=0)).square().sum() / (len(own) - 1)) for own in classes]
+    assert side.spreads["cl2n"] == pytest.approx(np.mean(spreads), rel=1e-4)
+    again = training_side_from(side.content(), "a checkpoint")
+    assert torch.equal(again.mean, side.mean)
+
+
+def test_going_on_knows_the_training_mean() -> None:
+    """A resumed run normalises its next epoch as one that was not stopped; l2 needs no mean."""
+    assert learning(MethodConfig("simpleshot", "l2"))[0].normalisation.kind == "l2"
+    found, part = learning(MethodConfig("simpleshot", "cl2n"))
+    assert found.normalisation.kind == "l2"  # before any mean is known
+    side = side_of_all(small_encoder(), part.images, part)
+    found.run_epoch(1)
+    checkpoint = Checkpoint(
+        encoder=found.network.state()["encoder"],
+        epoch=1,
+        val_accuracy=0.0,
+        class_names=list(side.class_names),
+        image_size=32,
+        optimiser=copy.deepcopy(found.optimiser_state(1)),
+        training_side=side.content(),
+    )
+    resumed, _ = learning(MethodConfig("simpleshot", "cl2n"))
+    resumed.restore(checkpoint)
+    assert resumed.normalisation.kind == "cl2n"
+    assert resumed.normalisation.mean is not None
+    assert torch.equal(resumed.normalisation.mean, side.mean)
+    found.normalisation = side.normalisation("cl2n")
+    one, other = (each.run_epoch(2)[0].loss for each in (found, resumed))
+    np.testing.assert_array_equal(one, other)

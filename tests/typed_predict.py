@@ -1,0 +1,76 @@
+"""What tests of `predict` type, and how they read what it wrote."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY, Outcome, train_in
+from PIL import Image
+from torch import nn
+
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.evaluation.calibration import Calibration
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.support import SupportSet
+from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod
+from fewshot_fer.runs.load import TrainedRun
+
+FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
+QUANTILES = torch.linspace(-50, -1, 1001)
+
+
+def train_once(folder: Path, cache: Path, data: Path, *words: str) -> Path:
+    """Train a tiny run in a folder and return the run's own."""
+    arguments = (*TINY[:-2], "device=cpu", f"paths.data={data}", *FIXED, *words)
+    return train_in(folder, cache, *arguments)
+
+
+def table_of(outcome: Outcome) -> pd.DataFrame:
+    assert outcome.code == 0, outcome.err
+    assert outcome.folder is not None
+    return pd.read_csv(outcome.folder / "predictions.csv", keep_default_na=False)
+
+
+def assert_one_line(outcome: Outcome, culprit: str) -> None:
+    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert outcome.code == 2
+    assert len(errors) == 1, outcome.err
+    assert culprit in errors[0]
+    assert "Traceback" not in outcome.err
+
+
+def write_film(path: Path, pictures: list[Path], rate: int = 5, side: int = 64) -> Path:
+    """Write pictures as the frames of an .avi, squares of `side` pixels."""
+    av = pytest.importorskip("av")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
+        stream.bit_rate = 4_000_000
+        for picture in pictures:
+            with Image.open(picture) as opened:
+                frame = av.VideoFrame.from_image(opened.convert("RGB").resize((side, side)))
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode())
+    return path
+
+
+def make_run(
+    temperature: float,
+    head: nn.Module | None = None,
+    method: AnsweringMethod = PROTOTYPES,
+    head_temperature: float | None = 4.0,
+) -> TrainedRun:
+    """Return a run that embeds 4x4 crops linearly, with three classes of 1, 2 and 3 pictures."""
+    torch.manual_seed(3)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
+    names, labels = ("a", "b", "c"), torch.tensor([0, 1, 1, 2, 2, 2])
+    paths = tuple(f"{number}.jpg" for number in range(6))
+    support = SupportSet(names, torch.randn(6, 5), labels, paths, "weights")
+    embedder = Embedder(encoder, head=head, head_names=names if head else ())
+    calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature)
+    priors = Priors(names, torch.zeros(3, 5), spread=1.0, weight=None, parts={})
+    asked = (names, support, calibration, "weights", method, priors)
+    return TrainedRun(Path("run"), TrainVerb(), embedder, 4, *asked)
