@@ -32,19 +32,19 @@ from fewshot_fer.config.schema import (
 )
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source
-from fewshot_fer.episodes.protocol import evaluation_role, training_role
+from fewshot_fer.episodes.protocol import evaluation_protocol, training_protocol
 from fewshot_fer.episodes.sampler import Episodes
-from fewshot_fer.evaluation.deployment import CLASS_IMAGES, TrainingSide
+from fewshot_fer.evaluation.deployment import CLASS_IMAGES, TrainingStatistics
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import choose_prior_weight, priors, reweighted
 from fewshot_fer.evaluation.scoring import score_episodes
-from fewshot_fer.evaluation.tasks import EpisodicPart
+from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod, refined
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
-from fewshot_fer.runs.load import build_evaluation, known_training_side
+from fewshot_fer.runs.load import build_evaluation, stored_statistics
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import UserError
 
@@ -102,7 +102,7 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     file = run / f"{trained.train.tested}.pt"
     checkpoint = load_checkpoint(file, device)
     embedder, _ = build_evaluation(trained, checkpoint, device, str(file))
-    side = known_training_side(checkpoint, str(file))
+    side = stored_statistics(checkpoint, str(file))
     if side is None:
         raise UserError(f"{file} says nothing of the training images: train again")
     embedder = embedder.normalised(side.normalisation("cl2n"))
@@ -110,31 +110,31 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     if "paths" in words or "paths.data" in words:
         paths = PathsConfig(data=words.get("paths.data"), demo=words.get("paths") == "demo")
     source = find_source(paths, trained.demo)
-    training = training_role(trained, source)
+    training = training_protocol(trained, source)
     images = load_images(training.table, trained.backbone.side, device)
-    shares = class_shares(embedder, EpisodicPart(training, images), trained.seed)
+    shares = class_shares(embedder, EpisodicTask(training, images), trained.seed)
     made = ways(side, trained, shares, options.transductive.split(","))
     rows: list[dict[str, object]] = []
     for way, shot in SHAPES:
         asked = EvalConfig("compound", DatasetConfig("rafdb_compound"), "episodes", shot, way)
         asked = replace(asked, n_query=options.queries, episodes=options.episodes)
-        role = evaluation_role("test", asked, EpisodesConfig(), source)
-        part = EpisodicPart(role, load_images(role.table, trained.backbone.side, device))
+        role = evaluation_protocol("test", asked, EpisodesConfig(), source)
+        part = EpisodicTask(role, load_images(role.table, trained.backbone.side, device))
         rows += _rows(role.protocol, score_part(embedder, made, part, trained.seed))
         print(f"{role.protocol} done", file=sys.stderr)
     return pd.DataFrame(rows)
 
 
 def ways(
-    side: TrainingSide,
+    side: TrainingStatistics,
     trained: TrainVerb,
     shares: dict[str, Tensor],
     transductive: Sequence[str] = ("bdcspn",),
-) -> dict[str, AnsweringMethod]:
+) -> dict[str, Method]:
     """Return every way by its name; shares: kind -> [B], by which parts may be weighed."""
-    plain = AnsweringMethod("plain", PROTOTYPES.logits)
+    plain = Method("plain", PROTOTYPES.logits)
     base = priors(side, "cl2n", replace(trained.method, composition="mean"))
-    found = AnsweringMethod("composed", PROTOTYPES.logits, priors=base)
+    found = Method("composed", PROTOTYPES.logits, priors=base)
     made = {"plain": plain}
     made |= {f"weight {weight:g}": reweighted(found, weight) for weight in WEIGHTS}
     made[ALONE] = found
@@ -146,12 +146,12 @@ def ways(
         made[f"parts by {kind}"] = replace(found, priors=weighed)
     for name in transductive:
         logits = UNTRAINED[name].logits
-        made[name] = AnsweringMethod(name, logits)
+        made[name] = Method(name, logits)
         made[f"composed, then {name}"] = refined(found, name, logits)
     return made
 
 
-def class_shares(embedder: Embedder, training: EpisodicPart, seed: int) -> dict[str, Tensor]:
+def class_shares(embedder: Embedder, training: EpisodicTask, seed: int) -> dict[str, Tensor]:
     """Return what parts may be weighed by: how sharp a training class is, and how large."""
     pool, random = training.role.pool, np.random.default_rng(seed)
     members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
@@ -163,7 +163,7 @@ def class_shares(embedder: Embedder, training: EpisodicPart, seed: int) -> dict[
 
 
 def score_part(
-    embedder: Embedder, made: dict[str, AnsweringMethod], part: EpisodicPart, seed: int
+    embedder: Embedder, made: dict[str, Method], part: EpisodicTask, seed: int
 ) -> dict[str, Accuracies]:
     """Return the accuracies [E] of every way that can answer a part."""
     episodes = part.role.draw(seed)
@@ -177,7 +177,7 @@ def score_part(
 
 
 def _scored(
-    made: dict[str, AnsweringMethod],
+    made: dict[str, Method],
     embedded: Tensor,
     rows: NDArray[np.int64],
     episodes: Episodes,

@@ -9,7 +9,7 @@ from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, TrainConfig
 from fewshot_fer.data.images import FaceImages
 from fewshot_fer.data.pack import PackedFaces
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network
@@ -37,10 +37,10 @@ def settings(**changes: object) -> TrainConfig:
     return TrainConfig(**{**values, "augment": CHANGED, **changes})  # type: ignore[arg-type]
 
 
-def training_part() -> tuple[FaceImages, Role]:
+def training_part() -> tuple[FaceImages, EpisodicProtocol]:
     table = face_table(dict.fromkeys("abcd", 10))
     shape = Shape(3, 2, 2)
-    return random_images(len(table)), Role(
+    return random_images(len(table)), EpisodicProtocol(
         "train", "train", "made", table, shape, 8, build_pool(table, shape)
     )
 

@@ -14,8 +14,8 @@ from fewshot_fer.evaluation.calibration import Calibration
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.support import SupportSet
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod
-from fewshot_fer.runs.load import TrainedRun
+from fewshot_fer.models.methods.method import PROTOTYPES, Method
+from fewshot_fer.runs.load import LoadedRun
 
 FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
 QUANTILES = torch.linspace(-50, -1, 1001)
@@ -60,9 +60,9 @@ def write_film(path: Path, pictures: list[Path], rate: int = 5, side: int = 64) 
 def make_run(
     temperature: float,
     head: nn.Module | None = None,
-    method: AnsweringMethod = PROTOTYPES,
+    method: Method = PROTOTYPES,
     head_temperature: float | None = 4.0,
-) -> TrainedRun:
+) -> LoadedRun:
     """Return a run that embeds 4x4 crops linearly, with three classes of 1, 2 and 3 pictures."""
     torch.manual_seed(3)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
@@ -73,4 +73,4 @@ def make_run(
     calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature)
     priors = Priors(names, torch.zeros(3, 5), spread=1.0, weight=None, parts={})
     asked = (names, support, calibration, "weights", method, priors)
-    return TrainedRun(Path("run"), TrainVerb(), embedder, 4, *asked)
+    return LoadedRun(Path("run"), TrainVerb(), embedder, 4, *asked)

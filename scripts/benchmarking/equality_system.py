@@ -14,7 +14,7 @@ from fewshot_fer.episodes.pool import build_pool
 from fewshot_fer.episodes.sampler import Episodes, draw_episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import gram_pays, logits_in_chunks
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.system.errors import RunError
 
@@ -38,7 +38,7 @@ class Equality:
     def direct(self, n_episodes: int) -> float:
         """Return the largest difference over episodes that are scored by gathering embeddings."""
         # A method that the library does not know has no shortcut.
-        plain = AnsweringMethod("plain", lambda *faces: prototype_logits(*faces))
+        plain = Method("plain", lambda *faces: prototype_logits(*faces))
         return self._largest_difference(np.arange(len(self.ours.images)), n_episodes, plain)
 
     def gram(self, n_episodes: int) -> float:
@@ -49,7 +49,7 @@ class Equality:
 
     @torch.no_grad()
     def _largest_difference(
-        self, rows: NDArray[np.int64], n_episodes: int, method: AnsweringMethod
+        self, rows: NDArray[np.int64], n_episodes: int, method: Method
     ) -> float:
         pool = build_pool(self.ours.table, EVALUATION, rows=rows)
         episodes = draw_episodes(pool, EVALUATION, n_episodes, SEED)

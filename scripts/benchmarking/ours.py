@@ -12,7 +12,7 @@ from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.images import FaceImages
 from fewshot_fer.data.pack import pack
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import evaluate, score_episodes
 from fewshot_fer.models import build_encoder
@@ -86,6 +86,6 @@ class Ours:
         episodes = replace(self.asked, n_episodes=n_episodes).draw(SEED, self.epoch)
         evaluate(Embedder(self.encoder), self.method, self.images, episodes)
 
-    def _role(self, role: str, shape: Shape) -> Role:
+    def _role(self, role: str, shape: Shape) -> EpisodicProtocol:
         pool = build_pool(self.table, shape)
-        return Role(role, "benchmark", "faces", self.table, shape, 1, pool)
+        return EpisodicProtocol(role, "benchmark", "faces", self.table, shape, 1, pool)

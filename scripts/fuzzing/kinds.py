@@ -11,7 +11,7 @@ from fewshot_fer.data.adapters.label_list import read_label_list
 from fewshot_fer.data.decode import decode
 from fewshot_fer.episodes.saved import load_episodes
 from fewshot_fer.evaluation.calibration import calibration_from
-from fewshot_fer.evaluation.deployment import training_side_from
+from fewshot_fer.evaluation.deployment import statistics_from
 from fewshot_fer.evaluation.support import load_support_set, support_set
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
@@ -45,7 +45,7 @@ def _read_checkpoint(path: Path) -> None:
     if checkpoint.calibration is not None:
         calibration_from(checkpoint.calibration, where)
     if checkpoint.training_side is not None:
-        training_side_from(checkpoint.training_side, where)
+        statistics_from(checkpoint.training_side, where)
     progress_of(checkpoint, path)
 
 

@@ -19,7 +19,7 @@ from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.evaluation.calibration import QUANTILES, Calibration
-from fewshot_fer.evaluation.deployment import TrainingSide
+from fewshot_fer.evaluation.deployment import TrainingStatistics
 from fewshot_fer.evaluation.support import SupportSet, save_support_set
 from fewshot_fer.models.preprocessing import KINDS
 from fewshot_fer.runs.checkpoint import Checkpoint, save_checkpoint
@@ -84,7 +84,7 @@ def checkpoints(folder: Path) -> list[bytes]:
         "head": {"weight": torch.zeros(2, 3)},
         "support": support().content(),
         "calibration": Calibration(1.0, quantiles, quantiles, 2.0).content(),
-        "training_side": TrainingSide(
+        "training_side": TrainingStatistics(
             ("x", "y"), torch.zeros(3), side, dict.fromkeys(KINDS, 1.0)
         ).content(),
         "prior_weight": 8.0,

@@ -12,7 +12,7 @@ SPOILT = 1
 
 
 def check(config: DictConfig, folder: Path) -> bool:
-    """Check the configuration, then the data; tell whether a result would be spoilt."""
+    """Check the configuration, then the data; tell whether a result would be invalid."""
     from fewshot_fer.config.checks import validate
     from fewshot_fer.config.schema import TrainVerb
 
@@ -25,13 +25,13 @@ def check(config: DictConfig, folder: Path) -> bool:
 
 def main() -> None:
     """Entry point of the command line. Exit code 1: something would spoil a result."""
-    spoilt: list[bool] = []
+    is_invalid: list[bool] = []
 
     def job(config: DictConfig, folder: Path) -> None:
-        spoilt.append(check(config, folder))
+        is_invalid.append(check(config, folder))
 
     launch("check", job)
-    if any(spoilt):
+    if any(is_invalid):
         sys.exit(SPOILT)
 
 

@@ -116,8 +116,8 @@ def test_jobs_at_once_share_the_cores(
 ) -> None:
     """Of 16: no more jobs run at once than a sweep has; what threads= gives is taken as it is."""
     launched(jobs=jobs, **launcher)
-    assert threads.threads_of_a_job(None) == expected
-    assert threads.threads_of_a_job(3) == 3
+    assert threads.threads_per_job(None) == expected
+    assert threads.threads_per_job(3) == 3
 
 
 def record(

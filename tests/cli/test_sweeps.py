@@ -214,7 +214,7 @@ def test_tensorboard_is_missed_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     monkeypatch.setattr(
-        "fewshot_fer.training.session.cast_training", lambda *_: pytest.fail("too late")
+        "fewshot_fer.training.session.setup_training", lambda *_: pytest.fail("too late")
     )
     outcome = command("train", *TINY, f"paths.data={data}", "logger=tensorboard")
     assert outcome.code == 2

@@ -17,7 +17,7 @@ from fewshot_fer.config.method_rules import check_run_answers
 from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.system.errors import ConfigError
 
@@ -111,7 +111,7 @@ def test_without_a_support_every_class_needs_parts() -> None:
     """Protects 0-shot figures from classes of which nothing is known."""
     table = face_table({"happily surprised": 5, "bored": 5})
     without, with_one = (
-        Role("test", "made", "made", table, shape, 2, build_pool(table, shape))
+        EpisodicProtocol("test", "made", "made", table, shape, 2, build_pool(table, shape))
         for shape in (Shape(2, 0, 1), Shape(2, 1, 1))
     )
     plain = MethodConfig("composed")

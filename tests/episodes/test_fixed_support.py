@@ -17,7 +17,7 @@ from fewshot_fer.evaluation.fixed import (
     vote_by_majority,
     vote_by_probability,
 )
-from fewshot_fer.models.methods.method import ClassMethod
+from fewshot_fer.models.methods.method import BoundMethod
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.system.errors import EpisodeError
 
@@ -44,7 +44,7 @@ def test_probabilities_and_labels_equal_nearest_centroid() -> None:
     """The nearest prototype is scikit-learn's nearest centroid; probabilities sum to one."""
     torch.manual_seed(0)
     support, query = torch.randn(4, 6, 10), torch.randn(3000, 10)
-    ours = fixed_log_probabilities(ClassMethod(prototype_logits), support, query)
+    ours = fixed_log_probabilities(BoundMethod(prototype_logits), support, query)
     centroid = NearestCentroid().fit(support.flatten(0, 1).numpy(), np.repeat(np.arange(4), 6))
     assert np.array_equal(ours.argmax(axis=1), centroid.predict(query.numpy()))
     np.testing.assert_allclose(np.exp(ours).sum(axis=1), 1, rtol=1e-9)

@@ -10,27 +10,29 @@ from conftest import face_table
 from torch import Tensor, nn
 
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.calibration import calibrate, fit_temperature
-from fewshot_fer.evaluation.deployment import own_calibration
-from fewshot_fer.evaluation.tasks import EpisodicPart
+from fewshot_fer.evaluation.deployment import run_calibration
+from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
-from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, AnsweringMethod
+from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, Method
 
 SHAPE = Shape(3, 2, 2)
 CLASSES = ("a", "b", "c", "d")
 Stub = Any  # what stands for an embedder and for images
 
 
-def part_of(*names: str) -> EpisodicPart:
+def part_of(*names: str) -> EpisodicTask:
     """Return a validation of ten images a class, in 30 episodes."""
     table = face_table(dict.fromkeys(names, 10))
-    role = Role("validation", "made", "made", table, SHAPE, 30, build_pool(table, SHAPE))
+    role = EpisodicProtocol(
+        "validation", "made", "made", table, SHAPE, 30, build_pool(table, SHAPE)
+    )
     images: Stub = None
-    return EpisodicPart(role, images)
+    return EpisodicTask(role, images)
 
 
-def embedder_of(part: EpisodicPart, head: nn.Module | None = None, *names: str) -> Stub:
+def embedder_of(part: EpisodicTask, head: nn.Module | None = None, *names: str) -> Stub:
     """Return what embeds the images of a part near a place of their class."""
     random = torch.Generator().manual_seed(2)
     classes = torch.from_numpy(part.role.table["label"].factorize()[0])
@@ -43,13 +45,13 @@ def embedder_of(part: EpisodicPart, head: nn.Module | None = None, *names: str) 
     return SimpleNamespace(head=head, head_names=names, embed=embed, known=known)
 
 
-def methods_of_means() -> dict[str, AnsweringMethod]:
+def methods_of_means() -> dict[str, Method]:
     trained = {name: build_logits(name, 16, 4) for name in TRAINED}
     for logits in trained.values():
         assert isinstance(logits, nn.Module)
         logits.eval()
     known = {name: method.logits for name, method in UNTRAINED.items()} | trained
-    return {name: AnsweringMethod(name, logits) for name, logits in known.items()}
+    return {name: Method(name, logits) for name, logits in known.items()}
 
 
 def test_methods_of_means_need_nothing_but_means() -> None:
@@ -90,15 +92,15 @@ def test_each_method_is_calibrated_as_it_answers() -> None:
     calibration of the prototypes that stand in for it."""
     part = part_of(*CLASSES)
     embedder = embedder_of(part)
-    plain = own_calibration(part, embedder, PROTOTYPES, 0)
+    plain = run_calibration(part, embedder, PROTOTYPES, 0)
     cosine = build_logits("cosine", 6, 1)
-    found = own_calibration(part, embedder, AnsweringMethod("cosine", cosine), 0)
+    found = run_calibration(part, embedder, Method("cosine", cosine), 0)
     assert found.temperature != pytest.approx(plain.temperature, rel=0.05)
     torch.testing.assert_close(found.known, plain.known)
     torch.testing.assert_close(found.unknown, plain.unknown)
     assert float(plain.known.max()) < 0
-    tim = AnsweringMethod("tim", UNTRAINED["tim"].logits)
-    assert own_calibration(part, embedder, tim, 0).temperature == plain.temperature
+    tim = Method("tim", UNTRAINED["tim"].logits)
+    assert run_calibration(part, embedder, tim, 0).temperature == plain.temperature
     assert plain.head_temperature is None
 
 
@@ -107,7 +109,7 @@ def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     head = nn.Linear(6, 4)
     part = part_of("b", "c", "z")
     embedder = embedder_of(part, head, *CLASSES)
-    found = own_calibration(part, embedder, PROTOTYPES, 0).head_temperature
+    found = run_calibration(part, embedder, PROTOTYPES, 0).head_temperature
     labels = part.role.table["label"].to_numpy()
     rows = np.flatnonzero(labels != "z")
     truth = torch.tensor([CLASSES.index(label) for label in labels[rows]])
@@ -116,4 +118,4 @@ def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     assert found == pytest.approx(fit_temperature(logits, truth))
     strangers = part_of("x", "y", "z")
     embedder = embedder_of(strangers, head, *CLASSES)
-    assert own_calibration(strangers, embedder, PROTOTYPES, 0).head_temperature is None
+    assert run_calibration(strangers, embedder, PROTOTYPES, 0).head_temperature is None

@@ -11,7 +11,7 @@ from conftest import TINY, Command, face_table
 
 from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.conv4 import count_features
 from fewshot_fer.system.errors import ConfigError
@@ -20,10 +20,10 @@ from fewshot_fer.training.supervised import _shuffled, class_weights
 CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=8", "train.lr=3e-3")
 
 
-def role_of(sizes: dict[str, int]) -> Role:
+def role_of(sizes: dict[str, int]) -> EpisodicProtocol:
     table = face_table(sizes)
     shape = Shape(len(sizes), 0, 1)
-    return Role("train", "train", "made", table, shape, 1, build_pool(table, shape))
+    return EpisodicProtocol("train", "train", "made", table, shape, 1, build_pool(table, shape))
 
 
 def test_its_answers_and_its_features_stand_in_one_table(command: Command, data: Path) -> None:

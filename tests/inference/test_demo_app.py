@@ -219,9 +219,9 @@ def test_a_picture_that_is_none_is_said_to_be_none(run: Path, tmp_path: Path) ->
     from fewshot_fer.inference.crops import Cropping
     from fewshot_fer.inference.enrol import Enrolled
     from fewshot_fer.inference.page.booth import Booth
-    from fewshot_fer.runs.load import load_trained
+    from fewshot_fer.runs.load import load_run
 
-    trained = load_trained(run)
+    trained = load_run(run)
     start = Enrolled(trained.support, {})
     booth = Booth(trained, start, Cropping(trained.image_size, None))
     (tmp_path / "text.jpg").write_text("no picture")

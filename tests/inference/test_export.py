@@ -18,8 +18,8 @@ from PIL import Image
 from fewshot_fer.data.decode import decode
 from fewshot_fer.evaluation.support import SupportSet, save_support_set
 from fewshot_fer.inference import onnx as onnx_file
-from fewshot_fer.inference.classifier import Answering
-from fewshot_fer.runs.load import load_trained
+from fewshot_fer.inference.classifier import FaceClassifier
+from fewshot_fer.runs.load import load_run
 
 SCRIPT = Path(__file__).parents[2] / "scripts/classify_with_onnx.py"
 
@@ -81,8 +81,8 @@ def test_the_file_answers_as_predict_does(
     assert outcome.err == ""
     assert re.search(r"largest difference .* [\de.-]+, on noise and \d+ pictures", shown[1])
     crops = crops_of(data)
-    trained = load_trained(run)
-    expected = Answering(trained, trained.support)
+    trained = load_run(run)
+    expected = FaceClassifier(trained, trained.support)
     assert (expected.head is not None) == ("method=classifier" in changes)
     found = probabilities(tmp_path / "my faces.onnx", crops)
     np.testing.assert_allclose(found, expected.answer(crops).probabilities, atol=1e-4)
@@ -95,7 +95,7 @@ def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path
     """A stored support replaces the run's classes, and prototypes of it answer; labels and size
     stand in the file."""
     run = train(command, data, "eval.episodes=4")
-    trained = load_trained(run)
+    trained = load_run(run)
     support = SupportSet(
         ("joy", "문"), torch.randn(4, trained.support.embeddings.shape[1]),
         torch.tensor([0, 0, 1, 1]), ("a", "b", "c", "d"), trained.weights,
@@ -104,7 +104,7 @@ def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path
     outcome = command("export", f"run={run}", f"support={tmp_path / 'mine.pt'}")
     assert outcome.code == 0, outcome.err
     written = run / f"{trained.settings.train.tested}.onnx"
-    expected = Answering(trained, support).answer(crops_of(data)).probabilities
+    expected = FaceClassifier(trained, support).answer(crops_of(data)).probabilities
     np.testing.assert_allclose(probabilities(written, crops_of(data)), expected, atol=1e-4)
     about = opened(written).get_modelmeta().custom_metadata_map
     assert json.loads(about["labels"]) == ["joy", "문"]

@@ -12,11 +12,11 @@ from fewshot_fer.inference.crops import Cropping
 from fewshot_fer.inference.enrol import Enrolled, enrol, take_support
 from fewshot_fer.inference.page.booth import Booth, joined
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.methods.prototypes import prototype_logits
 
 PRIORS = Priors(("a", "b", "new"), torch.eye(5)[:3], spread=1.0, weight=None, parts={})
-COMPOSED = AnsweringMethod("composed", prototype_logits, priors=PRIORS)
+COMPOSED = Method("composed", prototype_logits, priors=PRIORS)
 
 
 def pictures(folder: Path, count: int = 3) -> list[Path]:

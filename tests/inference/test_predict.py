@@ -15,7 +15,7 @@ from PIL import Image
 from typed_predict import assert_one_line, table_of, train_once
 
 from fewshot_fer.runs.checkpoint import load_checkpoint, save_checkpoint
-from fewshot_fer.runs.load import load_trained
+from fewshot_fer.runs.load import load_run
 
 Runs = Callable[[str], Path]
 
@@ -89,7 +89,7 @@ def test_answers_are_those_of_the_evaluation(command: Command, runs: Runs, metho
 
 def test_a_classifier_answers_with_its_head(command: Command, runs: Runs, tmp_path: Path) -> None:
     """With the run's own support the head decides; with another the nearest prototype does."""
-    run, calibrated = runs("classifier"), load_trained(runs("classifier")).calibration
+    run, calibrated = runs("classifier"), load_run(runs("classifier")).calibration
     assert calibrated.head_temperature is not None
     support = draw_classes(tmp_path / "mine", {"one": 1, "two": 6}, 3)
     other = command("predict", f"run={run}", f"images={support}", "align=false", "support=mine")
@@ -266,7 +266,7 @@ def test_a_support_of_other_weights_is_refused(
 @pytest.mark.filterwarnings("ignore:for .* no-op")
 def test_weights_may_lie_on_another_device(run: Path) -> None:
     """The support and what is known of classes stay where they are compared: on the CPU."""
-    trained = load_trained(run, device="meta")  # as cuda would be, without one
+    trained = load_run(run, device="meta")  # as cuda would be, without one
     assert trained.embedder.device.type == "meta"
     assert torch.isfinite(trained.support.prototypes()).all()
     assert torch.isfinite(trained.priors.of(["happiness"])[0]).all()

@@ -1,4 +1,4 @@
-"""Answers against a calculation by hand, files behind names, and rows that reach the disk."""
+"""Predictions against a calculation by hand, files behind names, and rows that reach the disk."""
 
 import csv
 import json
@@ -16,13 +16,13 @@ from typed_predict import make_run
 
 from fewshot_fer.cli.words import as_list, as_text
 from fewshot_fer.evaluation.support import SupportSet, support_of_names, with_priors
-from fewshot_fer.inference.classifier import NONE, Answering
+from fewshot_fer.inference.classifier import NONE, FaceClassifier
 from fewshot_fer.inference.crops import as_input
 from fewshot_fer.inference.draw import LONGEST, Names, draw_answers
 from fewshot_fer.inference.inputs import find_inputs
 from fewshot_fer.inference.tables import Tables
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.methods.prototypes import CosinePrototypes
 from fewshot_fer.system.errors import ConfigError, DataError
 from fewshot_fer.system.figures import families, font_for
@@ -32,7 +32,9 @@ def test_answers_by_hand() -> None:
     """Prototype, squared distance, temperature, threshold, neighbours: as numpy has them."""
     run = make_run(temperature=2.5)
     queries = torch.randn(40, 5)
-    answers = Answering(run, run.support, threshold=-6.0, neighbours=4).answer_embeddings(queries)
+    answers = FaceClassifier(run, run.support, threshold=-6.0, neighbours=4).answer_embeddings(
+        queries
+    )
     support, labels = run.support.embeddings.double().numpy(), run.support.labels.numpy()
     for row, query in enumerate(queries.double().numpy()):
         prototypes = np.array([support[labels == label].mean(axis=0) for label in range(3)])
@@ -56,12 +58,12 @@ def test_a_head_answers_for_its_own_classes_only() -> None:
     queries = torch.randn(7, 5)
     with torch.no_grad():
         expected = torch.softmax(head(queries) / 4.0, dim=1).numpy()
-    own = Answering(run, run.support)
+    own = FaceClassifier(run, run.support)
     assert own.answer_embeddings(queries).probabilities == pytest.approx(expected, rel=1e-5)
     copy = SupportSet(**vars(run.support))
-    other = Answering(run, copy).answer_embeddings(queries)
+    other = FaceClassifier(run, copy).answer_embeddings(queries)
     plain = make_run(2.5)
-    by_prototype = Answering(plain, plain.support)
+    by_prototype = FaceClassifier(plain, plain.support)
     assert other.probabilities == pytest.approx(
         by_prototype.answer_embeddings(queries).probabilities
     )
@@ -69,10 +71,10 @@ def test_a_head_answers_for_its_own_classes_only() -> None:
 
 def test_a_method_of_means_answers_with_its_own_logits() -> None:
     """The scaled cosine over the temperature; distances and the threshold stay Euclidean."""
-    cosine = AnsweringMethod("cosine", CosinePrototypes())
+    cosine = Method("cosine", CosinePrototypes())
     run = make_run(2.5, method=cosine)
     queries = torch.randn(40, 5)
-    answering = Answering(run, run.support, threshold=-6.0)
+    answering = FaceClassifier(run, run.support, threshold=-6.0)
     answers = answering.answer_embeddings(queries)
     support = run.support.embeddings.split([1, 2, 3])
     prototypes = torch.stack([own.mean(dim=0) for own in support])
@@ -88,18 +90,18 @@ def test_a_method_of_means_answers_with_its_own_logits() -> None:
 
 def test_what_nobody_would_expect_is_said() -> None:
     """A method made for episodes leaves the answer to prototypes; a head may lack a temperature."""
-    tim = AnsweringMethod("tim", lambda support, query: query)
+    tim = Method("tim", lambda support, query: query)
     run, plain = make_run(2.5, method=tim), make_run(2.5)
     queries = torch.randn(9, 5)
-    answering = Answering(run, run.support)
-    expected = Answering(plain, plain.support).answer_embeddings(queries)
+    answering = FaceClassifier(run, run.support)
+    expected = FaceClassifier(plain, plain.support).answer_embeddings(queries)
     assert answering.answer_embeddings(queries).probabilities == pytest.approx(
         expected.probabilities
     )
     assert answering.answered_by == "prototypes"
     assert ["nearest prototype" in line for line in answering.remarks()] == [True]
     uncalibrated = make_run(2.5, nn.Linear(5, 3), head_temperature=None)
-    answering = Answering(uncalibrated, uncalibrated.support)
+    answering = FaceClassifier(uncalibrated, uncalibrated.support)
     assert (answering.temperature, answering.is_calibrated) == (1.0, False)
     assert ["not calibrated" in line for line in answering.remarks()] == [True]
 
@@ -110,17 +112,17 @@ def test_priors_are_no_neighbours() -> None:
     priors = Priors(("a", "b"), torch.zeros(2, 5), spread=1.0, weight=3.0, parts={})
     support = with_priors(run.support, priors)
     assert len(support.paths) == 8
-    answering = Answering(run, support, neighbours=20)
+    answering = FaceClassifier(run, support, neighbours=20)
     answers = answering.answer_embeddings(torch.zeros(2, 5))  # where the priors lie
     assert sorted(answers.nearest[0].tolist()) == list(range(6))
-    named = Answering(run, support_of_names(["a", "b"], priors, "weights"), neighbours=5)
+    named = FaceClassifier(run, support_of_names(["a", "b"], priors, "weights"), neighbours=5)
     assert named.answer_embeddings(torch.zeros(2, 5)).nearest.shape == (2, 0)
 
 
 def test_a_crop_is_answered_alike_in_any_company() -> None:
     """One by one, all at once, and in another order: the same answers."""
     run = make_run(1.0)
-    answering = Answering(run, run.support)
+    answering = FaceClassifier(run, run.support)
     crops = np.random.default_rng(1).integers(0, 256, (300, 3, 4, 4), dtype=np.uint8)
     whole = answering.answer(crops)
     turned = answering.answer(np.ascontiguousarray(crops[::-1]))

@@ -16,7 +16,7 @@ from fewshot_fer.config.method_rules import REFINEMENTS
 from fewshot_fer.evaluation.support import SupportSet, support_of_names, with_priors
 from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors, composed_prototypes, shrink
-from fewshot_fer.models.methods.method import AnsweringMethod, for_single_pictures, refined
+from fewshot_fer.models.methods.method import Method, for_single_pictures, refined
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.system.errors import ConfigError
 
@@ -134,7 +134,7 @@ def test_a_stored_support_answers_as_an_episode(weight: float | None) -> None:
     random = torch.Generator().manual_seed(5)
     support = torch.randn(3, 5, 6, generator=random)
     query = torch.randn(7, 6, generator=random)
-    asked = AnsweringMethod("composed", prototype_logits, priors=priors).among(names, query)
+    asked = Method("composed", prototype_logits, priors=priors).among(names, query)
     labels = torch.arange(3).repeat_interleave(5)
     paths = tuple(f"{number}.jpg" for number in range(15))
     plain = SupportSet(names, support.flatten(0, 1), labels, paths, "weights")
@@ -163,7 +163,7 @@ def test_refined_prototypes_are_a_support_of_their_own(by: str, shot: int) -> No
     names = ("happily surprised", "anger", "bored")
     priors = some_priors(2.0)
     logits = UNTRAINED[by].logits
-    plain = AnsweringMethod("composed", prototype_logits, priors=priors)
+    plain = Method("composed", prototype_logits, priors=priors)
     method = refined(plain, by, logits)
     expected = priors.of(names)[0][classes]
     prototypes = (support.sum(dim=2) + 2 * expected) / (shot + 2) if shot else expected

@@ -11,7 +11,7 @@ from conftest import face_table, saved_anew
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.setup import quick_audit
 from fewshot_fer.reports.audit.clips import leak_share
 from fewshot_fer.reports.audit.counts import class_counts
@@ -104,9 +104,9 @@ def test_lost_clips_count_as_clips() -> None:
     assert [(count.found, count.official) for count in anger] == [(2, 64)]
 
 
-def quick_role(kind: str, table: pd.DataFrame) -> Role:
+def quick_role(kind: str, table: pd.DataFrame) -> EpisodicProtocol:
     shape = Shape(2, 1, 1)
-    return Role(kind, kind, "made", table, shape, 1, build_pool(table, shape))
+    return EpisodicProtocol(kind, kind, "made", table, shape, 1, build_pool(table, shape))
 
 
 def test_quick_audit_stamps() -> None:

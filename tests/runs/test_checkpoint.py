@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewshot_fer.evaluation.calibration import QUANTILES, Calibration, calibration_from
-from fewshot_fer.evaluation.deployment import TrainingSide, training_side_from
+from fewshot_fer.evaluation.deployment import TrainingStatistics, statistics_from
 from fewshot_fer.evaluation.support import load_support_set
 from fewshot_fer.models.preprocessing import KINDS
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -170,10 +170,10 @@ def test_a_number_that_stands_for_billions_is_not_spread_out(tmp_path: Path) -> 
 def test_a_damaged_training_side_is_refused(field: str, value: object) -> None:
     """Its mean is subtracted from every embedding: a wrong one would change every answer."""
     kinds = {kind: torch.zeros(1, 2) for kind in KINDS}
-    side = TrainingSide(("a",), torch.zeros(2), kinds, dict.fromkeys(KINDS, 1.0))
-    assert training_side_from(side.content(), "best.pt").class_names == ("a",)
+    side = TrainingStatistics(("a",), torch.zeros(2), kinds, dict.fromkeys(KINDS, 1.0))
+    assert statistics_from(side.content(), "best.pt").class_names == ("a",)
     with pytest.raises(RunError, match=r"best\.pt: .*training images is damaged"):
-        training_side_from({**side.content(), field: value}, "best.pt")
+        statistics_from({**side.content(), field: value}, "best.pt")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from conftest import TINY, Command
 
-from fewshot_fer.episodes.fixed_support import FixedRole
-from fewshot_fer.evaluation.results import Evaluated
-from fewshot_fer.evaluation.tasks import FixedPart
+from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.evaluation.results import EvaluationResult
+from fewshot_fer.evaluation.tasks import FixedTask
 from fewshot_fer.runs import compare_methods as comparing_methods
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.errors import ConfigError
@@ -19,21 +19,21 @@ METHODS = ["protonet", "simpleshot", "tim", "composed"]
 
 
 @pytest.fixture
-def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[Evaluated]:
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[EvaluationResult]:
     """What a command evaluates, in its order: the accuracy of each episode is in no file."""
-    seen: list[Evaluated] = []
-    write = comparing_methods.add_evaluated
+    seen: list[EvaluationResult] = []
+    write = comparing_methods.add_evaluation
 
-    def noted(folder: RunFolder, evaluated: Evaluated, with_confusion: bool) -> None:
+    def noted(folder: RunFolder, evaluated: EvaluationResult, with_confusion: bool) -> None:
         seen.append(evaluated)
         write(folder, evaluated, with_confusion)
 
-    monkeypatch.setattr(comparing_methods, "add_evaluated", noted)
+    monkeypatch.setattr(comparing_methods, "add_evaluation", noted)
     return seen
 
 
 def test_methods_are_held_against_the_runs_own(
-    data: Path, command: Command, evaluations: list[Evaluated]
+    data: Path, command: Command, evaluations: list[EvaluationResult]
 ) -> None:
     """methods.csv by hand from the episodes; confusion, recalls and warnings are those of a run
     that was tested as it was trained."""
@@ -83,8 +83,8 @@ def _check_results(folder: Path, trained: Path, table: pd.DataFrame) -> None:
 
 def test_a_fixed_support_is_refused(tmp_path: Path) -> None:
     """Also where the settings were never checked."""
-    part = FixedPart.__new__(FixedPart)
-    role = FixedRole.__new__(FixedRole)
+    part = FixedTask.__new__(FixedTask)
+    role = FixedProtocol.__new__(FixedProtocol)
     object.__setattr__(part, "role", role)
     object.__setattr__(role, "name", "afew")
     object.__setattr__(role, "support", type("S", (), {"rows": np.zeros((1, 7, 5))})())

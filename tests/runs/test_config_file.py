@@ -8,7 +8,7 @@ from conftest import face_table
 
 from fewshot_fer.config.schema import EpisodesConfig
 from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.setup import save_drawn
 from fewshot_fer.runs.config_file import read_run_settings
 from fewshot_fer.system.errors import RunError
@@ -46,7 +46,7 @@ def test_episodes_of_a_run_that_goes_on_stay_in_its_folder(
 ) -> None:
     """A stranger's run names any file of yours in episodes.save; resumed, it is left alone."""
     table, shape = face_table({"a": 9, "b": 8}), Shape(2, 2, 1)
-    role = Role("test", "x", "made", table, shape, 3, build_pool(table, shape))
+    role = EpisodicProtocol("test", "x", "made", table, shape, 3, build_pool(table, shape))
     (tmp_path / "run").mkdir()
     (tmp_path / "mine.txt").write_text("mine")
     outside = EpisodesConfig(save=str(tmp_path / "run/../mine.txt"))

@@ -17,7 +17,7 @@ from fewshot_fer.config.schema import MethodConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC, COMPOUND, COMPOUND_PARTS
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
-from fewshot_fer.evaluation.deployment import TrainingSide
+from fewshot_fer.evaluation.deployment import TrainingStatistics
 
 FILE = Path(__file__).resolve().parents[2] / "scripts/compositions.py"
 
@@ -33,13 +33,13 @@ def script() -> ModuleType:
     return module
 
 
-def side_and_pictures() -> tuple[TrainingSide, Tensor, pd.DataFrame]:
+def side_and_pictures() -> tuple[TrainingStatistics, Tensor, pd.DataFrame]:
     """Basic classes in random directions, and pictures of compound ones between their parts."""
     random = torch.Generator().manual_seed(0)
     prototypes = F.normalize(torch.randn(len(BASIC), 48, generator=random), dim=1)
     kinds = dict.fromkeys(("none", "l2", "cl2n"), prototypes)
     spreads = dict.fromkeys(kinds, 0.5)
-    side = TrainingSide(BASIC, torch.zeros(48), kinds, spreads)
+    side = TrainingStatistics(BASIC, torch.zeros(48), kinds, spreads)
     table = face_table(dict.fromkeys(COMPOUND[:5], 12))
     centres = [
         prototypes[[BASIC.index(p) for p in COMPOUND_PARTS[c]]].mean(0) for c in COMPOUND[:5]

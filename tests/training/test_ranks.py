@@ -16,7 +16,7 @@ from torch import nn
 
 from fewshot_fer.models.shared_batch_norm import share_batch_norms, unshare_batch_norms
 from fewshot_fer.system.errors import ConfigError
-from fewshot_fer.system.ranks import dealt, gathered
+from fewshot_fer.system.ranks import all_gather, rank_slice
 
 EPOCHS = ("train.epochs=4", "train.supervised_epochs=2", "test=compound_4w5s", "test.episodes=20")
 LINE = (*TINY, "train=pretrain_meta", *EPOCHS, "precision=float64", "threads=1")
@@ -120,9 +120,9 @@ def test_what_cannot_be_dealt_is_said(
 
 def test_alone_nothing_is_dealt_or_gathered() -> None:
     """Protects the usual run: one process has everything."""
-    assert dealt(7) == slice(0, 7)
+    assert rank_slice(7) == slice(0, 7)
     own = torch.randn(3, 4)
-    assert gathered(own, dim=1) is own
+    assert all_gather(own, dim=1) is own
 
 
 def plain_norms() -> list[nn.BatchNorm2d]:
@@ -146,7 +146,7 @@ def norms_in_two(rank: int, folder: str) -> None:
         share_batch_norms(network)
         answers = network(share)
         (answers * (weights[:3] if rank == 0 else weights[3:])).sum().backward()
-        found = {"answers": gathered(answers.detach()), "gradient": share.grad}
+        found = {"answers": all_gather(answers.detach()), "gradient": share.grad}
         kept.append(found | {"mean": norm.running_mean, "variance": norm.running_var})
         unshare_batch_norms(network)
         assert type(norm) in (nn.BatchNorm2d, BatchNormAct2d)

@@ -12,16 +12,16 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainConfig, TrainVerb
 from fewshot_fer.data.images import FaceImages
-from fewshot_fer.evaluation.deployment import TrainingSide, gather_training_side, training_side_from
+from fewshot_fer.evaluation.deployment import TrainingStatistics, gather_statistics, statistics_from
 from fewshot_fer.evaluation.embedder import Embedder
-from fewshot_fer.evaluation.tasks import EpisodicPart
+from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.runs.checkpoint import Checkpoint
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import build_optimiser, learning_rate
-from fewshot_fer.training.trainer import Learning
+from fewshot_fer.training.trainer import Trainer
 
 SHAPE = {"episodes_per_epoch": 8, "n_way": 3, "k_shot": 2, "n_query": 2}
 
@@ -97,12 +97,12 @@ def test_the_average_of_weights_by_hand() -> None:
     )
 
 
-def learning(method: MethodConfig, **train: object) -> tuple[Learning, EpisodicPart]:
+def learning(method: MethodConfig, **train: object) -> tuple[Trainer, EpisodicTask]:
     images, role = training_part()
-    part = EpisodicPart(role, images)
+    part = EpisodicTask(role, images)
     backbone = BackboneConfig("conv4", filters=8, image_size=32)
     settings = TrainVerb(backbone=backbone, method=method, train=train_settings(**train))
-    return Learning(settings, part, small_encoder()), part
+    return Trainer(settings, part, small_encoder()), part
 
 
 def test_averaged_weights_answer_and_episodes_start_from_them() -> None:
@@ -154,8 +154,8 @@ def test_normalised_embeddings_by_hand() -> None:
     assert torch.allclose(Normalisation("cl2n", mean)(embeddings), centred)
 
 
-def side_of_all(encoder: nn.Module, images: FaceImages, part: EpisodicPart) -> TrainingSide:
-    return gather_training_side(Embedder(encoder), part, seed=0)
+def side_of_all(encoder: nn.Module, images: FaceImages, part: EpisodicTask) -> TrainingStatistics:
+    return gather_statistics(Embedder(encoder), part, seed=0)
 
 
 def test_the_training_side_by_hand() -> None:
@@ -163,7 +163,7 @@ def test_the_training_side_by_hand() -> None:
     embeddings, and the spread is the mean squared distance to them."""
     images, role = training_part()
     encoder = small_encoder()
-    side = side_of_all(encoder, images, EpisodicPart(role, images))
+    side = side_of_all(encoder, images, EpisodicTask(role, images))
     with torch.no_grad():
         embedded = encoder.eval()(normalise(images.gather(np.arange(40))))
     assert torch.allclose(side.mean, embedded.mean(dim=0), atol=1e-5)
@@ -174,7 +174,7 @@ def test_the_training_side_by_hand() -> None:
     assert torch.allclose(side.prototypes["cl2n"], means, atol=1e-5)
     spreads = [float((own - own.mean(dim=0)).square().sum() / (len(own) - 1)) for own in classes]
     assert side.spreads["cl2n"] == pytest.approx(np.mean(spreads), rel=1e-4)
-    again = training_side_from(side.content(), "a checkpoint")
+    again = statistics_from(side.content(), "a checkpoint")
     assert torch.equal(again.mean, side.mean)
 
 

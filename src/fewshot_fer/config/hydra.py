@@ -73,7 +73,7 @@ JOBS = "FEWSHOT_FER_SWEEP_JOBS"
 """Of the environment, which the processes of jobs inherit: how many jobs their sweep has."""
 
 
-def threads_of_a_job(given: int | None) -> int | None:
+def threads_per_job(given: int | None) -> int | None:
     """Return what `threads=` gives or, among parallel jobs on a machine, an equal share of cores.
 
     None: all that torch finds, which Slurm and Ray have limited already. Sums are rounded in

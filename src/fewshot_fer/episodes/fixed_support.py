@@ -64,7 +64,7 @@ log = logging.getLogger("fewshot_fer")
 
 
 @dataclass(frozen=True)
-class FixedRole:
+class FixedProtocol:
     """table: the queries; support: its rows are those of support_table."""
 
     role: str  # validation or test
@@ -102,14 +102,14 @@ class FixedRole:
         return pd.Categorical(self.table["label"], categories=names).codes.astype(np.int64)
 
 
-def fixed_role(
+def fixed_protocol(
     role: str,
     settings: EvalConfig,
     training: pd.DataFrame,
     source: Source,
     seed: int,
     skip_small_classes: bool = False,
-) -> FixedRole:
+) -> FixedProtocol:
     """Return a role with a support from `training` or, with support_split, from its own data set.
 
     Images that are support of any draw are not asked. Raises EpisodeError where a class is too
@@ -133,7 +133,7 @@ def fixed_role(
             f"{', '.join(support.class_names)}. Take it from the same data set with support_split="
         )
     queries = _without_support(queries, support_table, support, what)
-    return FixedRole(
+    return FixedProtocol(
         role,
         settings.name,
         settings.dataset.adapter,

@@ -18,7 +18,7 @@ from fewshot_fer.episodes.saved import load_episodes, table_digest
 
 
 @dataclass(frozen=True)
-class Role:
+class EpisodicProtocol:
     """A table of faces, the shape of the episodes drawn from it, and what they are drawn for."""
 
     role: str  # train, validation or test
@@ -54,14 +54,14 @@ class Role:
         return f"{self.role}/{self.protocol}"
 
 
-def supervised_role(role: Role) -> Role:
+def supervised_protocol(role: EpisodicProtocol) -> EpisodicProtocol:
     """Return a training role for passes over its images: all classes at once, and no support."""
     return replace(role, shape=Shape(len(role.pool.class_names), 0, 1), n_episodes=1)
 
 
-def training_role(
+def training_protocol(
     settings: TrainVerb, source: Source, held_out: NDArray[np.int64] | None = None
-) -> Role:
+) -> EpisodicProtocol:
     """Return what is learnt from, without the rows that are held out as a fixed support.
 
     Raises DataError or EpisodeError, as loading and drawing do.
@@ -87,9 +87,9 @@ def training_role(
     )
 
 
-def evaluation_role(
+def evaluation_protocol(
     role: str, settings: EvalConfig, episodes: EpisodesConfig, source: Source
-) -> Role:
+) -> EpisodicProtocol:
     """Return what is validated (`role` validation) or tested on (`role` test) in episodes."""
     table = load_dataset(settings.dataset, source)
     shape = Shape(settings.n_way, settings.k_shot, settings.n_query)
@@ -113,7 +113,7 @@ def _role(
     episodes: EpisodesConfig,
     rows: NDArray[np.int64] | None = None,
     what: str = "",
-) -> Role:
+) -> EpisodicProtocol:
     (adapter, table), (shape, n_episodes) = dataset, drawn
     pool = build_pool(
         table,
@@ -123,4 +123,4 @@ def _role(
         what=what,
         rows=rows,
     )
-    return Role(*names, adapter, table, shape, n_episodes, pool)
+    return EpisodicProtocol(*names, adapter, table, shape, n_episodes, pool)

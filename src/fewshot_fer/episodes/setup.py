@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.episodes.fixed_support import FixedRole, fixed_role
-from fewshot_fer.episodes.protocol import Role, evaluation_role, training_role
+from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
+from fewshot_fer.episodes.protocol import EpisodicProtocol, evaluation_protocol, training_protocol
 from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.system.errors import DataError, EpisodeError
 
 
-def quick_audit(roles: Sequence[Role | FixedRole]) -> list[str]:
+def quick_audit(roles: Sequence[EpisodicProtocol | FixedProtocol]) -> list[str]:
     """Return stamps for results, such as `trained_on_test`, `shared_images:12`, `shared_groups:3`.
 
     trained_on_test: images of an official test or validation split are trained on; shared_images:
@@ -41,11 +41,11 @@ def quick_audit(roles: Sequence[Role | FixedRole]) -> list[str]:
     return stamps
 
 
-def _tables(roles: Sequence[Role | FixedRole]) -> dict[str, pd.DataFrame]:
+def _tables(roles: Sequence[EpisodicProtocol | FixedProtocol]) -> dict[str, pd.DataFrame]:
     found: dict[str, list[pd.DataFrame]] = {}
     for role in roles:
         table = role.table
-        if isinstance(role, Role):  # training leaves held-out rows undrawn
+        if isinstance(role, EpisodicProtocol):  # training leaves held-out rows undrawn
             table = table.iloc[np.unique(role.pool.rows)]
         found.setdefault(role.role, []).append(table)
     return {kind: pd.concat(tables) for kind, tables in found.items()}
@@ -67,44 +67,44 @@ def _in_two(sets: Sequence[set[str]]) -> int:
 
 
 log = logging.getLogger("fewshot_fer")
-AnyRole = Role | FixedRole
+AnyProtocol = EpisodicProtocol | FixedProtocol
 
 
 @dataclass(frozen=True)
-class Cast:
+class RunData:
     """The roles of a training run. trained_on_test: test images of a data set were trained on."""
 
-    training: Role
-    validation: AnyRole
-    tests: list[AnyRole]
+    training: EpisodicProtocol
+    validation: AnyProtocol
+    tests: list[AnyProtocol]
     trained_on_test: bool
 
 
 @dataclass(frozen=True)
-class TestCast:
+class TestData:
     """The roles of a test of a trained run; trained_on_test is None where nobody can tell.
 
     warnings: what the quick check finds in training, validation and tests together.
     """
 
-    tests: list[AnyRole]
+    tests: list[AnyProtocol]
     trained_on_test: bool | None
     warnings: list[str]
 
 
-def cast_training(settings: TrainVerb, source: Source) -> Cast:
+def setup_training(settings: TrainVerb, source: Source) -> RunData:
     """Return all roles of a training run; fixed supports are taken out of training."""
     table = load_dataset(settings.dataset, source)
     validation, *tests = (
         _evaluation(role, evaluation, settings.episodes, table, source, settings.seed)
         for role, evaluation in _evaluations(settings)
     )
-    training = training_role(settings, source, _held_out([validation, *tests], table))
+    training = training_protocol(settings, source, _held_out([validation, *tests], table))
     _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], [validation, *tests])
-    return Cast(training, validation, tests, trained_on_test(table))
+    return RunData(training, validation, tests, trained_on_test(table))
 
 
-def cast_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestCast:
+def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestData:
     """Return the roles of a test. The training set is looked at too, for what was trained on.
 
     A run may be tested where its training set is not at hand, unless a fixed support comes from it.
@@ -120,11 +120,11 @@ def cast_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestCa
         table = None
     roles = [_evaluation("test", t, settings.episodes, table, source, seed) for t in asked]
     if table is None:
-        return TestCast(roles, None, [])
+        return TestData(roles, None, [])
     training = _training_again(trained, table, source)
     _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], roles)
     found = quick_audit([training, *_validation_again(trained, table, source), *roles])
-    return TestCast(roles, trained_on_test(table), found)
+    return TestData(roles, trained_on_test(table), found)
 
 
 def _evaluations(settings: TrainVerb) -> Iterable[tuple[str, EvalConfig]]:
@@ -139,33 +139,33 @@ def _evaluation(
     training: pd.DataFrame | None,
     source: Source,
     seed: int,
-) -> AnyRole:
+) -> AnyProtocol:
     if settings.kind == "episodes":
-        return evaluation_role(role, settings, episodes, source)
+        return evaluation_protocol(role, settings, episodes, source)
     support = pd.DataFrame() if training is None else training
-    return fixed_role(role, settings, support, source, seed, episodes.skip_small_classes)
+    return fixed_protocol(role, settings, support, source, seed, episodes.skip_small_classes)
 
 
-def _held_out(roles: list[AnyRole], training: pd.DataFrame) -> NDArray[np.int64]:
+def _held_out(roles: list[AnyProtocol], training: pd.DataFrame) -> NDArray[np.int64]:
     """Return the rows of the training table that are a fixed support of any role."""
     taken: set[str] = set()
     for role in roles:
-        if isinstance(role, FixedRole):
+        if isinstance(role, FixedProtocol):
             taken |= set(role.support_table["path"].iloc[role.support.images()])
     return np.flatnonzero(training["path"].isin(taken)).astype(np.int64)
 
 
-def _training_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> Role:
+def _training_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> EpisodicProtocol:
     """Return what a run was trained on: its training set less its own fixed supports."""
     roles = [
         _evaluation(role, evaluation, _drawn_anew(trained), table, source, trained.seed)
         for role, evaluation in _evaluations(trained)
         if evaluation.kind == "fixed"
     ]
-    return training_role(trained, source, _held_out(roles, table))
+    return training_protocol(trained, source, _held_out(roles, table))
 
 
-def _validation_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> list[AnyRole]:
+def _validation_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> list[AnyProtocol]:
     """Return what a run was validated on, nothing where its images are not at hand."""
     try:
         episodes = _drawn_anew(trained)
@@ -181,7 +181,7 @@ def _drawn_anew(trained: TrainVerb) -> EpisodesConfig:
 
 
 def save_drawn(
-    roles: list[AnyRole], episodes: EpisodesConfig, seed: int, only_in: Path | None = None
+    roles: list[AnyProtocol], episodes: EpisodesConfig, seed: int, only_in: Path | None = None
 ) -> None:
     """Write the episodes of all roles that have some, if episodes.save names a file.
 
@@ -194,7 +194,7 @@ def save_drawn(
         if not file.exists():
             log.warning("episodes.save=%s lies outside the resumed run: it is not written", file)
         return
-    drawn = {r.stream: (r.table, r.draw(seed)) for r in roles if isinstance(r, Role)}
+    drawn = {r.stream: (r.table, r.draw(seed)) for r in roles if isinstance(r, EpisodicProtocol)}
     save_episodes(file, drawn)
 
 
@@ -203,7 +203,7 @@ def trained_on_test(training: pd.DataFrame) -> bool:
     return bool(training["split"].isin(["test", "val"]).any())
 
 
-def _warn_of_shared_images(trained: pd.DataFrame, roles: list[AnyRole]) -> None:
+def _warn_of_shared_images(trained: pd.DataFrame, roles: list[AnyProtocol]) -> None:
     paths = set(trained["path"])
     for role in roles:
         name = f"{role.role} {role.protocol}"
@@ -215,7 +215,7 @@ def _warn_of_shared_images(trained: pd.DataFrame, roles: list[AnyRole]) -> None:
                 asked,
                 len(role.table),
             )
-        if isinstance(role, FixedRole):
+        if isinstance(role, FixedProtocol):
             support = role.support_table["path"].iloc[role.support.images()]
             if support.isin(paths).any():
                 log.warning("%s: the support was trained on; set it aside in train's eval=", name)

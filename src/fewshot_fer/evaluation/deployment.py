@@ -19,8 +19,8 @@ from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.fixed import QUERIES
 from fewshot_fer.evaluation.scoring import logits_in_chunks
 from fewshot_fer.evaluation.support import SupportSet, with_priors
-from fewshot_fer.evaluation.tasks import EpisodicPart, FixedPart, Part
-from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod, for_single_pictures
+from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, for_single_pictures
 from fewshot_fer.models.network import query_labels
 from fewshot_fer.models.preprocessing import KINDS, Normalisation
 from fewshot_fer.system.errors import RunError
@@ -30,17 +30,17 @@ EPISODES = 2_000  # or images; more of them make a calibration no better
 Rows = NDArray[np.int64]
 
 
-def own_support(
-    training: EpisodicPart,
-    validation: Part,
+def run_support(
+    training: EpisodicTask,
+    validation: Task,
     embedder: Embedder,
-    method: AnsweringMethod,
+    method: Method,
     weights: str,
     seed: int,
 ) -> SupportSet:
     """Return the first draw of a fixed support, if the run has one, so that a picture gets the
     answer that it had in predictions.csv; else up to 50 training images of every class."""
-    if isinstance(validation, FixedPart):
+    if isinstance(validation, FixedTask):
         support = validation.role.support
         rows = list(support.rows[0])
         names, table = support.class_names, validation.role.support_table
@@ -60,9 +60,7 @@ def own_support(
     return own if method.priors is None else with_priors(own, method.priors)
 
 
-def own_calibration(
-    validation: Part, embedder: Embedder, method: AnsweringMethod, seed: int
-) -> Calibration:
+def run_calibration(validation: Task, embedder: Embedder, method: Method, seed: int) -> Calibration:
     """Fit probabilities and "none of these" on the validation's queries, as pictures are answered:
     with prototypes, or a classifier's head where validation has images of its classes."""
     answering = for_single_pictures(method)
@@ -75,16 +73,16 @@ def own_calibration(
 
 
 def _answers(
-    validation: Part, embedder: Embedder, method: AnsweringMethod, seed: int
+    validation: Task, embedder: Embedder, method: Method, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return logits [N, way] of validation's queries and their true positions [N]."""
-    if isinstance(validation, EpisodicPart):
+    if isinstance(validation, EpisodicTask):
         return _episode_answers(validation, embedder, method, seed)
     return _fixed_answers(validation, embedder, method)
 
 
 @torch.inference_mode()
-def _head_temperature(validation: Part, embedder: Embedder, seed: int) -> float | None:
+def _head_temperature(validation: Task, embedder: Embedder, seed: int) -> float | None:
     """Return the temperature of a classifier's head on validation images of its own classes, all
     or EPISODES of them; None without a head or such images."""
     if embedder.head is None:
@@ -100,7 +98,7 @@ def _head_temperature(validation: Part, embedder: Embedder, seed: int) -> float 
     return fit_temperature(logits, torch.from_numpy(classes[rows]))
 
 
-def _some_of_each_class(training: EpisodicPart, seed: int) -> list[Rows]:
+def _some_of_each_class(training: EpisodicTask, seed: int) -> list[Rows]:
     pool = training.role.pool
     random = np.random.default_rng([seed, zlib.crc32(b"own support")])
     members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
@@ -108,7 +106,7 @@ def _some_of_each_class(training: EpisodicPart, seed: int) -> list[Rows]:
 
 
 def _episode_answers(
-    part: EpisodicPart, embedder: Embedder, method: AnsweringMethod, seed: int
+    part: EpisodicTask, embedder: Embedder, method: Method, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return logits [N, way] and true positions [N] of the queries of the part's episodes."""
     drawn = part.role.draw(seed)
@@ -124,9 +122,7 @@ def _episode_answers(
 
 
 @torch.inference_mode()
-def _fixed_answers(
-    part: FixedPart, embedder: Embedder, method: AnsweringMethod
-) -> tuple[Tensor, Tensor]:
+def _fixed_answers(part: FixedTask, embedder: Embedder, method: Method) -> tuple[Tensor, Tensor]:
     """Return logits [Q, way] of the queries for the first draw's support, and their classes [Q]."""
     rows = part.role.support.rows[0]
     support = embedder.embed(part.support_images, rows.ravel()).reshape(*rows.shape, -1)
@@ -141,7 +137,7 @@ CLASS_IMAGES = 200  # of each class for its prototypes, all of a smaller one
 
 
 @dataclass(frozen=True)
-class TrainingSide:
+class TrainingStatistics:
     """mean [D]: of embeddings before they are normalised; prototypes: of every training class,
     [C, D] for each way to normalise, the mean of a class's normalised embeddings; spreads: their
     mean squared distance to it, over the classes."""
@@ -160,7 +156,7 @@ class TrainingSide:
         return {**vars(self), "class_names": list(self.class_names)}
 
 
-def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
+def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
     """Return the training side in `content`, checked. Raises RunError naming `where` it lay."""
     if not isinstance(content.get("class_names"), list):
         raise RunError(f"{where}: what it says of the training images is damaged")
@@ -183,14 +179,14 @@ def training_side_from(content: dict[str, Any], where: str) -> TrainingSide:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
     if not fits:
         raise RunError(f"{where}: what it says of the training images is damaged")
-    return TrainingSide(names, mean, prototypes, spreads)
+    return TrainingStatistics(names, mean, prototypes, spreads)
 
 
 def _are_numbers(values: Tensor) -> bool:
     return values.dtype == torch.float32 and bool(torch.isfinite(values).all())
 
 
-def gather_training_side(embedder: Embedder, training: EpisodicPart, seed: int) -> TrainingSide:
+def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> TrainingStatistics:
     """Embed a sample of the training images, the same one for a seed, without augmentation."""
     pool = training.role.pool
     random = np.random.default_rng([seed, zlib.crc32(b"training side")])
@@ -207,7 +203,7 @@ def gather_training_side(embedder: Embedder, training: EpisodicPart, seed: int) 
         classes = [ready[own] for own in places]
         prototypes[kind] = torch.stack([own.mean(dim=0) for own in classes]).float()
         spreads[kind] = float(np.mean([_spread(own) for own in classes]))
-    return TrainingSide(pool.class_names, mean, prototypes, spreads)
+    return TrainingStatistics(pool.class_names, mean, prototypes, spreads)
 
 
 def _spread(embedded: Tensor) -> float:

@@ -19,8 +19,8 @@ from fewshot_fer.models.backbones.weights import state_digest
 from fewshot_fer.models.fast.conv4_eval import FoldedConv4
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.models.shared_batch_norm import unshare_batch_norms
-from fewshot_fer.system.device import halved
-from fewshot_fer.system.ranks import dealt, gathered, world
+from fewshot_fer.system.device import halve_or_raise
+from fewshot_fer.system.ranks import all_gather, rank_slice, world
 
 
 def fold_batch_norms(encoder: nn.Module) -> nn.Module:
@@ -137,7 +137,7 @@ class Embedder:
         if len(rows) < world() * SMALLEST_BATCH:
             embedded = self._embed_share(images, rows)  # too few to be dealt
         else:
-            embedded = gathered(self._embed_share(images, rows[dealt(len(rows))]))
+            embedded = all_gather(self._embed_share(images, rows[rank_slice(len(rows))]))
         if known is None and len(rows) == len(images):
             return embedded
         if known is None:
@@ -158,7 +158,7 @@ class Embedder:
                     own = rows[start : start + batch]
                     part = self.encode_pixels(images.gather(own))
                 except (RuntimeError, MemoryError) as error:
-                    batch = halved(batch, error, SMALLEST_BATCH, "images")
+                    batch = halve_or_raise(batch, error, SMALLEST_BATCH, "images")
                     continue
                 if embedded is None:
                     embedded = part.new_empty((len(rows), part.shape[1]))

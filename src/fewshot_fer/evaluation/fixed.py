@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewshot_fer.data.images import FaceImages
-from fewshot_fer.episodes.fixed_support import FixedRole
+from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.results import (
-    Answers,
-    Evaluated,
+    EvaluationResult,
+    FixedPredictions,
     make_answers,
     result_row,
     sum_confusion,
 )
-from fewshot_fer.models.methods.method import AnsweringMethod, ClassMethod
+from fewshot_fer.models.methods.method import BoundMethod, Method
 from fewshot_fer.system.files import Row
 
 QUERIES = 1024  # queries scored at a time
@@ -30,7 +30,7 @@ QUERIES = 1024  # queries scored at a time
 
 @torch.inference_mode()
 def fixed_log_probabilities(
-    method: ClassMethod, support: Tensor, query: Tensor
+    method: BoundMethod, support: Tensor, query: Tensor
 ) -> NDArray[np.float64]:
     """Return log-probabilities [Q, way] of queries [Q, D] for one support [way, shot, D].
 
@@ -76,25 +76,25 @@ def vote_by_majority(
     return mean_by_clip(given, clips) + mean_by_clip(probabilities, clips) / (4 * frames)
 
 
-Answering = Callable[[Tensor], NDArray[np.float64]]
+Classify = Callable[[Tensor], NDArray[np.float64]]
 """Embeddings [Q, D] -> probabilities [draws, Q, way]."""
 
 
 def score_fixed(
-    role: FixedRole,
+    role: FixedProtocol,
     images: FaceImages,
     support_images: FaceImages,
     embedder: Embedder,
-    method: AnsweringMethod,
+    method: Method,
     epoch: int,
-) -> Evaluated:
+) -> EvaluationResult:
     """Embed support and queries once, then answer every query with every draw of the support.
 
     A classifier's own answers come first, where it was trained on these classes; those of the
     nearest prototype on its features stand beside them.
     """
     queries = embedder.embed(images, np.arange(len(role.table)))
-    ways: dict[str, Answering] = {}
+    ways: dict[str, Classify] = {}
     if embedder.head is not None and embedder.head_names == role.support.class_names:
         ways["classifier"] = partial(_answer_by_head, embedder.head)
     supports = _embedded_supports(role, support_images, embedder)
@@ -106,7 +106,7 @@ def score_fixed(
     rows = [result_row(role, level, epoch) | questions for level in levels]
     for row in rows:
         row["uses"] = method.uses if row["method"] == method.name else ""
-    return Evaluated(
+    return EvaluationResult(
         rows=rows,
         accuracy=rows[0]["accuracy"],
         loss=rows[0]["loss"],
@@ -119,7 +119,7 @@ def score_fixed(
 
 
 def _embedded_supports(
-    role: FixedRole, support_images: FaceImages, embedder: Embedder
+    role: FixedProtocol, support_images: FaceImages, embedder: Embedder
 ) -> list[Tensor]:
     """Return the embedded support [way, shot, D] of every draw."""
     drawn = role.support.images()
@@ -129,7 +129,7 @@ def _embedded_supports(
 
 
 def _answer_by_support(
-    method: ClassMethod, supports: list[Tensor], queries: Tensor
+    method: BoundMethod, supports: list[Tensor], queries: Tensor
 ) -> NDArray[np.float64]:
     return np.exp([fixed_log_probabilities(method, support, queries) for support in supports])
 
@@ -140,7 +140,9 @@ def _answer_by_head(head: nn.Module, queries: Tensor) -> NDArray[np.float64]:
     return shares[None]
 
 
-def _levels(role: FixedRole, name: str, way: Answering, queries: Tensor) -> list[Answers]:
+def _levels(
+    role: FixedProtocol, name: str, way: Classify, queries: Tensor
+) -> list[FixedPredictions]:
     """Return the answers to frames and, where every image is of a clip, to clips."""
     frames = _frame_answers(role, name, way(queries))
     if frames.level == "image":
@@ -150,18 +152,20 @@ def _levels(role: FixedRole, name: str, way: Answering, queries: Tensor) -> list
     return [frames, *_clip_answers(role, frames, clips, way(means))]
 
 
-def _frame_answers(role: FixedRole, method: str, probabilities: NDArray[np.float64]) -> Answers:
+def _frame_answers(
+    role: FixedProtocol, method: str, probabilities: NDArray[np.float64]
+) -> FixedPredictions:
     groups = pd.factorize(role.table["group"])[0].astype(np.int64)
     level = "frame" if (role.table["clip"] != "").all() else "image"
-    return Answers(method, level, role.labels, probabilities, groups)
+    return FixedPredictions(method, level, role.labels, probabilities, groups)
 
 
 def _clip_answers(
-    role: FixedRole,
-    frames: Answers,
+    role: FixedProtocol,
+    frames: FixedPredictions,
     clips: NDArray[np.int64],
     by_embedding: NDArray[np.float64],
-) -> list[Answers]:
+) -> list[FixedPredictions]:
     """Return the clips' answers by the role's vote, and those with the lost clips as errors."""
     if role.vote == "embedding":
         voted = by_embedding
@@ -170,11 +174,13 @@ def _clip_answers(
         voted = np.stack([vote(draw, clips) for draw in frames.probabilities])
     first = np.unique(clips, return_index=True)[1]
     labels, groups = frames.labels[first], frames.groups[first]
-    complete = Answers(frames.method, "clip_complete", labels, voted, groups, _lost_labels(role))
-    return [Answers(frames.method, "clip", labels, voted, groups), complete]
+    complete = FixedPredictions(
+        frames.method, "clip_complete", labels, voted, groups, _lost_labels(role)
+    )
+    return [FixedPredictions(frames.method, "clip", labels, voted, groups), complete]
 
 
-def _lost_labels(role: FixedRole) -> tuple[int, ...]:
+def _lost_labels(role: FixedProtocol) -> tuple[int, ...]:
     """Return the class numbers of the clips that lost every face, in the splits that are asked."""
     splits = set(role.table["split"])
     lost = role.table.attrs.get("lost_clips", {})
@@ -186,7 +192,7 @@ def _lost_labels(role: FixedRole) -> tuple[int, ...]:
     )
 
 
-def _answers(role: FixedRole, row: Row, answers: Answers) -> pd.DataFrame:
+def _answers(role: FixedProtocol, row: Row, answers: FixedPredictions) -> pd.DataFrame:
     """Return the rows of answers.csv: of images, or of clips by their keys, lost ones not among."""
     table = role.table
     if answers.level.startswith("clip"):
@@ -196,7 +202,7 @@ def _answers(role: FixedRole, row: Row, answers: Answers) -> pd.DataFrame:
     return make_answers(row, table, np.ones(len(correct)), correct)
 
 
-def _predictions(role: FixedRole, answers: Answers) -> pd.DataFrame:
+def _predictions(role: FixedProtocol, answers: FixedPredictions) -> pd.DataFrame:
     """Return path, clip, true, predicted and each class's probability, a row a draw and query."""
     names = np.array(role.support.class_names)
     tables = []

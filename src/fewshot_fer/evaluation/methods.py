@@ -9,36 +9,36 @@ import torch
 from fewshot_fer.config.method_rules import FOUND_IN, VALIDATION
 from fewshot_fer.config.schema import MethodConfig
 from fewshot_fer.data.labels import canonical
-from fewshot_fer.episodes.fixed_support import FixedRole
-from fewshot_fer.episodes.protocol import Role
-from fewshot_fer.evaluation.deployment import TrainingSide
+from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.episodes.protocol import EpisodicProtocol
+from fewshot_fer.evaluation.deployment import TrainingStatistics
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import score_episodes
-from fewshot_fer.evaluation.tasks import EpisodicPart, Part
-from fewshot_fer.models import Method
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.models import LogitsFunction
 from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import PROTOTYPES, AnsweringMethod, refined
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
 
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 OTHER_EPISODES = 1_000_000  # counts as an epoch that no run reaches: episodes of their own
 
 
-def answering_method(
+def choose_method(
     settings: MethodConfig,
-    logits: Method,
-    side: TrainingSide | None,
+    logits: LogitsFunction,
+    side: TrainingStatistics | None,
     prior_weight: float | None = None,
-) -> AnsweringMethod:
+) -> Method:
     """Return the method; prior_weight: what validation chose, where the settings give none."""
     if settings.name == "classifier":
         return PROTOTYPES  # on its features, beside its own answers
     if settings.name in UNTRAINED:
         known = UNTRAINED[settings.name]
-        return AnsweringMethod(settings.name, known.logits, known.queries)
+        return Method(settings.name, known.logits, known.queries)
     if settings.name != "composed":
-        return AnsweringMethod(settings.name, logits)
+        return Method(settings.name, logits)
     assert side is not None
     method = composed(side, settings.normalise, settings)
     if settings.prior_weight == VALIDATION:
@@ -46,10 +46,10 @@ def answering_method(
     return method
 
 
-def composed(side: TrainingSide, normalise: str, settings: MethodConfig) -> AnsweringMethod:
+def composed(side: TrainingStatistics, normalise: str, settings: MethodConfig) -> Method:
     """Return composed prototypes over embeddings that are normalised in this way."""
     known = priors(side, normalise, settings)
-    method = AnsweringMethod("composed", PROTOTYPES.logits, priors=known)
+    method = Method("composed", PROTOTYPES.logits, priors=known)
     if settings.prior_weight not in FOUND_IN:
         method = reweighted(method, float(settings.prior_weight))
     if settings.refine == "none":
@@ -57,7 +57,7 @@ def composed(side: TrainingSide, normalise: str, settings: MethodConfig) -> Answ
     return refined(method, settings.refine, UNTRAINED[settings.refine].logits)
 
 
-def priors(side: TrainingSide, normalise: str, settings: MethodConfig) -> Priors:
+def priors(side: TrainingStatistics, normalise: str, settings: MethodConfig) -> Priors:
     """Return where classes are expected by their names; the weight is found in each support."""
     known = (side.class_names, side.prototypes[normalise], side.spreads[normalise])
     return Priors(
@@ -78,14 +78,16 @@ def require_named_parts(settings: MethodConfig, class_names: Sequence[str]) -> N
 
 
 def require_parts(
-    settings: MethodConfig, class_names: Sequence[str], roles: Sequence[Role | FixedRole]
+    settings: MethodConfig,
+    class_names: Sequence[str],
+    roles: Sequence[EpisodicProtocol | FixedProtocol],
 ) -> None:
     """Raise ConfigError where a class that may be asked without a support has no parts among the
     training classes: nothing would be known of it."""
     if settings.name != "composed":
         return
     for role in roles:
-        if isinstance(role, Role) and role.shape.k_shot == 0:
+        if isinstance(role, EpisodicProtocol) and role.shape.k_shot == 0:
             what = f"{role.role} {role.protocol}"
             _unplaced(settings, class_names).require(role.pool.class_names, what)
 
@@ -96,7 +98,7 @@ def _unplaced(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
     return Priors(tuple(class_names), nowhere, 0.0, None, _named_parts(settings))
 
 
-def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:
+def reweighted(method: Method, weight: float) -> Method:
     """Return composed prototypes with a fixed weight of their priors."""
     assert method.priors is not None
     return replace(method, priors=replace(method.priors, weight=weight))
@@ -104,8 +106,8 @@ def reweighted(method: AnsweringMethod, weight: float) -> AnsweringMethod:
 
 def choose_prior_weight(
     embedder: Embedder,
-    method: AnsweringMethod,
-    validation: Part,
+    method: Method,
+    validation: Task,
     seed: int,
     weights: Sequence[float] = PRIOR_WEIGHTS,
 ) -> float:
@@ -114,7 +116,7 @@ def choose_prior_weight(
     Other episodes are asked than those that validation reports. PRIOR_WEIGHT where validation
     draws no episodes, and where they have no support, so that every weight is the same.
     """
-    if not isinstance(validation, EpisodicPart) or validation.role.shape.k_shot == 0:
+    if not isinstance(validation, EpisodicTask) or validation.role.shape.k_shot == 0:
         return PRIOR_WEIGHT
     episodes = replace(validation.role, loaded=None).draw(seed, OTHER_EPISODES)
     rows = episodes.images()

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.episodes.fixed_support import FixedRole
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import (
     NORMAL_95,
     EpisodeScores,
@@ -24,7 +24,7 @@ from fewshot_fer.system.files import Row
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationResult:
     """rows: of results.csv, the headline first; half: of the naive 95 % interval, as a fraction;
     confusion [C, C] over class_names, rows true; answers: as in answers.csv; predictions: a row an
     image, where images were asked one by one; each [E]: the accuracy of every episode."""
@@ -40,7 +40,7 @@ class Evaluated:
     each: NDArray[np.float64] | None = None
 
 
-def episodic_row(role: Role, scores: EpisodeScores, epoch: int) -> Row:
+def episodic_row(role: EpisodicProtocol, scores: EpisodeScores, epoch: int) -> Row:
     """Return the row of results.csv for scores of a role that draws episodes."""
     return {
         "role": role.role,
@@ -62,7 +62,7 @@ def episodic_row(role: Role, scores: EpisodeScores, epoch: int) -> Row:
     }
 
 
-def _episodic_interval(role: Role, scores: EpisodeScores) -> Row:
+def _episodic_interval(role: EpisodicProtocol, scores: EpisodeScores) -> Row:
     """Return the interval over groups; they count even where episodes are image-disjoint."""
     asked = len(scores.row_asked)
     groups = pd.factorize(role.table["group"])[0][:asked]
@@ -85,7 +85,7 @@ def _score_columns(scores: EpisodeScores) -> Row:
 
 
 @dataclass(frozen=True)
-class Answers:
+class FixedPredictions:
     """What was answered at one level: to each image, or to each clip.
 
     method: protonet or classifier; level: image, frame, clip or clip_complete; labels [Q];
@@ -107,7 +107,7 @@ class Answers:
         return given
 
 
-def sum_confusion(answers: Answers, n_way: int) -> NDArray[np.int64]:
+def sum_confusion(answers: FixedPredictions, n_way: int) -> NDArray[np.int64]:
     """Return counts [way, way] over all draws; lost queries stand in a column of their own."""
     total = np.zeros((n_way, n_way), dtype=np.int64)
     for given in answers.predicted:
@@ -118,7 +118,7 @@ def sum_confusion(answers: Answers, n_way: int) -> NDArray[np.int64]:
     return np.column_stack([total, lost])
 
 
-def result_row(role: FixedRole, answers: Answers, epoch: int) -> Row:
+def result_row(role: FixedProtocol, answers: FixedPredictions, epoch: int) -> Row:
     """Return the row of results.csv of one level, means over the draws of the support."""
     correct = answers.predicted == answers.labels
     asked = len(answers.labels) + len(answers.lost)
@@ -156,7 +156,7 @@ def result_row(role: FixedRole, answers: Answers, epoch: int) -> Row:
     }
 
 
-def _group_interval(answers: Answers, correct: NDArray[np.bool_]) -> tuple[float, float]:
+def _group_interval(answers: FixedPredictions, correct: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the interval over groups of the accuracy averaged over draws; a lost clip is one."""
     right = np.append(correct.mean(axis=0), np.zeros(len(answers.lost)))
     new = answers.groups.max() + 1 + np.arange(len(answers.lost))

@@ -24,10 +24,10 @@ from fewshot_fer.data.images import FaceImages
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import episode_losses, query_labels
-from fewshot_fer.system.device import halved, is_scarce
+from fewshot_fer.system.device import halve_or_raise, is_out_of_memory
 
 BLOCK = 256  # rows of the matrix that are formed at a time
 
@@ -80,7 +80,7 @@ logits [E, Q, way]."""
 
 
 def logits_in_chunks(
-    method: AnsweringMethod, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
 ) -> Iterator[Tensor]:
     """Yield logits [e, way * query, way] of all episodes, in order, some at a time.
 
@@ -98,14 +98,14 @@ def logits_in_chunks(
             with torch.inference_mode():
                 logits = score(support, query, episodes.classes[part])
         except (RuntimeError, MemoryError) as error:
-            chunk = halved(min(chunk, n_episodes), error, 1, "episodes")
+            chunk = halve_or_raise(min(chunk, n_episodes), error, 1, "episodes")
             continue
         yield logits
         start += chunk
 
 
 def _way_to_score(
-    method: AnsweringMethod, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
 ) -> tuple[Scoring, int]:
     """Return the cheaper way, and how many episodes go at a time; without memory for the matrix
     the direct one."""
@@ -113,7 +113,7 @@ def _way_to_score(
         try:
             return _score_by_gram(embeddings), GRAM_CHUNK
         except (RuntimeError, MemoryError) as error:
-            if not is_scarce(error):
+            if not is_out_of_memory(error):
                 raise
             log.warning("too little memory for all inner products: episodes are scored one by one")
     directly = _score_directly(method, embeddings, episodes.class_names)
@@ -148,9 +148,7 @@ def _rows_moved(episodes: Episodes) -> int:
     return n_way * (k_shot + n_query) + 2 * n_way * n_query * n_way
 
 
-def _score_directly(
-    method: AnsweringMethod, embeddings: Tensor, class_names: tuple[str, ...]
-) -> Scoring:
+def _score_directly(method: Method, embeddings: Tensor, class_names: tuple[str, ...]) -> Scoring:
     answer = method.among(class_names, embeddings)
 
     def score(
@@ -175,7 +173,7 @@ def _score_by_gram(embeddings: Tensor) -> Scoring:
 
 
 def evaluate(
-    embedder: Embedder, method: AnsweringMethod, images: FaceImages, episodes: Episodes
+    embedder: Embedder, method: Method, images: FaceImages, episodes: Episodes
 ) -> EpisodeScores:
     """Score episodes with the embedder's weights; only images that are drawn are embedded."""
     drawn = episodes.images()
@@ -183,7 +181,7 @@ def evaluate(
 
 
 def score_episodes(
-    method: AnsweringMethod, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
 ) -> EpisodeScores:
     """Score episodes on embeddings [R, D] of the table rows [R] (ascending)."""
     _, n_way, n_query = episodes.query.shape

@@ -5,27 +5,27 @@ from dataclasses import dataclass
 import torch
 
 from fewshot_fer.data.images import FaceImages, load_images
-from fewshot_fer.episodes.fixed_support import FixedRole
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.saved import episodes_digest
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.fixed import score_fixed
 from fewshot_fer.evaluation.metrics import mean_interval
-from fewshot_fer.evaluation.results import Evaluated, episodic_row, make_answers
+from fewshot_fer.evaluation.results import EvaluationResult, episodic_row, make_answers
 from fewshot_fer.evaluation.scoring import evaluate
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 
 
 @dataclass(frozen=True)
-class EpisodicPart:
+class EpisodicTask:
     """A role that draws episodes, and its images."""
 
-    role: Role
+    role: EpisodicProtocol
     images: FaceImages
 
     def evaluate(
-        self, embedder: Embedder, method: AnsweringMethod, seed: int, drawn_for: int, epoch: int
-    ) -> Evaluated:
+        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
+    ) -> EvaluationResult:
         """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
         episodes = self.role.draw(seed, drawn_for)
         if method.normalisation is not None:
@@ -37,7 +37,7 @@ class EpisodicPart:
             "uses": method.uses,
             "episodes_id": episodes_digest(self.role.table_digest, episodes),
         }
-        return Evaluated(
+        return EvaluationResult(
             rows=[row],
             accuracy=accuracy,
             loss=float(scores.loss.mean()),
@@ -50,26 +50,28 @@ class EpisodicPart:
 
 
 @dataclass(frozen=True)
-class FixedPart:
+class FixedTask:
     """A role with a fixed support, its images, and those that the support is drawn from."""
 
-    role: FixedRole
+    role: FixedProtocol
     images: FaceImages
     support_images: FaceImages
 
     def evaluate(
-        self, embedder: Embedder, method: AnsweringMethod, seed: int, drawn_for: int, epoch: int
-    ) -> Evaluated:
+        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
+    ) -> EvaluationResult:
         """Ask every image of every draw of the support; `seed` and `drawn_for` change nothing."""
         return score_fixed(self.role, self.images, self.support_images, embedder, method, epoch)
 
 
-Part = EpisodicPart | FixedPart
+Task = EpisodicTask | FixedTask
 
 
-def load_part(role: Role | FixedRole, image_size: int, device: torch.device) -> Part:
+def load_task(
+    role: EpisodicProtocol | FixedProtocol, image_size: int, device: torch.device
+) -> Task:
     """Decode or open the images of a role."""
     images = load_images(role.table, image_size, device)
-    if isinstance(role, Role):
-        return EpisodicPart(role, images)
-    return FixedPart(role, images, load_images(role.support_table, image_size, device))
+    if isinstance(role, EpisodicProtocol):
+        return EpisodicTask(role, images)
+    return FixedTask(role, images, load_images(role.support_table, image_size, device))

@@ -10,14 +10,14 @@ from torch import Tensor
 from fewshot_fer.evaluation.support import SupportSet, picture_rows
 from fewshot_fer.inference.crops import embed_crops
 from fewshot_fer.models.methods.method import for_single_pictures
-from fewshot_fer.runs.load import TrainedRun
+from fewshot_fer.runs.load import LoadedRun
 
 NONE = "none of these"
 CHUNK_BYTES = 128 * 1024 * 1024  # bound on the differences between queries and support
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """The answers to B crops over C classes.
 
     probabilities [B, C]; given [B]: class numbers; distances [B]: Euclidean, to the prototype of
@@ -39,7 +39,7 @@ class Answers:
         return self.class_names[self.given[row]] if self.known[row] else NONE
 
 
-class Answering:
+class FaceClassifier:
     """A trained run with a support, ready to answer.
 
     run: what embeds; support: what crops are compared with, the run's own or another; threshold:
@@ -55,7 +55,7 @@ class Answering:
 
     def __init__(
         self,
-        run: TrainedRun,
+        run: LoadedRun,
         support: SupportSet,
         threshold: float | None = None,
         neighbours: int = 0,
@@ -71,12 +71,12 @@ class Answering:
         self._pictures = torch.tensor(picture_rows(support), dtype=torch.int64)
         self.neighbours = min(neighbours, len(self._pictures))
 
-    def answer(self, crops: NDArray[np.uint8]) -> Answers:
+    def answer(self, crops: NDArray[np.uint8]) -> Predictions:
         """Answer crops [B, 3, S, S], in batches; each answer depends on its own crop alone."""
         return self.answer_embeddings(embed_crops(self.run, crops))
 
     @torch.inference_mode()
-    def answer_embeddings(self, embeddings: Tensor) -> Answers:
+    def answer_embeddings(self, embeddings: Tensor) -> Predictions:
         """Answer embeddings [B, D]."""
         squared = squared_distances(embeddings, self.prototypes)
         nearness = -squared.amin(dim=1)
@@ -86,7 +86,7 @@ class Answering:
         if self.threshold is not None:
             known = (nearness >= self.threshold).cpu().numpy()
         nearest, far = self._nearest(embeddings)
-        return Answers(
+        return Predictions(
             class_names=self.class_names,
             probabilities=torch.softmax(logits, dim=1).cpu().numpy(),
             given=given.cpu().numpy(),

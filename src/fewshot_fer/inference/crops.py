@@ -19,11 +19,11 @@ from fewshot_fer.data.faces.alignment import align
 from fewshot_fer.data.faces.detector import FaceDetector
 from fewshot_fer.evaluation.embedder import BATCH_PIXELS
 from fewshot_fer.inference.inputs import Pixels, Shot, read_pictures, read_video
-from fewshot_fer.runs.load import TrainedRun
+from fewshot_fer.runs.load import LoadedRun
 
 
 @torch.inference_mode()
-def embed_crops(run: TrainedRun, crops: NDArray[np.uint8]) -> Tensor:
+def embed_crops(run: LoadedRun, crops: NDArray[np.uint8]) -> Tensor:
     """Return embeddings [B, D] of crops [B, 3, S, S], on the encoder's device."""
     device = run.embedder.device
     batch = max(1, BATCH_PIXELS[device.type] // run.image_size**2)

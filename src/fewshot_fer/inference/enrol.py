@@ -12,7 +12,7 @@ from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_pr
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop, Cropping, embed_crops
 from fewshot_fer.inference.inputs import Pixels, Shot, printable
-from fewshot_fer.runs.load import TrainedRun
+from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, RunError
 
 EXPECTED = "expected <class>/ folders with a few pictures of each class"
@@ -27,7 +27,7 @@ class Enrolled:
     crops: dict[str, Pixels]
 
 
-def read_support(path: Path, run: TrainedRun) -> SupportSet:
+def read_support(path: Path, run: LoadedRun) -> SupportSet:
     """Return a stored support. Raises RunError if its embeddings were made with other weights."""
     support = load_support_set(path)
     if support.weights != run.weights:
@@ -40,7 +40,7 @@ def read_support(path: Path, run: TrainedRun) -> SupportSet:
 
 
 def take_support(
-    given: str | None, run: TrainedRun, cropping: Cropping, one_will_do: bool = False
+    given: str | None, run: LoadedRun, cropping: Cropping, one_will_do: bool = False
 ) -> Enrolled:
     """Return the run's own support for None, else what `given` names: a stored support or a folder
     of classes; with the priors of a run that answers with such.
@@ -61,7 +61,7 @@ def take_support(
     return replace(enrolled, support=with_own_priors(enrolled.support, run))
 
 
-def with_own_priors(support: SupportSet, run: TrainedRun) -> SupportSet:
+def with_own_priors(support: SupportSet, run: LoadedRun) -> SupportSet:
     """Return a support with the priors of its classes made anew, if the run answers with such."""
     priors = run.method.priors
     return support if priors is None else with_priors(support, priors)
@@ -106,7 +106,7 @@ def _check_names(folder: Path, names: list[str]) -> None:
             raise DataError(f"support={folder}: {name!r} is no name of a class; rename the folder")
 
 
-def enrol(classes: dict[str, list[Path]], run: TrainedRun, cropping: Cropping) -> Enrolled:
+def enrol(classes: dict[str, list[Path]], run: LoadedRun, cropping: Cropping) -> Enrolled:
     """Embed the pictures of each class. The largest face of a picture is taken.
 
     Pictures without a face are left out with a warning. Raises DataError where a picture cannot be

@@ -22,17 +22,17 @@ from torch import Tensor, nn
 from fewshot_fer import __version__
 from fewshot_fer.config.verbs import ExportVerb
 from fewshot_fer.data.decode import decode
-from fewshot_fer.inference.classifier import Answering
+from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.enrol import read_support
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from fewshot_fer.runs.load import load_trained
+from fewshot_fer.runs.load import load_run
 from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError
 
 
 class ExportedModel(nn.Module):
     """Images uint8 [N, S, S, 3], RGB, as Pillow and NumPy hold them -> probabilities [N, C]."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: FaceClassifier) -> None:
         super().__init__()
         self.encoder = answering.run.embedder.encoder
         self.normalisation = answering.run.embedder.normalisation
@@ -195,11 +195,11 @@ MOST_PICTURES = 16  # real ones that the file is checked with
 def export_session(settings: ExportVerb) -> None:
     """Write the file and say how far it is from torch. Raises UserError before it writes."""
     require_onnx()
-    run = load_trained(Path(settings.run).expanduser(), settings.checkpoint)
+    run = load_run(Path(settings.run).expanduser(), settings.checkpoint)
     support = run.support
     if settings.support is not None:
         support = read_support(Path(settings.support).expanduser(), run)
-    answering = Answering(run, support)
+    answering = FaceClassifier(run, support)
     name = settings.checkpoint or run.settings.train.tested
     out = Path(settings.out).expanduser() if settings.out else run.folder / f"{name}.onnx"
     pictures = _pictures(support.paths, run.image_size)
@@ -213,7 +213,7 @@ def export_session(settings: ExportVerb) -> None:
     print(f"written to {out}, opset {OPSET}, {out.stat().st_size / 1e6:.1f} MB")
 
 
-def _metadata(answering: Answering, checkpoint: str) -> dict[str, Any]:
+def _metadata(answering: FaceClassifier, checkpoint: str) -> dict[str, Any]:
     """Return what a user of the file must know of it."""
     run, names = answering.run, answering.class_names
     side = run.image_size

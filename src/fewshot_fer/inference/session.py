@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from fewshot_fer import __version__
-from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verbs import PredictVerb
 from fewshot_fer.data.faces.detector import FaceDetector, load_detector
 from fewshot_fer.evaluation.support import (
@@ -22,14 +22,14 @@ from fewshot_fer.evaluation.support import (
     support_of_names,
     with_priors,
 )
-from fewshot_fer.inference.classifier import Answering, Answers
+from fewshot_fer.inference.classifier import FaceClassifier, Predictions
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropping
 from fewshot_fer.inference.enrol import Enrolled, take_support
 from fewshot_fer.inference.inputs import Inputs
 from fewshot_fer.inference.tables import Row, make_rows
 from fewshot_fer.inference.writer import Writing
-from fewshot_fer.runs.load import TrainedRun, load_trained
+from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, RunError
 
@@ -38,15 +38,17 @@ log = logging.getLogger("fewshot_fer")
 
 def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     """Answer every face of the inputs and write the tables. Raises UserError before it writes."""
-    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
-    run = load_trained(Path(settings.run).expanduser(), settings.checkpoint, device)
+    device = prepare_device(settings.device, 0, threads=threads_per_job(None))
+    run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
     detector = _detector(settings, inputs, device)
     enrolled = find_support(settings, run, detector)
     if settings.enrol is not None:
         _store(enrolled, Path(settings.enrol).expanduser())
     if not inputs:
         return
-    answering = Answering(run, enrolled.support, _threshold(settings, run), settings.neighbours)
+    answering = FaceClassifier(
+        run, enrolled.support, _threshold(settings, run), settings.neighbours
+    )
     cropping = Cropping(run.image_size, detector if settings.align else None)
     facts = _facts(settings, answering)
     with Writing(folder, answering, enrolled.crops, facts, settings) as writing:
@@ -54,7 +56,7 @@ def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None
     print(writing.screen(settings.json))
 
 
-def find_support(settings: PredictVerb, run: TrainedRun, detector: FaceDetector | None) -> Enrolled:
+def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector | None) -> Enrolled:
     """Return the run's own support, a stored one, or one made from a folder of classes; with the
     classes that are known by their names only."""
     if settings.support is None and settings.classes:
@@ -68,7 +70,11 @@ def find_support(settings: PredictVerb, run: TrainedRun, detector: FaceDetector 
 
 
 def _answer_all(
-    inputs: Inputs, cropping: Cropping, answering: Answering, writing: Writing, fps: float | None
+    inputs: Inputs,
+    cropping: Cropping,
+    answering: FaceClassifier,
+    writing: Writing,
+    fps: float | None,
 ) -> None:
     bar = tqdm(total=len(inputs), desc="predicting", unit="file", leave=False, disable=None)
     with contextlib.closing(bar):
@@ -83,7 +89,7 @@ def _answer_all(
 
 
 def _answer_video(
-    file: Path, blocks: Iterator[list[Crop]], answering: Answering, writing: Writing
+    file: Path, blocks: Iterator[list[Crop]], answering: FaceClassifier, writing: Writing
 ) -> Iterator[int]:
     """Answer a video; yield after each block how many frames that makes."""
     clip = Clip(file, answering.class_names)
@@ -95,7 +101,7 @@ def _answer_video(
     writing.add_clip(clip)
 
 
-def _answered(crops: list[Crop], answering: Answering) -> tuple[list[Row], Answers | None]:
+def _answered(crops: list[Crop], answering: FaceClassifier) -> tuple[list[Row], Predictions | None]:
     pixels = [crop.pixels for crop in crops if crop.pixels is not None]
     answers = answering.answer(np.stack(pixels)) if pixels else None
     return make_rows(crops, answers), answers
@@ -131,11 +137,11 @@ def _store(enrolled: Enrolled, file: Path) -> None:
     log.info("enrolled %s: give support=%s with this run to use them", classes, file)
 
 
-def _threshold(settings: PredictVerb, run: TrainedRun) -> float | None:
+def _threshold(settings: PredictVerb, run: LoadedRun) -> float | None:
     return None if settings.reject is None else run.calibration.threshold(settings.reject)
 
 
-def _facts(settings: PredictVerb, answering: Answering) -> dict[str, Any]:
+def _facts(settings: PredictVerb, answering: FaceClassifier) -> dict[str, Any]:
     """Return what predictions.json says of the run, the support and the rejection."""
     run, reject = answering.run, None
     if answering.threshold is not None:

@@ -29,13 +29,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from fewshot_fer.inference.classifier import Answers
+from fewshot_fer.inference.classifier import Predictions
 from fewshot_fer.inference.crops import OK, Crop
 
 Row = dict[str, Any]
 
 
-def make_rows(crops: Sequence[Crop], answers: Answers | None) -> list[Row]:
+def make_rows(crops: Sequence[Crop], answers: Predictions | None) -> list[Row]:
     """Return a row a crop; `answers` are to those whose status is ok, in their order."""
     rows, answered = [], 0
     for crop in crops:
@@ -65,7 +65,7 @@ def _place(crop: Crop) -> Row:
     }
 
 
-def _answer(answers: Answers, number: int) -> Row:
+def _answer(answers: Predictions, number: int) -> Row:
     shares = answers.probabilities[number]
     return {
         "label": answers.label(number),

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from fewshot_fer.config.verbs import PredictVerb
-from fewshot_fer.inference.classifier import NONE, Answering, Answers
+from fewshot_fer.inference.classifier import NONE, FaceClassifier, Predictions
 from fewshot_fer.inference.clips import Clip, plot_clip
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop
 from fewshot_fer.inference.draw import Names, draw_answers, for_drawing, note_on, save_picture
@@ -124,7 +124,7 @@ class Writing:
     def __init__(
         self,
         folder: Path,
-        answering: Answering,
+        answering: FaceClassifier,
         support_crops: dict[str, Pixels],
         facts: dict[str, Any],
         settings: PredictVerb,
@@ -159,7 +159,7 @@ class Writing:
         self,
         crops: Sequence[Crop],
         rows: Sequence[Row],
-        answers: Answers | None,
+        answers: Predictions | None,
         of_video: bool = False,
     ) -> None:
         """Write a block: the rows of its crops, and the answers to those that are ok."""
@@ -188,7 +188,7 @@ class Writing:
         remarks = [*rejection_line(self.tables.facts["reject"]), *self.answering.remarks()]
         return "\n\n".join([self.summary.text(), *remarks, f"written to {self.folder}"])
 
-    def _explain(self, crops: Sequence[Crop], rows: Sequence[Row], answers: Answers) -> None:
+    def _explain(self, crops: Sequence[Crop], rows: Sequence[Row], answers: Predictions) -> None:
         """Name each face's neighbours in its row and put them on a page."""
         assert self.pages is not None
         answered = [(crop, row) for crop, row in zip(crops, rows, strict=True) if crop.status == OK]

@@ -21,7 +21,7 @@ from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 from fewshot_fer.system.errors import ConfigError
 
-Method = Callable[[Tensor, Tensor], Tensor]
+LogitsFunction = Callable[[Tensor, Tensor], Tensor]
 """(support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way]"""
 FROM_SCRATCH = ("conv4", "resnet12")
 SIDE = 84  # of images for encoders without weights of anybody's

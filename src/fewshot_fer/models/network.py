@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.models import Method
+from fewshot_fer.models import LogitsFunction
 from fewshot_fer.models.backbones.conv4 import count_channels, count_features
 from fewshot_fer.models.methods import build_logits
 
@@ -24,7 +24,7 @@ class Network:
 
     encoder: nn.Module
     head: nn.Module | None
-    logits: Method
+    logits: LogitsFunction
 
     def modules(self) -> nn.ModuleDict:
         """Return everything with weights, under the names that checkpoints use."""
@@ -105,7 +105,7 @@ def query_labels(n_way: int, n_query: int, device: torch.device | None = None) -
     return torch.arange(n_way, device=device).repeat_interleave(n_query)
 
 
-def episode_logits(embeddings: Tensor, n_way: int, k_shot: int, method: Method) -> Tensor:
+def episode_logits(embeddings: Tensor, n_way: int, k_shot: int, method: LogitsFunction) -> Tensor:
     """Return logits [E, way * query, way] of E episodes.
 
     embeddings [E, way * (shot + query), D]: of an episode all support class by class, then all

@@ -32,7 +32,7 @@ class Checkpoint:
     support: dict[str, Any] | None = None  # a SupportSet; of a finished run
     calibration: dict[str, Any] | None = None  # a Calibration; of a finished run
     method: dict[str, Tensor] | None = None  # weights of a method that has some
-    training_side: dict[str, Any] | None = None  # a TrainingSide; of a finished run
+    training_side: dict[str, Any] | None = None  # a TrainingStatistics; of a finished run
     prior_weight: float | None = None  # of composed prototypes
     raw: dict[str, Any] | None = None  # the weights behind a moving average
     progress: dict[str, Any] | None = None  # a Progress, to go on from

@@ -9,15 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import MethodConfig
-from fewshot_fer.evaluation.deployment import TrainingSide
+from fewshot_fer.evaluation.deployment import TrainingStatistics
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import composed
-from fewshot_fer.evaluation.tasks import EpisodicPart, Part
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.models.methods import UNTRAINED
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.runs.tables import add_evaluated
+from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.errors import ConfigError, RunError
 from fewshot_fer.system.files import Row, writing
 
@@ -31,8 +31,8 @@ interval; what both find hard does not widen it."""
 
 
 def other_methods(
-    names: Sequence[str], own: AnsweringMethod, side: TrainingSide | None, settings: MethodConfig
-) -> list[AnsweringMethod]:
+    names: Sequence[str], own: Method, side: TrainingStatistics | None, settings: MethodConfig
+) -> list[Method]:
     """Return the methods that are named, each with embeddings as its paper has them; `all` are
     those that need no training. The run's own is left out.
 
@@ -53,15 +53,15 @@ def other_methods(
             continue
         known = UNTRAINED[name]
         how = side.normalisation(known.normalise) if known.normalise else Normalisation()
-        made.append(AnsweringMethod(name, known.logits, known.queries, normalisation=how))
+        made.append(Method(name, known.logits, known.queries, normalisation=how))
     return made
 
 
 def compare_methods(
     folder: RunFolder,
     embedder: Embedder,
-    methods: Sequence[AnsweringMethod],
-    parts: Sequence[Part],
+    methods: Sequence[Method],
+    parts: Sequence[Task],
     seed: int,
     epoch: int,
 ) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def compare_methods(
             started = time.perf_counter()
             evaluated = part.evaluate(embedder, method, seed, 0, epoch)
             seconds = time.perf_counter() - started
-            add_evaluated(folder, evaluated, with_confusion=method is methods[0])
+            add_evaluation(folder, evaluated, with_confusion=method is methods[0])
             assert evaluated.each is not None
             reference = evaluated.each if reference is None else reference
             headline = evaluated.rows[0] | {"seconds": round(seconds, 2)}
@@ -93,9 +93,9 @@ def compare_methods(
     return table
 
 
-def _episodic(parts: Sequence[Part]) -> Iterator[EpisodicPart]:
+def _episodic(parts: Sequence[Task]) -> Iterator[EpisodicTask]:
     for part in parts:
-        if not isinstance(part, EpisodicPart):
+        if not isinstance(part, EpisodicTask):
             raise ConfigError(
                 f"methods are compared in episodes, and {part.role.protocol} has a fixed support: "
                 f"take a test such as compound_4w5s"
@@ -103,7 +103,7 @@ def _episodic(parts: Sequence[Part]) -> Iterator[EpisodicPart]:
         yield part
 
 
-def _can_answer(method: AnsweringMethod, part: EpisodicPart) -> bool:
+def _can_answer(method: Method, part: EpisodicTask) -> bool:
     if method.name == "ptmap" and part.role.shape.n_query < 1:
         return False
     if method.priors is None or part.role.shape.k_shot > 0:

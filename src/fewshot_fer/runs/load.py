@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
-from fewshot_fer.evaluation.deployment import TrainingSide, training_side_from
+from fewshot_fer.evaluation.deployment import TrainingStatistics, statistics_from
 from fewshot_fer.evaluation.embedder import Embedder
-from fewshot_fer.evaluation.methods import answering_method, priors
+from fewshot_fer.evaluation.methods import choose_method, priors
 from fewshot_fer.evaluation.support import SupportSet, support_set
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.conv4 import count_features
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.network import Network, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -25,7 +25,7 @@ from fewshot_fer.system.errors import RunError
 
 
 @dataclass(frozen=True)
-class TrainedRun:
+class LoadedRun:
     """What a finished run's checkpoint offers; no data set is needed."""
 
     folder: Path
@@ -36,7 +36,7 @@ class TrainedRun:
     support: SupportSet  # the run's own, see own_support.py
     calibration: Calibration
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
-    method: AnsweringMethod
+    method: Method
     known_priors: Priors | None  # None in a run that remembers nothing of its training images
 
     @property
@@ -62,9 +62,7 @@ class TrainedRun:
         return self.embedder.embed_pixels(pixels)
 
 
-def load_trained(
-    run: Path, which: str | None = None, device: torch.device | str = "cpu"
-) -> TrainedRun:
+def load_run(run: Path, which: str | None = None, device: torch.device | str = "cpu") -> LoadedRun:
     """Read a run's checkpoint: `best`, `last`, or None for the one its tests took.
 
     Raises RunError where `run` is no trained run, or one that was stopped before its end.
@@ -77,7 +75,7 @@ def load_trained(
     where = str(run / f"{name}.pt")
     as_kept = with_kept_encoder(settings, run)
     embedder, method = build_evaluation(as_kept, checkpoint, torch.device(device), where)
-    return TrainedRun(
+    return LoadedRun(
         folder=run,
         settings=settings,
         embedder=embedder,
@@ -92,7 +90,7 @@ def load_trained(
 
 
 def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
-    side = known_training_side(checkpoint, where)
+    side = stored_statistics(checkpoint, where)
     if side is None:
         return None
     return priors(side, settings.method.normalise, settings.method)
@@ -104,7 +102,7 @@ def build_evaluation(
     device: torch.device,
     where: str = "the checkpoint",
     keep_in: Path | None = None,
-) -> tuple[Embedder, AnsweringMethod]:
+) -> tuple[Embedder, Method]:
     """Return what embeds, normalised as the run has it, and what answers.
 
     Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
@@ -113,7 +111,7 @@ def build_evaluation(
     dtype, names = DTYPES[settings.precision], tuple(checkpoint.class_names)
     head = network.head if settings.method.name == "classifier" else None
     embedder = Embedder(network.encoder, dtype, head, names, keep_in)
-    side = known_training_side(checkpoint, where)
+    side = stored_statistics(checkpoint, where)
     _require_width(settings, network, checkpoint, side, where)
     if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
         raise RunError(f"{where} says nothing of the training images")
@@ -121,14 +119,14 @@ def build_evaluation(
         kind = settings.method.normalise
         embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
     weight = checkpoint.prior_weight
-    return embedder, answering_method(settings.method, network.logits, side, weight)
+    return embedder, choose_method(settings.method, network.logits, side, weight)
 
 
 def _require_width(
     settings: TrainVerb,
     network: Network,
     checkpoint: Checkpoint,
-    side: TrainingSide | None,
+    side: TrainingStatistics | None,
     where: str,
 ) -> None:
     """Raise RunError where what lies beside the weights is of embeddings of another width."""
@@ -141,14 +139,14 @@ def _require_width(
         raise RunError(f"{where}: its training images or its support are of another network")
 
 
-def known_training_side(checkpoint: Checkpoint, where: str) -> TrainingSide | None:
+def stored_statistics(checkpoint: Checkpoint, where: str) -> TrainingStatistics | None:
     """Return what a checkpoint remembers of its training images, None where it remembers nothing.
 
     Raises RunError naming `where` it lay if that is damaged.
     """
     if checkpoint.training_side is None:
         return None
-    return training_side_from(checkpoint.training_side, where)
+    return statistics_from(checkpoint.training_side, where)
 
 
 def load_network(

@@ -17,7 +17,7 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
 from fewshot_fer.runs.folder import METRIC_COLUMNS, RunFolder
-from fewshot_fer.system.device import is_scarce
+from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import ConfigError, RunError, WriteError
 from fewshot_fer.system.files import Row
 
@@ -107,7 +107,7 @@ def restored(folder: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        if is_scarce(error):
+        if is_out_of_memory(error):
             raise
         path, config = folder / "last.pt", folder / "config.yaml"
         raise RunError(f"{path} is of another network or optimiser than {config} names") from error

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import recalls
-from fewshot_fer.evaluation.results import Evaluated
+from fewshot_fer.evaluation.results import EvaluationResult
 from fewshot_fer.runs.figures import plot_confusion
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.figures import Draw
@@ -89,7 +89,9 @@ def write_confusion(
         append_row(folder / "recalls.csv", RECALL_COLUMNS, row)
 
 
-def add_evaluated(folder: RunFolder, evaluated: Evaluated, with_confusion: bool = True) -> None:
+def add_evaluation(
+    folder: RunFolder, evaluated: EvaluationResult, with_confusion: bool = True
+) -> None:
     """Write what an evaluation gave: its rows, its confusion matrix, its predictions.
 
     A run has one matrix for a role and protocol: with_confusion is for the method that it is of.

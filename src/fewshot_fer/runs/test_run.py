@@ -5,15 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fewshot_fer.config.hydra import choices, threads_of_a_job
+from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.method_rules import check_run_answers
 from fewshot_fer.config.schema import PathsConfig, TestVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
-from fewshot_fer.episodes.setup import cast_tests, save_drawn
+from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import require_parts
-from fewshot_fer.evaluation.tasks import Part, load_part
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.evaluation.tasks import Task, load_task
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.compare_methods import compare_methods, methods_text, other_methods
 from fewshot_fer.runs.config_file import (
@@ -21,11 +21,11 @@ from fewshot_fer.runs.config_file import (
     with_kept_encoder,
 )
 from fewshot_fer.runs.folder import RunFolder, _finish
-from fewshot_fer.runs.load import build_evaluation, known_training_side
+from fewshot_fer.runs.load import build_evaluation, stored_statistics
 from fewshot_fer.runs.resume import (
     clear_the_end,
 )
-from fewshot_fer.runs.tables import add_evaluated
+from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.drawing import Drawing
 
@@ -33,14 +33,14 @@ from fewshot_fer.system.drawing import Drawing
 def run_tests(
     folder: RunFolder,
     embedder: Embedder,
-    method: AnsweringMethod,
-    tests: list[Part],
+    method: Method,
+    tests: list[Task],
     seed: int,
     epoch: int,
 ) -> None:
     """Score every test with one state of the weights; each reaches the disk as it is done."""
     for test in tests:
-        add_evaluated(folder, test.evaluate(embedder, method, seed, 0, epoch))
+        add_evaluation(folder, test.evaluate(embedder, method, seed, 0, epoch))
 
 
 def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> RunFolder:
@@ -53,7 +53,7 @@ def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> Run
     trained = read_run_settings(tested)
     check_run_answers(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
-    device = prepare_device(settings.device, seed, threads=threads_of_a_job(settings.threads))
+    device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
     paths = _paths(settings.paths, trained.paths)
     source = find_source(paths, trained.demo, skipping(settings, trained))
     which = settings.checkpoint or trained.train.tested
@@ -61,10 +61,10 @@ def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> Run
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
     as_kept, where = with_kept_encoder(trained, tested), str(tested / f"{which}.pt")
     answering = build_evaluation(as_kept, checkpoint, device, where, keep_in)
-    cast = cast_tests(settings, trained, source)
+    cast = setup_tests(settings, trained, source)
     if not settings.methods:
         require_parts(trained.method, checkpoint.class_names, cast.tests)
-    parts = [load_part(test, trained.backbone.side, device) for test in cast.tests]
+    parts = [load_task(test, trained.backbone.side, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
     if drawing is not None:
@@ -75,7 +75,7 @@ def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> Run
     folder.stamps["warnings"] = ";".join([*cast.warnings, *warned_bad_images(source)])
     if settings.methods:
         embedder, own = answering
-        side = known_training_side(checkpoint, str(tested / f"{which}.pt"))
+        side = stored_statistics(checkpoint, str(tested / f"{which}.pt"))
         others = other_methods(settings.methods, own, side, trained.method)
         table = compare_methods(folder, embedder, [own, *others], parts, seed, checkpoint.epoch)
         print(f"\n{methods_text(table)}")

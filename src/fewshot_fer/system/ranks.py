@@ -23,14 +23,14 @@ def rank() -> int:
     return distributed.get_rank() if world() > 1 else 0
 
 
-def dealt(count: int) -> slice:
+def rank_slice(count: int) -> slice:
     """Return which of `count` things in a row are this rank's: equal shares but for one."""
     each, more = divmod(count, world())
     start = rank() * each + min(rank(), more)
     return slice(start, start + each + (rank() < more))
 
 
-def gathered(own: Tensor, dim: int = 0) -> Tensor:
+def all_gather(own: Tensor, dim: int = 0) -> Tensor:
     """Return what all ranks have, [.., N, ..], in the order of the ranks.
 
     own: [.., n, ..] with n along `dim`, which may differ between ranks.
@@ -49,7 +49,7 @@ def gathered(own: Tensor, dim: int = 0) -> Tensor:
     return whole.transpose(0, dim)
 
 
-def in_step(parts: Sequence[nn.Module]) -> Step:
+def data_parallel(parts: Sequence[nn.Module]) -> Step:
     """Return a function that calls its first argument with the others.
 
     With more than one rank, the gradients of `parts` after a backward are the mean over all ranks

@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from fewshot_fer.config.schema import TrainConfig
 from fewshot_fer.data.images import FaceImages
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models.network import Network, episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import Normalisation
-from fewshot_fer.system.ranks import dealt, gathered, in_step, rank, world
+from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
 from fewshot_fer.training.augmentation import (
     Changes,
     augmentation_random,
@@ -56,7 +56,7 @@ class EpisodicTraining:
         self.optimiser = build_optimiser(network.parameters(), settings)
         learning = [self.encoder, self.head if settings.classification_weight else None]
         learning.append(self.method if isinstance(self.method, nn.Module) else None)
-        self.in_step = in_step([part for part in learning if part is not None])
+        self.in_step = data_parallel([part for part in learning if part is not None])
         self.normalisation = Normalisation()  # of embeddings, before the method sees them
         self.graph: GraphedSteps | None = None
         self.device = next(self.encoder.parameters()).device
@@ -65,7 +65,7 @@ class EpisodicTraining:
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
 
-    def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
+    def run_epoch(self, images: FaceImages, role: EpisodicProtocol, epoch: int) -> EpisodeScores:
         """Take one optimiser step every `episodes_per_step` episodes of each rank; return each
         episode's loss and accuracy from before its step."""
         episodes = role.draw(self.seed, epoch)
@@ -80,8 +80,8 @@ class EpisodicTraining:
         return score_predictions(
             episodes.classes,
             episodes.query,
-            gathered(predicted, dim=1).flatten(0, 1).cpu().numpy(),
-            gathered(losses, dim=1).flatten().double().cpu().numpy(),
+            all_gather(predicted, dim=1).flatten(0, 1).cpu().numpy(),
+            all_gather(losses, dim=1).flatten().double().cpu().numpy(),
             len(episodes.class_names),
         )
 
@@ -100,7 +100,7 @@ class EpisodicTraining:
             set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
             return self.graph.run(steps, changes, epoch)
         losses, predicted = [], []
-        size, own_episodes = steps[0].size, dealt(steps.shape[1])
+        size, own_episodes = steps[0].size, rank_slice(steps.shape[1])
         first, own_size = own_episodes.start * steps.shape[2], steps[0, own_episodes].size
         for number in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None):
             self.between_steps()

@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.evaluation.deployment import gather_training_side, own_calibration, own_support
+from fewshot_fer.evaluation.deployment import gather_statistics, run_calibration, run_support
 from fewshot_fer.evaluation.embedder import Embedder, embedding_digest
 from fewshot_fer.evaluation.metrics import EpisodeScores
-from fewshot_fer.evaluation.results import Evaluated, episodic_row
-from fewshot_fer.evaluation.tasks import EpisodicPart, Part
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.runs.load import build_evaluation
 from fewshot_fer.runs.resume import Progress, line_to_go_on
-from fewshot_fer.runs.tables import add_evaluated
-from fewshot_fer.system.device import is_scarce
+from fewshot_fer.runs.tables import add_evaluation
+from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import Interrupted, TrainingError
 from fewshot_fer.system.files import Row, plain_row
 from fewshot_fer.system.signals import caught_signals
 from fewshot_fer.system.text import epoch_line
 from fewshot_fer.training.optim import learning_rate
-from fewshot_fer.training.trainer import Learning, Ready, make_ready
+from fewshot_fer.training.trainer import Snapshot, Trainer, take_snapshot
 
 
 def require_finite(losses: NDArray[np.float64], epoch: int, lr: float, what: str) -> None:
@@ -68,7 +68,7 @@ class Best:
     epoch: int
     accuracy: float
     loss: float
-    evaluated: Evaluated | None = None  # None in a run that was resumed: to be asked again
+    evaluated: EvaluationResult | None = None  # None in a run that was resumed: to be asked again
 
 
 class TrainingRun:
@@ -81,15 +81,15 @@ class TrainingRun:
         self,
         settings: TrainVerb,
         folder: RunFolder,
-        training: EpisodicPart,
-        validation: Part,
+        training: EpisodicTask,
+        validation: Task,
         encoder: nn.Module,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.training = training
         self.validation = validation
-        self.learning = Learning(settings, training, encoder)
+        self.learning = Trainer(settings, training, encoder)
         self.best: Best | None = None
         self.metrics: list[Row] = []
         self.trained: Row = {}  # of results.csv, for the last training epoch
@@ -119,14 +119,14 @@ class TrainingRun:
             except Interrupted as asked:
                 raise Interrupted(asked.number, self._how_to_go_on(epoch)) from asked
             except (RuntimeError, MemoryError) as error:
-                if not is_scarce(error):
+                if not is_out_of_memory(error):
                     raise
                 raise TrainingError(self._too_large(epoch)) from error
         if self._out_of_patience(epoch):
             print(f"stopped: no better validation for {self.settings.train.patience} epochs")
         if self.trained:
             self.folder.add_result(self.trained)
-        add_evaluated(self.folder, self._best_evaluated())
+        add_evaluation(self.folder, self._best_evaluated())
 
     def _how_to_go_on(self, epoch: int) -> str:
         done = len(self.metrics)
@@ -143,7 +143,7 @@ class TrainingRun:
             names = "train.batch_size or backbone.image_size"
         return f"too little memory for a step of training: lower {names}. {kept_before(epoch)}"
 
-    def _best_evaluated(self) -> Evaluated:
+    def _best_evaluated(self) -> EvaluationResult:
         """Return the best validation; a resumed run asks the weights of that epoch once more."""
         assert self.best is not None
         if self.best.evaluated is not None:
@@ -168,15 +168,15 @@ class TrainingRun:
         seed = self.settings.seed
         digest = embedding_digest(checkpoint.encoder, embedder)
         if checkpoint.training_side is None:
-            side = gather_training_side(embedder, self.training, seed)
+            side = gather_statistics(embedder, self.training, seed)
             checkpoint = replace(checkpoint, training_side=side.content())
-        support = own_support(self.training, self.validation, embedder, method, digest, seed)
-        found = own_calibration(self.validation, embedder, method, seed)
+        support = run_support(self.training, self.validation, embedder, method, digest, seed)
+        found = run_calibration(self.validation, embedder, method, seed)
         return replace(checkpoint, support=support.content(), calibration=found.content())
 
     def _take_as_it_is(self, choices: dict[str, str]) -> None:
         """Validate and keep an encoder that learns nothing, as epoch 0."""
-        ready = make_ready(self.settings, self.learning, self.training, self.validation)
+        ready = take_snapshot(self.settings, self.learning, self.training, self.validation)
         validated = self._evaluate(ready.embedder, ready.method, 0)
         self._keep_best(0, validated)
         for name in ("best.pt", "last.pt"):
@@ -190,7 +190,7 @@ class TrainingRun:
         lr = learning_rate(self.settings.train, epoch)
         supervised = epoch <= supervised_epochs(self.settings)
         require_finite(trained.loss, epoch, lr, "batch" if supervised else "episode")
-        ready = make_ready(self.settings, self.learning, self.training, self.validation)
+        ready = take_snapshot(self.settings, self.learning, self.training, self.validation)
         validated = self._evaluate(ready.embedder, ready.method, epoch)
         require_finite_validation(validated.loss, epoch, lr)
         is_best = self._keep_best(epoch, validated)
@@ -205,11 +205,11 @@ class TrainingRun:
         self.folder.add_metrics(row)
         print(epoch_line(row, self.settings.train.epochs, is_best), flush=True)
 
-    def _evaluate(self, embedder: Embedder, method: AnsweringMethod, epoch: int) -> Evaluated:
+    def _evaluate(self, embedder: Embedder, method: Method, epoch: int) -> EvaluationResult:
         drawn_for = epoch if self.settings.train.fresh_validation else 0
         return self.validation.evaluate(embedder, method, self.settings.seed, drawn_for, epoch)
 
-    def _keep_best(self, epoch: int, new: Evaluated) -> bool:
+    def _keep_best(self, epoch: int, new: EvaluationResult) -> bool:
         old = self.best
         if old is not None and (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
             return False
@@ -221,7 +221,7 @@ class TrainingRun:
         return bool(patience and self.best and epoch - self.best.epoch >= patience)
 
     def _checkpoint(
-        self, epoch: int, ready: Ready, validated: Evaluated, choices: dict[str, str]
+        self, epoch: int, ready: Snapshot, validated: EvaluationResult, choices: dict[str, str]
     ) -> Checkpoint:
         assert self.best is not None
         best = (self.best.epoch, self.best.accuracy, self.best.loss)
@@ -242,7 +242,7 @@ class TrainingRun:
         )
 
     def _metrics(
-        self, epoch: int, trained: EpisodeScores, validated: Evaluated, seconds: float
+        self, epoch: int, trained: EpisodeScores, validated: EvaluationResult, seconds: float
     ) -> Row:
         return {
             "epoch": epoch,

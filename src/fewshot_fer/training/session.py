@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
-from fewshot_fer.episodes.setup import Cast, cast_training, quick_audit, save_drawn
+from fewshot_fer.episodes.setup import RunData, quick_audit, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
-from fewshot_fer.evaluation.tasks import EpisodicPart, Part, load_part
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import (
@@ -46,13 +46,13 @@ def train_session(
     reached: where a run that was stopped stands; taken: as in `train_anywhere`.
     """
     started = time.perf_counter()
-    threads = threads_of_a_job(settings.threads)
+    threads = threads_per_job(settings.threads)
     device = prepare_device(settings.device, settings.seed, settings.precision, threads)
     settings = replace(settings, backbone=with_image_size(settings.backbone))
     if settings.logger == "tensorboard":
         require_tensorboard()
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
-    cast = cast_training(settings, source)
+    cast = setup_training(settings, source)
     names = cast.training.pool.class_names
     require_named_parts(settings.method, names)
     require_parts(settings.method, names, [cast.validation, *cast.tests])
@@ -63,7 +63,7 @@ def train_session(
     clear_partials(path)
     write_bad_images(path, source)
     try:
-        parts = _load_parts(cast, settings.backbone.side, device)
+        parts = _load_tasks(cast, settings.backbone.side, device)
     except UserError:
         folder.withdraw()
         raise
@@ -83,26 +83,26 @@ def train_session(
 
 
 @dataclass(frozen=True)
-class Parts:
+class RunTasks:
     """The roles of a training run with their images."""
 
-    training: EpisodicPart
-    validation: Part
-    tests: list[Part]
+    training: EpisodicTask
+    validation: Task
+    tests: list[Task]
 
 
-def _load_parts(cast: Cast, image_size: int, device: torch.device) -> Parts:
+def _load_tasks(cast: RunData, image_size: int, device: torch.device) -> RunTasks:
     images = load_images(cast.training.table, image_size, device)
     validation, *tests = (
-        load_part(role, image_size, device) for role in (cast.validation, *cast.tests)
+        load_task(role, image_size, device) for role in (cast.validation, *cast.tests)
     )
-    return Parts(EpisodicPart(cast.training, images), validation, tests)
+    return RunTasks(EpisodicTask(cast.training, images), validation, tests)
 
 
 def _learn_and_test(
     settings: TrainVerb,
     folder: RunFolder,
-    parts: Parts,
+    parts: RunTasks,
     encoder: nn.Module,
     reached: tuple[Checkpoint, Progress] | None,
     taken: dict[str, str],

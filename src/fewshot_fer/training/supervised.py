@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from fewshot_fer.config.schema import TrainConfig
 from fewshot_fer.data.images import FaceImages
-from fewshot_fer.episodes.protocol import Role
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.models.network import Network
-from fewshot_fer.system.ranks import dealt, gathered, in_step, world
+from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
 from fewshot_fer.training.augmentation import augmentation_random, draw_changes, prepare_batch
 from fewshot_fer.training.episodic import reduced_precision, seed_dropout
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
@@ -31,7 +31,7 @@ class SupervisedTraining:
     def __init__(
         self,
         network: Network,
-        role: Role,
+        role: EpisodicProtocol,
         settings: TrainConfig,
         seed: int,
         dtype: torch.dtype = torch.float32,
@@ -39,7 +39,7 @@ class SupervisedTraining:
     ) -> None:
         assert network.head is not None
         self.encoder, self.head = network.encoder, network.head
-        self.in_step = in_step([network.encoder, network.head])
+        self.in_step = data_parallel([network.encoder, network.head])
         self.settings = settings
         self.seed = seed
         self.dtype = dtype
@@ -51,7 +51,7 @@ class SupervisedTraining:
         self.after_step: Callable[[], None] = lambda: None
         self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
 
-    def run_epoch(self, images: FaceImages, role: Role, epoch: int) -> EpisodeScores:
+    def run_epoch(self, images: FaceImages, role: EpisodicProtocol, epoch: int) -> EpisodeScores:
         """Go through the training images, several times where they are fewer than `least_batches`
         hold; each batch counts as an episode in the scores.
 
@@ -74,18 +74,18 @@ class SupervisedTraining:
                 self.optimiser, learning_rate(self.settings, epoch, number / len(batches))
             )
             given = torch.from_numpy(labels[part]).to(self.device)
-            dealt_here = dealt(part.stop - part.start)
+            dealt_here = rank_slice(part.stop - part.start)
             part = slice(part.start + dealt_here.start, part.start + dealt_here.stop)
             own = None if changes is None else changes.of(part).to(self.device)
             batch = prepare_batch(images.gather(rows[part]), own, self.dtype)
             loss, logits = self._step(batch, given[dealt_here], self.weights[given].sum())
             losses.append(loss)
-            predicted.append(gathered(logits.argmax(dim=1)))
+            predicted.append(all_gather(logits.argmax(dim=1)))
         guessed = torch.cat(predicted).cpu().numpy()
         correct = guessed == labels
         return EpisodeScores(
             accuracy=np.array([part.mean() for part in np.array_split(correct, parts)]),
-            loss=gathered(torch.stack(losses)[None]).mean(dim=0).double().cpu().numpy(),
+            loss=all_gather(torch.stack(losses)[None]).mean(dim=0).double().cpu().numpy(),
             confusion=confusion_matrix(labels, guessed, len(role.pool.class_names)),
             row_correct=np.bincount(rows, weights=correct).astype(np.float64),
             row_asked=np.bincount(rows).astype(np.float64),
@@ -114,7 +114,7 @@ class SupervisedTraining:
         return each * world() / total, logits
 
 
-def class_weights(role: Role, kind: str) -> Tensor:
+def class_weights(role: EpisodicProtocol, kind: str) -> Tensor:
     """Return weights [C] of mean 1 over the images: none, inverse (1/n) or root (1/sqrt n)."""
     sizes = torch.from_numpy(role.pool.sizes).double()
     power = {"none": 0.0, "root": 0.5, "inverse": 1.0}[kind]
@@ -122,7 +122,9 @@ def class_weights(role: Role, kind: str) -> Tensor:
     return weights * sizes.sum() / (weights * sizes).sum()
 
 
-def _shuffled(role: Role, seed: int, epoch: int, least: int = 0) -> tuple[Numbers, Numbers]:
+def _shuffled(
+    role: EpisodicProtocol, seed: int, epoch: int, least: int = 0
+) -> tuple[Numbers, Numbers]:
     """Return all rows of the pool and their class numbers in the order of an epoch, as many times
     over as it takes to have `least`."""
     pool = role.pool

@@ -12,14 +12,14 @@ from torch import nn
 
 from fewshot_fer.config.method_rules import VALIDATION
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.episodes.protocol import Role, supervised_role
-from fewshot_fer.evaluation.deployment import TrainingSide, gather_training_side, training_side_from
+from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
+from fewshot_fer.evaluation.deployment import TrainingStatistics, gather_statistics, statistics_from
 from fewshot_fer.evaluation.embedder import Embedder
-from fewshot_fer.evaluation.methods import answering_method, choose_prior_weight, reweighted
+from fewshot_fer.evaluation.methods import choose_method, choose_prior_weight, reweighted
 from fewshot_fer.evaluation.metrics import EpisodeScores
-from fewshot_fer.evaluation.tasks import EpisodicPart, Part
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.models.methods import LEARN_BY_THEMSELVES, TRAINED
-from fewshot_fer.models.methods.method import AnsweringMethod
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
@@ -32,13 +32,13 @@ from fewshot_fer.training.supervised import SupervisedTraining
 Loop = EpisodicTraining | SupervisedTraining
 
 
-class Learning:
+class Trainer:
     """Supervised epochs first, then epochs of episodes, over the same weights.
 
     A phase starts with an optimiser of its own and, where weights are averaged, from the average.
     """
 
-    def __init__(self, settings: TrainVerb, training: EpisodicPart, encoder: nn.Module) -> None:
+    def __init__(self, settings: TrainVerb, training: EpisodicTask, encoder: nn.Module) -> None:
         self.settings = settings
         self.training = training
         self.dtype = DTYPES[settings.precision]
@@ -61,7 +61,7 @@ class Learning:
         """The network whose answers count."""
         return self.network if self.average is None else self.average.averaged()
 
-    def run_epoch(self, epoch: int) -> tuple[EpisodeScores, Role]:
+    def run_epoch(self, epoch: int) -> tuple[EpisodeScores, EpisodicProtocol]:
         """Learn for an epoch (from 1); return what it gave, and the role that was learnt from."""
         supervised = epoch <= supervised_epochs(self.settings)
         if self.average is not None and epoch == supervised_epochs(self.settings) + 1 > 1:
@@ -71,7 +71,7 @@ class Learning:
         if self.average is not None:
             loop.after_step = self.average.update
         if isinstance(loop, SupervisedTraining):
-            role = supervised_role(role)
+            role = supervised_protocol(role)
         else:
             loop.normalisation = self.normalisation
         return loop.run_epoch(self.training.images, role, epoch), role
@@ -103,7 +103,7 @@ class Learning:
         else:
             self.network.load(state)
         if self.settings.method.normalise == "cl2n" and checkpoint.training_side is not None:
-            side = training_side_from(checkpoint.training_side, "last.pt")
+            side = statistics_from(checkpoint.training_side, "last.pt")
             self.normalisation = side.normalisation("cl2n")
         if checkpoint.epoch:
             loop = self._loop(checkpoint.epoch <= supervised_epochs(self.settings))
@@ -122,19 +122,19 @@ class Learning:
 
 
 @dataclass(frozen=True)
-class Ready:
+class Snapshot:
     """side, prior_weight: None where the method needs none, or no such choice is made."""
 
     network: Network
     embedder: Embedder
-    method: AnsweringMethod
-    side: TrainingSide | None
+    method: Method
+    side: TrainingStatistics | None
     prior_weight: float | None
 
 
-def make_ready(
-    settings: TrainVerb, learning: Learning, training: EpisodicPart, validation: Part
-) -> Ready:
+def take_snapshot(
+    settings: TrainVerb, learning: Trainer, training: EpisodicTask, validation: Task
+) -> Snapshot:
     """Fold the weights into an embedder and gather what its method must know.
 
     The embeddings of training images are centred in the next epoch as they are found here.
@@ -146,11 +146,11 @@ def make_ready(
     embedder = Embedder(network.encoder, learning.dtype, head, names)
     kind, side = settings.method.normalise, None
     if kind == "cl2n" or settings.method.name == "composed":
-        side = gather_training_side(embedder, training, settings.seed)
+        side = gather_statistics(embedder, training, settings.seed)
     learning.normalisation = side.normalisation(kind) if side else Normalisation(kind)
     embedder = embedder.normalised(learning.normalisation)
-    method, weight = answering_method(settings.method, network.logits, side), None
+    method, weight = choose_method(settings.method, network.logits, side), None
     if method.priors is not None and settings.method.prior_weight == VALIDATION:
         weight = choose_prior_weight(embedder, method, validation, settings.seed)
         method = reweighted(method, weight)
-    return Ready(network, embedder, method, side, weight)
+    return Snapshot(network, embedder, method, side, weight)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verbs import PrepareVerb
 from fewshot_fer.data.adapters.afew import SPLITS
 from fewshot_fer.data.decode import read_picture
@@ -100,7 +100,7 @@ def prepare_session(settings: PrepareVerb) -> None:
     find = find_films if settings.afew is not None else find_photographs
     found = find(settings.source)
     prepare = prepare_film if settings.afew is not None else prepare_photograph
-    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
+    device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     detector = load_detector(device)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,13 @@ from PIL import Image
 
 from fewshot_fer.data.decode import read_upright
 from fewshot_fer.evaluation.support import SupportSet
-from fewshot_fer.inference.classifier import Answering, Answers
+from fewshot_fer.inference.classifier import FaceClassifier, Predictions
 from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropping
 from fewshot_fer.inference.draw import draw_answers, for_drawing
 from fewshot_fer.inference.enrol import Enrolled, enrol, with_own_priors
 from fewshot_fer.inference.explain import SupportPictures
 from fewshot_fer.inference.inputs import Pixels
-from fewshot_fer.runs.load import TrainedRun
+from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, UserError
 
 NEIGHBOURS = 5
@@ -41,14 +41,14 @@ class Shown:
 class Booth:
     """A trained run that answers pictures one at a time; the support is the visitor's own."""
 
-    def __init__(self, run: TrainedRun, start: Enrolled, cropping: Cropping) -> None:
+    def __init__(self, run: LoadedRun, start: Enrolled, cropping: Cropping) -> None:
         self.run = run
         self.start = start
         self.cropping = cropping
 
     def remarks(self) -> list[str]:
         """Return what a visitor would not expect of the answers, a sentence each."""
-        return Answering(self.run, self.start.support).remarks()
+        return FaceClassifier(self.run, self.start.support).remarks()
 
     def look(self, file: Path, enrolled: Enrolled) -> Shown:
         """Answer every face of a picture with a support; say what is wrong with a bad file."""
@@ -56,7 +56,7 @@ class Booth:
         faces = [crop for crop in crops if crop.status == OK]
         if not faces:
             return Shown(_why_not(crops[0]))
-        answering = Answering(self.run, enrolled.support, neighbours=NEIGHBOURS)
+        answering = FaceClassifier(self.run, enrolled.support, neighbours=NEIGHBOURS)
         answers = answering.answer(
             np.stack([crop.pixels for crop in faces if crop.pixels is not None])
         )
@@ -108,7 +108,7 @@ class Booth:
         return Enrolled(support, {**enrolled.crops, **new.crops}), said
 
     def _why(
-        self, faces: list[Crop], answers: Answers, enrolled: Enrolled
+        self, faces: list[Crop], answers: Predictions, enrolled: Enrolled
     ) -> tuple[Captioned, ...]:
         pictures, support = SupportPictures(enrolled.crops), enrolled.support
         shown: list[Captioned] = []

@@ -9,13 +9,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewshot_fer.config.hydra import threads_of_a_job
+from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verbs import DemoAppVerb
 from fewshot_fer.data.faces.detector import load_detector
 from fewshot_fer.inference.crops import Cropping
 from fewshot_fer.inference.enrol import take_support
 from fewshot_fer.inference.page.booth import Booth
-from fewshot_fer.runs.load import load_trained
+from fewshot_fer.runs.load import load_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError
 
@@ -84,8 +84,8 @@ def _in_address(host: str) -> str:
 
 
 def _booth(settings: DemoAppVerb) -> Booth:
-    device = prepare_device(settings.device, 0, threads=threads_of_a_job(None))
-    run = load_trained(Path(settings.run).expanduser(), settings.checkpoint, device)
+    device = prepare_device(settings.device, 0, threads=threads_per_job(None))
+    run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
     cropping = Cropping(run.image_size, load_detector(device) if settings.align else None)
     return Booth(run, take_support(settings.support, run, cropping), cropping)
 

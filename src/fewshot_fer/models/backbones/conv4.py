@@ -17,8 +17,8 @@ from fewshot_fer.models.fast.convolution import convolve, is_faster
 class Conv4(nn.Module):
     """Four times [3x3 convolution, batch norm, ReLU, 2x2 max-pool], then flatten.
 
-    Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016, section 4.1; Snell et
-    al., "Prototypical Networks for Few-shot Learning", NeurIPS 2017, section 3. At 64 filters it
+    Vinyals et al., "Matching Networks for One Shot Trainer", NeurIPS 2016, section 4.1; Snell et
+    al., "Prototypical Networks for Few-shot Trainer", NeurIPS 2017, section 3. At 64 filters it
     has 113,088 parameters and turns [B, 3, 84, 84] into [B, 1600].
     """
 

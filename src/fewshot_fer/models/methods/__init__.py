@@ -1,4 +1,4 @@
-"""Few-shot methods beside the prototypical one, a file each, all with the contract of `Method`:
+"""Few-shot methods, a file a family, all with one contract, `LogitsFunction`:
 (support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way], with no loop over episodes.
 
 Methods by name: which need training, what they know beside an episode's support.
@@ -6,7 +6,7 @@ Methods by name: which need training, what they know beside an episode's support
 
 from dataclasses import dataclass
 
-from fewshot_fer.models import Method
+from fewshot_fer.models import LogitsFunction
 from fewshot_fer.models.methods.baseline import baseline_logits, baseline_plus_plus_logits
 from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.models.methods.matching import MatchingNetwork, matching_logits
@@ -32,10 +32,10 @@ EVEN = f"{TRANSDUCTIVE}, equally many a class"
 class Untrained:
     """A method without weights of its own, which any encoder's embeddings can be put to.
 
-    queries: as in AnsweringMethod; normalise: how its paper has embeddings, "" for as they come.
+    queries: as in Method; normalise: how its paper has embeddings, "" for as they come.
     """
 
-    logits: Method
+    logits: LogitsFunction
     queries: str = ""
     normalise: str = ""
 
@@ -55,7 +55,7 @@ LEARN_BY_THEMSELVES = ("protonet", "simpleshot", "matching")  # of these, those 
 TRAINED = ("cosine", "euclidean", "matching_fce", "relation", "feat")
 
 
-def build_logits(name: str, n_features: int, channels: int) -> Method:
+def build_logits(name: str, n_features: int, channels: int) -> LogitsFunction:
     """Return what makes logits for `method.name`; an nn.Module where it has weights to train.
 
     n_features: of an embedding; channels: of the maps that it is the flattened form of. For all

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fewshot_fer.models import Method
+from fewshot_fer.models import LogitsFunction
 from fewshot_fer.models.methods.composed import Priors, composed_prototypes
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.preprocessing import Normalisation
@@ -18,7 +18,7 @@ OF_MEANS = ("protonet", "composed", "simpleshot", "cosine", "euclidean", "relati
 
 
 @dataclass(frozen=True)
-class AnsweringMethod:
+class Method:
     """How queries are answered.
 
     name: as in results.csv; logits: (support [E, way, shot, D], query [E, Q, D]) -> [E, Q, way];
@@ -28,7 +28,7 @@ class AnsweringMethod:
     """
 
     name: str
-    logits: Method
+    logits: LogitsFunction
     queries: str = ""
     priors: Priors | None = None
     normalisation: Normalisation | None = None
@@ -60,19 +60,19 @@ class AnsweringMethod:
         that is of means."""
         return self.logits(prototypes[None, :, None], query[None])[0]
 
-    def among(self, class_names: Sequence[str], like: Tensor) -> "ClassMethod":
+    def among(self, class_names: Sequence[str], like: Tensor) -> "BoundMethod":
         """Return the method for these classes, on the device and in the precision of `like`."""
         if self.priors is None:
-            return ClassMethod(self.logits)
+            return BoundMethod(self.logits)
         priors, known = self.priors.of(class_names)
-        return ClassMethod(self.logits, self.priors, priors.to(like), known.to(like.device))
+        return BoundMethod(self.logits, self.priors, priors.to(like), known.to(like.device))
 
 
 @dataclass(frozen=True)
-class ClassMethod:
+class BoundMethod:
     """A method among C classes: their priors [C, D] and which have one [C], for one with such."""
 
-    logits: Method
+    logits: LogitsFunction
     weighing: Priors | None = None
     priors: Tensor | None = None
     known: Tensor | None = None
@@ -94,10 +94,10 @@ class ClassMethod:
         return self(support[None], query[None], everything)[0]
 
 
-PROTOTYPES = AnsweringMethod("protonet", prototype_logits)
+PROTOTYPES = Method("protonet", prototype_logits)
 
 
-def refined(method: AnsweringMethod, by: str, logits: Method) -> AnsweringMethod:
+def refined(method: Method, by: str, logits: LogitsFunction) -> Method:
     """Return composed prototypes that the queries of an episode move on from there: those that
     answer to a class have a part in it, as `by` has it (`logits`)."""
 
@@ -107,7 +107,7 @@ def refined(method: AnsweringMethod, by: str, logits: Method) -> AnsweringMethod
     return replace(method, name=f"{method.name}+{by}", logits=answer, queries=TRANSDUCTIVE)
 
 
-def for_single_pictures(method: AnsweringMethod) -> AnsweringMethod:
+def for_single_pictures(method: Method) -> Method:
     """Return what answers pictures one by one: the method itself where it is of means, else the
     nearest prototype, composed where those are."""
     if method.is_of_means:

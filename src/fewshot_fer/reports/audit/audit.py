@@ -16,10 +16,10 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, load_dataset
 from fewshot_fer.reports.audit.clips import leak_findings, repeated_ids
 from fewshot_fer.reports.audit.counts import ClassCount, class_counts, count_findings, dataset_name
-from fewshot_fer.reports.audit.findings import Finding, finding_lines, spoils_if, spoilt
+from fewshot_fer.reports.audit.findings import Finding, finding_lines, invalidates_if, is_invalid
 from fewshot_fer.reports.audit.images import look_at_all, picture_findings
 from fewshot_fer.reports.audit.overlaps import overlap_findings
-from fewshot_fer.reports.audit.roles import Part, Row, cast_parts, role_row
+from fewshot_fer.reports.audit.roles import AuditedTable, Row, audited_tables, role_row
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.files import write_text
 
@@ -33,13 +33,13 @@ class Audit:
     findings: list[Finding]
 
     @property
-    def spoilt(self) -> bool:
-        return spoilt(self.findings)
+    def is_invalid(self) -> bool:
+        return is_invalid(self.findings)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, with all paths, as plain values."""
         return {
-            "spoilt": self.spoilt,
+            "spoilt": self.is_invalid,
             "roles": self.roles,
             "counts": [asdict(count) for count in self.counts],
             "findings": [finding.as_json() for finding in self.findings],
@@ -48,7 +48,7 @@ class Audit:
 
 def audit(settings: TrainVerb, source: Source) -> Audit:
     """Look at everything that `train` would read. Raises UserError where nothing can be found."""
-    parts = cast_parts(settings, source)
+    parts = audited_tables(settings, source)
     looks = look_at_all(_paths(parts))
     counts, findings = _whole_datasets(parts, source)
     findings += picture_findings(looks.values())
@@ -61,14 +61,14 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     return Audit([role_row(part) for part in parts], counts, findings)
 
 
-def _paths(parts: Sequence[Part]) -> list[str]:
+def _paths(parts: Sequence[AuditedTable]) -> list[str]:
     tables = [part.table for part in parts]
     tables += [support for part in parts if (support := part.own_support) is not None]
     return [path for table in tables for path in table["path"]]
 
 
 def _whole_datasets(
-    parts: Sequence[Part], source: Source
+    parts: Sequence[AuditedTable], source: Source
 ) -> tuple[list[ClassCount], list[Finding]]:
     """Return counts and findings of each data set with all its splits, once."""
     whole = {repr(one): one for part in parts for one in [replace(part.dataset, split="all")]}
@@ -83,11 +83,11 @@ def _whole_datasets(
         findings += repeated_ids(dataset_name(settings), table)
     if source.demo:
         detail = "the embedded data set is smaller by design"
-        findings.append(spoils_if(False, "official counts are not applicable", detail, ()))
+        findings.append(invalidates_if(False, "official counts are not applicable", detail, ()))
     return counts, findings
 
 
-def _trained_on_test(training: Part) -> list[Finding]:
+def _trained_on_test(training: AuditedTable) -> list[Finding]:
     held_out = training.table[training.table["split"].isin(["test", "val"])]
     if held_out.empty:
         return []
@@ -96,7 +96,7 @@ def _trained_on_test(training: Part) -> list[Finding]:
         f"{len(held_out)} images of an official test or validation split are trained on: no figure "
         f"on those of {names} means anything, and results are stamped trained_on_test"
     )
-    return [spoils_if(False, "trained on test images", detail, ())]
+    return [invalidates_if(False, "trained on test images", detail, ())]
 
 
 ROLE_COLUMNS = ("role", "dataset", "split", "images", "groups", "classes", "asked")
@@ -190,4 +190,4 @@ def check_session(settings: TrainVerb, path: Path) -> bool:
     write_text(folder.folder / "check.json", text + "\n")
     print(audit_text(found))
     print(f"all paths are in {folder.folder / 'check.json'}")
-    return found.spoilt
+    return found.is_invalid

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.data.table import has_groups
-from fewshot_fer.episodes.fixed_support import FixedRole
-from fewshot_fer.reports.audit.findings import Finding, spoils_if
-from fewshot_fer.reports.audit.roles import Part, groups_of
+from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.reports.audit.findings import Finding, invalidates_if
+from fewshot_fer.reports.audit.roles import AuditedTable, groups_of
 
 Floats = NDArray[np.float64]
 
@@ -72,26 +72,26 @@ def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:
     shown = "; ".join(f"{name} is {' and '.join(some)}" for name, some in [*several.items()][:3])
     detail = f"{len(several)} ids, told apart by split and class: {shown}"
     title = f"ids of several clips or subjects in {dataset}"
-    return [spoils_if(False, title, detail, several.values())]
+    return [invalidates_if(False, title, detail, several.values())]
 
 
-def leak_findings(part: Part, disjoint: str) -> list[Finding]:
+def leak_findings(part: AuditedTable, disjoint: str) -> list[Finding]:
     """Return the share of a role's queries whose own clip or subject would be in the support."""
     role = part.role
     if role is None or groups_of(part.table).empty:
         return []
-    if isinstance(role, FixedRole):
+    if isinstance(role, FixedProtocol):
         share = fixed_share(role)
         if not share:
             return []
         detail = f"{_percent(share)} of its queries have their own clip in the fixed support"
-        return [spoils_if(False, f"clips of {part.title}", detail, ())]
+        return [invalidates_if(False, f"clips of {part.title}", detail, ())]
     faces = part.table.iloc[np.unique(role.pool.rows)]
     if role.shape.k_shot == 0 or not has_groups(faces):
         return []
     share = leak_share(faces, role.shape.n_way, role.shape.k_shot)
     detail = f"{_percent(share)} of queries at {role.shape} {_consequence(disjoint)}"
-    return [spoils_if(False, f"clips of {part.title}", detail, ())]
+    return [invalidates_if(False, f"clips of {part.title}", detail, ())]
 
 
 def _consequence(disjoint: str) -> str:
@@ -100,7 +100,7 @@ def _consequence(disjoint: str) -> str:
     return "will have their own clip in the support; episodes.disjoint=group would prevent it"
 
 
-def fixed_share(role: FixedRole) -> float:
+def fixed_share(role: FixedProtocol) -> float:
     """Return the share of queries, over all draws, with an image of their group in the support."""
     support = role.support_table
     keys = (support["dataset"] + " " + support["group"]).to_numpy()

@@ -17,7 +17,7 @@ from fewshot_fer.data.labels import (
     RAFDB_COMPOUND_COUNTS,
     canonical,
 )
-from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,13 @@ def count_findings(
         there = sum(count.found for count in counts)
         why = WHY.get(settings.adapter, "the copy may be incomplete, augmented or re-packed")
         detail = f"{there} {counts[0].unit}, officially {wanted}; {why}; see the table above"
-        found.append(spoils_if(False, f"counts of {dataset_name(settings)} differ", detail, ()))
+        found.append(
+            invalidates_if(False, f"counts of {dataset_name(settings)} differ", detail, ())
+        )
     missing = missing_clips(settings, table) if settings.adapter == "mixed" else []
     if missing:
         detail = f"no AFEW training clip is {', '.join(missing)}"
         odd = [clip for clip in missing if len(clip.split("/")[-1]) != DIGITS]
         detail += f" (not {DIGITS} digits, as printed: {', '.join(odd)})" if odd else ""
-        found.append(spoils_if(False, "named clips that are not there", detail, ()))
+        found.append(invalidates_if(False, "named clips that are not there", detail, ()))
     return found

@@ -24,12 +24,14 @@ class Finding:
         return asdict(self) | {"count": len(self.paths)}
 
 
-def spoils_if(spoils: bool, title: str, detail: str, paths: Iterable[Sequence[str]]) -> Finding:
+def invalidates_if(
+    spoils: bool, title: str, detail: str, paths: Iterable[Sequence[str]]
+) -> Finding:
     """Return a finding that spoils a result under a condition, and is a note without it."""
     return Finding("spoils" if spoils else "note", title, detail, tuple(map(tuple, paths)))
 
 
-def spoilt(findings: Sequence[Finding]) -> bool:
+def is_invalid(findings: Sequence[Finding]) -> bool:
     """Tell whether any finding would spoil a result."""
     return any(finding.level == "spoils" for finding in findings)
 

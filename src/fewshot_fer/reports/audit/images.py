@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fewshot_fer.data.decode import decode
-from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 from fewshot_fer.system.errors import DataError
 
 SIDE = 32  # pixels a side of the thumbnails
@@ -90,7 +90,9 @@ def picture_findings(looks: Iterable[Look]) -> list[Finding]:
         (False, "images that are not square", oblong, "the centred square of each is taken"),
     )
     return [
-        spoils_if(spoils, title, f"{len(some)} of {len(seen)}; {why}", [(a.path,) for a in some])
+        invalidates_if(
+            spoils, title, f"{len(some)} of {len(seen)}; {why}", [(a.path,) for a in some]
+        )
         for spoils, title, some, why in faults
         if some
     ]

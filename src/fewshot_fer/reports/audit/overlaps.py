@@ -9,9 +9,9 @@ import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.reports.audit.duplicates import find_twins, stack
-from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 from fewshot_fer.reports.audit.images import SIDE, Look
-from fewshot_fer.reports.audit.roles import Part, groups_of
+from fewshot_fer.reports.audit.roles import AuditedTable, groups_of
 
 KINDS = ("training", "validation", "test")
 
@@ -28,11 +28,11 @@ class Pair:
     def finding(self, what: str, detail: str, paths: Iterable[Sequence[str]]) -> Finding:
         """Return what both have in common as a fault or, with an excuse, as a note."""
         detail += f"; {self.excuse}" if self.excuse else ""
-        return spoils_if(not self.excuse, f"{what} {self.where}", detail, paths)
+        return invalidates_if(not self.excuse, f"{what} {self.where}", detail, paths)
 
 
 def overlap_findings(
-    parts: Sequence[Part], looks: dict[str, Look], settings: TrainVerb
+    parts: Sequence[AuditedTable], looks: dict[str, Look], settings: TrainVerb
 ) -> list[Finding]:
     """Return what any two kinds of roles share, and what is twice within one."""
     tables = tables_by_kind(parts)
@@ -45,7 +45,7 @@ def overlap_findings(
     return found
 
 
-def tables_by_kind(parts: Sequence[Part]) -> dict[str, pd.DataFrame]:
+def tables_by_kind(parts: Sequence[AuditedTable]) -> dict[str, pd.DataFrame]:
     """Return the images of each kind of role; tests count as one, an image of several once."""
     tables = {kind: [part.table for part in parts if part.kind == kind] for kind in KINDS}
     return {
@@ -63,7 +63,7 @@ def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterato
         yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
 
 
-def _support_pairs(parts: Sequence[Part]) -> Iterator[Pair]:
+def _support_pairs(parts: Sequence[AuditedTable]) -> Iterator[Pair]:
     """Yield each fixed support that is not of the training set, with its own queries."""
     for part in parts:
         support = part.own_support
@@ -137,4 +137,4 @@ def _doubles(table: pd.DataFrame, looks: dict[str, Look], kind: str) -> Iterator
             f"{len(doubles)} pictures, byte for byte: a repeat can be support and query of one "
             f"episode"
         )
-        yield spoils_if(False, f"the same pictures twice in {kind}", detail, doubles)
+        yield invalidates_if(False, f"the same pictures twice in {kind}", detail, doubles)

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.episodes.fixed_support import FixedRole, fixed_role
-from fewshot_fer.episodes.protocol import Role, evaluation_role, training_role
-from fewshot_fer.reports.audit.findings import Finding, spoils_if
+from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
+from fewshot_fer.episodes.protocol import EpisodicProtocol, evaluation_protocol, training_protocol
+from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 from fewshot_fer.system.errors import EpisodeError
 
-Cast = TypeVar("Cast", Role, FixedRole)
+Protocol = TypeVar("Protocol", EpisodicProtocol, FixedProtocol)
 TITLE = "cannot be drawn as asked"
 
 
 @dataclass(frozen=True)
-class Part:
+class AuditedTable:
     """One role's table; kind: training, validation or test.
 
     role is None where its episodes or its support cannot be drawn.
@@ -38,7 +38,7 @@ class Part:
     name: str
     dataset: DatasetConfig
     table: pd.DataFrame
-    role: Role | FixedRole | None
+    role: EpisodicProtocol | FixedProtocol | None
     findings: list[Finding] = field(default_factory=list)
     support_split: str | None = None
 
@@ -49,12 +49,12 @@ class Part:
     @property
     def own_support(self) -> pd.DataFrame | None:
         """The images of a fixed support that comes from another split than the training set's."""
-        if not isinstance(self.role, FixedRole) or not self.support_split:
+        if not isinstance(self.role, FixedProtocol) or not self.support_split:
             return None
         return self.role.support_table.iloc[self.role.support.images()]
 
 
-def cast_parts(settings: TrainVerb, source: Source) -> list[Part]:
+def audited_tables(settings: TrainVerb, source: Source) -> list[AuditedTable]:
     """Return training, validation and every test. Raises DataError where files are not right."""
     table = load_dataset(settings.dataset, source)
     asked = [("validation", settings.eval), *(("test", test) for test in settings.test.values())]
@@ -62,51 +62,55 @@ def cast_parts(settings: TrainVerb, source: Source) -> list[Part]:
     return [_training(settings, table, evaluations, source), *evaluations]
 
 
-def _training(settings: TrainVerb, table: pd.DataFrame, others: list[Part], source: Source) -> Part:
+def _training(
+    settings: TrainVerb, table: pd.DataFrame, others: list[AuditedTable], source: Source
+) -> AuditedTable:
     # Fixed supports are taken out of training, but they answer for it: they stay in the part.
     held_out = _held_out(table, others)
 
-    def build(episodes: EpisodesConfig) -> Role:
-        return training_role(replace(settings, episodes=episodes), source, held_out)
+    def build(episodes: EpisodesConfig) -> EpisodicProtocol:
+        return training_protocol(replace(settings, episodes=episodes), source, held_out)
 
     role, findings = _try("training", build, settings.episodes)
-    return Part("training", settings.dataset.adapter, settings.dataset, table, role, findings)
+    return AuditedTable(
+        "training", settings.dataset.adapter, settings.dataset, table, role, findings
+    )
 
 
-def _held_out(table: pd.DataFrame, parts: list[Part]) -> NDArray[np.int64]:
+def _held_out(table: pd.DataFrame, parts: list[AuditedTable]) -> NDArray[np.int64]:
     """Return the rows of the training table that any part has as its fixed support."""
     taken: set[str] = set()
     for part in parts:
-        if isinstance(part.role, FixedRole):
+        if isinstance(part.role, FixedProtocol):
             taken |= set(part.role.support_table["path"].iloc[part.role.support.images()])
     return np.flatnonzero(table["path"].isin(taken)).astype(np.int64)
 
 
 def _evaluation(
     kind: str, asked: EvalConfig, training: pd.DataFrame, settings: TrainVerb, source: Source
-) -> Part:
+) -> AuditedTable:
     table = load_dataset(asked.dataset, source)
-    role: Role | FixedRole | None
+    role: EpisodicProtocol | FixedProtocol | None
     if asked.kind == "fixed":
 
-        def fixed(_: EpisodesConfig) -> FixedRole:
+        def fixed(_: EpisodesConfig) -> FixedProtocol:
             skip = settings.episodes.skip_small_classes
-            return fixed_role(kind, asked, training, source, settings.seed, skip)
+            return fixed_protocol(kind, asked, training, source, settings.seed, skip)
 
         role, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
         table = table if role is None else role.table  # without what is support
     else:
 
-        def episodic(episodes: EpisodesConfig) -> Role:
-            return evaluation_role(kind, asked, episodes, source)
+        def episodic(episodes: EpisodesConfig) -> EpisodicProtocol:
+            return evaluation_protocol(kind, asked, episodes, source)
 
         role, findings = _try(f"{kind} {asked.name}", episodic, settings.episodes)
-    return Part(kind, asked.name, asked.dataset, table, role, findings, asked.support_split)
+    return AuditedTable(kind, asked.name, asked.dataset, table, role, findings, asked.support_split)
 
 
 def _try(
-    what: str, build: Callable[[EpisodesConfig], Cast], episodes: EpisodesConfig
-) -> tuple[Cast | None, list[Finding]]:
+    what: str, build: Callable[[EpisodesConfig], Protocol], episodes: EpisodesConfig
+) -> tuple[Protocol | None, list[Finding]]:
     """Return a role and what stands in its way; classes that may be skipped are a note."""
     findings: list[Finding] = []
     for skip in (False, True) if episodes.skip_small_classes else (False,):
@@ -114,7 +118,7 @@ def _try(
             return build(replace(episodes, skip_small_classes=skip)), findings
         except EpisodeError as error:
             may_go_on = episodes.skip_small_classes and not skip
-            findings.append(spoils_if(not may_go_on, f"{what} {TITLE}", str(error), ()))
+            findings.append(invalidates_if(not may_go_on, f"{what} {TITLE}", str(error), ()))
     return None, findings
 
 
@@ -127,7 +131,7 @@ def groups_of(table: pd.DataFrame) -> pd.Series:
 Row = dict[str, object]
 
 
-def role_row(part: Part) -> Row:
+def role_row(part: AuditedTable) -> Row:
     """Return what one role consists of, for the table on screen and for check.json."""
     table = part.table
     return {
@@ -144,10 +148,10 @@ def role_row(part: Part) -> Row:
     }
 
 
-def _asked(part: Part) -> str:
+def _asked(part: AuditedTable) -> str:
     if part.role is None:
         return "cannot be drawn"
-    if isinstance(part.role, FixedRole):
+    if isinstance(part.role, FixedProtocol):
         return f"every image, {part.role.k_shot} support images a class"
     return str(part.role.shape) if part.role.shape.k_shot else "every image"
 
