@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarking.result import Figure
 
 SECTIONS = (
-    *("training", "evaluation", "limit", "scaling", "memory", "allocator", "packing"),
+    *("training", "evaluation", "limit", "scaling", "memory", "packing"),
     "equality",
 )
 
@@ -126,7 +126,6 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "limit": shares.limit,
         "scaling": growth.scaling,
         "memory": growth.memory,
-        "allocator": speed.allocator,
         "packing": growth.packing,
         "equality": equality,
     }

@@ -131,7 +131,6 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if request.node.get_closest_marker("drawn") is None:
         for module in DRAWING:
             monkeypatch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
-        monkeypatch.setattr("fewshot_fer.system.drawing.is_worth_a_process", lambda: False)
 
 
 def _save_blank(_figure: object, picture: Path) -> None:

@@ -36,7 +36,7 @@ class Convolution:
 
 
 class Limit:
-    """Measures with the allocator setting of ours, so that no kernel waits for fresh pages."""
+    """What the convolutions of an encoder and a matrix product take by themselves."""
 
     def __init__(self, setting: Setting) -> None:
         self.device = prepare_device(setting.device, SEED)

@@ -26,7 +26,7 @@ class Ours:
     """Trains and evaluates through the functions that `train` and `test` call."""
 
     def __init__(self, setting: Setting) -> None:
-        self.device = prepare_device(setting.device, SEED)  # with the allocator setting on a CPU
+        self.device = prepare_device(setting.device, SEED)
         self.table = read_folder(setting.faces)
         self.images = FaceImages(pack(self.table, setting.image_size, setting.cache), self.device)
         backbone = BackboneConfig(name=setting.backbone, filters=setting.filters, weights="none")

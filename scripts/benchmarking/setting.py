@@ -15,8 +15,8 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Setting:
-    """faces: folder of <class>/*.jpg; cache: where packs go; allocator: FEWSHOT_FER_ALLOCATOR for
-    this process, None for the caller's own; augment: whether training images are."""
+    """faces: folder of <class>/*.jpg; cache: where packs go; augment: whether training
+    images are."""
 
     faces: Path
     cache: Path
@@ -26,7 +26,6 @@ class Setting:
     image_size: int = 84
     filters: int = 64
     augment: bool = True
-    allocator: str | None = None
 
 
 @dataclass(frozen=True)

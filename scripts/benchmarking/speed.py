@@ -57,26 +57,6 @@ def evaluation(plan: Plan) -> Iterator[Figure]:
                     )
 
 
-def allocator(plan: Plan) -> Iterator[Figure]:
-    """Yield what the allocator setting saves of a training step, between two processes of ours."""
-    systems = plan.systems(peers=False)
-    setting = {value: plan.setting(plan.sizes.images, allocator=value) for value in ("0", "1")}
-    with workers(systems, setting["1"]) as on, workers(systems, setting["0"]) as off:
-        asks = {"on": Ask(on[OURS], "train"), "off": Ask(off[OURS], "train")}
-        figures = plan.alternate(asks, plan.sizes.turns, "allocator setting on and off")
-    yield Figure(
-        "allocator",
-        f"allocator setting, training, {TRAINING}",
-        "FEWSHOT_FER_ALLOCATOR=0",
-        "x",
-        compared(figures["off"], figures["on"]),
-        backbone="conv4",
-        ours=1e3 * spread(figures["on"]).median,
-        theirs=1e3 * spread(figures["off"]).median,
-        rate="ms/step",
-    )
-
-
 def _against_peers(
     case: tuple[str, str, str, str],
     figures: Figures,

@@ -1,7 +1,7 @@
 """A measured system in a process of its own.
 
 Each system gets a child process that lives over all its turns: starting up is not measured, and
-what one system sets for its process (our allocator setting, the shim that easyfsl needs) neither
+what one system sets for its process (the shim that easyfsl needs) neither
 helps nor hurts another. While one is measured the others wait for their turn and use no core.
 The children are forked from one process that has imported torch and computed nothing, so a start
 takes a moment; where there is no fork they are spawned.
@@ -10,7 +10,6 @@ takes a moment; where there is no fork they are spawned.
 import contextlib
 import importlib
 import multiprocessing
-import os
 import platform
 import time
 import traceback
@@ -74,8 +73,6 @@ class Worker:
 
 def _serve(connection: Connection, factory: Factory, setting: Setting) -> None:
     """Answer one question after another until the other end closes."""
-    if setting.allocator is not None:
-        os.environ["FEWSHOT_FER_ALLOCATOR"] = setting.allocator
     import torch
 
     torch.set_num_threads(setting.threads)

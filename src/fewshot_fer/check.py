@@ -6,7 +6,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
-from fewshot_fer.system.garbage import loading
 
 SPOILT = 1
 
@@ -17,8 +16,8 @@ def check(config: DictConfig, folder: Path) -> bool:
     from fewshot_fer.config.schema import TrainVerb
 
     settings = validate(config, TrainVerb)
-    with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.reports.audit.audit import check_session
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.reports.audit.audit import check_session
 
     return check_session(settings, folder)
 

@@ -3,27 +3,24 @@
 import sys
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
 from fewshot_fer.cli.words import as_text
-from fewshot_fer.config.verbs import DemoAppVerb, validate_demo_app
-from fewshot_fer.system.garbage import loading
+from fewshot_fer.config.verbs import validate_demo_app
 
 
 def demo_app(config: DictConfig, _folder: Path) -> None:
     """Check the configuration, then serve the page until Ctrl-C."""
     settings = validate_demo_app(config)
-    with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.inference.page.server import serve
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.inference.page.server import serve
 
     serve(settings)
 
 
 def main() -> None:
     """Entry point of the command line."""
-    ConfigStore.instance().store(name="demo_app_schema", node=DemoAppVerb)
     sys.argv[1:] = [as_text(as_text(word, "run"), "support") for word in sys.argv[1:]]
     launch("demo_app", demo_app)
 

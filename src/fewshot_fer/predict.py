@@ -3,13 +3,11 @@
 import sys
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
 from fewshot_fer.cli.words import as_list, as_text
-from fewshot_fer.config.verbs import PredictVerb, validate_predict
-from fewshot_fer.system.garbage import loading
+from fewshot_fer.config.verbs import validate_predict
 
 
 def predict(config: DictConfig, folder: Path) -> None:
@@ -18,15 +16,14 @@ def predict(config: DictConfig, folder: Path) -> None:
 
     settings = validate_predict(config)
     inputs = find_inputs(settings.images)
-    with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.inference.session import predict_session
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.inference.session import predict_session
 
     predict_session(settings, inputs, folder)
 
 
 def main() -> None:
     """Entry point of the command line."""
-    ConfigStore.instance().store(name="predict_schema", node=PredictVerb)
     words = [as_list(as_list(word, "images"), "classes") for word in sys.argv[1:]]
     for key in ("run", "support", "enrol"):
         words = [as_text(word, key) for word in words]

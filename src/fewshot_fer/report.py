@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
 from fewshot_fer.cli.words import as_list
-from fewshot_fer.config.verbs import ReportVerb, validate_report
+from fewshot_fer.config.verbs import validate_report
 from fewshot_fer.system.errors import RunError
 
 
@@ -56,7 +55,6 @@ def _compare(runs: list[Path], seed: int) -> tuple[dict[str, str], str]:
 
 def main() -> None:
     """Entry point of the command line."""
-    ConfigStore.instance().store(name="report_schema", node=ReportVerb)
     sys.argv[1:] = [as_list(as_list(word, "compare"), "runs") for word in sys.argv[1:]]
     launch("report", report)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
-from fewshot_fer.system.garbage import loading
 
 
 def test(config: DictConfig, folder: Path) -> None:
@@ -14,15 +13,10 @@ def test(config: DictConfig, folder: Path) -> None:
     from fewshot_fer.config.schema import TestVerb
 
     settings = validate(config, TestVerb)
-    from fewshot_fer.config.hydra import in_sweep
-    from fewshot_fer.system.drawing import drawing_beside
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.runs.test_run import test_session
 
-    # The jobs of a sweep have the cores for themselves. Torch comes only once all else is right.
-    with drawing_beside(wanted=not in_sweep()) as drawing:
-        with loading():
-            from fewshot_fer.runs.test_run import test_session
-
-        test_session(settings, folder, drawing)
+    test_session(settings, folder)
 
 
 def main() -> None:

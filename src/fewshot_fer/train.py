@@ -7,7 +7,6 @@ from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
 from fewshot_fer.config.hydra import in_sweep
-from fewshot_fer.system.garbage import loading
 
 
 def train(config: DictConfig, folder: Path) -> None:
@@ -16,9 +15,10 @@ def train(config: DictConfig, folder: Path) -> None:
     from fewshot_fer.config.schema import TrainVerb
 
     settings = validate(config, TrainVerb)
-    with loading():  # torch, which comes only once all else is right
-        from fewshot_fer.config.hydra import choices
-        from fewshot_fer.training.launch import resume_session, train_anywhere
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.config.hydra import choices
+    from fewshot_fer.training.launch import resume_session, train_anywhere
+
     if settings.resume is not None:
         resume_session(settings, list(HydraConfig.get().overrides.task))
         return

@@ -11,7 +11,7 @@ from PIL import Image
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts/benchmark.py"
 SECTIONS = {"training", "evaluation", "limit", "scaling"}
-SECTIONS |= {"memory", "allocator", "packing", "equality"}
+SECTIONS |= {"memory", "packing", "equality"}
 
 
 def type_benchmark(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:

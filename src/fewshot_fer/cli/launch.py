@@ -24,7 +24,6 @@ from fewshot_fer.cli.sweep import Sweep, plan_sweep
 from fewshot_fer.cli.words import composed_tests, expand_sweep, expand_tests
 from fewshot_fer.config.hydra import JOBS, conf_dir, in_sweep, register_schemas, run_id
 from fewshot_fer.system.errors import Interrupted, UserError
-from fewshot_fer.system.garbage import end_without_searching
 
 JOBS_FAILED = 1
 USER_ERROR = 2
@@ -44,9 +43,8 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
     failed: list[UserError | Interrupted] = []
     _show_messages()
-    end_without_searching()
     try:
-        register_schemas()
+        register_schemas([verb])
         OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
         # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
         sys.argv[1:] = [word for word in sys.argv[1:] if word != "experiment=null"]

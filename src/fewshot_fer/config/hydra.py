@@ -1,51 +1,19 @@
-"""Two things that Hydra does anew each time and need not; what it gives stays the same.
-
-How many threads a job computes with: fewer where several run at once on a machine.
-"""
+"""What this package tells Hydra and asks of it: files, schemas, names of runs, threads of a job."""
 
 import os
 import secrets
-import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from fewshot_fer.config.schema import TestVerb, TrainVerb
+from fewshot_fer.config.verbs import DemoAppVerb, ExportVerb, PredictVerb, PrepareVerb, ReportVerb
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.parallel import core_count
-
-
-def quicken_hydra() -> None:
-    """Make every command start sooner: --help by two seconds, others by a quarter of one."""
-    # Hydra copies its store of schemas for each group that --help lists, and once for each
-    # composition. It copies what it loads from there anyway.
-    setattr(ConfigStore, "__deepcopy__", lambda store, memo: store)  # noqa: B010
-    _ask_for_the_mode_once()
-
-
-def _ask_for_the_mode_once() -> None:
-    """Spare the whole composition that Hydra makes first, to read hydra.mode: no file of conf/ says
-    it, and without it `-m` decides. Where a word on the command line may say it, Hydra looks."""
-    try:
-        from hydra._internal.hydra import Hydra
-
-        looked_up = Hydra.get_mode
-    except (ImportError, AttributeError):  # a Hydra that has no such thing
-        return
-    if getattr(looked_up, "spares", False):
-        return
-
-    def get_mode(hydra: Hydra, *given: Any, **named: Any) -> Any:  # noqa: ANN401
-        if any("hydra" in word or word.startswith(("-c", "--config")) for word in sys.argv[1:]):
-            return looked_up(hydra, *given, **named)
-        return None
-
-    get_mode.spares = True  # type: ignore[attr-defined]
-    Hydra.get_mode = get_mode  # type: ignore[method-assign,assignment]
 
 
 def conf_dir() -> Path:
@@ -61,12 +29,25 @@ def conf_dir() -> Path:
     raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
 
 
-def register_schemas() -> None:
-    """Tell Hydra the schemas that train.yaml and test.yaml name first."""
-    quicken_hydra()
-    store = ConfigStore.instance()
-    store.store(name="train_schema", node=TrainVerb)
-    store.store(name="test_schema", node=TestVerb)
+SCHEMAS: dict[str, type] = {
+    "train": TrainVerb,
+    "test": TestVerb,
+    "predict": PredictVerb,
+    "prepare": PrepareVerb,
+    "report": ReportVerb,
+    "export": ExportVerb,
+    "demo_app": DemoAppVerb,
+}
+
+
+def register_schemas(verbs: Iterable[str] = SCHEMAS) -> None:
+    """Tell Hydra the schemas <verb>_schema that conf/<verb>.yaml names first; check has train's.
+
+    Hydra copies all that it was told for each group that --help lists: a command tells its own.
+    """
+    for verb in verbs:
+        name = "train" if verb == "check" else verb
+        ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
 
 
 JOBS = "FEWSHOT_FER_SWEEP_JOBS"

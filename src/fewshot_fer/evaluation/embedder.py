@@ -16,7 +16,6 @@ from tqdm import tqdm
 from fewshot_fer.data.images import FaceImages
 from fewshot_fer.evaluation.embedding_cache import KeptEmbeddings
 from fewshot_fer.models.backbones.weights import state_digest
-from fewshot_fer.models.fast.conv4_eval import FoldedConv4
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.models.shared_batch_norm import unshare_batch_norms
 from fewshot_fer.system.device import halve_or_raise
@@ -29,8 +28,6 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
     In eval mode a batch norm is a fixed scale and shift, so it can be part of the convolution: the
     same function up to rounding. An encoder that cannot be traced is copied as it is.
     """
-    if FoldedConv4.takes(encoder):
-        return FoldedConv4(encoder)
     from torch.fx.experimental.optimization import fuse
 
     folded = copy.deepcopy(encoder).eval()

@@ -13,7 +13,7 @@ from torch import Tensor
 from fewshot_fer.system.errors import WriteError
 from fewshot_fer.system.torch_files import write_torch_file
 
-FORMAT = 3  # counts up whenever the same weights and images would give other embeddings
+FORMAT = 4  # counts up whenever the same weights and images would give other embeddings
 log = logging.getLogger("fewshot_fer")
 
 

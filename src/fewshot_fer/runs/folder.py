@@ -28,7 +28,6 @@ from fewshot_fer.runs.config_file import (
     provenance,
 )
 from fewshot_fer.system.errors import ConfigError, RunError
-from fewshot_fer.system.figures import Draw, draw_here
 from fewshot_fer.system.files import Row, append_row, write_text
 from fewshot_fer.system.text import results_table
 
@@ -143,7 +142,6 @@ class RunFolder:
         self.stamps = stamps or {}  # columns that every result of this run has
         self.results: list[Row] = []
         self.events: EventFiles | None = None  # what else is told of every row
-        self.draw: Draw = draw_here
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -18,7 +18,6 @@ from fewshot_fer.evaluation.metrics import recalls
 from fewshot_fer.evaluation.results import EvaluationResult
 from fewshot_fer.runs.figures import plot_confusion
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.system.figures import Draw
 from fewshot_fer.system.files import Row, append_row, write_text
 
 COLUMNS = (
@@ -71,18 +70,17 @@ def write_confusion(
     protocol: str,
     class_names: tuple[str, ...],
     confusion: NDArray[np.int64],
-    draw: Draw,
 ) -> None:
     """Write confusion_<role>_<protocol>.csv and .png, and each class's recall to recalls.csv.
 
     confusion [C, C]: queries of true class (row) given as class (column). In the CSV the first
-    column names the true class. draw: who draws the picture, and when.
+    column names the true class.
     """
     name = f"confusion_{role}_{protocol}"
     table = pd.DataFrame(confusion, index=list(class_names), columns=list(class_names))
     write_text(folder / f"{name}.csv", table.to_csv(index_label="true"))
     title, picture = f"{role}, {protocol}", folder.absolute() / f"{name}.png"
-    draw(plot_confusion, confusion, class_names, title, picture)
+    plot_confusion(confusion, class_names, title, picture)
     for number, recall in enumerate(recalls(confusion)):
         row: Row = {"role": role, "protocol": protocol, "class": class_names[number]}
         row |= {"recall": float(recall), "asked": int(confusion[number].sum())}
@@ -101,7 +99,7 @@ def add_evaluation(
     if with_confusion:
         role, protocol = evaluated.rows[0]["role"], evaluated.rows[0]["protocol"]
         names, counts = evaluated.class_names, evaluated.confusion
-        write_confusion(folder.folder, role, protocol, names, counts, folder.draw)
+        write_confusion(folder.folder, role, protocol, names, counts)
     add_answers(folder.folder, evaluated.answers)
     if evaluated.predictions is not None:
         add_predictions(folder.folder, evaluated.predictions)

@@ -27,7 +27,6 @@ from fewshot_fer.runs.resume import (
 )
 from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import prepare_device
-from fewshot_fer.system.drawing import Drawing
 
 
 def run_tests(
@@ -43,11 +42,8 @@ def run_tests(
         add_evaluation(folder, test.evaluate(embedder, method, seed, 0, epoch))
 
 
-def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> RunFolder:
-    """Score a trained run and write a folder that names it. Raises UserError before it writes.
-
-    drawing: a process that draws the pictures meanwhile; without it they are drawn here.
-    """
+def test_session(settings: TestVerb, path: Path) -> RunFolder:
+    """Score a trained run and write a folder that names it. Raises UserError before it writes."""
     started = time.perf_counter()
     tested = Path(settings.run).expanduser()
     trained = read_run_settings(tested)
@@ -67,8 +63,6 @@ def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> Run
     parts = [load_task(test, trained.backbone.side, device) for test in cast.tests]
     save_drawn(cast.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
-    if drawing is not None:
-        folder.draw = drawing.draw
     folder.write_config(asdict(settings))
     clear_the_end(folder, None)
     write_bad_images(path, source)
@@ -84,8 +78,6 @@ def test_session(settings: TestVerb, path: Path, drawing: Drawing | None) -> Run
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))
-    if drawing is not None:
-        drawing.finish()
     _finish(folder, asdict(settings), facts, device, started)
     return folder
 

@@ -7,7 +7,6 @@ import logging
 
 import torch
 
-from fewshot_fer.system.allocator import keep_freed_memory
 from fewshot_fer.system.errors import ConfigError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
@@ -27,8 +26,6 @@ def prepare_device(
     gpu = name != "cpu" and torch.cuda.is_available()
     if precision == "bf16" and not gpu:  # about a hundred times slower on a CPU without its unit
         raise ConfigError("precision=bf16 needs a GPU: use precision=float32")
-    if not gpu:
-        keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)

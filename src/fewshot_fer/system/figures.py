@@ -8,9 +8,8 @@ drawn in their place. Tables and JSON hold every name as it is.
 """
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING
 
 from PIL import ImageFont
 
@@ -28,28 +27,9 @@ def new_figure(width: float, height: float, dpi: int) -> "Figure":
     return figure
 
 
-def save_figure(figure: "Figure", picture: Path | BinaryIO) -> None:
-    """Write a figure that is complete as PNG, as large and in the colours that it has: matplotlib's
-    settings of its own for saving (savefig.dpi) do not count. It is laid out first and then drawn
-    once: matplotlib would draw all of it for the layout, and savefig again for the renderer."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-    fast = {"compress_level": 3}  # a twentieth larger than by default, in half the time
-    # Of new_figure's canvas, which mypy does not know of.
-    figure.canvas.print_png(picture, pil_kwargs=fast)  # type: ignore[attr-defined]
-
-
-class Draw(Protocol):
-    """Draw a picture, at once or later: `function`, of a module, is called with what is given."""
-
-    def __call__(self, function: Callable[..., None], *given: object) -> None: ...
-
-
-def draw_here(function: Callable[..., None], *given: object) -> None:
-    """Draw a picture at once, in this process."""
-    function(*given)
+def save_figure(figure: "Figure", picture: Path) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(picture, format="png")
 
 
 OTHERS = (

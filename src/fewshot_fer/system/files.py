@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,27 @@ def read_yaml_text(path: Path) -> str:
 Row = dict[str, Any]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that no half of it is ever seen."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file that takes the place of `path` once the block has ended.
+
+    Whoever looks at `path` finds the old file or the whole new one, never half of it; a block that
+    fails leaves the old one. What the block writes must be closed by its end. Raises WriteError
+    that names `path` where the system cannot write it.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with writing(path):
         try:
-            partial.write_text(text, encoding="utf-8")
+            yield partial
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is whole or not there. Raises WriteError."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def append_row(path: Path, columns: tuple[str, ...], row: Row) -> None:

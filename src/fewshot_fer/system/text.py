@@ -1,6 +1,6 @@
 """What a run says on screen."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 HEADINGS = (
@@ -35,17 +35,35 @@ def epoch_line(row: dict[str, Any], n_epochs: int, best: bool) -> str:
     )
 
 
-def results_table(results: Sequence[dict[str, Any]]) -> str:
-    """Return rows of results.csv as a table for people: percent, interval, chance."""
-    lines = [HEADINGS, *(_cells(row) for row in results)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+def text_table(rows: Sequence[Sequence[str]], left: int | Collection[int]) -> str:
+    """Return rows of cells as lines of aligned columns, two spaces apart.
+
+    left: how many columns, from the first, or which of them are flush left; others are flush right.
+    """
+    flush_left = range(left) if isinstance(left, int) else left
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column < 4 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if number in flush_left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for line in lines
+        for row in rows
     )
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in percent with one decimal: 0.415 as 41.5 %."""
+    return f"{100 * fraction:.1f} %"
+
+
+def interval(low: float, high: float) -> str:
+    """Return two fractions in percent: 38.9..44.1."""
+    return f"{100 * low:.1f}..{100 * high:.1f}"
+
+
+def results_table(results: Sequence[dict[str, Any]]) -> str:
+    """Return rows of results.csv as a table for people: percent, interval, chance."""
+    return text_table([HEADINGS, *(_cells(row) for row in results)], left=4)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -57,20 +75,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["dataset"],
         row["method"],
         shape,
-        _percent(row["accuracy"]),
-        _interval(row["ci95_low"], row["ci95_high"]),
-        _interval(row["group_ci95_low"], row["group_ci95_high"]),
-        _percent(row["uar"]),
-        _percent(row["chance"]),
-        _percent(row["majority"]),
+        percent(row["accuracy"]),
+        interval(row["ci95_low"], row["ci95_high"]),
+        interval(row["group_ci95_low"], row["group_ci95_high"]),
+        percent(row["uar"]),
+        percent(row["chance"]),
+        percent(row["majority"]),
         f"{row['loss']:.3f}",
         str(row["epoch"]),
     )
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{100 * low:.1f}..{100 * high:.1f}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fewshot_fer.system.errors import RunError
-from fewshot_fer.system.files import writing
+from fewshot_fer.system.files import atomic
 
 
 def write_torch_file(path: Path, content: dict[str, Any]) -> None:
@@ -19,16 +19,10 @@ def write_torch_file(path: Path, content: dict[str, Any]) -> None:
     """
     made = io.BytesIO()
     torch.save(content, made)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing(path):
-        try:
-            with partial.open("wb") as file:
-                file.write(made.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with atomic(path) as partial, partial.open("wb") as file:
+        file.write(made.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_torch_file(path: Path, what: str, device: torch.device | str = "cpu") -> Any:  # noqa: ANN401

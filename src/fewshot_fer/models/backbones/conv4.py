@@ -11,14 +11,13 @@ from torch.nn import functional as F
 
 from fewshot_fer.models.fast import conv4_gpu
 from fewshot_fer.models.fast.conv4_first_block import first_block, takes
-from fewshot_fer.models.fast.convolution import convolve, is_faster
 
 
 class Conv4(nn.Module):
     """Four times [3x3 convolution, batch norm, ReLU, 2x2 max-pool], then flatten.
 
-    Vinyals et al., "Matching Networks for One Shot Trainer", NeurIPS 2016, section 4.1; Snell et
-    al., "Prototypical Networks for Few-shot Trainer", NeurIPS 2017, section 3. At 64 filters it
+    Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016, section 4.1; Snell et
+    al., "Prototypical Networks for Few-shot Learning", NeurIPS 2017, section 3. At 64 filters it
     has 113,088 parameters and turns [B, 3, 84, 84] into [B, 1600].
     """
 
@@ -41,8 +40,7 @@ class Conv4(nn.Module):
             if self.training and conv4_gpu.takes(images, convolution, norm):
                 images = conv4_gpu.gpu_block(images, convolution, norm)
                 continue
-            own = self.training and is_faster(images, convolution)
-            made = convolve(images, convolution) if own else convolution(images)
+            made = convolution(images)
             # ReLU and max-pool commute; ReLU after the pool touches a quarter of the values.
             images = F.relu(F.max_pool2d(norm(made), 2), inplace=True)
         return images.flatten(start_dim=1)

@@ -152,7 +152,7 @@ def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Ten
     weights [E, way]: (sum of the support + weight * prior) / (shot + weight).
 
     That is the posterior mean of a normal class mean whose prior counts for `weight` observations
-    (Murphy, Machine Trainer, 2012, section 4.4.2); shot may be 0 where no weight is.
+    (Murphy, Machine Learning, 2012, section 4.4.2); shot may be 0 where no weight is.
     """
     if support.shape[2] == 0:
         return priors

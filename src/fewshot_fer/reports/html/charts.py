@@ -1,6 +1,6 @@
 """Inline SVG: frames, axes, lines. Colours and widths come from style.css by class.
 
-Trainer curves as inline SVG.
+Learning curves as inline SVG.
 """
 
 import math
