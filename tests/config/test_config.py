@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 from conf_files import composed, files
-from conftest import Command
-from hydra._internal.hydra import Hydra
-from hydra.core.config_store import ConfigStore
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -46,16 +43,6 @@ def test_every_file_composes_and_validates(choice: str) -> None:
     needs["method=ptmap"] = ["method.normalise=l2"]
     settings = validate(composed("train", choice, *needs.get(choice, [])), TrainVerb)
     assert settings.train.epochs > 0 or choice == "train=frozen"
-
-
-def test_one_store_of_schemas_serves_all_and_no_configuration_writes_to_it() -> None:
-    """Hydra would copy it for each group that --help lists: three seconds instead of one."""
-    store = ConfigStore.instance()
-    assert copy.deepcopy({"store": store})["store"] is store
-    first = composed("train")
-    first.train.epochs = first.seed = 12345
-    assert composed("train").train.epochs != 12345
-    assert composed("train").seed != 12345
 
 
 @pytest.mark.parametrize("name", files("test"))
@@ -201,22 +188,3 @@ def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> No
 def composed_once() -> DictConfig:
     """Compose the defaults once for all examples."""
     return composed("train", "test=[afew_4w5s]")
-
-
-@pytest.mark.parametrize(("word", "times"), [("device=cpu", 1), ("hydra.mode=RUN", 2)])
-def test_a_command_is_composed_once(
-    command: Command, monkeypatch: pytest.MonkeyPatch, word: str, times: int
-) -> None:
-    """Hydra would compose all of it a first time to read hydra.mode, which only a word can set."""
-    seen: list[object] = []
-    compose_once = Hydra.compose_config
-
-    def counted(hydra: Hydra, *given: object, **named: object) -> DictConfig:
-        seen.append(given)
-        return compose_once(hydra, *given, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Hydra, "compose_config", counted)
-    outcome = command("predict", "run=nowhere", "images=.", word)
-    assert outcome.code == 2
-    assert "no pictures" in outcome.err
-    assert len(seen) == times
