@@ -34,11 +34,11 @@ from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source
 from fewshot_fer.episodes.protocol import evaluation_protocol, training_protocol
 from fewshot_fer.episodes.sampler import Episodes
-from fewshot_fer.evaluation.deployment import CLASS_IMAGES, TrainingStatistics
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import choose_prior_weight, priors, reweighted
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.evaluation.training_statistics import CLASS_IMAGES, TrainingStatistics
 from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
@@ -118,10 +118,10 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     for way, shot in SHAPES:
         asked = EvalConfig("compound", DatasetConfig("rafdb_compound"), "episodes", shot, way)
         asked = replace(asked, n_query=options.queries, episodes=options.episodes)
-        role = evaluation_protocol("test", asked, EpisodesConfig(), source)
-        part = EpisodicTask(role, load_images(role.table, trained.backbone.side, device))
-        rows += _rows(role.protocol, score_part(embedder, made, part, trained.seed))
-        print(f"{role.protocol} done", file=sys.stderr)
+        protocol = evaluation_protocol("test", asked, EpisodesConfig(), source)
+        task = EpisodicTask(protocol, load_images(protocol.table, trained.backbone.side, device))
+        rows += _rows(protocol.title, score_task(embedder, made, task, trained.seed))
+        print(f"{protocol.title} done", file=sys.stderr)
     return pd.DataFrame(rows)
 
 
@@ -153,7 +153,7 @@ def ways(
 
 def class_shares(embedder: Embedder, training: EpisodicTask, seed: int) -> dict[str, Tensor]:
     """Return what parts may be weighed by: how sharp a training class is, and how large."""
-    pool, random = training.role.pool, np.random.default_rng(seed)
+    pool, random = training.protocol.pool, np.random.default_rng(seed)
     members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
     members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in members]
     embedded = [embedder.embed(training.images, own).float().cpu() for own in members]
@@ -162,16 +162,16 @@ def class_shares(embedder: Embedder, training: EpisodicTask, seed: int) -> dict[
     return {"1 / spread": 1 / spreads, "spread": spreads, "root of size": sizes.sqrt()}
 
 
-def score_part(
-    embedder: Embedder, made: dict[str, Method], part: EpisodicTask, seed: int
+def score_task(
+    embedder: Embedder, made: dict[str, Method], task: EpisodicTask, seed: int
 ) -> dict[str, Accuracies]:
-    """Return the accuracies [E] of every way that can answer a part."""
-    episodes = part.role.draw(seed)
+    """Return the accuracies [E] of every way that can score a task."""
+    episodes = task.protocol.draw(seed)
     rows = episodes.images()
-    embedded = embedder.embed(part.images, rows)
+    embedded = embedder.embed(task.images, rows)
     asked = dict(made)
-    if part.role.shape.k_shot:
-        weight = choose_prior_weight(embedder, made[ALONE], part, seed)
+    if task.protocol.shape.k_shot:
+        weight = choose_prior_weight(embedder, made[ALONE], task, seed)
         asked["found in validation"] = reweighted(made[ALONE], weight)
     return dict(_scored(asked, embedded, rows, episodes))
 

@@ -37,7 +37,7 @@ def settings(**changes: object) -> TrainConfig:
     return TrainConfig(**{**values, "augment": CHANGED, **changes})  # type: ignore[arg-type]
 
 
-def training_part() -> tuple[FaceImages, EpisodicProtocol]:
+def training_task() -> tuple[FaceImages, EpisodicProtocol]:
     table = face_table(dict.fromkeys("abcd", 10))
     shape = Shape(3, 2, 2)
     return random_images(len(table)), EpisodicProtocol(

@@ -45,16 +45,16 @@ class Ours:
         self.encoder = encoder.to(memory_format=torch.channels_last)
         network = Network(self.encoder, None, self.method.logits)
         self.training = EpisodicTraining(network, settings, SEED)
-        self.learnt = self._role("train", TRAINING)
-        self.asked = self._role("test", EVALUATION)
+        self.learnt = self._protocol("train", TRAINING)
+        self.asked = self._protocol("test", EVALUATION)
         self.epoch = 0  # counts up, so that each turn draws other episodes
         self.embedder = Embedder(self.encoder)
 
     def train(self, n_episodes: int) -> float:
         """Return seconds an episode of an epoch: drawing, augmenting, learning, scoring."""
         self.epoch += 1
-        role = replace(self.learnt, n_episodes=n_episodes)
-        run = lambda: self.training.run_epoch(self.images, role, self.epoch)  # noqa: E731
+        protocol = replace(self.learnt, n_episodes=n_episodes)
+        run = lambda: self.training.run_epoch(self.images, protocol, self.epoch)  # noqa: E731
         return seconds_of(run, self.device.type) / n_episodes
 
     def evaluate(self, n_episodes: int) -> float:
@@ -86,6 +86,6 @@ class Ours:
         episodes = replace(self.asked, n_episodes=n_episodes).draw(SEED, self.epoch)
         evaluate(Embedder(self.encoder), self.method, self.images, episodes)
 
-    def _role(self, role: str, shape: Shape) -> EpisodicProtocol:
+    def _protocol(self, role: str, shape: Shape) -> EpisodicProtocol:
         pool = build_pool(self.table, shape)
         return EpisodicProtocol(role, "benchmark", "faces", self.table, shape, 1, pool)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.calibration import calibrate, fit_temperature
-from fewshot_fer.evaluation.deployment import run_calibration
+from fewshot_fer.evaluation.run_support import run_calibration
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
 from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, Method
@@ -22,20 +22,20 @@ CLASSES = ("a", "b", "c", "d")
 Stub = Any  # what stands for an embedder and for images
 
 
-def part_of(*names: str) -> EpisodicTask:
+def task_of(*names: str) -> EpisodicTask:
     """Return a validation of ten images a class, in 30 episodes."""
     table = face_table(dict.fromkeys(names, 10))
-    role = EpisodicProtocol(
+    protocol = EpisodicProtocol(
         "validation", "made", "made", table, SHAPE, 30, build_pool(table, SHAPE)
     )
     images: Stub = None
-    return EpisodicTask(role, images)
+    return EpisodicTask(protocol, images)
 
 
-def embedder_of(part: EpisodicTask, head: nn.Module | None = None, *names: str) -> Stub:
-    """Return what embeds the images of a part near a place of their class."""
+def embedder_of(task: EpisodicTask, head: nn.Module | None = None, *names: str) -> Stub:
+    """Return what embeds the images of a task near a place of their class."""
     random = torch.Generator().manual_seed(2)
-    classes = torch.from_numpy(part.role.table["label"].factorize()[0])
+    classes = torch.from_numpy(task.protocol.table["label"].factorize()[0])
     known = torch.randn(4, 6, generator=random)[classes]
     known = known + torch.randn(len(classes), 6, generator=random)
 
@@ -90,32 +90,32 @@ def test_a_temperature_of_logits_and_a_threshold_of_distances() -> None:
 def test_each_method_is_calibrated_as_it_answers() -> None:
     """The cosine's own temperature, the distances of prototypes; what is made for episodes has the
     calibration of the prototypes that stand in for it."""
-    part = part_of(*CLASSES)
-    embedder = embedder_of(part)
-    plain = run_calibration(part, embedder, PROTOTYPES, 0)
+    task = task_of(*CLASSES)
+    embedder = embedder_of(task)
+    plain = run_calibration(task, embedder, PROTOTYPES, 0)
     cosine = build_logits("cosine", 6, 1)
-    found = run_calibration(part, embedder, Method("cosine", cosine), 0)
+    found = run_calibration(task, embedder, Method("cosine", cosine), 0)
     assert found.temperature != pytest.approx(plain.temperature, rel=0.05)
     torch.testing.assert_close(found.known, plain.known)
     torch.testing.assert_close(found.unknown, plain.unknown)
     assert float(plain.known.max()) < 0
     tim = Method("tim", UNTRAINED["tim"].logits)
-    assert run_calibration(part, embedder, tim, 0).temperature == plain.temperature
+    assert run_calibration(task, embedder, tim, 0).temperature == plain.temperature
     assert plain.head_temperature is None
 
 
 def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     """On all images of those classes, whatever else there is; without any, on nothing."""
     head = nn.Linear(6, 4)
-    part = part_of("b", "c", "z")
-    embedder = embedder_of(part, head, *CLASSES)
-    found = run_calibration(part, embedder, PROTOTYPES, 0).head_temperature
-    labels = part.role.table["label"].to_numpy()
+    task = task_of("b", "c", "z")
+    embedder = embedder_of(task, head, *CLASSES)
+    found = run_calibration(task, embedder, PROTOTYPES, 0).head_temperature
+    labels = task.protocol.table["label"].to_numpy()
     rows = np.flatnonzero(labels != "z")
     truth = torch.tensor([CLASSES.index(label) for label in labels[rows]])
     with torch.no_grad():
         logits = head(embedder.known[torch.from_numpy(rows)]).double()
     assert found == pytest.approx(fit_temperature(logits, truth))
-    strangers = part_of("x", "y", "z")
+    strangers = task_of("x", "y", "z")
     embedder = embedder_of(strangers, head, *CLASSES)
     assert run_calibration(strangers, embedder, PROTOTYPES, 0).head_temperature is None

@@ -20,7 +20,7 @@ from fewshot_fer.training.supervised import _shuffled, class_weights
 CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=8", "train.lr=3e-3")
 
 
-def role_of(sizes: dict[str, int]) -> EpisodicProtocol:
+def protocol_of(sizes: dict[str, int]) -> EpisodicProtocol:
     table = face_table(sizes)
     shape = Shape(len(sizes), 0, 1)
     return EpisodicProtocol("train", "train", "made", table, shape, 1, build_pool(table, shape))
@@ -53,29 +53,29 @@ def test_its_answers_and_its_features_stand_in_one_table(command: Command, data:
 
 def test_every_image_is_seen_once_an_epoch() -> None:
     """All images with their labels, in another order each epoch, the same for the same seed."""
-    role = role_of({"a": 10, "b": 5, "c": 3})
-    rows, labels = _shuffled(role, 0, 1)
+    protocol = protocol_of({"a": 10, "b": 5, "c": 3})
+    rows, labels = _shuffled(protocol, 0, 1)
     assert sorted(rows) == list(range(18))
-    names = np.array(role.pool.class_names)
-    assert (role.table["label"].to_numpy()[rows] == names[labels]).all()
-    assert np.array_equal(rows, _shuffled(role, 0, 1)[0])
-    assert not np.array_equal(rows, _shuffled(role, 0, 2)[0])
-    again, _ = _shuffled(role, 0, 1, least=len(rows) + 1)  # a small set, gone through twice
+    names = np.array(protocol.pool.class_names)
+    assert (protocol.table["label"].to_numpy()[rows] == names[labels]).all()
+    assert np.array_equal(rows, _shuffled(protocol, 0, 1)[0])
+    assert not np.array_equal(rows, _shuffled(protocol, 0, 2)[0])
+    again, _ = _shuffled(protocol, 0, 1, least=len(rows) + 1)  # a small set, gone through twice
     assert np.array_equal(again[: len(rows)], rows)
     assert np.array_equal(np.sort(again), np.sort(np.tile(rows, 2)))
 
 
 def test_class_weights_balance_and_average_to_one() -> None:
     """inverse gives each class the same say, root half way there, none leaves all alike."""
-    role = role_of({"a": 100, "b": 25, "c": 4})
+    protocol = protocol_of({"a": 100, "b": 25, "c": 4})
     sizes = torch.tensor([100.0, 25.0, 4.0], dtype=torch.float64)
     for kind in ("none", "root", "inverse"):
-        weights = class_weights(role, kind)
+        weights = class_weights(protocol, kind)
         assert float((weights * sizes).sum() / sizes.sum()) == pytest.approx(1)
-    assert torch.allclose(class_weights(role, "none"), torch.ones(3, dtype=torch.float64))
-    share = class_weights(role, "inverse") * sizes
+    assert torch.allclose(class_weights(protocol, "none"), torch.ones(3, dtype=torch.float64))
+    share = class_weights(protocol, "inverse") * sizes
     assert torch.allclose(share, share[0].expand(3))
-    root = class_weights(role, "root")
+    root = class_weights(protocol, "root")
     assert float(root[2] / root[0]) == pytest.approx(5)
 
 

@@ -104,7 +104,7 @@ def test_lost_clips_count_as_clips() -> None:
     assert [(count.found, count.official) for count in anger] == [(2, 64)]
 
 
-def quick_role(kind: str, table: pd.DataFrame) -> EpisodicProtocol:
+def quick_protocol(kind: str, table: pd.DataFrame) -> EpisodicProtocol:
     shape = Shape(2, 1, 1)
     return EpisodicProtocol(kind, kind, "made", table, shape, 1, build_pool(table, shape))
 
@@ -114,12 +114,12 @@ def test_quick_audit_stamps() -> None:
     sizes = {"a": 6, "b": 6}
     groups = {"a": ["x", "x", "y", "z", "p", "q"], "b": ["u", "u", "v", "w", "r", "s"]}
     table = face_table(sizes, groups)
-    assert quick_audit([quick_role("train", table)]) == []
+    assert quick_audit([quick_protocol("train", table)]) == []
     other = table.assign(path="other/" + table["path"])
-    roles = [quick_role("train", table), quick_role("validation", other)]
-    assert quick_audit(roles) == ["shared_groups:10"]
+    protocols = [quick_protocol("train", table), quick_protocol("validation", other)]
+    assert quick_audit(protocols) == ["shared_groups:10"]
     tested = table.assign(split="test")
-    assert quick_audit([quick_role("train", tested), quick_role("test", tested)]) == [
+    assert quick_audit([quick_protocol("train", tested), quick_protocol("test", tested)]) == [
         "trained_on_test",
         "shared_images:12",
         "shared_groups:10",
@@ -133,5 +133,5 @@ def test_quick_audit_at_full_size() -> None:
     stills = face_table({"a": 10_000, "b": 5_339})
     stills["path"] = "stills/" + stills["path"]
     stills["group"] = stills["path"]
-    roles = [quick_role("train", stills), quick_role("test", frames)]
-    assert quick_audit(roles) == []
+    protocols = [quick_protocol("train", stills), quick_protocol("test", frames)]
+    assert quick_audit(protocols) == []

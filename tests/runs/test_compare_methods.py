@@ -83,17 +83,17 @@ def _check_results(folder: Path, trained: Path, table: pd.DataFrame) -> None:
 
 def test_a_fixed_support_is_refused(tmp_path: Path) -> None:
     """Also where the settings were never checked."""
-    part = FixedTask.__new__(FixedTask)
-    role = FixedProtocol.__new__(FixedProtocol)
-    object.__setattr__(part, "role", role)
-    object.__setattr__(role, "name", "afew")
-    object.__setattr__(role, "support", type("S", (), {"rows": np.zeros((1, 7, 5))})())
+    task = FixedTask.__new__(FixedTask)
+    protocol = FixedProtocol.__new__(FixedProtocol)
+    object.__setattr__(task, "protocol", protocol)
+    object.__setattr__(protocol, "name", "afew")
+    object.__setattr__(protocol, "support", type("S", (), {"rows": np.zeros((1, 7, 5))})())
     with pytest.raises(ConfigError, match="afew_fixed5 has a fixed support"):
         comparing_methods.compare_methods(
             RunFolder(tmp_path),
             None,
             [],
-            [part],
+            [task],
             0,
             1,  # type: ignore[arg-type]
         )

@@ -46,18 +46,18 @@ def test_episodes_of_a_run_that_goes_on_stay_in_its_folder(
 ) -> None:
     """A stranger's run names any file of yours in episodes.save; resumed, it is left alone."""
     table, shape = face_table({"a": 9, "b": 8}), Shape(2, 2, 1)
-    role = EpisodicProtocol("test", "x", "made", table, shape, 3, build_pool(table, shape))
+    protocol = EpisodicProtocol("test", "x", "made", table, shape, 3, build_pool(table, shape))
     (tmp_path / "run").mkdir()
     (tmp_path / "mine.txt").write_text("mine")
     outside = EpisodesConfig(save=str(tmp_path / "run/../mine.txt"))
-    save_drawn([role], outside, 0, tmp_path / "run")
+    save_drawn([protocol], outside, 0, tmp_path / "run")
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert "lies outside" not in caplog.text
-    save_drawn([role], EpisodesConfig(save=str(tmp_path / "new.npz")), 0, tmp_path / "run")
+    save_drawn([protocol], EpisodesConfig(save=str(tmp_path / "new.npz")), 0, tmp_path / "run")
     assert not (tmp_path / "new.npz").exists()
     assert "lies outside" in caplog.text
-    save_drawn([role], EpisodesConfig(save=str(tmp_path / "run/e.npz")), 0, tmp_path / "run")
-    save_drawn([role], outside, 0)  # of a run that begins: the user's own word
+    save_drawn([protocol], EpisodesConfig(save=str(tmp_path / "run/e.npz")), 0, tmp_path / "run")
+    save_drawn([protocol], outside, 0)  # of a run that begins: the user's own word
     assert (tmp_path / "run/e.npz").read_bytes()[:2] == b"PK"
     assert (tmp_path / "mine.txt").read_bytes()[:2] == b"PK"
 

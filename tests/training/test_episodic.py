@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Command
-from small_networks import CHANGED, network, settings, small_encoder, training_part
+from small_networks import CHANGED, network, settings, small_encoder, training_task
 
 from fewshot_fer.config.schema import AugmentConfig
 from fewshot_fer.models.methods.feat import Feat
@@ -39,13 +39,13 @@ def test_captured_steps_are_those_of_the_plain_loop(
     """Indices, changes and results that lie on the device give the same losses and weights, in a
     second epoch too."""
     monkeypatch.setattr("fewshot_fer.training.episodic.GraphedSteps", ReplayedOnCpu)
-    images, role = training_part()
+    images, protocol = training_task()
     chosen = settings(augment=augment, episodes_per_step=episodes_per_step)
     plain = EpisodicTraining(network(small_encoder()), chosen, 0)
     graphed = EpisodicTraining(network(small_encoder()), chosen, 0)
     graphed.capturing = True
     for epoch in (1, 2):
-        one, other = (loop.run_epoch(images, role, epoch) for loop in (plain, graphed))
+        one, other = (loop.run_epoch(images, protocol, epoch) for loop in (plain, graphed))
         np.testing.assert_array_equal(one.loss, other.loss)
         np.testing.assert_array_equal(one.confusion, other.confusion)
     assert isinstance(graphed.graph, ReplayedOnCpu)
@@ -58,13 +58,13 @@ def test_a_graph_ends_when_embeddings_are_normalised_otherwise(
 ) -> None:
     """What was captured without a normalisation must not go on without it."""
     monkeypatch.setattr("fewshot_fer.training.episodic.GraphedSteps", ReplayedOnCpu)
-    images, role = training_part()
+    images, protocol = training_task()
     plain, graphed = (EpisodicTraining(network(small_encoder()), settings(), 0) for _ in range(2))
     graphed.capturing = True
     ways = (Normalisation(), Normalisation("l2"), Normalisation("cl2n", torch.ones(32)))
     for epoch, way in enumerate(ways, start=1):
         plain.normalisation = graphed.normalisation = way
-        one, other = (loop.run_epoch(images, role, epoch) for loop in (plain, graphed))
+        one, other = (loop.run_epoch(images, protocol, epoch) for loop in (plain, graphed))
         np.testing.assert_array_equal(one.loss, other.loss)
         captured = None if graphed.graph is None else graphed.graph.normalised
         assert captured == (None if way.kind == "cl2n" else way.kind)
@@ -72,14 +72,14 @@ def test_a_graph_ends_when_embeddings_are_normalised_otherwise(
 
 def test_dropout_is_a_function_of_seed_and_epoch() -> None:
     """Whatever torch drew before, an epoch goes the same way; another epoch goes another."""
-    images, role = training_part()
+    images, protocol = training_task()
     losses = []
     for before, epoch in ((1, 2), (5, 2), (1, 3)):
         torch.manual_seed(0)
         dropping = Network(small_encoder(), None, Feat(32))
         torch.manual_seed(before)
         loop = EpisodicTraining(dropping, settings(lr=1e-9, augment=AugmentConfig()), 0)
-        fixed = replace(role, loaded=role.draw(0, 1))  # the same episodes in all epochs
+        fixed = replace(protocol, loaded=protocol.draw(0, 1))  # the same episodes in all epochs
         losses.append(loop.run_epoch(images, fixed, epoch).loss)
     np.testing.assert_array_equal(losses[0], losses[1])
     assert np.abs(losses[0] - losses[2]).max() > 1e-6
@@ -89,11 +89,11 @@ def test_a_step_that_cannot_be_captured_goes_on_one_by_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Here for want of a GPU: one line says why, and nothing of the run changes."""
-    images, role = training_part()
+    images, protocol = training_task()
     plain = EpisodicTraining(network(small_encoder()), settings(), 0)
     refused = EpisodicTraining(network(small_encoder()), settings(), 0)
     refused.capturing = True
-    one, other = (loop.run_epoch(images, role, 1) for loop in (plain, refused))
+    one, other = (loop.run_epoch(images, protocol, 1) for loop in (plain, refused))
     np.testing.assert_array_equal(one.loss, other.loss)
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "no CUDA graph, steps are started one by one"
@@ -104,12 +104,12 @@ def test_warming_up_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps in front of a capture change neither weights nor statistics nor moments."""
     from fewshot_fer.training import cuda_graph as graphed
 
-    images, role = training_part()
+    images, protocol = training_task()
     loop = EpisodicTraining(network(small_encoder()), settings(), 0)
-    loop.run_epoch(images, role, 1)
+    loop.run_epoch(images, protocol, 1)
     before = copy.deepcopy((loop.encoder.state_dict(), loop.optimiser.state_dict()["state"]))
     restore = graphed._remembered(loop.encoder, loop.optimiser)
-    loop.run_epoch(images, role, 2)
+    loop.run_epoch(images, protocol, 2)
     restore()
     after = (loop.encoder.state_dict(), loop.optimiser.state_dict()["state"])
     for old, new in zip(before[0].values(), after[0].values(), strict=True):

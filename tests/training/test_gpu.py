@@ -15,7 +15,7 @@ from small_networks import (
     random_images,
     settings,
     small_encoder,
-    training_part,
+    training_task,
 )
 from torch import nn
 
@@ -58,7 +58,7 @@ def test_captured_steps_are_those_started_one_by_one(
 ) -> None:
     """Losses, answers and weights, over epochs between which the learning rate falls; with the same
     kernels, as others round otherwise and each step would carry that on."""
-    images, role = training_part()
+    images, protocol = training_task()
     images = moved(images, gpu)
     chosen = settings(
         augment=augment,
@@ -72,7 +72,7 @@ def test_captured_steps_are_those_started_one_by_one(
     plain.capturing = False
     for epoch in (1, 2, 3):
         with for_a_graph():
-            one, other = (loop.run_epoch(images, role, epoch) for loop in loops)
+            one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(one.confusion, other.confusion)
     assert isinstance(captured.graph, GraphedSteps)
@@ -83,13 +83,13 @@ def test_captured_steps_are_those_started_one_by_one(
 
 def test_bfloat16_is_captured_too(gpu: torch.device) -> None:
     """Weights stay float32, losses stay near those in float32 and are not the same."""
-    images, role = training_part()
+    images, protocol = training_task()
     images = moved(images, gpu)
     losses = []
     for bf16 in (False, True):
         encoder = small_encoder().to(gpu)
         loop = EpisodicTraining(network(encoder), settings(lr=1e-4), 0, torch.float32, bf16)
-        losses.append(loop.run_epoch(images, role, 1).loss)
+        losses.append(loop.run_epoch(images, protocol, 1).loss)
         assert isinstance(loop.graph, GraphedSteps)
         assert {each.dtype for each in encoder.parameters()} == {torch.float32}
     assert np.abs(losses[0] - losses[1]).max() > 1e-6
@@ -98,7 +98,7 @@ def test_bfloat16_is_captured_too(gpu: torch.device) -> None:
 
 def test_dropout_in_captured_steps_is_a_function_of_seed_and_epoch(gpu: torch.device) -> None:
     """Another epoch drops otherwise, the same one alike, whatever was drawn before."""
-    images, role = training_part()
+    images, protocol = training_task()
     images = moved(images, gpu)
     losses = []
     for before, epoch in ((1, 2), (5, 2), (1, 3)):
@@ -106,7 +106,7 @@ def test_dropout_in_captured_steps_is_a_function_of_seed_and_epoch(gpu: torch.de
         dropping = Network(small_encoder().to(gpu), None, Feat(32).to(gpu))
         torch.manual_seed(before)
         loop = EpisodicTraining(dropping, settings(lr=1e-9, augment=AugmentConfig()), 0)
-        fixed = replace(role, loaded=role.draw(0, 1))  # the same episodes in all epochs
+        fixed = replace(protocol, loaded=protocol.draw(0, 1))  # the same episodes in all epochs
         losses.append(loop.run_epoch(images, fixed, epoch).loss)
         assert isinstance(loop.graph, GraphedSteps)
     np.testing.assert_array_equal(losses[0], losses[1])
@@ -127,13 +127,13 @@ def test_a_step_that_waits_for_the_gpu_is_started_one_by_one(
             embeddings: torch.Tensor = self.encoder(images)
             return embeddings if float(embeddings.detach().sum()) else embeddings + 1
 
-    images, role = training_part()
+    images, protocol = training_task()
     images = moved(images, gpu)
     asking = EpisodicTraining(network(Asking().to(gpu)), settings(), 0)
     plain = EpisodicTraining(network(small_encoder().to(gpu)), settings(), 0)
     for epoch in (1, 2):
         with for_a_graph():
-            one, other = (loop.run_epoch(images, role, epoch) for loop in (asking, plain))
+            one, other = (loop.run_epoch(images, protocol, epoch) for loop in (asking, plain))
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
     assert asking.graph is None
     assert isinstance(plain.graph, GraphedSteps)
@@ -179,17 +179,17 @@ def test_moments_of_one_device_are_taken_up_on_another(
     gpu: torch.device, tmp_path: Path, first: str, then: str
 ) -> None:
     """Through a file, as a resumed run takes them; a GPU captures its steps all the same."""
-    images, role = training_part()
+    images, protocol = training_task()
     loops = []
     for device in (first, then):
         encoder = small_encoder().to(device)
         loops.append(EpisodicTraining(network(encoder), settings(lr=0.01), 0))
-    loops[0].run_epoch(moved(images, torch.device(first)), role, 1)
+    loops[0].run_epoch(moved(images, torch.device(first)), protocol, 1)
     torch.save([loops[0].encoder.state_dict(), loops[0].optimiser.state_dict()], tmp_path / "pt")
     weights, moments = torch.load(tmp_path / "pt", map_location="cpu", weights_only=True)
     loops[1].encoder.load_state_dict(weights)
     load_optimiser(loops[1].optimiser, moments)
-    one, other = (loop.run_epoch(moved(images, loop.device), role, 2) for loop in loops)
+    one, other = (loop.run_epoch(moved(images, loop.device), protocol, 2) for loop in loops)
     np.testing.assert_allclose(one.loss, other.loss, rtol=0.05, atol=0.05)
     for loop in loops:
         assert isinstance(loop.graph, GraphedSteps) == (loop.device.type == "cuda")

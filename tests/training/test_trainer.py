@@ -6,15 +6,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_networks import small_encoder, training_part
+from small_networks import small_encoder, training_task
 from torch import nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainConfig, TrainVerb
 from fewshot_fer.data.images import FaceImages
-from fewshot_fer.evaluation.deployment import TrainingStatistics, gather_statistics, statistics_from
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.evaluation.training_statistics import (
+    TrainingStatistics,
+    gather_statistics,
+    statistics_from,
+)
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise
@@ -98,11 +102,11 @@ def test_the_average_of_weights_by_hand() -> None:
 
 
 def learning(method: MethodConfig, **train: object) -> tuple[Trainer, EpisodicTask]:
-    images, role = training_part()
-    part = EpisodicTask(role, images)
+    images, protocol = training_task()
+    task = EpisodicTask(protocol, images)
     backbone = BackboneConfig("conv4", filters=8, image_size=32)
     settings = TrainVerb(backbone=backbone, method=method, train=train_settings(**train))
-    return Trainer(settings, part, small_encoder()), part
+    return Trainer(settings, task, small_encoder()), task
 
 
 def test_averaged_weights_answer_and_episodes_start_from_them() -> None:
@@ -122,19 +126,19 @@ def test_averaged_weights_answer_and_episodes_start_from_them() -> None:
 
 def test_a_classification_loss_beside_that_of_episodes() -> None:
     """train.classification_weight times the cross-entropy of all images of a step, by class."""
-    images, role = training_part()
+    images, protocol = training_task()
     encoder, head = small_encoder().train(), nn.Linear(32, 4)
     reference = copy.deepcopy(encoder), copy.deepcopy(head)
     chosen = train_settings(
         classification_weight=0.3, label_smoothing=0.1, episodes_per_step=8, lr=1e-9
     )
     loop = EpisodicTraining(Network(encoder, head, prototype_logits), chosen, 0)
-    loop.run_epoch(images, role, 1)
-    episodes = role.draw(0, 1)
+    loop.run_epoch(images, protocol, 1)
+    episodes = protocol.draw(0, 1)
     parts = [episodes.support.reshape(8, -1), episodes.query.reshape(8, -1)]
     rows = np.concatenate(parts, axis=1).ravel()
-    names = role.table["label"].to_numpy()[rows]
-    labels = torch.tensor([role.pool.class_names.index(name) for name in names])
+    names = protocol.table["label"].to_numpy()[rows]
+    labels = torch.tensor([protocol.pool.class_names.index(name) for name in names])
     embedded = reference[0](normalise(images.gather(rows)))
     loss = 0.3 * F.cross_entropy(reference[1](embedded), labels, label_smoothing=0.1)
     loss.backward()
@@ -154,21 +158,21 @@ def test_normalised_embeddings_by_hand() -> None:
     assert torch.allclose(Normalisation("cl2n", mean)(embeddings), centred)
 
 
-def side_of_all(encoder: nn.Module, images: FaceImages, part: EpisodicTask) -> TrainingStatistics:
-    return gather_statistics(Embedder(encoder), part, seed=0)
+def side_of_all(encoder: nn.Module, images: FaceImages, task: EpisodicTask) -> TrainingStatistics:
+    return gather_statistics(Embedder(encoder), task, seed=0)
 
 
 def test_the_training_side_by_hand() -> None:
     """The mean that is stored is that of training images; prototypes are class means of normalised
     embeddings, and the spread is the mean squared distance to them."""
-    images, role = training_part()
+    images, protocol = training_task()
     encoder = small_encoder()
-    side = side_of_all(encoder, images, EpisodicTask(role, images))
+    side = side_of_all(encoder, images, EpisodicTask(protocol, images))
     with torch.no_grad():
         embedded = encoder.eval()(normalise(images.gather(np.arange(40))))
     assert torch.allclose(side.mean, embedded.mean(dim=0), atol=1e-5)
     ready = F.normalize(embedded - embedded.mean(dim=0), dim=1)
-    labels = role.table["label"].to_numpy()
+    labels = protocol.table["label"].to_numpy()
     classes = [ready[torch.from_numpy(labels == name)] for name in side.class_names]
     means = torch.stack([own.mean(dim=0) for own in classes])
     assert torch.allclose(side.prototypes["cl2n"], means, atol=1e-5)
@@ -181,9 +185,9 @@ def test_the_training_side_by_hand() -> None:
 def test_going_on_knows_the_training_mean() -> None:
     """A resumed run normalises its next epoch as one that was not stopped; l2 needs no mean."""
     assert learning(MethodConfig("simpleshot", "l2"))[0].normalisation.kind == "l2"
-    found, part = learning(MethodConfig("simpleshot", "cl2n"))
+    found, task = learning(MethodConfig("simpleshot", "cl2n"))
     assert found.normalisation.kind == "l2"  # before any mean is known
-    side = side_of_all(small_encoder(), part.images, part)
+    side = side_of_all(small_encoder(), task.images, task)
     found.run_epoch(1)
     checkpoint = Checkpoint(
         encoder=found.network.state()["encoder"],

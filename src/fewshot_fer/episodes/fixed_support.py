@@ -84,7 +84,7 @@ class FixedProtocol:
         return len(self.support.class_names)
 
     @property
-    def protocol(self) -> str:
+    def title(self) -> str:
         return f"{self.name}_fixed{self.k_shot}"
 
     @cached_property
@@ -110,7 +110,7 @@ def fixed_protocol(
     seed: int,
     skip_small_classes: bool = False,
 ) -> FixedProtocol:
-    """Return a role with a support from `training` or, with support_split, from its own data set.
+    """Return a protocol with a support from `training` or, with support_split, from its own data.
 
     Images that are support of any draw are not asked. Raises EpisodeError where a class is too
     small for the support, unless such classes are to be skipped on both sides, and where the

@@ -1,5 +1,8 @@
-"""The parts that data sets play in a run: training, validation, test. Each is loaded and checked
-whole before the first image is decoded, so a mistake in the last test costs no training."""
+"""Protocols that draw episodes: a table of faces and a shape with its random stream.
+
+Each is loaded and checked whole before the first image is decoded, so a mistake in the last test
+costs no training.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +25,7 @@ class EpisodicProtocol:
     """A table of faces, the shape of the episodes drawn from it, and what they are drawn for."""
 
     role: str  # train, validation or test
-    name: str  # first half of the protocol's name, also the random stream of its episodes
+    name: str  # first half of the title, also the random stream of its episodes
     dataset: str
     table: pd.DataFrame
     shape: Shape
@@ -35,7 +38,7 @@ class EpisodicProtocol:
         return self.shape.n_way
 
     @property
-    def protocol(self) -> str:
+    def title(self) -> str:
         return f"{self.name}_{self.shape.n_way}w{self.shape.k_shot}s"
 
     @cached_property
@@ -44,19 +47,19 @@ class EpisodicProtocol:
         return table_digest(self.table)
 
     def draw(self, seed: int, epoch: int = 0) -> Episodes:
-        """Return episodes; each role, protocol and epoch has a random stream of its own."""
+        """Return episodes; each role, title and epoch has a random stream of its own."""
         if self.loaded is not None:
             return self.loaded
         return draw_episodes(self.pool, self.shape, self.n_episodes, seed, self.stream, epoch)
 
     @property
     def stream(self) -> str:
-        return f"{self.role}/{self.protocol}"
+        return f"{self.role}/{self.title}"
 
 
-def supervised_protocol(role: EpisodicProtocol) -> EpisodicProtocol:
-    """Return a training role for passes over its images: all classes at once, and no support."""
-    return replace(role, shape=Shape(len(role.pool.class_names), 0, 1), n_episodes=1)
+def supervised_protocol(protocol: EpisodicProtocol) -> EpisodicProtocol:
+    """Return the protocol of passes over the training images: all classes at once, no support."""
+    return replace(protocol, shape=Shape(len(protocol.pool.class_names), 0, 1), n_episodes=1)
 
 
 def training_protocol(
@@ -77,7 +80,7 @@ def training_protocol(
         name += f" ({len(held_out)} images set aside as support)"
     if settings.mix.per_class is not None:
         rows = balanced_rows(table, rows, settings.mix.per_class, settings.seed)
-    return _role(
+    return _build_protocol(
         ("train", "train"),
         (settings.dataset.adapter, table),
         (shape, count),
@@ -93,7 +96,7 @@ def evaluation_protocol(
     """Return what is validated (`role` validation) or tested on (`role` test) in episodes."""
     table = load_dataset(settings.dataset, source)
     shape = Shape(settings.n_way, settings.k_shot, settings.n_query)
-    drawing = _role(
+    drawing = _build_protocol(
         (role, settings.name),
         (settings.dataset.adapter, table),
         (shape, settings.episodes),
@@ -106,7 +109,7 @@ def evaluation_protocol(
     return replace(drawing, loaded=load_episodes(file, drawing.stream, table, shape))
 
 
-def _role(
+def _build_protocol(
     names: tuple[str, str],
     dataset: tuple[str, pd.DataFrame],
     drawn: tuple[Shape, int],

@@ -22,14 +22,14 @@ from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.system.errors import DataError, EpisodeError
 
 
-def quick_audit(roles: Sequence[EpisodicProtocol | FixedProtocol]) -> list[str]:
+def quick_audit(protocols: Sequence[EpisodicProtocol | FixedProtocol]) -> list[str]:
     """Return stamps for results, such as `trained_on_test`, `shared_images:12`, `shared_groups:3`.
 
     trained_on_test: images of an official test or validation split are trained on; shared_images:
     files that stand in two roles; shared_groups: clips or subjects that do. Several tests are one
     role. Nothing found is an empty list.
     """
-    tables = _tables(roles)
+    tables = _tables(protocols)
     stamps = []
     trained = tables.get("train")
     if trained is not None and trained["split"].isin(["test", "val"]).any():
@@ -41,13 +41,13 @@ def quick_audit(roles: Sequence[EpisodicProtocol | FixedProtocol]) -> list[str]:
     return stamps
 
 
-def _tables(roles: Sequence[EpisodicProtocol | FixedProtocol]) -> dict[str, pd.DataFrame]:
+def _tables(protocols: Sequence[EpisodicProtocol | FixedProtocol]) -> dict[str, pd.DataFrame]:
     found: dict[str, list[pd.DataFrame]] = {}
-    for role in roles:
-        table = role.table
-        if isinstance(role, EpisodicProtocol):  # training leaves held-out rows undrawn
-            table = table.iloc[np.unique(role.pool.rows)]
-        found.setdefault(role.role, []).append(table)
+    for protocol in protocols:
+        table = protocol.table
+        if isinstance(protocol, EpisodicProtocol):  # training leaves held-out rows undrawn
+            table = table.iloc[np.unique(protocol.pool.rows)]
+        found.setdefault(protocol.role, []).append(table)
     return {kind: pd.concat(tables) for kind, tables in found.items()}
 
 
@@ -71,8 +71,8 @@ AnyProtocol = EpisodicProtocol | FixedProtocol
 
 
 @dataclass(frozen=True)
-class RunData:
-    """The roles of a training run. trained_on_test: test images of a data set were trained on."""
+class TrainingSetup:
+    """Protocols of a training run. trained_on_test: test images of a data set were trained on."""
 
     training: EpisodicProtocol
     validation: AnyProtocol
@@ -81,8 +81,8 @@ class RunData:
 
 
 @dataclass(frozen=True)
-class TestData:
-    """The roles of a test of a trained run; trained_on_test is None where nobody can tell.
+class TestSetup:
+    """The protocols of a test of a trained run; trained_on_test is None where nobody can tell.
 
     warnings: what the quick check finds in training, validation and tests together.
     """
@@ -92,8 +92,8 @@ class TestData:
     warnings: list[str]
 
 
-def setup_training(settings: TrainVerb, source: Source) -> RunData:
-    """Return all roles of a training run; fixed supports are taken out of training."""
+def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
+    """Return all protocols of a training run; fixed supports are taken out of training."""
     table = load_dataset(settings.dataset, source)
     validation, *tests = (
         _evaluation(role, evaluation, settings.episodes, table, source, settings.seed)
@@ -101,11 +101,11 @@ def setup_training(settings: TrainVerb, source: Source) -> RunData:
     )
     training = training_protocol(settings, source, _held_out([validation, *tests], table))
     _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], [validation, *tests])
-    return RunData(training, validation, tests, trained_on_test(table))
+    return TrainingSetup(training, validation, tests, trained_on_test(table))
 
 
-def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestData:
-    """Return the roles of a test. The training set is looked at too, for what was trained on.
+def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestSetup:
+    """Return the protocols of a test. The training set is looked at too, for what was trained on.
 
     A run may be tested where its training set is not at hand, unless a fixed support comes from it.
     """
@@ -118,13 +118,13 @@ def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestD
             raise
         log.info("the run's training set is not at hand: overlap with it cannot be checked")
         table = None
-    roles = [_evaluation("test", t, settings.episodes, table, source, seed) for t in asked]
+    protocols = [_evaluation("test", t, settings.episodes, table, source, seed) for t in asked]
     if table is None:
-        return TestData(roles, None, [])
+        return TestSetup(protocols, None, [])
     training = _training_again(trained, table, source)
-    _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], roles)
-    found = quick_audit([training, *_validation_again(trained, table, source), *roles])
-    return TestData(roles, trained_on_test(table), found)
+    _warn_of_shared_images(table.iloc[np.unique(training.pool.rows)], protocols)
+    found = quick_audit([training, *_validation_again(trained, table, source), *protocols])
+    return TestSetup(protocols, trained_on_test(table), found)
 
 
 def _evaluations(settings: TrainVerb) -> Iterable[tuple[str, EvalConfig]]:
@@ -146,23 +146,23 @@ def _evaluation(
     return fixed_protocol(role, settings, support, source, seed, episodes.skip_small_classes)
 
 
-def _held_out(roles: list[AnyProtocol], training: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the rows of the training table that are a fixed support of any role."""
+def _held_out(protocols: list[AnyProtocol], training: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the rows of the training table that are a fixed support of any protocol."""
     taken: set[str] = set()
-    for role in roles:
-        if isinstance(role, FixedProtocol):
-            taken |= set(role.support_table["path"].iloc[role.support.images()])
+    for protocol in protocols:
+        if isinstance(protocol, FixedProtocol):
+            taken |= set(protocol.support_table["path"].iloc[protocol.support.images()])
     return np.flatnonzero(training["path"].isin(taken)).astype(np.int64)
 
 
 def _training_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> EpisodicProtocol:
     """Return what a run was trained on: its training set less its own fixed supports."""
-    roles = [
+    protocols = [
         _evaluation(role, evaluation, _drawn_anew(trained), table, source, trained.seed)
         for role, evaluation in _evaluations(trained)
         if evaluation.kind == "fixed"
     ]
-    return training_protocol(trained, source, _held_out(roles, table))
+    return training_protocol(trained, source, _held_out(protocols, table))
 
 
 def _validation_again(trained: TrainVerb, table: pd.DataFrame, source: Source) -> list[AnyProtocol]:
@@ -181,9 +181,9 @@ def _drawn_anew(trained: TrainVerb) -> EpisodesConfig:
 
 
 def save_drawn(
-    roles: list[AnyProtocol], episodes: EpisodesConfig, seed: int, only_in: Path | None = None
+    protocols: list[AnyProtocol], episodes: EpisodesConfig, seed: int, only_in: Path | None = None
 ) -> None:
-    """Write the episodes of all roles that have some, if episodes.save names a file.
+    """Write the episodes of all protocols that have some, if episodes.save names a file.
 
     only_in: a folder beyond which nothing is written; a file that is not there is warned of.
     """
@@ -194,7 +194,9 @@ def save_drawn(
         if not file.exists():
             log.warning("episodes.save=%s lies outside the resumed run: it is not written", file)
         return
-    drawn = {r.stream: (r.table, r.draw(seed)) for r in roles if isinstance(r, EpisodicProtocol)}
+    drawn = {
+        r.stream: (r.table, r.draw(seed)) for r in protocols if isinstance(r, EpisodicProtocol)
+    }
     save_episodes(file, drawn)
 
 
@@ -203,19 +205,19 @@ def trained_on_test(training: pd.DataFrame) -> bool:
     return bool(training["split"].isin(["test", "val"]).any())
 
 
-def _warn_of_shared_images(trained: pd.DataFrame, roles: list[AnyProtocol]) -> None:
+def _warn_of_shared_images(trained: pd.DataFrame, protocols: list[AnyProtocol]) -> None:
     paths = set(trained["path"])
-    for role in roles:
-        name = f"{role.role} {role.protocol}"
-        asked = int(role.table["path"].isin(paths).sum())
+    for protocol in protocols:
+        name = f"{protocol.role} {protocol.title}"
+        asked = int(protocol.table["path"].isin(paths).sum())
         if asked:
             log.warning(
                 "%s: %d of its %d images were trained on: its accuracy says nothing of new faces",
                 name,
                 asked,
-                len(role.table),
+                len(protocol.table),
             )
-        if isinstance(role, FixedProtocol):
-            support = role.support_table["path"].iloc[role.support.images()]
+        if isinstance(protocol, FixedProtocol):
+            support = protocol.support_table["path"].iloc[protocol.support.images()]
             if support.isin(paths).any():
                 log.warning("%s: the support was trained on; set it aside in train's eval=", name)

@@ -81,7 +81,7 @@ Classify = Callable[[Tensor], NDArray[np.float64]]
 
 
 def score_fixed(
-    role: FixedProtocol,
+    protocol: FixedProtocol,
     images: FaceImages,
     support_images: FaceImages,
     embedder: Embedder,
@@ -93,17 +93,19 @@ def score_fixed(
     A classifier's own answers come first, where it was trained on these classes; those of the
     nearest prototype on its features stand beside them.
     """
-    queries = embedder.embed(images, np.arange(len(role.table)))
+    queries = embedder.embed(images, np.arange(len(protocol.table)))
     ways: dict[str, Classify] = {}
-    if embedder.head is not None and embedder.head_names == role.support.class_names:
+    if embedder.head is not None and embedder.head_names == protocol.support.class_names:
         ways["classifier"] = partial(_answer_by_head, embedder.head)
-    supports = _embedded_supports(role, support_images, embedder)
-    among = method.among(role.support.class_names, queries)
+    supports = _embedded_supports(protocol, support_images, embedder)
+    among = method.among(protocol.support.class_names, queries)
     ways[method.name] = partial(_answer_by_support, among, supports)
-    levels = [level for name, way in ways.items() for level in _levels(role, name, way, queries)]
+    levels = [
+        level for name, way in ways.items() for level in _levels(protocol, name, way, queries)
+    ]
     frames = [level for level in levels if not level.level.startswith("clip")]
-    questions = {"episodes_id": role.questions_id}
-    rows = [result_row(role, level, epoch) | questions for level in levels]
+    questions = {"episodes_id": protocol.questions_id}
+    rows = [result_row(protocol, level, epoch) | questions for level in levels]
     for row in rows:
         row["uses"] = method.uses if row["method"] == method.name else ""
     return EvaluationResult(
@@ -111,20 +113,22 @@ def score_fixed(
         accuracy=rows[0]["accuracy"],
         loss=rows[0]["loss"],
         half=(rows[0]["ci95_high"] - rows[0]["ci95_low"]) / 2,
-        class_names=role.support.class_names,
-        confusion=sum_confusion(levels[0], role.n_way),
-        answers=pd.concat([_answers(role, *pair) for pair in zip(rows, levels, strict=True)]),
-        predictions=pd.concat([_predictions(role, level) for level in frames], ignore_index=True),
+        class_names=protocol.support.class_names,
+        confusion=sum_confusion(levels[0], protocol.n_way),
+        answers=pd.concat([_answers(protocol, *pair) for pair in zip(rows, levels, strict=True)]),
+        predictions=pd.concat(
+            [_predictions(protocol, level) for level in frames], ignore_index=True
+        ),
     )
 
 
 def _embedded_supports(
-    role: FixedProtocol, support_images: FaceImages, embedder: Embedder
+    protocol: FixedProtocol, support_images: FaceImages, embedder: Embedder
 ) -> list[Tensor]:
     """Return the embedded support [way, shot, D] of every draw."""
-    drawn = role.support.images()
+    drawn = protocol.support.images()
     embedded = embedder.embed(support_images, drawn)
-    places = np.searchsorted(drawn, role.support.rows)
+    places = np.searchsorted(drawn, protocol.support.rows)
     return [embedded[torch.from_numpy(draw)] for draw in places]
 
 
@@ -141,50 +145,50 @@ def _answer_by_head(head: nn.Module, queries: Tensor) -> NDArray[np.float64]:
 
 
 def _levels(
-    role: FixedProtocol, name: str, way: Classify, queries: Tensor
+    protocol: FixedProtocol, name: str, way: Classify, queries: Tensor
 ) -> list[FixedPredictions]:
     """Return the answers to frames and, where every image is of a clip, to clips."""
-    frames = _frame_answers(role, name, way(queries))
+    frames = _frame_answers(protocol, name, way(queries))
     if frames.level == "image":
         return [frames]
-    clips, _ = clip_numbers(role.table["clip"])
+    clips, _ = clip_numbers(protocol.table["clip"])
     means = torch.from_numpy(mean_by_clip(queries.double().cpu().numpy(), clips)).to(queries)
-    return [frames, *_clip_answers(role, frames, clips, way(means))]
+    return [frames, *_clip_answers(protocol, frames, clips, way(means))]
 
 
 def _frame_answers(
-    role: FixedProtocol, method: str, probabilities: NDArray[np.float64]
+    protocol: FixedProtocol, method: str, probabilities: NDArray[np.float64]
 ) -> FixedPredictions:
-    groups = pd.factorize(role.table["group"])[0].astype(np.int64)
-    level = "frame" if (role.table["clip"] != "").all() else "image"
-    return FixedPredictions(method, level, role.labels, probabilities, groups)
+    groups = pd.factorize(protocol.table["group"])[0].astype(np.int64)
+    level = "frame" if (protocol.table["clip"] != "").all() else "image"
+    return FixedPredictions(method, level, protocol.labels, probabilities, groups)
 
 
 def _clip_answers(
-    role: FixedProtocol,
+    protocol: FixedProtocol,
     frames: FixedPredictions,
     clips: NDArray[np.int64],
     by_embedding: NDArray[np.float64],
 ) -> list[FixedPredictions]:
-    """Return the clips' answers by the role's vote, and those with the lost clips as errors."""
-    if role.vote == "embedding":
+    """Return the clips' answers by the protocol's vote, and those with the lost clips as errors."""
+    if protocol.vote == "embedding":
         voted = by_embedding
     else:
-        vote = vote_by_majority if role.vote == "majority" else vote_by_probability
+        vote = vote_by_majority if protocol.vote == "majority" else vote_by_probability
         voted = np.stack([vote(draw, clips) for draw in frames.probabilities])
     first = np.unique(clips, return_index=True)[1]
     labels, groups = frames.labels[first], frames.groups[first]
     complete = FixedPredictions(
-        frames.method, "clip_complete", labels, voted, groups, _lost_labels(role)
+        frames.method, "clip_complete", labels, voted, groups, _lost_labels(protocol)
     )
     return [FixedPredictions(frames.method, "clip", labels, voted, groups), complete]
 
 
-def _lost_labels(role: FixedProtocol) -> tuple[int, ...]:
+def _lost_labels(protocol: FixedProtocol) -> tuple[int, ...]:
     """Return the class numbers of the clips that lost every face, in the splits that are asked."""
-    splits = set(role.table["split"])
-    lost = role.table.attrs.get("lost_clips", {})
-    names = list(role.support.class_names)
+    splits = set(protocol.table["split"])
+    lost = protocol.table.attrs.get("lost_clips", {})
+    names = list(protocol.support.class_names)
     return tuple(
         names.index(label)
         for clip, label in lost.items()
@@ -192,9 +196,9 @@ def _lost_labels(role: FixedProtocol) -> tuple[int, ...]:
     )
 
 
-def _answers(role: FixedProtocol, row: Row, answers: FixedPredictions) -> pd.DataFrame:
+def _answers(protocol: FixedProtocol, row: Row, answers: FixedPredictions) -> pd.DataFrame:
     """Return the rows of answers.csv: of images, or of clips by their keys, lost ones not among."""
-    table = role.table
+    table = protocol.table
     if answers.level.startswith("clip"):
         table = table.drop_duplicates("clip").reset_index(drop=True)
         table = table.assign(path=table["clip"])
@@ -202,18 +206,18 @@ def _answers(role: FixedProtocol, row: Row, answers: FixedPredictions) -> pd.Dat
     return make_answers(row, table, np.ones(len(correct)), correct)
 
 
-def _predictions(role: FixedProtocol, answers: FixedPredictions) -> pd.DataFrame:
+def _predictions(protocol: FixedProtocol, answers: FixedPredictions) -> pd.DataFrame:
     """Return path, clip, true, predicted and each class's probability, a row a draw and query."""
-    names = np.array(role.support.class_names)
+    names = np.array(protocol.support.class_names)
     tables = []
     for draw, given in enumerate(answers.predicted):
         shares = answers.probabilities[draw]
-        table = role.table[["path", "clip"]].copy()
+        table = protocol.table[["path", "clip"]].copy()
         table.insert(0, "draw", draw)
         table["true"], table["predicted"] = names[answers.labels], names[given]
         tables.append(table.join(pd.DataFrame(shares, columns=names, index=table.index)))
     whole = pd.concat(tables, ignore_index=True)
     whole.insert(0, "method", answers.method)
-    whole.insert(0, "protocol", role.protocol)
-    whole.insert(0, "role", role.role)
+    whole.insert(0, "protocol", protocol.title)
+    whole.insert(0, "role", protocol.role)
     return whole

@@ -11,10 +11,10 @@ from fewshot_fer.config.schema import MethodConfig
 from fewshot_fer.data.labels import canonical
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.deployment import TrainingStatistics
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models import LogitsFunction
 from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors
@@ -80,16 +80,16 @@ def require_named_parts(settings: MethodConfig, class_names: Sequence[str]) -> N
 def require_parts(
     settings: MethodConfig,
     class_names: Sequence[str],
-    roles: Sequence[EpisodicProtocol | FixedProtocol],
+    protocols: Sequence[EpisodicProtocol | FixedProtocol],
 ) -> None:
     """Raise ConfigError where a class that may be asked without a support has no parts among the
     training classes: nothing would be known of it."""
     if settings.name != "composed":
         return
-    for role in roles:
-        if isinstance(role, EpisodicProtocol) and role.shape.k_shot == 0:
-            what = f"{role.role} {role.protocol}"
-            _unplaced(settings, class_names).require(role.pool.class_names, what)
+    for protocol in protocols:
+        if isinstance(protocol, EpisodicProtocol) and protocol.shape.k_shot == 0:
+            what = f"{protocol.role} {protocol.title}"
+            _unplaced(settings, class_names).require(protocol.pool.class_names, what)
 
 
 def _unplaced(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
@@ -116,9 +116,9 @@ def choose_prior_weight(
     Other episodes are asked than those that validation reports. PRIOR_WEIGHT where validation
     draws no episodes, and where they have no support, so that every weight is the same.
     """
-    if not isinstance(validation, EpisodicTask) or validation.role.shape.k_shot == 0:
+    if not isinstance(validation, EpisodicTask) or validation.protocol.shape.k_shot == 0:
         return PRIOR_WEIGHT
-    episodes = replace(validation.role, loaded=None).draw(seed, OTHER_EPISODES)
+    episodes = replace(validation.protocol, loaded=None).draw(seed, OTHER_EPISODES)
     rows = episodes.images()
     embedded = embedder.embed(validation.images, rows)
     accuracies = [

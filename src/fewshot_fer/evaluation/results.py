@@ -40,33 +40,33 @@ class EvaluationResult:
     each: NDArray[np.float64] | None = None
 
 
-def episodic_row(role: EpisodicProtocol, scores: EpisodeScores, epoch: int) -> Row:
-    """Return the row of results.csv for scores of a role that draws episodes."""
+def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) -> Row:
+    """Return the row of results.csv for scores of a protocol that draws episodes."""
     return {
-        "role": role.role,
-        "dataset": role.dataset,
-        "protocol": role.protocol,
-        "n_way": role.shape.n_way,
-        "k_shot": role.shape.k_shot,
-        "n_query": role.shape.n_query,
+        "role": protocol.role,
+        "dataset": protocol.dataset,
+        "protocol": protocol.title,
+        "n_way": protocol.shape.n_way,
+        "k_shot": protocol.shape.k_shot,
+        "n_query": protocol.shape.n_query,
         **_score_columns(scores),
-        "disjoint": role.pool.disjoint,
-        "chance": 1 / role.shape.n_way,
-        "n_images": len(np.unique(role.pool.rows)),
-        "n_groups": role.pool.n_groups,
+        "disjoint": protocol.pool.disjoint,
+        "chance": 1 / protocol.shape.n_way,
+        "n_images": len(np.unique(protocol.pool.rows)),
+        "n_groups": protocol.pool.n_groups,
         "epoch": epoch,
-        **_episodic_interval(role, scores),
+        **_episodic_interval(protocol, scores),
         "level": "image",
         "macro_f1": macro_f1(scores.confusion),
-        "majority": 1 / role.shape.n_way,  # episodes ask for every class equally often
+        "majority": 1 / protocol.shape.n_way,  # episodes ask for every class equally often
     }
 
 
-def _episodic_interval(role: EpisodicProtocol, scores: EpisodeScores) -> Row:
+def _episodic_interval(protocol: EpisodicProtocol, scores: EpisodeScores) -> Row:
     """Return the interval over groups; they count even where episodes are image-disjoint."""
     asked = len(scores.row_asked)
-    groups = pd.factorize(role.table["group"])[0][:asked]
-    classes = pd.factorize(role.table["label"])[0][:asked] if role.pool.nested else None
+    groups = pd.factorize(protocol.table["group"])[0][:asked]
+    classes = pd.factorize(protocol.table["label"])[0][:asked] if protocol.pool.nested else None
     low, high = group_interval(scores.row_correct, scores.row_asked, groups, classes)
     return {"group_ci95_low": low, "group_ci95_high": high}
 
@@ -118,7 +118,7 @@ def sum_confusion(answers: FixedPredictions, n_way: int) -> NDArray[np.int64]:
     return np.column_stack([total, lost])
 
 
-def result_row(role: FixedProtocol, answers: FixedPredictions, epoch: int) -> Row:
+def result_row(protocol: FixedProtocol, answers: FixedPredictions, epoch: int) -> Row:
     """Return the row of results.csv of one level, means over the draws of the support."""
     correct = answers.predicted == answers.labels
     asked = len(answers.labels) + len(answers.lost)
@@ -126,14 +126,14 @@ def result_row(role: FixedProtocol, answers: FixedPredictions, epoch: int) -> Ro
     accuracy = float(by_draw.mean())
     half = NORMAL_95 * np.sqrt(accuracy * (1 - accuracy) / asked)
     low, high = _group_interval(answers, correct)
-    confusion = sum_confusion(answers, role.n_way)
+    confusion = sum_confusion(answers, protocol.n_way)
     true = np.take_along_axis(answers.probabilities, answers.labels[None, :, None], axis=2)
     return {
-        "role": role.role,
-        "dataset": role.dataset,
-        "protocol": role.protocol,
-        "n_way": role.n_way,
-        "k_shot": role.k_shot,
+        "role": protocol.role,
+        "dataset": protocol.dataset,
+        "protocol": protocol.title,
+        "n_way": protocol.n_way,
+        "k_shot": protocol.k_shot,
         "n_query": asked,
         "episodes": len(correct),
         "disjoint": "group",
@@ -142,9 +142,9 @@ def result_row(role: FixedProtocol, answers: FixedPredictions, epoch: int) -> Ro
         "ci95_high": min(1.0, accuracy + half),
         "uar": mean_recall(confusion),
         "loss": float(-np.log(np.maximum(true, 1e-300)).mean()),
-        "chance": 1 / role.n_way,
-        "n_images": len(role.table),
-        "n_groups": int(role.table["group"].nunique()),
+        "chance": 1 / protocol.n_way,
+        "n_images": len(protocol.table),
+        "n_groups": int(protocol.table["group"].nunique()),
         "epoch": epoch,
         "group_ci95_low": low,
         "group_ci95_high": high,

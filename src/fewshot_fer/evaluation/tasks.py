@@ -1,4 +1,4 @@
-"""A role with its images: what can be trained on or evaluated."""
+"""A protocol with its images: what can be trained on or evaluated."""
 
 from dataclasses import dataclass
 
@@ -18,24 +18,24 @@ from fewshot_fer.models.methods.method import Method
 
 @dataclass(frozen=True)
 class EpisodicTask:
-    """A role that draws episodes, and its images."""
+    """A protocol that draws episodes, and its images."""
 
-    role: EpisodicProtocol
+    protocol: EpisodicProtocol
     images: FaceImages
 
     def evaluate(
         self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
     ) -> EvaluationResult:
         """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
-        episodes = self.role.draw(seed, drawn_for)
+        episodes = self.protocol.draw(seed, drawn_for)
         if method.normalisation is not None:
             embedder = embedder.normalised(method.normalisation)
         scores = evaluate(embedder, method, self.images, episodes)
         accuracy, low, high = mean_interval(scores.accuracy)
-        row = episodic_row(self.role, scores, epoch) | {
+        row = episodic_row(self.protocol, scores, epoch) | {
             "method": method.name,
             "uses": method.uses,
-            "episodes_id": episodes_digest(self.role.table_digest, episodes),
+            "episodes_id": episodes_digest(self.protocol.table_digest, episodes),
         }
         return EvaluationResult(
             rows=[row],
@@ -44,16 +44,16 @@ class EpisodicTask:
             half=(high - low) / 2,
             class_names=episodes.class_names,
             confusion=scores.confusion,
-            answers=make_answers(row, self.role.table, scores.row_asked, scores.row_correct),
+            answers=make_answers(row, self.protocol.table, scores.row_asked, scores.row_correct),
             each=scores.accuracy,
         )
 
 
 @dataclass(frozen=True)
 class FixedTask:
-    """A role with a fixed support, its images, and those that the support is drawn from."""
+    """A protocol with a fixed support, its images, and those that the support is drawn from."""
 
-    role: FixedProtocol
+    protocol: FixedProtocol
     images: FaceImages
     support_images: FaceImages
 
@@ -61,17 +61,17 @@ class FixedTask:
         self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
     ) -> EvaluationResult:
         """Ask every image of every draw of the support; `seed` and `drawn_for` change nothing."""
-        return score_fixed(self.role, self.images, self.support_images, embedder, method, epoch)
+        return score_fixed(self.protocol, self.images, self.support_images, embedder, method, epoch)
 
 
 Task = EpisodicTask | FixedTask
 
 
 def load_task(
-    role: EpisodicProtocol | FixedProtocol, image_size: int, device: torch.device
+    protocol: EpisodicProtocol | FixedProtocol, image_size: int, device: torch.device
 ) -> Task:
-    """Decode or open the images of a role."""
-    images = load_images(role.table, image_size, device)
-    if isinstance(role, EpisodicProtocol):
-        return EpisodicTask(role, images)
-    return FixedTask(role, images, load_images(role.support_table, image_size, device))
+    """Decode or open the images of a protocol."""
+    images = load_images(protocol.table, image_size, device)
+    if isinstance(protocol, EpisodicProtocol):
+        return EpisodicTask(protocol, images)
+    return FixedTask(protocol, images, load_images(protocol.support_table, image_size, device))

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import MethodConfig
-from fewshot_fer.evaluation.deployment import TrainingStatistics
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import composed
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.preprocessing import Normalisation
@@ -61,25 +61,25 @@ def compare_methods(
     folder: RunFolder,
     embedder: Embedder,
     methods: Sequence[Method],
-    parts: Sequence[Task],
+    tasks: Sequence[Task],
     seed: int,
     epoch: int,
 ) -> pd.DataFrame:
     """Ask every method the same episodes of every part; the first is what others are held against.
 
     Rows reach results.csv as they are made and methods.csv at the end, which is returned; confusion
-    and recalls are the first method's alone. A method that has no way to answer a part (no support,
+    and recalls are the first method's alone. A method that has no way to answer a task (no support,
     and no parts of its classes) is left out there. Raises ConfigError for a fixed support, against
     which methods that look at all queries together would depend on how these are cut up.
     """
     rows: list[Row] = []
-    for part in _episodic(parts):
+    for task in _episodic(tasks):
         reference: NDArray[np.float64] | None = None
         for method in methods:
-            if not _can_answer(method, part):
+            if not _can_answer(method, task):
                 continue
             started = time.perf_counter()
-            evaluated = part.evaluate(embedder, method, seed, 0, epoch)
+            evaluated = task.evaluate(embedder, method, seed, 0, epoch)
             seconds = time.perf_counter() - started
             add_evaluation(folder, evaluated, with_confusion=method is methods[0])
             assert evaluated.each is not None
@@ -93,23 +93,23 @@ def compare_methods(
     return table
 
 
-def _episodic(parts: Sequence[Task]) -> Iterator[EpisodicTask]:
-    for part in parts:
-        if not isinstance(part, EpisodicTask):
+def _episodic(tasks: Sequence[Task]) -> Iterator[EpisodicTask]:
+    for task in tasks:
+        if not isinstance(task, EpisodicTask):
             raise ConfigError(
-                f"methods are compared in episodes, and {part.role.protocol} has a fixed support: "
+                f"methods are compared in episodes, and {task.protocol.title} has a fixed support: "
                 f"take a test such as compound_4w5s"
             )
-        yield part
+        yield task
 
 
-def _can_answer(method: Method, part: EpisodicTask) -> bool:
-    if method.name == "ptmap" and part.role.shape.n_query < 1:
+def _can_answer(method: Method, task: EpisodicTask) -> bool:
+    if method.name == "ptmap" and task.protocol.shape.n_query < 1:
         return False
-    if method.priors is None or part.role.shape.k_shot > 0:
-        return part.role.shape.k_shot > 0
+    if method.priors is None or task.protocol.shape.k_shot > 0:
+        return task.protocol.shape.k_shot > 0
     try:
-        method.priors.require(part.role.pool.class_names, part.role.protocol)
+        method.priors.require(task.protocol.pool.class_names, task.protocol.title)
     except ConfigError:
         return False
     return True

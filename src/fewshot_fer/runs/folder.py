@@ -191,7 +191,7 @@ class RunFolder:
         write_text(self.folder / "summary.json", text + "\n")
 
 
-def _finish(
+def finish_run(
     folder: RunFolder,
     config: dict[str, Any],
     facts: dict[str, Any],

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
-from fewshot_fer.evaluation.deployment import TrainingStatistics, statistics_from
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import choose_method, priors
 from fewshot_fer.evaluation.support import SupportSet, support_set
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.conv4 import count_features
 from fewshot_fer.models.methods.composed import Priors
@@ -33,7 +33,7 @@ class LoadedRun:
     embedder: Embedder
     image_size: int  # pixels a side
     class_names: tuple[str, ...]  # of the training set
-    support: SupportSet  # the run's own, see own_support.py
+    support: SupportSet  # the run's own, see `run_support`
     calibration: Calibration
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: Method

@@ -20,7 +20,7 @@ from fewshot_fer.runs.config_file import (
     read_run_settings,
     with_kept_encoder,
 )
-from fewshot_fer.runs.folder import RunFolder, _finish
+from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import build_evaluation, stored_statistics
 from fewshot_fer.runs.resume import (
     clear_the_end,
@@ -57,28 +57,28 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
     as_kept, where = with_kept_encoder(trained, tested), str(tested / f"{which}.pt")
     answering = build_evaluation(as_kept, checkpoint, device, where, keep_in)
-    cast = setup_tests(settings, trained, source)
+    setup = setup_tests(settings, trained, source)
     if not settings.methods:
-        require_parts(trained.method, checkpoint.class_names, cast.tests)
-    parts = [load_task(test, trained.backbone.side, device) for test in cast.tests]
-    save_drawn(cast.tests, settings.episodes, seed)
-    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
+        require_parts(trained.method, checkpoint.class_names, setup.tests)
+    tasks = [load_task(test, trained.backbone.side, device) for test in setup.tests]
+    save_drawn(setup.tests, settings.episodes, seed)
+    folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))
     clear_the_end(folder, None)
     write_bad_images(path, source)
-    folder.stamps["warnings"] = ";".join([*cast.warnings, *warned_bad_images(source)])
+    folder.stamps["warnings"] = ";".join([*setup.warnings, *warned_bad_images(source)])
     if settings.methods:
         embedder, own = answering
         side = stored_statistics(checkpoint, str(tested / f"{which}.pt"))
         others = other_methods(settings.methods, own, side, trained.method)
-        table = compare_methods(folder, embedder, [own, *others], parts, seed, checkpoint.epoch)
+        table = compare_methods(folder, embedder, [own, *others], tasks, seed, checkpoint.epoch)
         print(f"\n{methods_text(table)}")
     else:
-        run_tests(folder, *answering, parts, seed, checkpoint.epoch)
+        run_tests(folder, *answering, tasks, seed, checkpoint.epoch)
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))
-    _finish(folder, asdict(settings), facts, device, started)
+    finish_run(folder, asdict(settings), facts, device, started)
     return folder
 
 

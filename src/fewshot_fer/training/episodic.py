@@ -65,10 +65,12 @@ class EpisodicTraining:
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
 
-    def run_epoch(self, images: FaceImages, role: EpisodicProtocol, epoch: int) -> EpisodeScores:
+    def run_epoch(
+        self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
+    ) -> EpisodeScores:
         """Take one optimiser step every `episodes_per_step` episodes of each rank; return each
         episode's loss and accuracy from before its step."""
-        episodes = role.draw(self.seed, epoch)
+        episodes = protocol.draw(self.seed, epoch)
         self.network.modules().train()
         steps = _steps(episodes, self.settings.episodes_per_step * world())
         random = augmentation_random(self.seed, epoch)

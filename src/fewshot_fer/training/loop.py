@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.evaluation.deployment import gather_statistics, run_calibration, run_support
 from fewshot_fer.evaluation.embedder import Embedder, embedding_digest
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
+from fewshot_fer.evaluation.run_support import run_calibration, run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.evaluation.training_statistics import gather_statistics
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.runs.folder import RunFolder
@@ -72,7 +73,7 @@ class Best:
 
 
 class TrainingRun:
-    """Trains an encoder on one part, validates it on another, and writes the run's folder.
+    """Trains an encoder on one task, validates it on another, and writes the run's folder.
 
     The encoder is where it is to be trained, in the precision of the settings.
     """
@@ -186,7 +187,7 @@ class TrainingRun:
 
     def _run_epoch(self, epoch: int, choices: dict[str, str]) -> None:
         started = time.perf_counter()
-        trained, role = self.learning.run_epoch(epoch)
+        trained, protocol = self.learning.run_epoch(epoch)
         lr = learning_rate(self.settings.train, epoch)
         supervised = epoch <= supervised_epochs(self.settings)
         require_finite(trained.loss, epoch, lr, "batch" if supervised else "episode")
@@ -197,7 +198,7 @@ class TrainingRun:
         row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
         self.metrics.append(row)
         own = {"method": self.learning.method_name(epoch)}
-        self.trained = plain_row(episodic_row(role, trained, epoch) | own)
+        self.trained = plain_row(episodic_row(protocol, trained, epoch) | own)
         # The best first: a run that dies in between does this epoch again, and finds it best again.
         for name in ("best.pt", "last.pt") if is_best else ("last.pt",):
             kept = self._checkpoint(epoch, ready, validated, choices)
@@ -230,7 +231,7 @@ class TrainingRun:
             encoder=network["encoder"],
             epoch=epoch,
             val_accuracy=float(validated.accuracy),
-            class_names=list(self.training.role.pool.class_names),
+            class_names=list(self.training.protocol.pool.class_names),
             image_size=self.settings.backbone.side,
             optimiser=self.learning.optimiser_state(epoch),
             head=network.get("head"),

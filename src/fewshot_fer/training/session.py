@@ -11,7 +11,7 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
-from fewshot_fer.episodes.setup import RunData, quick_audit, save_drawn, setup_training
+from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
@@ -20,7 +20,7 @@ from fewshot_fer.runs.config_file import (
     keep_encoder,
 )
 from fewshot_fer.runs.figures import plot_curves
-from fewshot_fer.runs.folder import EventFiles, RunFolder, _finish, require_tensorboard
+from fewshot_fer.runs.folder import EventFiles, RunFolder, finish_run, require_tensorboard
 from fewshot_fer.runs.load import build_evaluation
 from fewshot_fer.runs.resume import (
     Progress,
@@ -52,64 +52,64 @@ def train_session(
     if settings.logger == "tensorboard":
         require_tensorboard()
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
-    cast = setup_training(settings, source)
-    names = cast.training.pool.class_names
+    setup = setup_training(settings, source)
+    names = setup.training.pool.class_names
     require_named_parts(settings.method, names)
-    require_parts(settings.method, names, [cast.validation, *cast.tests])
+    require_parts(settings.method, names, [setup.validation, *setup.tests])
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
     begun = (path / "config.yaml").is_file()
-    folder = RunFolder(path, {"trained_on_test": cast.trained_on_test})
+    folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))  # from here on it can be resumed
     clear_partials(path)
     write_bad_images(path, source)
     try:
-        parts = _load_tasks(cast, settings.backbone.side, device)
+        tasks = _load_tasks(setup, settings.backbone.side, device)
     except UserError:
         folder.withdraw()
         raise
     keep_encoder(settings.backbone, path)
     only_in = path if begun else None  # a stranger's run may name any file
-    save_drawn([cast.validation, *cast.tests], settings.episodes, settings.seed, only_in)
-    found = quick_audit([cast.training, cast.validation, *cast.tests])
+    save_drawn([setup.validation, *setup.tests], settings.episodes, settings.seed, only_in)
+    found = quick_audit([setup.training, setup.validation, *setup.tests])
     folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
     with telling_how_to_go_on(path):
         clear_the_end(folder, reached[1] if reached else None)
-        taken = _learn_and_test(settings, folder, parts, encoder, reached, taken)
+        taken = _learn_and_test(settings, folder, tasks, encoder, reached, taken)
         facts = {"seed": settings.seed, "choices": taken}
-        _finish(folder, asdict(settings), facts, device, started)
+        finish_run(folder, asdict(settings), facts, device, started)
     return folder
 
 
 @dataclass(frozen=True)
 class RunTasks:
-    """The roles of a training run with their images."""
+    """The protocols of a training run with their images."""
 
     training: EpisodicTask
     validation: Task
     tests: list[Task]
 
 
-def _load_tasks(cast: RunData, image_size: int, device: torch.device) -> RunTasks:
-    images = load_images(cast.training.table, image_size, device)
+def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
+    images = load_images(setup.training.table, image_size, device)
     validation, *tests = (
-        load_task(role, image_size, device) for role in (cast.validation, *cast.tests)
+        load_task(protocol, image_size, device) for protocol in (setup.validation, *setup.tests)
     )
-    return RunTasks(EpisodicTask(cast.training, images), validation, tests)
+    return RunTasks(EpisodicTask(setup.training, images), validation, tests)
 
 
 def _learn_and_test(
     settings: TrainVerb,
     folder: RunFolder,
-    parts: RunTasks,
+    tasks: RunTasks,
     encoder: nn.Module,
     reached: tuple[Checkpoint, Progress] | None,
     taken: dict[str, str],
 ) -> dict[str, str]:
     """Write everything between the configuration and the summary; return the files of conf/ that
     the run, begun earlier or now, was composed of."""
-    run = TrainingRun(settings, folder, parts.training, parts.validation, encoder)
+    run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
     if reached is not None:
         with restored(folder.folder):
             run.restore(*reached)
@@ -117,11 +117,11 @@ def _learn_and_test(
     run.fit(taken)
     run.add_supports()
     device, path = run.learning.device, folder.folder
-    if parts.tests:
+    if tasks.tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         answering = build_evaluation(settings, checkpoint, device)
-        run_tests(folder, *answering, parts.tests, settings.seed, checkpoint.epoch)
-    chances = (1 / parts.training.role.n_way, 1 / parts.validation.role.n_way)
+        run_tests(folder, *answering, tasks.tests, settings.seed, checkpoint.epoch)
+    chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
     if run.metrics:
         plot_curves(path / "metrics.csv", chances, path / "curves.png")
     return taken

@@ -31,7 +31,7 @@ class SupervisedTraining:
     def __init__(
         self,
         network: Network,
-        role: EpisodicProtocol,
+        protocol: EpisodicProtocol,
         settings: TrainConfig,
         seed: int,
         dtype: torch.dtype = torch.float32,
@@ -49,9 +49,11 @@ class SupervisedTraining:
         self.optimiser = build_optimiser(parameters, settings)
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] = lambda: None
-        self.weights = class_weights(role, settings.class_weights).to(self.device, dtype)
+        self.weights = class_weights(protocol, settings.class_weights).to(self.device, dtype)
 
-    def run_epoch(self, images: FaceImages, role: EpisodicProtocol, epoch: int) -> EpisodeScores:
+    def run_epoch(
+        self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
+    ) -> EpisodeScores:
         """Go through the training images, several times where they are fewer than `least_batches`
         hold; each batch counts as an episode in the scores.
 
@@ -60,7 +62,7 @@ class SupervisedTraining:
         self.encoder.train()
         seed_dropout(self.seed, epoch)
         least = self.settings.least_batches * self.settings.batch_size
-        rows, labels = _shuffled(role, self.seed, epoch, least)
+        rows, labels = _shuffled(protocol, self.seed, epoch, least)
         random = augmentation_random(self.seed, epoch)
         changes = draw_changes(len(rows), images.side, self.settings.augment, random)
         parts = math.ceil(len(rows) / self.settings.batch_size)
@@ -86,7 +88,7 @@ class SupervisedTraining:
         return EpisodeScores(
             accuracy=np.array([part.mean() for part in np.array_split(correct, parts)]),
             loss=all_gather(torch.stack(losses)[None]).mean(dim=0).double().cpu().numpy(),
-            confusion=confusion_matrix(labels, guessed, len(role.pool.class_names)),
+            confusion=confusion_matrix(labels, guessed, len(protocol.pool.class_names)),
             row_correct=np.bincount(rows, weights=correct).astype(np.float64),
             row_asked=np.bincount(rows).astype(np.float64),
         )
@@ -114,20 +116,20 @@ class SupervisedTraining:
         return each * world() / total, logits
 
 
-def class_weights(role: EpisodicProtocol, kind: str) -> Tensor:
+def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:
     """Return weights [C] of mean 1 over the images: none, inverse (1/n) or root (1/sqrt n)."""
-    sizes = torch.from_numpy(role.pool.sizes).double()
+    sizes = torch.from_numpy(protocol.pool.sizes).double()
     power = {"none": 0.0, "root": 0.5, "inverse": 1.0}[kind]
     weights = sizes.pow(-power)
     return weights * sizes.sum() / (weights * sizes).sum()
 
 
 def _shuffled(
-    role: EpisodicProtocol, seed: int, epoch: int, least: int = 0
+    protocol: EpisodicProtocol, seed: int, epoch: int, least: int = 0
 ) -> tuple[Numbers, Numbers]:
     """Return all rows of the pool and their class numbers in the order of an epoch, as many times
     over as it takes to have `least`."""
-    pool = role.pool
+    pool = protocol.pool
     labels = np.repeat(np.arange(len(pool.sizes)), pool.sizes)
     random = np.random.default_rng([seed, zlib.crc32(b"shuffle"), epoch])
     passes = max(1, math.ceil(least / len(pool.rows)))

@@ -13,11 +13,15 @@ from torch import nn
 from fewshot_fer.config.method_rules import VALIDATION
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
-from fewshot_fer.evaluation.deployment import TrainingStatistics, gather_statistics, statistics_from
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import choose_method, choose_prior_weight, reweighted
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.evaluation.training_statistics import (
+    TrainingStatistics,
+    gather_statistics,
+    statistics_from,
+)
 from fewshot_fer.models.methods import LEARN_BY_THEMSELVES, TRAINED
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
@@ -44,7 +48,7 @@ class Trainer:
         self.dtype = DTYPES[settings.precision]
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         in_memory = encoder.to(memory_format=torch.channels_last)
-        classes = len(training.role.pool.class_names)
+        classes = len(training.protocol.pool.class_names)
         self.network = build_network(settings, in_memory, classes)
         if settings.train.epochs:
             share_batch_norms(self.network.modules())
@@ -62,19 +66,19 @@ class Trainer:
         return self.network if self.average is None else self.average.averaged()
 
     def run_epoch(self, epoch: int) -> tuple[EpisodeScores, EpisodicProtocol]:
-        """Learn for an epoch (from 1); return what it gave, and the role that was learnt from."""
+        """Train for an epoch (from 1); return its scores and the protocol that was trained on."""
         supervised = epoch <= supervised_epochs(self.settings)
         if self.average is not None and epoch == supervised_epochs(self.settings) + 1 > 1:
             self.network.load(self.average.averaged().state())
-        loop, role = self._loop(supervised), self.training.role
+        loop, protocol = self._loop(supervised), self.training.protocol
         loop.between_steps = self.between_steps
         if self.average is not None:
             loop.after_step = self.average.update
         if isinstance(loop, SupervisedTraining):
-            role = supervised_protocol(role)
+            protocol = supervised_protocol(protocol)
         else:
             loop.normalisation = self.normalisation
-        return loop.run_epoch(self.training.images, role, epoch), role
+        return loop.run_epoch(self.training.images, protocol, epoch), protocol
 
     def method_name(self, epoch: int) -> str:
         """Return what was trained in an epoch, as results.csv names it."""
@@ -114,7 +118,7 @@ class Trainer:
             settings, bf16 = self.settings, self.settings.precision == "bf16"
             how = (settings.train, settings.seed, self.dtype, bf16)
             self._loops[supervised] = (
-                SupervisedTraining(self.network, self.training.role, *how)
+                SupervisedTraining(self.network, self.training.protocol, *how)
                 if supervised
                 else EpisodicTraining(self.network, *how)
             )
@@ -141,7 +145,7 @@ def take_snapshot(
     """
     network = learning.answering
     network.modules().eval()
-    names = training.role.pool.class_names
+    names = training.protocol.pool.class_names
     head = network.head if settings.method.name == "classifier" else None
     embedder = Embedder(network.encoder, learning.dtype, head, names)
     kind, side = settings.method.normalise, None

@@ -19,7 +19,7 @@ from fewshot_fer.reports.audit.counts import ClassCount, class_counts, count_fin
 from fewshot_fer.reports.audit.findings import Finding, finding_lines, invalidates_if, is_invalid
 from fewshot_fer.reports.audit.images import look_at_all, picture_findings
 from fewshot_fer.reports.audit.overlaps import overlap_findings
-from fewshot_fer.reports.audit.roles import AuditedTable, Row, audited_tables, role_row
+from fewshot_fer.reports.audit.tables import AuditedTable, Row, audited_tables, table_row
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.files import write_text
 
@@ -48,30 +48,31 @@ class Audit:
 
 def audit(settings: TrainVerb, source: Source) -> Audit:
     """Look at everything that `train` would read. Raises UserError where nothing can be found."""
-    parts = audited_tables(settings, source)
-    looks = look_at_all(_paths(parts))
-    counts, findings = _whole_datasets(parts, source)
+    audited = audited_tables(settings, source)
+    looks = look_at_all(_paths(audited))
+    counts, findings = _whole_datasets(audited, source)
     findings += picture_findings(looks.values())
-    findings += [finding for part in parts for finding in part.findings]
-    findings += overlap_findings(parts, looks, settings)
-    findings += _trained_on_test(parts[0])
-    for part in parts:
-        findings += leak_findings(part, settings.episodes.disjoint)
+    findings += [finding for one in audited for finding in one.findings]
+    findings += overlap_findings(audited, looks, settings)
+    findings += _trained_on_test(audited[0])
+    for one in audited:
+        findings += leak_findings(one, settings.episodes.disjoint)
     findings.sort(key=lambda finding: finding.level != "spoils")
-    return Audit([role_row(part) for part in parts], counts, findings)
+    return Audit([table_row(one) for one in audited], counts, findings)
 
 
-def _paths(parts: Sequence[AuditedTable]) -> list[str]:
-    tables = [part.table for part in parts]
-    tables += [support for part in parts if (support := part.own_support) is not None]
+def _paths(audited: Sequence[AuditedTable]) -> list[str]:
+    tables = [one.table for one in audited]
+    tables += [support for one in audited if (support := one.own_support) is not None]
     return [path for table in tables for path in table["path"]]
 
 
 def _whole_datasets(
-    parts: Sequence[AuditedTable], source: Source
+    audited: Sequence[AuditedTable], source: Source
 ) -> tuple[list[ClassCount], list[Finding]]:
     """Return counts and findings of each data set with all its splits, once."""
-    whole = {repr(one): one for part in parts for one in [replace(part.dataset, split="all")]}
+    every = [replace(one.dataset, split="all") for one in audited]
+    whole = {repr(settings): settings for settings in every}
     counts: list[ClassCount] = []
     findings: list[Finding] = []
     for settings in whole.values():

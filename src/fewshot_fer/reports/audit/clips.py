@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fewshot_fer.data.table import has_groups
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.reports.audit.findings import Finding, invalidates_if
-from fewshot_fer.reports.audit.roles import AuditedTable, groups_of
+from fewshot_fer.reports.audit.tables import AuditedTable, groups_of
 
 Floats = NDArray[np.float64]
 
@@ -75,23 +75,23 @@ def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:
     return [invalidates_if(False, title, detail, several.values())]
 
 
-def leak_findings(part: AuditedTable, disjoint: str) -> list[Finding]:
-    """Return the share of a role's queries whose own clip or subject would be in the support."""
-    role = part.role
-    if role is None or groups_of(part.table).empty:
+def leak_findings(audited: AuditedTable, disjoint: str) -> list[Finding]:
+    """Return the share of queries whose own clip or subject would be in the support."""
+    protocol = audited.protocol
+    if protocol is None or groups_of(audited.table).empty:
         return []
-    if isinstance(role, FixedProtocol):
-        share = fixed_share(role)
+    if isinstance(protocol, FixedProtocol):
+        share = fixed_share(protocol)
         if not share:
             return []
         detail = f"{_percent(share)} of its queries have their own clip in the fixed support"
-        return [invalidates_if(False, f"clips of {part.title}", detail, ())]
-    faces = part.table.iloc[np.unique(role.pool.rows)]
-    if role.shape.k_shot == 0 or not has_groups(faces):
+        return [invalidates_if(False, f"clips of {audited.title}", detail, ())]
+    faces = audited.table.iloc[np.unique(protocol.pool.rows)]
+    if protocol.shape.k_shot == 0 or not has_groups(faces):
         return []
-    share = leak_share(faces, role.shape.n_way, role.shape.k_shot)
-    detail = f"{_percent(share)} of queries at {role.shape} {_consequence(disjoint)}"
-    return [invalidates_if(False, f"clips of {part.title}", detail, ())]
+    share = leak_share(faces, protocol.shape.n_way, protocol.shape.k_shot)
+    detail = f"{_percent(share)} of queries at {protocol.shape} {_consequence(disjoint)}"
+    return [invalidates_if(False, f"clips of {audited.title}", detail, ())]
 
 
 def _consequence(disjoint: str) -> str:
@@ -100,13 +100,13 @@ def _consequence(disjoint: str) -> str:
     return "will have their own clip in the support; episodes.disjoint=group would prevent it"
 
 
-def fixed_share(role: FixedProtocol) -> float:
+def fixed_share(protocol: FixedProtocol) -> float:
     """Return the share of queries, over all draws, with an image of their group in the support."""
-    support = role.support_table
+    support = protocol.support_table
     keys = (support["dataset"] + " " + support["group"]).to_numpy()
-    queries = groups_of(role.table)
-    met = [queries.isin(set(keys[rows.ravel()])).sum() for rows in role.support.rows]
-    return float(np.mean(met) / len(role.table))
+    queries = groups_of(protocol.table)
+    met = [queries.isin(set(keys[rows.ravel()])).sum() for rows in protocol.support.rows]
+    return float(np.mean(met) / len(protocol.table))
 
 
 def _percent(share: float) -> str:

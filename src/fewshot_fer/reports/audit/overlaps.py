@@ -11,7 +11,7 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.reports.audit.duplicates import find_twins, stack
 from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 from fewshot_fer.reports.audit.images import SIDE, Look
-from fewshot_fer.reports.audit.roles import AuditedTable, groups_of
+from fewshot_fer.reports.audit.tables import AuditedTable, groups_of
 
 KINDS = ("training", "validation", "test")
 
@@ -32,12 +32,12 @@ class Pair:
 
 
 def overlap_findings(
-    parts: Sequence[AuditedTable], looks: dict[str, Look], settings: TrainVerb
+    audited: Sequence[AuditedTable], looks: dict[str, Look], settings: TrainVerb
 ) -> list[Finding]:
     """Return what any two kinds of roles share, and what is twice within one."""
-    tables = tables_by_kind(parts)
+    tables = tables_by_kind(audited)
     found: list[Finding] = []
-    for pair in [*_kind_pairs(tables, settings), *_support_pairs(parts)]:
+    for pair in [*_kind_pairs(tables, settings), *_support_pairs(audited)]:
         found += _shared_images(pair, looks)
         found += _shared_groups(pair, settings.episodes.disjoint == "group")
     for kind, table in tables.items():
@@ -45,9 +45,9 @@ def overlap_findings(
     return found
 
 
-def tables_by_kind(parts: Sequence[AuditedTable]) -> dict[str, pd.DataFrame]:
+def tables_by_kind(audited: Sequence[AuditedTable]) -> dict[str, pd.DataFrame]:
     """Return the images of each kind of role; tests count as one, an image of several once."""
-    tables = {kind: [part.table for part in parts if part.kind == kind] for kind in KINDS}
+    tables = {kind: [one.table for one in audited if one.kind == kind] for kind in KINDS}
     return {
         kind: pd.concat(some, ignore_index=True).drop_duplicates("path", ignore_index=True)
         for kind, some in tables.items()
@@ -63,12 +63,12 @@ def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterato
         yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
 
 
-def _support_pairs(parts: Sequence[AuditedTable]) -> Iterator[Pair]:
+def _support_pairs(audited: Sequence[AuditedTable]) -> Iterator[Pair]:
     """Yield each fixed support that is not of the training set, with its own queries."""
-    for part in parts:
-        support = part.own_support
+    for one in audited:
+        support = one.own_support
         if support is not None:
-            yield Pair(support, part.table, f"in support and queries of {part.title}")
+            yield Pair(support, one.table, f"in support and queries of {one.title}")
 
 
 def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:

@@ -29,16 +29,16 @@ TITLE = "cannot be drawn as asked"
 
 @dataclass(frozen=True)
 class AuditedTable:
-    """One role's table; kind: training, validation or test.
+    """The table of a role; kind: training, validation or test.
 
-    role is None where its episodes or its support cannot be drawn.
+    protocol is None where its episodes or its support cannot be drawn.
     """
 
     kind: str
     name: str
     dataset: DatasetConfig
     table: pd.DataFrame
-    role: EpisodicProtocol | FixedProtocol | None
+    protocol: EpisodicProtocol | FixedProtocol | None
     findings: list[Finding] = field(default_factory=list)
     support_split: str | None = None
 
@@ -49,9 +49,9 @@ class AuditedTable:
     @property
     def own_support(self) -> pd.DataFrame | None:
         """The images of a fixed support that comes from another split than the training set's."""
-        if not isinstance(self.role, FixedProtocol) or not self.support_split:
+        if not isinstance(self.protocol, FixedProtocol) or not self.support_split:
             return None
-        return self.role.support_table.iloc[self.role.support.images()]
+        return self.protocol.support_table.iloc[self.protocol.support.images()]
 
 
 def audited_tables(settings: TrainVerb, source: Source) -> list[AuditedTable]:
@@ -65,24 +65,24 @@ def audited_tables(settings: TrainVerb, source: Source) -> list[AuditedTable]:
 def _training(
     settings: TrainVerb, table: pd.DataFrame, others: list[AuditedTable], source: Source
 ) -> AuditedTable:
-    # Fixed supports are taken out of training, but they answer for it: they stay in the part.
+    # Fixed supports are taken out of training, but they answer for it: they stay in this table.
     held_out = _held_out(table, others)
 
     def build(episodes: EpisodesConfig) -> EpisodicProtocol:
         return training_protocol(replace(settings, episodes=episodes), source, held_out)
 
-    role, findings = _try("training", build, settings.episodes)
+    protocol, findings = _try("training", build, settings.episodes)
     return AuditedTable(
-        "training", settings.dataset.adapter, settings.dataset, table, role, findings
+        "training", settings.dataset.adapter, settings.dataset, table, protocol, findings
     )
 
 
-def _held_out(table: pd.DataFrame, parts: list[AuditedTable]) -> NDArray[np.int64]:
-    """Return the rows of the training table that any part has as its fixed support."""
+def _held_out(table: pd.DataFrame, others: list[AuditedTable]) -> NDArray[np.int64]:
+    """Return the rows of the training table that any other table has as its fixed support."""
     taken: set[str] = set()
-    for part in parts:
-        if isinstance(part.role, FixedProtocol):
-            taken |= set(part.role.support_table["path"].iloc[part.role.support.images()])
+    for other in others:
+        if isinstance(other.protocol, FixedProtocol):
+            taken |= set(other.protocol.support_table["path"].iloc[other.protocol.support.images()])
     return np.flatnonzero(table["path"].isin(taken)).astype(np.int64)
 
 
@@ -90,28 +90,30 @@ def _evaluation(
     kind: str, asked: EvalConfig, training: pd.DataFrame, settings: TrainVerb, source: Source
 ) -> AuditedTable:
     table = load_dataset(asked.dataset, source)
-    role: EpisodicProtocol | FixedProtocol | None
+    protocol: EpisodicProtocol | FixedProtocol | None
     if asked.kind == "fixed":
 
         def fixed(_: EpisodesConfig) -> FixedProtocol:
             skip = settings.episodes.skip_small_classes
             return fixed_protocol(kind, asked, training, source, settings.seed, skip)
 
-        role, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
-        table = table if role is None else role.table  # without what is support
+        protocol, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
+        table = table if protocol is None else protocol.table  # without what is support
     else:
 
         def episodic(episodes: EpisodesConfig) -> EpisodicProtocol:
             return evaluation_protocol(kind, asked, episodes, source)
 
-        role, findings = _try(f"{kind} {asked.name}", episodic, settings.episodes)
-    return AuditedTable(kind, asked.name, asked.dataset, table, role, findings, asked.support_split)
+        protocol, findings = _try(f"{kind} {asked.name}", episodic, settings.episodes)
+    return AuditedTable(
+        kind, asked.name, asked.dataset, table, protocol, findings, asked.support_split
+    )
 
 
 def _try(
     what: str, build: Callable[[EpisodesConfig], Protocol], episodes: EpisodesConfig
 ) -> tuple[Protocol | None, list[Finding]]:
-    """Return a role and what stands in its way; classes that may be skipped are a note."""
+    """Return a protocol and what stands in its way; classes that may be skipped are a note."""
     findings: list[Finding] = []
     for skip in (False, True) if episodes.skip_small_classes else (False,):
         try:
@@ -131,29 +133,29 @@ def groups_of(table: pd.DataFrame) -> pd.Series:
 Row = dict[str, object]
 
 
-def role_row(part: AuditedTable) -> Row:
-    """Return what one role consists of, for the table on screen and for check.json."""
-    table = part.table
+def table_row(audited: AuditedTable) -> Row:
+    """Return what an audited table consists of, for the table on screen and for check.json."""
+    table = audited.table
     return {
-        "role": part.title,
-        "dataset": part.dataset.adapter,
-        "split": part.dataset.split,
+        "role": audited.title,
+        "dataset": audited.dataset.adapter,
+        "split": audited.dataset.split,
         "images": len(table),
         "groups": int(groups_of(table).nunique()),
         "classes": int(table["label"].nunique()),
-        "asked": _asked(part),
+        "asked": _asked(audited),
         "layouts": [
-            layout(rows, part.dataset.file) for _, rows in table.groupby("dataset", sort=False)
+            layout(rows, audited.dataset.file) for _, rows in table.groupby("dataset", sort=False)
         ],
     }
 
 
-def _asked(part: AuditedTable) -> str:
-    if part.role is None:
+def _asked(audited: AuditedTable) -> str:
+    if audited.protocol is None:
         return "cannot be drawn"
-    if isinstance(part.role, FixedProtocol):
-        return f"every image, {part.role.k_shot} support images a class"
-    return str(part.role.shape) if part.role.shape.k_shot else "every image"
+    if isinstance(audited.protocol, FixedProtocol):
+        return f"every image, {audited.protocol.k_shot} support images a class"
+    return str(audited.protocol.shape) if audited.protocol.shape.k_shot else "every image"
 
 
 def layout(table: pd.DataFrame, file: str | None = None) -> Row:
