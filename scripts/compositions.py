@@ -44,7 +44,7 @@ from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
-from fewshot_fer.runs.load import build_evaluation, stored_statistics
+from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import UserError
 
@@ -101,7 +101,7 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     device = prepare_device(trained.device, trained.seed)
     file = run / f"{trained.train.tested}.pt"
     checkpoint = load_checkpoint(file, device)
-    embedder, _ = build_evaluation(trained, checkpoint, device, str(file))
+    embedder = load_model(trained, checkpoint, device, str(file)).embedder
     side = stored_statistics(checkpoint, str(file))
     if side is None:
         raise UserError(f"{file} says nothing of the training images: train again")

@@ -91,7 +91,7 @@ KINDS = {
             ),
             *(
                 "fewshot_fer.evaluation.calibration",
-                "fewshot_fer.evaluation.deployment",
+                "fewshot_fer.evaluation.training_statistics",
                 "fewshot_fer.runs.resume",
             ),
             *("torch.serialization", "torch._weights_only_unpickler"),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.calibration import calibrate, fit_temperature
+from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.run_support import run_calibration
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
@@ -92,15 +93,15 @@ def test_each_method_is_calibrated_as_it_answers() -> None:
     calibration of the prototypes that stand in for it."""
     task = task_of(*CLASSES)
     embedder = embedder_of(task)
-    plain = run_calibration(task, embedder, PROTOTYPES, 0)
+    plain = run_calibration(task, FewShotModel(embedder, PROTOTYPES, 1), 0)
     cosine = build_logits("cosine", 6, 1)
-    found = run_calibration(task, embedder, Method("cosine", cosine), 0)
+    found = run_calibration(task, FewShotModel(embedder, Method("cosine", cosine), 1), 0)
     assert found.temperature != pytest.approx(plain.temperature, rel=0.05)
     torch.testing.assert_close(found.known, plain.known)
     torch.testing.assert_close(found.unknown, plain.unknown)
     assert float(plain.known.max()) < 0
     tim = Method("tim", UNTRAINED["tim"].logits)
-    assert run_calibration(task, embedder, tim, 0).temperature == plain.temperature
+    assert run_calibration(task, FewShotModel(embedder, tim, 1), 0).temperature == plain.temperature
     assert plain.head_temperature is None
 
 
@@ -109,7 +110,7 @@ def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     head = nn.Linear(6, 4)
     task = task_of("b", "c", "z")
     embedder = embedder_of(task, head, *CLASSES)
-    found = run_calibration(task, embedder, PROTOTYPES, 0).head_temperature
+    found = run_calibration(task, FewShotModel(embedder, PROTOTYPES, 1), 0).head_temperature
     labels = task.protocol.table["label"].to_numpy()
     rows = np.flatnonzero(labels != "z")
     truth = torch.tensor([CLASSES.index(label) for label in labels[rows]])
@@ -118,4 +119,7 @@ def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     assert found == pytest.approx(fit_temperature(logits, truth))
     strangers = task_of("x", "y", "z")
     embedder = embedder_of(strangers, head, *CLASSES)
-    assert run_calibration(strangers, embedder, PROTOTYPES, 0).head_temperature is None
+    assert (
+        run_calibration(strangers, FewShotModel(embedder, PROTOTYPES, 1), 0).head_temperature
+        is None
+    )

@@ -91,11 +91,10 @@ def test_a_fixed_support_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="afew_fixed5 has a fixed support"):
         comparing_methods.compare_methods(
             RunFolder(tmp_path),
-            None,
+            None,  # type: ignore[arg-type]
             [],
             [task],
             0,
-            1,  # type: ignore[arg-type]
         )
 
 

@@ -5,6 +5,7 @@ An encoder as it is evaluated: batch norms folded into the convolutions before t
 
 import copy
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from fewshot_fer.data.images import FaceImages
 from fewshot_fer.evaluation.embedding_cache import KeptEmbeddings
 from fewshot_fer.models.backbones.weights import state_digest
+from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.models.shared_batch_norm import unshare_batch_norms
 from fewshot_fer.system.device import halve_or_raise
@@ -168,6 +170,25 @@ class Embedder:
     def _batch(self, images: FaceImages) -> int:
         budget = BATCH_PIXELS[images.device.type]
         return max(SMALLEST_BATCH, budget // images.side**2)
+
+
+@dataclass(frozen=True)
+class FewShotModel:
+    """An encoder's weights, ready to embed, and the method that classifies by the embeddings.
+
+    epoch: after which the weights are of; 0 where nothing was trained.
+    """
+
+    embedder: Embedder
+    method: Method
+    epoch: int
+
+    def with_method(self, method: Method) -> "FewShotModel":
+        """Return the same weights with another method, and the embeddings that it asks for."""
+        embedder = self.embedder
+        if method.normalisation is not None:
+            embedder = embedder.normalised(method.normalisation)
+        return FewShotModel(embedder, method, self.epoch)
 
 
 def embedding_digest(encoder: dict[str, Tensor], embedder: Embedder) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fewshot_fer.data.images import FaceImages
 from fewshot_fer.episodes.fixed_support import FixedProtocol
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.results import (
     EvaluationResult,
     FixedPredictions,
@@ -22,7 +22,7 @@ from fewshot_fer.evaluation.results import (
     result_row,
     sum_confusion,
 )
-from fewshot_fer.models.methods.method import BoundMethod, Method
+from fewshot_fer.models.methods.method import BoundMethod
 from fewshot_fer.system.files import Row
 
 QUERIES = 1024  # queries scored at a time
@@ -84,15 +84,14 @@ def score_fixed(
     protocol: FixedProtocol,
     images: FaceImages,
     support_images: FaceImages,
-    embedder: Embedder,
-    method: Method,
-    epoch: int,
+    model: FewShotModel,
 ) -> EvaluationResult:
     """Embed support and queries once, then answer every query with every draw of the support.
 
     A classifier's own answers come first, where it was trained on these classes; those of the
     nearest prototype on its features stand beside them.
     """
+    embedder, method = model.embedder, model.method
     queries = embedder.embed(images, np.arange(len(protocol.table)))
     ways: dict[str, Classify] = {}
     if embedder.head is not None and embedder.head_names == protocol.support.class_names:
@@ -105,7 +104,7 @@ def score_fixed(
     ]
     frames = [level for level in levels if not level.level.startswith("clip")]
     questions = {"episodes_id": protocol.questions_id}
-    rows = [result_row(protocol, level, epoch) | questions for level in levels]
+    rows = [result_row(protocol, level, model.epoch) | questions for level in levels]
     for row in rows:
         row["uses"] = method.uses if row["method"] == method.name else ""
     return EvaluationResult(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.calibration import Calibration, calibrate, fit_temperature
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.fixed import QUERIES
 from fewshot_fer.evaluation.scoring import logits_in_chunks
 from fewshot_fer.evaluation.support import SupportSet, with_priors
@@ -26,8 +26,7 @@ Rows = NDArray[np.int64]
 def run_support(
     training: EpisodicTask,
     validation: Task,
-    embedder: Embedder,
-    method: Method,
+    model: FewShotModel,
     weights: str,
     seed: int,
 ) -> SupportSet:
@@ -45,18 +44,19 @@ def run_support(
     labels = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
     own = SupportSet(
         class_names=tuple(names),
-        embeddings=embedder.embed(images, chosen).float().cpu(),
+        embeddings=model.embedder.embed(images, chosen).float().cpu(),
         labels=torch.from_numpy(labels),
         paths=tuple(table["path"].iloc[chosen].astype(str)),
         weights=weights,
     )
-    return own if method.priors is None else with_priors(own, method.priors)
+    priors = model.method.priors
+    return own if priors is None else with_priors(own, priors)
 
 
-def run_calibration(validation: Task, embedder: Embedder, method: Method, seed: int) -> Calibration:
+def run_calibration(validation: Task, model: FewShotModel, seed: int) -> Calibration:
     """Fit probabilities and "none of these" on the validation's queries, as pictures are answered:
     with prototypes, or a classifier's head where validation has images of its classes."""
-    answering = for_single_pictures(method)
+    embedder, answering = model.embedder, for_single_pictures(model.method)
     logits, labels = _answers(validation, embedder, answering, seed)
     nearness = logits
     if not answering.gives_distances:

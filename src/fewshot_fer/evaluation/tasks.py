@@ -8,12 +8,11 @@ from fewshot_fer.data.images import FaceImages, load_images
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.saved import episodes_digest
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.fixed import score_fixed
 from fewshot_fer.evaluation.metrics import mean_interval
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row, make_answers
 from fewshot_fer.evaluation.scoring import evaluate
-from fewshot_fer.models.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,14 @@ class EpisodicTask:
     protocol: EpisodicProtocol
     images: FaceImages
 
-    def evaluate(
-        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
-    ) -> EvaluationResult:
-        """Score the episodes drawn for `drawn_for` with the weights of `epoch`."""
-        episodes = self.protocol.draw(seed, drawn_for)
-        if method.normalisation is not None:
-            embedder = embedder.normalised(method.normalisation)
-        scores = evaluate(embedder, method, self.images, episodes)
+    def evaluate(self, model: FewShotModel, seed: int, epoch: int = 0) -> EvaluationResult:
+        """Score the episodes of a seed and epoch."""
+        episodes = self.protocol.draw(seed, epoch)
+        scores = evaluate(model.embedder, model.method, self.images, episodes)
         accuracy, low, high = mean_interval(scores.accuracy)
-        row = episodic_row(self.protocol, scores, epoch) | {
-            "method": method.name,
-            "uses": method.uses,
+        row = episodic_row(self.protocol, scores, model.epoch) | {
+            "method": model.method.name,
+            "uses": model.method.uses,
             "episodes_id": episodes_digest(self.protocol.table_digest, episodes),
         }
         return EvaluationResult(
@@ -57,11 +52,9 @@ class FixedTask:
     images: FaceImages
     support_images: FaceImages
 
-    def evaluate(
-        self, embedder: Embedder, method: Method, seed: int, drawn_for: int, epoch: int
-    ) -> EvaluationResult:
-        """Ask every image of every draw of the support; `seed` and `drawn_for` change nothing."""
-        return score_fixed(self.protocol, self.images, self.support_images, embedder, method, epoch)
+    def evaluate(self, model: FewShotModel, seed: int, epoch: int = 0) -> EvaluationResult:
+        """Score every query with every draw of the support; `seed` and `epoch` change nothing."""
+        return score_fixed(self.protocol, self.images, self.support_images, model)
 
 
 Task = EpisodicTask | FixedTask

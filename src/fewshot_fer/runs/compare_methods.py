@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import MethodConfig
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.methods import composed
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
@@ -59,29 +59,28 @@ def other_methods(
 
 def compare_methods(
     folder: RunFolder,
-    embedder: Embedder,
-    methods: Sequence[Method],
+    model: FewShotModel,
+    others: Sequence[Method],
     tasks: Sequence[Task],
     seed: int,
-    epoch: int,
 ) -> pd.DataFrame:
-    """Ask every method the same episodes of every part; the first is what others are held against.
+    """Score the model's method and the others on the same episodes of every task.
 
     Rows reach results.csv as they are made and methods.csv at the end, which is returned; confusion
-    and recalls are the first method's alone. A method that has no way to answer a task (no support,
+    and recalls are of the model's own method alone. A method that cannot score a task (no support,
     and no parts of its classes) is left out there. Raises ConfigError for a fixed support, against
     which methods that look at all queries together would depend on how these are cut up.
     """
     rows: list[Row] = []
     for task in _episodic(tasks):
         reference: NDArray[np.float64] | None = None
-        for method in methods:
+        for method in [model.method, *others]:
             if not _can_answer(method, task):
                 continue
             started = time.perf_counter()
-            evaluated = task.evaluate(embedder, method, seed, 0, epoch)
+            evaluated = task.evaluate(model.with_method(method), seed)
             seconds = time.perf_counter() - started
-            add_evaluation(folder, evaluated, with_confusion=method is methods[0])
+            add_evaluation(folder, evaluated, with_confusion=method is model.method)
             assert evaluated.each is not None
             reference = evaluated.each if reference is None else reference
             headline = evaluated.rows[0] | {"seconds": round(seconds, 2)}

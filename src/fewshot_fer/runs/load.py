@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.methods import choose_method, priors
 from fewshot_fer.evaluation.support import SupportSet, support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
@@ -74,18 +74,18 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
         raise RunError(f"{run} was stopped before its end, so {name}.pt holds no support yet")
     where = str(run / f"{name}.pt")
     as_kept = with_kept_encoder(settings, run)
-    embedder, method = build_evaluation(as_kept, checkpoint, torch.device(device), where)
+    model = load_model(as_kept, checkpoint, torch.device(device), where)
     return LoadedRun(
         folder=run,
         settings=settings,
-        embedder=embedder,
+        embedder=model.embedder,
         image_size=checkpoint.image_size,
         class_names=tuple(checkpoint.class_names),
         support=support_set(checkpoint.support, where),
         calibration=calibration_from(checkpoint.calibration, where),
         weights=str(checkpoint.support["weights"]),
-        method=method,
-        known_priors=method.priors or _priors(settings, checkpoint, where),
+        method=model.method,
+        known_priors=model.method.priors or _priors(settings, checkpoint, where),
     )
 
 
@@ -96,14 +96,14 @@ def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors |
     return priors(side, settings.method.normalise, settings.method)
 
 
-def build_evaluation(
+def load_model(
     settings: TrainVerb,
     checkpoint: Checkpoint,
     device: torch.device,
     where: str = "the checkpoint",
     keep_in: Path | None = None,
-) -> tuple[Embedder, Method]:
-    """Return what embeds, normalised as the run has it, and what answers.
+) -> FewShotModel:
+    """Return the model of a checkpoint; its embeddings are normalised as the run has it.
 
     Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
     """
@@ -118,8 +118,8 @@ def build_evaluation(
     if settings.method.normalise != "none":
         kind = settings.method.normalise
         embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
-    weight = checkpoint.prior_weight
-    return embedder, choose_method(settings.method, network.logits, side, weight)
+    method = choose_method(settings.method, network.logits, side, checkpoint.prior_weight)
+    return FewShotModel(embedder, method, checkpoint.epoch)
 
 
 def _require_width(

@@ -10,10 +10,9 @@ from fewshot_fer.config.method_rules import check_run_answers
 from fewshot_fer.config.schema import PathsConfig, TestVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.methods import require_parts
 from fewshot_fer.evaluation.tasks import Task, load_task
-from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.compare_methods import compare_methods, methods_text, other_methods
 from fewshot_fer.runs.config_file import (
@@ -21,7 +20,7 @@ from fewshot_fer.runs.config_file import (
     with_kept_encoder,
 )
 from fewshot_fer.runs.folder import RunFolder, finish_run
-from fewshot_fer.runs.load import build_evaluation, stored_statistics
+from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.resume import (
     clear_the_end,
 )
@@ -31,15 +30,13 @@ from fewshot_fer.system.device import prepare_device
 
 def run_tests(
     folder: RunFolder,
-    embedder: Embedder,
-    method: Method,
+    model: FewShotModel,
     tests: list[Task],
     seed: int,
-    epoch: int,
 ) -> None:
     """Score every test with one state of the weights; each reaches the disk as it is done."""
     for test in tests:
-        add_evaluation(folder, test.evaluate(embedder, method, seed, 0, epoch))
+        add_evaluation(folder, test.evaluate(model, seed))
 
 
 def test_session(settings: TestVerb, path: Path) -> RunFolder:
@@ -56,7 +53,7 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     checkpoint = load_checkpoint(tested / f"{which}.pt", device)
     keep_in = tested / "embeddings" if settings.keep_embeddings else None
     as_kept, where = with_kept_encoder(trained, tested), str(tested / f"{which}.pt")
-    answering = build_evaluation(as_kept, checkpoint, device, where, keep_in)
+    model = load_model(as_kept, checkpoint, device, where, keep_in)
     setup = setup_tests(settings, trained, source)
     if not settings.methods:
         require_parts(trained.method, checkpoint.class_names, setup.tests)
@@ -68,13 +65,12 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     write_bad_images(path, source)
     folder.stamps["warnings"] = ";".join([*setup.warnings, *warned_bad_images(source)])
     if settings.methods:
-        embedder, own = answering
         side = stored_statistics(checkpoint, str(tested / f"{which}.pt"))
-        others = other_methods(settings.methods, own, side, trained.method)
-        table = compare_methods(folder, embedder, [own, *others], tasks, seed, checkpoint.epoch)
+        others = other_methods(settings.methods, model.method, side, trained.method)
+        table = compare_methods(folder, model, others, tasks, seed)
         print(f"\n{methods_text(table)}")
     else:
-        run_tests(folder, *answering, tasks, seed, checkpoint.epoch)
+        run_tests(folder, model, tasks, seed)
     facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
     facts["choices"] = choices()
     facts["run_fingerprint"] = fingerprint(asdict(trained))

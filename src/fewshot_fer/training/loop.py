@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.evaluation.embedder import Embedder, embedding_digest
+from fewshot_fer.evaluation.embedder import FewShotModel, embedding_digest
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
 from fewshot_fer.evaluation.run_support import run_calibration, run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import gather_statistics
-from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.runs.load import build_evaluation
+from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import Progress, line_to_go_on
 from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import is_out_of_memory
@@ -151,8 +150,7 @@ class TrainingRun:
             return self.best.evaluated
         device = self.learning.device
         checkpoint = load_checkpoint(self.folder.folder / "best.pt", device)
-        embedder, method = build_evaluation(self.settings, checkpoint, device)
-        return self._evaluate(embedder, method, checkpoint.epoch)
+        return self._evaluate(load_model(self.settings, checkpoint, device))
 
     def add_supports(self) -> None:
         """Give both checkpoints what it takes to put them to use without any data set."""
@@ -165,20 +163,20 @@ class TrainingRun:
             save_checkpoint(path, known[checkpoint.epoch])
 
     def _with_support(self, checkpoint: Checkpoint) -> Checkpoint:
-        embedder, method = build_evaluation(self.settings, checkpoint, self.learning.device)
+        model = load_model(self.settings, checkpoint, self.learning.device)
         seed = self.settings.seed
-        digest = embedding_digest(checkpoint.encoder, embedder)
+        digest = embedding_digest(checkpoint.encoder, model.embedder)
         if checkpoint.training_side is None:
-            side = gather_statistics(embedder, self.training, seed)
+            side = gather_statistics(model.embedder, self.training, seed)
             checkpoint = replace(checkpoint, training_side=side.content())
-        support = run_support(self.training, self.validation, embedder, method, digest, seed)
-        found = run_calibration(self.validation, embedder, method, seed)
+        support = run_support(self.training, self.validation, model, digest, seed)
+        found = run_calibration(self.validation, model, seed)
         return replace(checkpoint, support=support.content(), calibration=found.content())
 
     def _take_as_it_is(self, choices: dict[str, str]) -> None:
         """Validate and keep an encoder that learns nothing, as epoch 0."""
-        ready = take_snapshot(self.settings, self.learning, self.training, self.validation)
-        validated = self._evaluate(ready.embedder, ready.method, 0)
+        ready = take_snapshot(self.settings, self.learning, self.training, self.validation, 0)
+        validated = self._evaluate(ready.model)
         self._keep_best(0, validated)
         for name in ("best.pt", "last.pt"):
             kept = self._checkpoint(0, ready, validated, choices)
@@ -191,8 +189,8 @@ class TrainingRun:
         lr = learning_rate(self.settings.train, epoch)
         supervised = epoch <= supervised_epochs(self.settings)
         require_finite(trained.loss, epoch, lr, "batch" if supervised else "episode")
-        ready = take_snapshot(self.settings, self.learning, self.training, self.validation)
-        validated = self._evaluate(ready.embedder, ready.method, epoch)
+        ready = take_snapshot(self.settings, self.learning, self.training, self.validation, epoch)
+        validated = self._evaluate(ready.model)
         require_finite_validation(validated.loss, epoch, lr)
         is_best = self._keep_best(epoch, validated)
         row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
@@ -206,9 +204,9 @@ class TrainingRun:
         self.folder.add_metrics(row)
         print(epoch_line(row, self.settings.train.epochs, is_best), flush=True)
 
-    def _evaluate(self, embedder: Embedder, method: Method, epoch: int) -> EvaluationResult:
-        drawn_for = epoch if self.settings.train.fresh_validation else 0
-        return self.validation.evaluate(embedder, method, self.settings.seed, drawn_for, epoch)
+    def _evaluate(self, model: FewShotModel) -> EvaluationResult:
+        epoch = model.epoch if self.settings.train.fresh_validation else 0
+        return self.validation.evaluate(model, self.settings.seed, epoch)
 
     def _keep_best(self, epoch: int, new: EvaluationResult) -> bool:
         old = self.best

@@ -21,7 +21,7 @@ from fewshot_fer.runs.config_file import (
 )
 from fewshot_fer.runs.figures import plot_curves
 from fewshot_fer.runs.folder import EventFiles, RunFolder, finish_run, require_tensorboard
-from fewshot_fer.runs.load import build_evaluation
+from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import (
     Progress,
     clear_partials,
@@ -119,8 +119,8 @@ def _learn_and_test(
     device, path = run.learning.device, folder.folder
     if tasks.tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
-        answering = build_evaluation(settings, checkpoint, device)
-        run_tests(folder, *answering, tasks.tests, settings.seed, checkpoint.epoch)
+        model = load_model(settings, checkpoint, device)
+        run_tests(folder, model, tasks.tests, settings.seed)
     chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
     if run.metrics:
         plot_curves(path / "metrics.csv", chances, path / "curves.png")

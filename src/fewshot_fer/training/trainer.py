@@ -13,7 +13,7 @@ from torch import nn
 from fewshot_fer.config.method_rules import VALIDATION
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.methods import choose_method, choose_prior_weight, reweighted
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
@@ -23,7 +23,6 @@ from fewshot_fer.evaluation.training_statistics import (
     statistics_from,
 )
 from fewshot_fer.models.methods import LEARN_BY_THEMSELVES, TRAINED
-from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
@@ -130,14 +129,13 @@ class Snapshot:
     """side, prior_weight: None where the method needs none, or no such choice is made."""
 
     network: Network
-    embedder: Embedder
-    method: Method
+    model: FewShotModel
     side: TrainingStatistics | None
     prior_weight: float | None
 
 
 def take_snapshot(
-    settings: TrainVerb, learning: Trainer, training: EpisodicTask, validation: Task
+    settings: TrainVerb, learning: Trainer, training: EpisodicTask, validation: Task, epoch: int
 ) -> Snapshot:
     """Fold the weights into an embedder and gather what its method must know.
 
@@ -157,4 +155,4 @@ def take_snapshot(
     if method.priors is not None and settings.method.prior_weight == VALIDATION:
         weight = choose_prior_weight(embedder, method, validation, settings.seed)
         method = reweighted(method, weight)
-    return Snapshot(network, embedder, method, side, weight)
+    return Snapshot(network, FewShotModel(embedder, method, epoch), side, weight)

@@ -204,11 +204,11 @@ def embed_pictures(
 
     from fewshot_fer.runs.checkpoint import load_checkpoint
     from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
-    from fewshot_fer.runs.load import build_evaluation
+    from fewshot_fer.runs.load import load_model
 
     checkpoint = load_checkpoint(folder / f"{which}.pt")
     settings = with_kept_encoder(read_run_settings(folder), folder)
-    embedder, _ = build_evaluation(settings, checkpoint, torch.device("cpu"), f"{which}.pt")
+    embedder = load_model(settings, checkpoint, torch.device("cpu"), f"{which}.pt").embedder
     pixels, kept = _decoded(paths, checkpoint.image_size)
     if not kept:
         return np.zeros((0, 1)), []
