@@ -26,9 +26,7 @@ Stub = Any  # what stands for an embedder and for images
 def task_of(*names: str) -> EpisodicTask:
     """Return a validation of ten images a class, in 30 episodes."""
     table = face_table(dict.fromkeys(names, 10))
-    protocol = EpisodicProtocol(
-        "validation", "made", "made", table, SHAPE, 30, build_pool(table, SHAPE)
-    )
+    protocol = EpisodicProtocol("validation", "made", "made", table, 30, build_pool(table, SHAPE))
     images: Stub = None
     return EpisodicTask(protocol, images)
 

@@ -103,7 +103,7 @@ def score_fixed(
         level for name, way in ways.items() for level in _levels(protocol, name, way, queries)
     ]
     frames = [level for level in levels if not level.level.startswith("clip")]
-    questions = {"episodes_id": protocol.questions_id}
+    questions = {"episodes_id": protocol.episodes_id}
     rows = [result_row(protocol, level, model.epoch) | questions for level in levels]
     for row in rows:
         row["uses"] = method.uses if row["method"] == method.name else ""

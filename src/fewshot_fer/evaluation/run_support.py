@@ -94,8 +94,7 @@ def _head_temperature(validation: Task, embedder: Embedder, seed: int) -> float 
 def _some_of_each_class(training: EpisodicTask, seed: int) -> list[Rows]:
     pool = training.protocol.pool
     random = np.random.default_rng([seed, zlib.crc32(b"own support")])
-    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
-    return [random.permutation(own)[:PER_CLASS] for own in members]
+    return [random.permutation(own)[:PER_CLASS] for own in pool.members]
 
 
 def _episode_answers(

@@ -73,8 +73,7 @@ def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> 
     pool = training.protocol.pool
     random = np.random.default_rng([seed, zlib.crc32(b"training side")])
     drawn = random.permutation(pool.rows)[:MEAN_IMAGES]
-    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
-    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in members]
+    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in pool.members]
     rows = np.unique(np.concatenate([drawn, *members]))
     embedded = embedder.encode(training.images, rows).float().cpu()
     mean = embedded[torch.from_numpy(np.searchsorted(rows, drawn))].double().mean(dim=0).float()
