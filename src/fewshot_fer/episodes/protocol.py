@@ -54,9 +54,13 @@ class EpisodicProtocol:
         return self.shape.n_way
 
     @property
+    def k_shot(self) -> int:
+        return self.shape.k_shot
+
+    @property
     def title(self) -> str:
         """The protocol as the tables of a run name it, `compound_4w5s` for one."""
-        return f"{self.name}_{self.shape.n_way}w{self.shape.k_shot}s"
+        return f"{self.name}_{self.n_way}w{self.k_shot}s"
 
     @property
     def stream(self) -> str:

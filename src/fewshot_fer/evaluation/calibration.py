@@ -1,8 +1,8 @@
-"""From distances to probabilities that can be believed, and to "none of these".
+"""Calibration of distances: probabilities that can be believed, and "none of these".
 
 Both are fitted on validation queries. A temperature spreads or sharpens the softmax (Guo et al.,
 "On Calibration of Modern Neural Networks", ICML 2017, section 4.2). How near a face of an unknown
-class comes to a prototype is learnt by taking each query's own class out of its support.
+class comes to a prototype is measured by taking each query's own class out of its support.
 """
 
 import math
@@ -15,19 +15,19 @@ from torch import Tensor
 from fewshot_fer.system.errors import RunError
 
 QUANTILES = 1001
-_STEPS = 80  # of a golden-section search, which leaves exp(-38) of the interval
-_LOWEST, _HIGHEST = math.log(1e-4), math.log(1e8)  # of the logarithm of the temperature
-_GOLDEN = (math.sqrt(5) - 1) / 2
+STEPS = 80  # of a golden-section search, which leaves exp(-38) of the interval
+LOWEST, HIGHEST = math.log(1e-4), math.log(1e8)  # of the logarithm of the temperature
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What validation tells of distances.
+    """Calibration fitted on validation queries.
 
     Nearness is minus the squared Euclidean distance to the nearest prototype.
     """
 
-    temperature: float  # probabilities = softmax(logits / temperature), of what answers pictures
+    temperature: float  # probabilities = softmax(logits / temperature), for single pictures
     known: Tensor  # [1001] quantiles of nearness where the query's class is in the support
     unknown: Tensor  # [1001] the same where it was taken out
     head_temperature: float | None = None  # of a classifier's head; None: validation knows no class
@@ -59,13 +59,11 @@ def calibration_from(content: dict[str, Any], where: str) -> Calibration:
     return found
 
 
-def _is_temperature(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < math.inf
-
-
 def calibrate(logits: Tensor, nearness: Tensor, labels: Tensor) -> Calibration:
-    """Fit the temperature on logits [N, way], and "none of these" on minus the squared distances
-    [N, way] to the prototypes; labels [N]: true positions among them."""
+    """Return a calibration fitted on logits [N, way] and nearness [N, way].
+
+    nearness: minus the squared distances to the prototypes; labels [N]: true positions among them.
+    """
     nearness, labels = nearness.double().cpu(), labels.cpu()
     without = nearness.scatter(1, labels[:, None], -torch.inf)
     steps = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
@@ -87,9 +85,9 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         scaled = logits / math.exp(log_temperature)
         return float(torch.nn.functional.cross_entropy(scaled, labels))
 
-    low, high = _LOWEST, _HIGHEST
-    for _ in range(_STEPS):
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    low, high = LOWEST, HIGHEST
+    for _ in range(STEPS):
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
         if cost(left) <= cost(right):
             high = right
         else:
@@ -100,3 +98,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 def _at_most(values: Tensor, count: int = 1_000_000) -> Tensor:
     """Return an even selection of values: torch.quantile takes no more than 16 million."""
     return values[:: max(1, -(-len(values) // count))]
+
+
+def _is_temperature(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf

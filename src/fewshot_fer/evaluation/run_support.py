@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.calibration import Calibration, calibrate, fit_temperature
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.fixed import QUERIES
@@ -19,7 +18,7 @@ from fewshot_fer.models.methods.method import PROTOTYPES, Method, for_single_pic
 from fewshot_fer.models.network import query_labels
 
 PER_CLASS = 50  # images, as in the study's fixed support; 350 embeddings of 1,600 are 2.2 MB
-EPISODES = 2_000  # or images; more of them make a calibration no better
+EPISODES = 2_000  # or images of a head; more of them make a calibration no better
 Rows = NDArray[np.int64]
 
 
@@ -30,8 +29,12 @@ def run_support(
     weights: str,
     seed: int,
 ) -> SupportSet:
-    """Return the first draw of a fixed support, if the run has one, so that a picture gets the
-    answer that it had in predictions.csv; else up to 50 training images of every class."""
+    """Return the first draw of a fixed support, if the run has one, else some training images.
+
+    With the fixed support a picture gets the prediction that it had in predictions.csv. Of the
+    training images up to PER_CLASS of every class are taken. weights: digest, see
+    `embedding_digest`.
+    """
     if isinstance(validation, FixedTask):
         support = validation.protocol.support
         rows = list(support.rows[0])
@@ -54,30 +57,66 @@ def run_support(
 
 
 def run_calibration(validation: Task, model: FewShotModel, seed: int) -> Calibration:
-    """Fit probabilities and "none of these" on the validation's queries, as pictures are answered:
-    with prototypes, or a classifier's head where validation has images of its classes."""
-    embedder, answering = model.embedder, for_single_pictures(model.method)
-    logits, labels = _answers(validation, embedder, answering, seed)
+    """Fit probabilities and "none of these" on the validation's queries.
+
+    The method is the one for single pictures: prototypes, or a classifier's head where validation
+    has images of its classes.
+    """
+    embedder, single = model.embedder, for_single_pictures(model.method)
+    logits, labels = _logits(validation, embedder, single, seed)
     nearness = logits
-    if not answering.gives_distances:
-        nearness, _ = _answers(validation, embedder, PROTOTYPES, seed)
+    if not single.gives_distances:
+        nearness, _ = _logits(validation, embedder, PROTOTYPES, seed)
     found = calibrate(logits, nearness, labels)
     return replace(found, head_temperature=_head_temperature(validation, embedder, seed))
 
 
-def _answers(
+def _some_of_each_class(training: EpisodicTask, seed: int) -> list[Rows]:
+    """Return up to PER_CLASS training rows of every class, shuffled."""
+    pool = training.protocol.pool
+    random = np.random.default_rng([seed, zlib.crc32(b"own support")])
+    return [random.permutation(own)[:PER_CLASS] for own in pool.members]
+
+
+def _logits(
     validation: Task, embedder: Embedder, method: Method, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return logits [N, way] of validation's queries and their true positions [N]."""
     if isinstance(validation, EpisodicTask):
-        return _episode_answers(validation, embedder, method, seed)
-    return _fixed_answers(validation, embedder, method)
+        return _episode_logits(validation, embedder, method, seed)
+    return _fixed_logits(validation, embedder, method)
+
+
+def _episode_logits(
+    task: EpisodicTask, embedder: Embedder, method: Method, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return logits [N, way] and true positions [N] of the queries of the task's episodes."""
+    episodes = task.protocol.draw(seed).first(EPISODES)
+    rows = episodes.images()
+    embeddings = embedder.embed(task.images, rows)
+    logits = torch.cat(list(logits_in_chunks(method, embeddings, rows, episodes)))
+    labels = query_labels(episodes.query.shape[1], episodes.query.shape[2])
+    return logits.flatten(0, 1).cpu(), labels.repeat(len(logits))
+
+
+@torch.inference_mode()
+def _fixed_logits(task: FixedTask, embedder: Embedder, method: Method) -> tuple[Tensor, Tensor]:
+    """Return logits [Q, way] of the queries for the first draw's support, and their classes [Q]."""
+    rows = task.protocol.support.rows[0]
+    support = embedder.embed(task.support_images, rows.ravel()).reshape(*rows.shape, -1)
+    query = embedder.embed(task.images, np.arange(len(task.protocol.table)))
+    bound = method.among(task.protocol.support.class_names, query)
+    logits = [bound.once(support, some).cpu() for some in torch.split(query, QUERIES)]
+    return torch.cat(logits), torch.from_numpy(task.protocol.labels)
 
 
 @torch.inference_mode()
 def _head_temperature(validation: Task, embedder: Embedder, seed: int) -> float | None:
-    """Return the temperature of a classifier's head on validation images of its own classes, all
-    or EPISODES of them; None without a head or such images."""
+    """Return the temperature of a classifier's head, None without one.
+
+    It is fitted on validation images of the head's own classes, EPISODES at most; without such
+    images it is None too.
+    """
     if embedder.head is None:
         return None
     names = {name: number for number, name in enumerate(embedder.head_names)}
@@ -89,36 +128,3 @@ def _head_temperature(validation: Task, embedder: Embedder, seed: int) -> float 
     rows = np.sort(random.permutation(rows)[:EPISODES])
     logits = embedder.head(embedder.embed(validation.images, rows)).double().cpu()
     return fit_temperature(logits, torch.from_numpy(classes[rows]))
-
-
-def _some_of_each_class(training: EpisodicTask, seed: int) -> list[Rows]:
-    pool = training.protocol.pool
-    random = np.random.default_rng([seed, zlib.crc32(b"own support")])
-    return [random.permutation(own)[:PER_CLASS] for own in pool.members]
-
-
-def _episode_answers(
-    task: EpisodicTask, embedder: Embedder, method: Method, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Return logits [N, way] and true positions [N] of the queries of the task's episodes."""
-    drawn = task.protocol.draw(seed)
-    first = slice(EPISODES)
-    episodes = Episodes(
-        drawn.class_names, drawn.classes[first], drawn.support[first], drawn.query[first]
-    )
-    rows = episodes.images()
-    embeddings = embedder.embed(task.images, rows)
-    logits = torch.cat(list(logits_in_chunks(method, embeddings, rows, episodes)))
-    labels = query_labels(episodes.query.shape[1], episodes.query.shape[2])
-    return logits.flatten(0, 1).cpu(), labels.repeat(len(logits))
-
-
-@torch.inference_mode()
-def _fixed_answers(task: FixedTask, embedder: Embedder, method: Method) -> tuple[Tensor, Tensor]:
-    """Return logits [Q, way] of the queries for the first draw's support, and their classes [Q]."""
-    rows = task.protocol.support.rows[0]
-    support = embedder.embed(task.support_images, rows.ravel()).reshape(*rows.shape, -1)
-    query = embedder.embed(task.images, np.arange(len(task.protocol.table)))
-    among = method.among(task.protocol.support.class_names, query)
-    parts = [among.once(support, some).cpu() for some in torch.split(query, QUERIES)]
-    return torch.cat(parts), torch.from_numpy(task.protocol.labels)
