@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.calibration import calibrate, fit_temperature
+from fewshot_fer.evaluation.calibration import calibrate, fit_temperature, run_calibration
 from fewshot_fer.evaluation.embedder import FewShotModel
-from fewshot_fer.evaluation.run_support import run_calibration
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
 from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, Method

@@ -6,14 +6,23 @@ class comes to a prototype is measured by taking each query's own class out of i
 """
 
 import math
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
+from fewshot_fer.evaluation.fixed import QUERIES
+from fewshot_fer.evaluation.scoring import logits_in_chunks
+from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, for_single_pictures
+from fewshot_fer.models.network import query_labels
 from fewshot_fer.system.errors import RunError
 
+EPISODES = 2_000  # or images of a head; more of them make a calibration no better
 QUANTILES = 1001
 STEPS = 80  # of a golden-section search, which leaves exp(-38) of the interval
 LOWEST, HIGHEST = math.log(1e-4), math.log(1e8)  # of the logarithm of the temperature
@@ -59,6 +68,21 @@ def calibration_from(content: dict[str, Any], where: str) -> Calibration:
     return found
 
 
+def run_calibration(validation: Task, model: FewShotModel, seed: int) -> Calibration:
+    """Fit probabilities and "none of these" on the validation's queries.
+
+    The method is the one for single pictures: prototypes, or a classifier's head where validation
+    has images of its classes.
+    """
+    embedder, single = model.embedder, for_single_pictures(model.method)
+    logits, labels = _logits(validation, embedder, single, seed)
+    nearness = logits
+    if not single.gives_distances:
+        nearness, _ = _logits(validation, embedder, PROTOTYPES, seed)
+    found = calibrate(logits, nearness, labels)
+    return replace(found, head_temperature=_head_temperature(validation, embedder, seed))
+
+
 def calibrate(logits: Tensor, nearness: Tensor, labels: Tensor) -> Calibration:
     """Return a calibration fitted on logits [N, way] and nearness [N, way].
 
@@ -93,6 +117,58 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         else:
             low = left
     return math.exp((low + high) / 2)
+
+
+def _logits(
+    validation: Task, embedder: Embedder, method: Method, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return logits [N, way] of validation's queries and their true positions [N]."""
+    if isinstance(validation, EpisodicTask):
+        return _episode_logits(validation, embedder, method, seed)
+    return _fixed_logits(validation, embedder, method)
+
+
+def _episode_logits(
+    task: EpisodicTask, embedder: Embedder, method: Method, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return logits [N, way] and true positions [N] of the queries of the task's episodes."""
+    episodes = task.protocol.draw(seed).first(EPISODES)
+    rows = episodes.images()
+    embeddings = embedder.embed(task.images, rows)
+    logits = torch.cat(list(logits_in_chunks(method, embeddings, rows, episodes)))
+    labels = query_labels(episodes.query.shape[1], episodes.query.shape[2])
+    return logits.flatten(0, 1).cpu(), labels.repeat(len(logits))
+
+
+@torch.inference_mode()
+def _fixed_logits(task: FixedTask, embedder: Embedder, method: Method) -> tuple[Tensor, Tensor]:
+    """Return logits [Q, way] of the queries for the first draw's support, and their classes [Q]."""
+    rows = task.protocol.support.rows[0]
+    support = embedder.embed(task.support_images, rows.ravel()).reshape(*rows.shape, -1)
+    query = embedder.embed(task.images, np.arange(len(task.protocol.table)))
+    bound = method.among(task.protocol.support.class_names, query)
+    logits = [bound.once(support, some).cpu() for some in torch.split(query, QUERIES)]
+    return torch.cat(logits), torch.from_numpy(task.protocol.labels)
+
+
+@torch.inference_mode()
+def _head_temperature(validation: Task, embedder: Embedder, seed: int) -> float | None:
+    """Return the temperature of a classifier's head, None without one.
+
+    It is fitted on validation images of the head's own classes, EPISODES at most; without such
+    images it is None too.
+    """
+    if embedder.head is None:
+        return None
+    names = {name: number for number, name in enumerate(embedder.head_names)}
+    classes = np.array([names.get(label, -1) for label in validation.protocol.table["label"]])
+    rows = np.flatnonzero(classes >= 0)
+    if not len(rows):
+        return None
+    random = np.random.default_rng([seed, zlib.crc32(b"head temperature")])
+    rows = np.sort(random.permutation(rows)[:EPISODES])
+    logits = embedder.head(embedder.embed(validation.images, rows)).double().cpu()
+    return fit_temperature(logits, torch.from_numpy(classes[rows]))
 
 
 def _at_most(values: Tensor, count: int = 1_000_000) -> Tensor:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
+from fewshot_fer.evaluation.calibration import run_calibration
 from fewshot_fer.evaluation.embedder import FewShotModel, embedding_digest
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
-from fewshot_fer.evaluation.run_support import run_calibration, run_support
+from fewshot_fer.evaluation.support import run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import gather_statistics
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
