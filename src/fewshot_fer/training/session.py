@@ -20,8 +20,8 @@ from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import (
     keep_encoder,
 )
-from fewshot_fer.runs.figures import plot_curves
-from fewshot_fer.runs.folder import EventFiles, RunFolder, finish_run, require_tensorboard
+from fewshot_fer.runs.figures import EventFiles, plot_curves, require_tensorboard
+from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import (
     Progress,
