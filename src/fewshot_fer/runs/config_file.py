@@ -66,14 +66,16 @@ def with_kept_encoder(settings: TrainVerb, run: Path) -> TrainVerb:
 
 
 def _refuse_interpolations(content: object) -> None:
-    """Raise ConfigError for `${...}`: a run writes what it came to, and a stranger's file must not
-    ask for variables of the environment."""
+    """Raise ConfigError for `${...}`, which no run writes.
+
+    A stranger's file could read variables of the environment through it.
+    """
     if found := next(_interpolated(content, ""), None):
         raise ConfigError(f"{found} holds a ${{...}}, and a run writes none")
 
 
 def _interpolated(content: Any, key: str) -> Iterator[str]:  # noqa: ANN401
-    """Yield the keys, `train.lr` for one, whose values would be put together when read."""
+    """Yield the keys, `train.lr` for one, whose values hold a `${`."""
     if isinstance(content, dict | list):
         pairs = content.items() if isinstance(content, dict) else enumerate(content)
         for name, value in pairs:

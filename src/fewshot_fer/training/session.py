@@ -26,9 +26,9 @@ from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import (
     Progress,
     clear_partials,
-    clear_the_end,
+    naming_resume_command,
     restored,
-    telling_how_to_go_on,
+    rewind_tables,
 )
 from fewshot_fer.runs.test_run import run_tests
 from fewshot_fer.system.device import DTYPES, prepare_device
@@ -75,8 +75,8 @@ def train_session(
     folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
-    with telling_how_to_go_on(path):
-        clear_the_end(folder, reached[1] if reached else None)
+    with naming_resume_command(path):
+        rewind_tables(folder, reached[1] if reached else None)
         taken = _learn_and_test(settings, folder, tasks, encoder, reached, taken)
         facts = {"seed": settings.seed, "choices": taken}
         finish_run(folder, asdict(settings), facts, device, started)
