@@ -25,14 +25,13 @@ from torch import Tensor
 
 from fewshot_fer.config.schema import (
     DatasetConfig,
-    EpisodesConfig,
     EvalConfig,
     PathsConfig,
     TrainVerb,
 )
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source
-from fewshot_fer.episodes.protocol import evaluation_protocol, training_protocol
+from fewshot_fer.episodes.protocol import RunData, evaluation_protocol, training_protocol
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.methods import choose_prior_weight, priors, reweighted
@@ -118,7 +117,7 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     for way, shot in SHAPES:
         asked = EvalConfig("compound", DatasetConfig("rafdb_compound"), "episodes", shot, way)
         asked = replace(asked, n_query=options.queries, episodes=options.episodes)
-        protocol = evaluation_protocol("test", asked, EpisodesConfig(), source)
+        protocol = evaluation_protocol("test", asked, RunData(source))
         task = EpisodicTask(protocol, load_images(protocol.table, trained.backbone.side, device))
         rows += _rows(protocol.title, score_task(embedder, made, task, trained.seed))
         print(f"{protocol.title} done", file=sys.stderr)
@@ -154,8 +153,7 @@ def ways(
 def class_shares(embedder: Embedder, training: EpisodicTask, seed: int) -> dict[str, Tensor]:
     """Return what parts may be weighed by: how sharp a training class is, and how large."""
     pool, random = training.protocol.pool, np.random.default_rng(seed)
-    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
-    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in members]
+    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in pool.members]
     embedded = [embedder.embed(training.images, own).float().cpu() for own in members]
     spreads = torch.stack([own.var(dim=0).sum() for own in embedded])
     sizes = torch.from_numpy(pool.sizes).float()

@@ -21,8 +21,7 @@ from fewshot_fer.config.schema import TrainVerb, fingerprint
 from fewshot_fer.data import labels
 from fewshot_fer.evaluation.metrics import confusion_matrix, macro_f1, mean_recall
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.runs.tables import COLUMNS as ANSWER_COLUMNS
-from fewshot_fer.runs.tables import LEADING, add_answers, add_predictions
+from fewshot_fer.runs.tables import ANSWER_COLUMNS, PREDICTION_COLUMNS, add_answers, add_predictions
 from fewshot_fer.system.files import write_text
 
 CHOICES = {"dataset": "rafdb_basic", "eval": "basic_fixed5", "backbone": "conv4", "train": "fast"}
@@ -119,7 +118,7 @@ def _write_answers(
     for column in ("role", "protocol", "method"):
         table[column] = row[column]
     probabilities = pd.DataFrame(shares, columns=list(names))
-    add_predictions(folder, table[list(LEADING)].join(probabilities))
+    add_predictions(folder, table[list(PREDICTION_COLUMNS)].join(probabilities))
     confusion = confusion_matrix(true, predicted, len(names))
     counts = pd.DataFrame(confusion, index=list(names), columns=list(names))
     file = folder / f"confusion_{row['role']}_{row['protocol']}.csv"

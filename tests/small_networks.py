@@ -41,7 +41,7 @@ def training_task() -> tuple[FaceImages, EpisodicProtocol]:
     table = face_table(dict.fromkeys("abcd", 10))
     shape = Shape(3, 2, 2)
     return random_images(len(table)), EpisodicProtocol(
-        "train", "train", "made", table, shape, 8, build_pool(table, shape)
+        "train", "train", "made", table, 8, build_pool(table, shape)
     )
 
 

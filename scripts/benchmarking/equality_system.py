@@ -52,7 +52,7 @@ class Equality:
         self, rows: NDArray[np.int64], n_episodes: int, method: Method
     ) -> float:
         pool = build_pool(self.ours.table, EVALUATION, rows=rows)
-        episodes = draw_episodes(pool, EVALUATION, n_episodes, SEED)
+        episodes = draw_episodes(pool, n_episodes, SEED)
         drawn = episodes.images()
         embeddings = self.embedder.embed(self.ours.images, drawn)
         if method is self.ours.method and not gram_pays(len(drawn), episodes, embeddings):

@@ -88,4 +88,4 @@ class Ours:
 
     def _protocol(self, role: str, shape: Shape) -> EpisodicProtocol:
         pool = build_pool(self.table, shape)
-        return EpisodicProtocol(role, "benchmark", "faces", self.table, shape, 1, pool)
+        return EpisodicProtocol(role, "benchmark", "faces", self.table, 1, pool)

@@ -124,7 +124,7 @@ def table() -> pd.DataFrame:
 
 def episode_files(folder: Path) -> list[bytes]:
     """Episodes over `table`."""
-    drawn = draw_episodes(build_pool(table(), SHAPE), SHAPE, 5, seed=0)
+    drawn = draw_episodes(build_pool(table(), SHAPE), 5, seed=0)
     save_episodes(folder / "seed.npz", {"test/x": (table(), drawn)})
     return [(folder / "seed.npz").read_bytes()]
 

@@ -111,7 +111,7 @@ def test_without_a_support_every_class_needs_parts() -> None:
     """Protects 0-shot figures from classes of which nothing is known."""
     table = face_table({"happily surprised": 5, "bored": 5})
     without, with_one = (
-        EpisodicProtocol("test", "made", "made", table, shape, 2, build_pool(table, shape))
+        EpisodicProtocol("test", "made", "made", table, 2, build_pool(table, shape))
         for shape in (Shape(2, 0, 1), Shape(2, 1, 1))
     )
     plain = MethodConfig("composed")

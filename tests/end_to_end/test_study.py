@@ -9,6 +9,7 @@ import torch
 from conftest import TINY, Command, face_table
 
 from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.schema import EpisodesConfig
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.table import balanced_rows, select_split
@@ -70,8 +71,8 @@ def test_repeats_never_stand_on_both_sides() -> None:
     shape = Shape(2, 3, 3)
     for disjoint in ("group", "image"):
         rows = balanced_rows(table, np.arange(48), 40, seed=0)
-        pool = build_pool(table, shape, disjoint=disjoint, rows=rows)
-        episodes = draw_episodes(pool, shape, 300, seed=0)
+        pool = build_pool(table, shape, EpisodesConfig(disjoint), rows)
+        episodes = draw_episodes(pool, 300, seed=0)
         for support, query in zip(episodes.support, episodes.query, strict=True):
             assert not set(support.ravel()) & set(query.ravel())
 
@@ -84,8 +85,8 @@ def test_clip_leakage_shows(demo: Path, cache: Path) -> None:
     images = load_images(table, 48, torch.device("cpu"))
     shape, accuracy = Shape(4, 5, 1), {}
     for disjoint in ("image", "group"):
-        pool = build_pool(table, shape, disjoint=disjoint)
-        episodes = draw_episodes(pool, shape, 500, seed=0)
+        pool = build_pool(table, shape, EpisodesConfig(disjoint))
+        episodes = draw_episodes(pool, 500, seed=0)
         scores = evaluate(embedder, PROTOTYPES, images, episodes)
         accuracy[disjoint] = scores.accuracy.mean()
     assert accuracy["image"] > accuracy["group"] + 0.05

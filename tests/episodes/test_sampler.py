@@ -7,6 +7,7 @@ from conftest import face_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fewshot_fer.config.schema import EpisodesConfig
 from fewshot_fer.episodes.pool import Shape, build_pool, can_split
 from fewshot_fer.episodes.sampler import Episodes, draw_distinct, draw_episodes
 from fewshot_fer.system.errors import EpisodeError
@@ -52,7 +53,7 @@ def test_support_and_query_never_share_an_image_or_group(
 ) -> None:
     """Exact counts, right labels, no image twice, no group on both sides, whatever the table."""
     table = data.draw(tables(shape, shared_groups))
-    episodes = draw_episodes(build_pool(table, shape), shape, 20, seed)
+    episodes = draw_episodes(build_pool(table, shape), 20, seed)
     assert_sound(episodes, table, shape, 20)
     group = table["group"].to_numpy()
     for support, query in zip(episodes.support, episodes.query, strict=True):
@@ -66,9 +67,9 @@ def test_image_disjoint_episodes_are_sound_too(
 ) -> None:
     """episodes.disjoint=image lets clips stand on both sides, but never an image."""
     table = data.draw(tables(shape, shared_groups=False))
-    pool = build_pool(table, shape, disjoint="image")
+    pool = build_pool(table, shape, EpisodesConfig("image"))
     assert pool.disjoint == "image"
-    assert_sound(draw_episodes(pool, shape, 20, seed), table, shape, 20)
+    assert_sound(draw_episodes(pool, 20, seed), table, shape, 20)
 
 
 @given(shapes, seeds, st.integers(0, 1000))
@@ -79,8 +80,8 @@ def test_same_seed_same_episodes_and_another_epoch_others(
     """Episodes are a function of table, shape, seed, role and epoch, and of each of them."""
     table = face_table({f"c{number}": 40 for number in range(6)})
     pool = build_pool(table, shape)
-    first = draw_episodes(pool, shape, 30, seed, "test", epoch)
-    again = draw_episodes(build_pool(table, shape), shape, 30, seed, "test", epoch)
+    first = draw_episodes(pool, 30, seed, "test", epoch)
+    again = draw_episodes(build_pool(table, shape), 30, seed, "test", epoch)
     assert np.array_equal(first.support, again.support)
     assert np.array_equal(first.query, again.query)
     for seed_, role, epoch_ in (
@@ -88,7 +89,7 @@ def test_same_seed_same_episodes_and_another_epoch_others(
         (seed + 1, "test", epoch),
         (seed, "train", epoch),
     ):
-        other = draw_episodes(pool, shape, 30, seed_, role, epoch_)
+        other = draw_episodes(pool, 30, seed_, role, epoch_)
         assert not np.array_equal(first.support, other.support)
 
 
@@ -97,7 +98,7 @@ def test_every_image_is_reached_on_both_sides() -> None:
     groups = {"a": ["1", "1", "1", "2", "3"], "b": ["4"] * 8 + ["5"], "c": ["6", "6", "7", "7"]}
     table = face_table({"a": 5, "b": 9, "c": 4}, groups)
     shape = Shape(n_way=2, k_shot=1, n_query=1)
-    episodes = draw_episodes(build_pool(table, shape), shape, 20_000, seed=0)
+    episodes = draw_episodes(build_pool(table, shape), 20_000, seed=0)
     assert set(episodes.support.ravel()) == set(range(len(table)))
     assert set(episodes.query.ravel()) == set(range(len(table)))
     shares = np.bincount(episodes.classes.ravel()) / episodes.classes.size
@@ -114,7 +115,7 @@ def test_two_clips_a_class_are_enough() -> None:
     groups = {name: [f"{name}1"] * 30 + [f"{name}2"] * 30 for name in "abc"}
     table = face_table(dict.fromkeys("abc", 60), groups)
     shape = Shape(n_way=3, k_shot=5, n_query=5)
-    episodes = draw_episodes(build_pool(table, shape), shape, 200, seed=1)
+    episodes = draw_episodes(build_pool(table, shape), 200, seed=1)
     group = table["group"].to_numpy()
     for support, query in zip(group[episodes.support], group[episodes.query], strict=True):
         assert not set(support.ravel()) & set(query.ravel())
@@ -128,7 +129,7 @@ def test_subjects_in_every_class_are_kept_apart() -> None:
     people = [f"person {number}" for number in range(10) for _ in range(3)]
     table = face_table(dict.fromkeys("abcdefg", 30), dict.fromkeys("abcdefg", people))
     shape = Shape(n_way=5, k_shot=5, n_query=2)
-    episodes = draw_episodes(build_pool(table, shape), shape, 300, seed=2)
+    episodes = draw_episodes(build_pool(table, shape), 300, seed=2)
     group = table["group"].to_numpy()
     for support, query in zip(group[episodes.support], group[episodes.query], strict=True):
         assert not set(support.ravel()) & set(query.ravel())
@@ -167,10 +168,10 @@ def test_small_classes_are_named_or_left_out(caplog: pytest.LogCaptureFixture) -
     assert "5 support + 1 query" in str(error.value)
     assert "episodes.skip_small_classes=true" in str(error.value)
     assert "joy" not in str(error.value)
-    pool = build_pool(table, shape, skip_small_classes=True)
+    pool = build_pool(table, shape, EpisodesConfig(skip_small_classes=True))
     assert pool.class_names == ("anger", "joy", "sad")
     assert "'fear' has 2 images" in caplog.text
-    drawn = draw_episodes(pool, shape, 50, 0).images()
+    drawn = draw_episodes(pool, 50, 0).images()
     assert "fear" not in set(table["label"].to_numpy()[drawn])
 
 
@@ -196,4 +197,4 @@ def test_subjects_that_cannot_be_kept_apart_are_an_error() -> None:
     table = face_table({"a": 6, "b": 6}, groups)
     shape = Shape(n_way=2, k_shot=5, n_query=1)
     with pytest.raises(EpisodeError, match=r"classes .*a.*disjoint=image"):
-        draw_episodes(build_pool(table, shape), shape, 2, seed=0)
+        draw_episodes(build_pool(table, shape), 2, seed=0)

@@ -19,7 +19,7 @@ SHAPE = Shape(2, 2, 1)
 def test_round_trip_wherever_the_data_lie(tmp_path: Path) -> None:
     """Episodes come back exactly, for the same images below another folder too."""
     table = face_table({"a": 9, "b": 8})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 20, seed=0)
     save_episodes(tmp_path / "new/e.npz", {"test/x": (table, episodes)})
     moved = table.assign(path="/else/where/" + table["path"])
     deep = table.assign(path="/one/two/three/" + table["path"])
@@ -32,7 +32,7 @@ def test_round_trip_wherever_the_data_lie(tmp_path: Path) -> None:
     )
     digest = table_digest(table)
     assert episodes_digest(digest, loaded) == episodes_digest(digest, episodes)
-    other = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=1)
+    other = draw_episodes(build_pool(table, SHAPE), 20, seed=1)
     assert episodes_digest(digest, other) != episodes_digest(digest, episodes)
     with pytest.raises(RunError, match="other images or labels"):
         load_episodes(tmp_path / "new/e.npz", "test/x", moved, SHAPE)
@@ -49,7 +49,7 @@ def test_the_digest_of_a_table_stays_what_it_was() -> None:
 def test_wrong_files_are_named(tmp_path: Path) -> None:
     """Missing, damaged, pickled, without the name, of another shape, out of range, mislabelled."""
     table = face_table({"a": 9, "b": 8})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 20, seed=0)
     file = tmp_path / "e.npz"
     with pytest.raises(RunError, match="cannot be read"):
         load_episodes(file, "test/x", table, SHAPE)
@@ -76,7 +76,7 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
 def test_any_flipped_byte_is_one_line_or_the_same_episodes(tmp_path: Path) -> None:
     """Damage is met in zip, in zlib and in NumPy's header, each with errors of its own."""
     table = face_table({"a": 9, "b": 8})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 20, seed=0)
     file = tmp_path / "e.npz"
     save_episodes(file, {"test/x": (table, episodes)})
     whole, random = file.read_bytes(), np.random.default_rng(0)
@@ -94,7 +94,7 @@ def test_any_flipped_byte_is_one_line_or_the_same_episodes(tmp_path: Path) -> No
 def test_a_file_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bomb is told by what its directory announces; the limit can be raised by name."""
     table = face_table({"a": 9, "b": 8})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 20, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 20, seed=0)
     save_episodes(tmp_path / "e.npz", {"test/x": (table, episodes)})
     monkeypatch.setenv("FEWSHOT_FER_MAX_EPISODE_BYTES", "1000")
     with pytest.raises(RunError, match=r"more than 1,000: .*FEWSHOT_FER_MAX_EPISODE_BYTES"):

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.calibration import calibrate, fit_temperature
+from fewshot_fer.evaluation.calibration import calibrate, fit_temperature, run_calibration
 from fewshot_fer.evaluation.embedder import FewShotModel
-from fewshot_fer.evaluation.run_support import run_calibration
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
 from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, Method
@@ -26,9 +25,7 @@ Stub = Any  # what stands for an embedder and for images
 def task_of(*names: str) -> EpisodicTask:
     """Return a validation of ten images a class, in 30 episodes."""
     table = face_table(dict.fromkeys(names, 10))
-    protocol = EpisodicProtocol(
-        "validation", "made", "made", table, SHAPE, 30, build_pool(table, SHAPE)
-    )
+    protocol = EpisodicProtocol("validation", "made", "made", table, 30, build_pool(table, SHAPE))
     images: Stub = None
     return EpisodicTask(protocol, images)
 

@@ -23,7 +23,7 @@ CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=
 def protocol_of(sizes: dict[str, int]) -> EpisodicProtocol:
     table = face_table(sizes)
     shape = Shape(len(sizes), 0, 1)
-    return EpisodicProtocol("train", "train", "made", table, shape, 1, build_pool(table, shape))
+    return EpisodicProtocol("train", "train", "made", table, 1, build_pool(table, shape))
 
 
 def test_its_answers_and_its_features_stand_in_one_table(command: Command, data: Path) -> None:

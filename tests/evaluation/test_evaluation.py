@@ -19,7 +19,7 @@ from fewshot_fer.models.preprocessing import normalise
 def test_bulk_scores_equal_one_forward_an_episode() -> None:
     """The fast path gives each episode the loss and accuracy that it has on its own."""
     table = face_table({"a": 15, "b": 9, "c": 6, "d": 20})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 25, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 25, seed=0)
     images, encoder = random_images(len(table)), small_encoder()
     scores = evaluate(Embedder(encoder), PROTOTYPES, images, episodes)
     encoder.eval()
@@ -38,7 +38,7 @@ def test_bulk_scores_equal_one_forward_an_episode() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little memory a chunk may take, the figures are the same."""
     table = face_table({"a": 15, "b": 9, "c": 6})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 40, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 40, seed=0)
     embeddings = torch.randn(len(table), 16)
     rows = np.arange(len(table))
     whole = score_episodes(PROTOTYPES, embeddings, rows, episodes)
@@ -75,7 +75,7 @@ def test_evaluation_leaves_the_encoder_as_it_was() -> None:
 def test_perfect_and_hopeless_embeddings_score_as_they_must() -> None:
     """Classes far apart: all right. All embeddings equal: the first position wins everywhere."""
     table = face_table({"a": 10, "b": 10, "c": 10})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, 30, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), 30, seed=0)
     numbers = torch.tensor(table["label"].map({"a": 0, "b": 1, "c": 2}).tolist())
     rows = np.arange(len(table))
     apart = score_episodes(PROTOTYPES, torch.eye(3)[numbers] * 50, rows, episodes)

@@ -46,7 +46,7 @@ def test_both_sides_of_the_cut_over_agree(n_episodes: int, monkeypatch: pytest.M
     """Whichever way is taken, the logits of every episode are the same and in the same order."""
     shape = Shape(n_way=4, k_shot=3, n_query=2)
     table = face_table(dict.fromkeys("abcdef", 400))
-    episodes = draw_episodes(build_pool(table, shape), shape, n_episodes, seed=n_episodes)
+    episodes = draw_episodes(build_pool(table, shape), n_episodes, seed=n_episodes)
     rows = episodes.images()
     embeddings = torch.relu(torch.randn(len(rows), 64))
     taken = scoring.gram_pays(len(rows), episodes, embeddings)
@@ -62,11 +62,11 @@ def test_a_matrix_that_is_too_large_is_not_made() -> None:
     """The stated bound of memory holds for any number of episodes."""
     shape = Shape(n_way=2, k_shot=1, n_query=1)
     table = face_table({"a": 5, "b": 5})
-    episodes = draw_episodes(build_pool(table, shape), shape, 100, seed=0)
+    episodes = draw_episodes(build_pool(table, shape), 100, seed=0)
     embeddings = torch.zeros(1, 8)
     assert scoring.gram_pays(100, episodes, embeddings)
     most = int((scoring.GRAM_BYTES / embeddings.element_size()) ** 0.5)
-    many = draw_episodes(build_pool(table, shape), shape, 2_000_000, seed=0)
+    many = draw_episodes(build_pool(table, shape), 2_000_000, seed=0)
     assert scoring.gram_pays(most, many, embeddings)
     assert not scoring.gram_pays(most + 1, many, embeddings)
     assert not scoring.gram_pays(most, many, embeddings.double())

@@ -10,9 +10,9 @@ from conftest import face_table, saved_anew
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
+from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.episodes.setup import quick_audit
 from fewshot_fer.reports.audit.clips import leak_share
 from fewshot_fer.reports.audit.counts import class_counts
 from fewshot_fer.reports.audit.duplicates import find_twins, stack
@@ -106,7 +106,7 @@ def test_lost_clips_count_as_clips() -> None:
 
 def quick_protocol(kind: str, table: pd.DataFrame) -> EpisodicProtocol:
     shape = Shape(2, 1, 1)
-    return EpisodicProtocol(kind, kind, "made", table, shape, 1, build_pool(table, shape))
+    return EpisodicProtocol(kind, kind, "made", table, 1, build_pool(table, shape))
 
 
 def test_quick_audit_stamps() -> None:

@@ -17,7 +17,7 @@ from fewshot_fer.reports.compare import (
     paired_interval,
     verdict,
 )
-from fewshot_fer.runs.tables import COLUMNS
+from fewshot_fer.runs.tables import ANSWER_COLUMNS
 from fewshot_fer.system.errors import RunError
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ def answers_of(correct: Floats, groups: NDArray[np.int64], **columns: object) ->
     table = pd.DataFrame({"path": paths, "group": [f"clip {group:04}" for group in groups]})
     given = {"role": "test", "protocol": "afew_4w5s", "method": "protonet", "level": "image"}
     given |= {"episodes_id": "00000000000001e5", "label": "anger", "asked": 1.0}
-    return table.assign(correct=correct, **(given | columns))[list(COLUMNS)]
+    return table.assign(correct=correct, **(given | columns))[list(ANSWER_COLUMNS)]
 
 
 def write_run(folder: Path, *answers: pd.DataFrame) -> Path:

@@ -11,7 +11,7 @@ from conftest import TINY, Command
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.evaluation.results import EvaluationResult
 from fewshot_fer.evaluation.tasks import FixedTask
-from fewshot_fer.runs import compare_methods as comparing_methods
+from fewshot_fer.runs import test_run
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.errors import ConfigError
 
@@ -22,13 +22,13 @@ METHODS = ["protonet", "simpleshot", "tim", "composed"]
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[EvaluationResult]:
     """What a command evaluates, in its order: the accuracy of each episode is in no file."""
     seen: list[EvaluationResult] = []
-    write = comparing_methods.add_evaluation
+    write = test_run.add_evaluation
 
-    def noted(folder: RunFolder, evaluated: EvaluationResult, with_confusion: bool) -> None:
+    def noted(folder: RunFolder, evaluated: EvaluationResult, with_confusion: bool = True) -> None:
         seen.append(evaluated)
         write(folder, evaluated, with_confusion)
 
-    monkeypatch.setattr(comparing_methods, "add_evaluation", noted)
+    monkeypatch.setattr(test_run, "add_evaluation", noted)
     return seen
 
 
@@ -42,6 +42,7 @@ def test_methods_are_held_against_the_runs_own(
         "train", *TINY, "train.epochs=1", f"paths.data={data}", "eval.k_shot=1", *asked
     ).folder
     assert trained is not None
+    evaluations.clear()
     outcome = command("test", f"run={trained}", *asked, "methods=simpleshot,tim,composed")
     assert outcome.code == 0, outcome.err
     folder = outcome.folder
@@ -89,7 +90,7 @@ def test_a_fixed_support_is_refused(tmp_path: Path) -> None:
     object.__setattr__(protocol, "name", "afew")
     object.__setattr__(protocol, "support", type("S", (), {"rows": np.zeros((1, 7, 5))})())
     with pytest.raises(ConfigError, match="afew_fixed5 has a fixed support"):
-        comparing_methods.compare_methods(
+        test_run.compare_methods(
             RunFolder(tmp_path),
             None,  # type: ignore[arg-type]
             [],

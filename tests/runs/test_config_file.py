@@ -46,7 +46,7 @@ def test_episodes_of_a_run_that_goes_on_stay_in_its_folder(
 ) -> None:
     """A stranger's run names any file of yours in episodes.save; resumed, it is left alone."""
     table, shape = face_table({"a": 9, "b": 8}), Shape(2, 2, 1)
-    protocol = EpisodicProtocol("test", "x", "made", table, shape, 3, build_pool(table, shape))
+    protocol = EpisodicProtocol("test", "x", "made", table, 3, build_pool(table, shape))
     (tmp_path / "run").mkdir()
     (tmp_path / "mine.txt").write_text("mine")
     outside = EpisodesConfig(save=str(tmp_path / "run/../mine.txt"))

@@ -56,7 +56,7 @@ def test_composed_ways_gain_where_parts_are_known(script: ModuleType) -> None:
     rows = []
     for shot in (0, 1):
         shape = Shape(4, shot, 2)
-        episodes = draw_episodes(build_pool(table, shape), shape, 200, seed=0)
+        episodes = draw_episodes(build_pool(table, shape), 200, seed=0)
         found = dict(script._scored(made, embedded, np.arange(60), episodes))
         assert ("plain" in found) == (shot == 1)
         assert ("weight 8" in found) == (shot == 1)

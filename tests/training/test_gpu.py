@@ -146,7 +146,7 @@ def test_a_step_that_waits_for_the_gpu_is_started_one_by_one(
 def test_evaluation_is_that_of_a_cpu(gpu: torch.device, n_episodes: int) -> None:
     """Both ways to score, the direct one and that by inner products."""
     table = face_table({"a": 15, "b": 9, "c": 6, "d": 20})
-    episodes = draw_episodes(build_pool(table, SHAPE), SHAPE, n_episodes, seed=0)
+    episodes = draw_episodes(build_pool(table, SHAPE), n_episodes, seed=0)
     images = random_images(len(table))
     here, there = (
         evaluate(Embedder(small_encoder().to(device)), PROTOTYPES, moved(images, device), episodes)

@@ -1,10 +1,8 @@
-"""A fixed support from the training side against every image: which images, and what they say.
+"""Protocols with a fixed support: every image of a data set is a query, all classes at once.
 
-Episodes tell how well few shots separate a few classes. This tells what a user would meet: all
-classes at once, every evaluation image asked, the support drawn a few times to see how much it
+Episodes measure how well few shots separate a few classes. This measures what a user meets: every
+evaluation image against all classes, with a support that is drawn a few times to see how much it
 matters.
-
-The part of a data set whose every image is asked, against a fixed support.
 """
 
 import hashlib
@@ -18,9 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EvalConfig
-from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.data.load import load_dataset
+from fewshot_fer.episodes.protocol import RunData
 from fewshot_fer.episodes.saved import table_digest
 from fewshot_fer.system.errors import EpisodeError
+
+log = logging.getLogger("fewshot_fer")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,82 @@ class FixedSupport:
     def images(self) -> NDArray[np.int64]:
         """Return the distinct rows of all draws, ascending: what training must not see."""
         return np.unique(self.rows)
+
+
+@dataclass(frozen=True)
+class FixedProtocol:
+    """table: the queries; support: its rows are those of support_table."""
+
+    role: str  # validation or test
+    name: str  # first half of the title
+    dataset: str
+    table: pd.DataFrame
+    support_table: pd.DataFrame
+    support: FixedSupport
+    vote: str  # how frames decide a clip: probability, embedding or majority
+
+    @property
+    def k_shot(self) -> int:
+        return int(self.support.rows.shape[2])
+
+    @property
+    def n_way(self) -> int:
+        return len(self.support.class_names)
+
+    @property
+    def title(self) -> str:
+        """The protocol as the tables of a run name it, `afew_fixed50` for one."""
+        return f"{self.name}_fixed{self.k_shot}"
+
+    @cached_property
+    def episodes_id(self) -> str:
+        """16 hex digits that are equal for equal supports and queries."""
+        digest = hashlib.sha256(table_digest(self.table).encode())
+        digest.update(table_digest(self.support_table).encode())
+        digest.update(self.support.rows.tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class number of every query, in the order of the support's class names."""
+        names = list(self.support.class_names)
+        return pd.Categorical(self.table["label"], categories=names).codes.astype(np.int64)
+
+    @property
+    def support_paths(self) -> pd.Series:
+        """The paths of the support images of all draws."""
+        return self.support_table["path"].iloc[self.support.images()]
+
+
+def fixed_protocol(role: str, settings: EvalConfig, data: RunData) -> FixedProtocol:
+    """Return a protocol with a support from the training set or, with support_split, its own set.
+
+    Images that are support of any draw are no queries. Raises EpisodeError where a class is too
+    small for the support, unless the rules skip such classes on both sides, and where the queries
+    have a class that the support has not.
+    """
+    name, k_shot = settings.dataset.adapter, settings.k_shot
+    queries = load_dataset(settings.dataset, data.source)
+    support_table, where = data.training, "the training set"
+    if settings.support_split is not None:
+        own = replace(settings.dataset, split=settings.support_split)
+        support_table, where = load_dataset(own, data.source), f"split {settings.support_split}"
+    assert support_table is not None
+    what = f"{role} on {name}, support from {where}"
+    support_table = support_table.reset_index(drop=True)
+    if data.rules.skip_small_classes:
+        support_table, queries = _without_small(support_table, queries, k_shot, what)
+    support = draw_fixed_support(support_table, k_shot, settings.support_draws, data.seed, what)
+    unknown = sorted(set(queries["label"]) - set(support.class_names))
+    if unknown:
+        raise EpisodeError(
+            f"{what}: no support for {', '.join(unknown)}; the support has "
+            f"{', '.join(support.class_names)}. Take it from the same data set with support_split="
+        )
+    protocol = FixedProtocol(
+        role, settings.name, name, queries, support_table, support, settings.vote
+    )
+    return _without_support(protocol, what)
 
 
 def draw_fixed_support(
@@ -60,90 +137,6 @@ def draw_fixed_support(
     return FixedSupport(class_names, np.array(rows, dtype=np.int64))
 
 
-log = logging.getLogger("fewshot_fer")
-
-
-@dataclass(frozen=True)
-class FixedProtocol:
-    """table: the queries; support: its rows are those of support_table."""
-
-    role: str  # validation or test
-    name: str
-    dataset: str
-    table: pd.DataFrame
-    support_table: pd.DataFrame
-    support: FixedSupport
-    vote: str  # how frames decide a clip: probability, embedding or majority
-
-    @property
-    def k_shot(self) -> int:
-        return int(self.support.rows.shape[2])
-
-    @property
-    def n_way(self) -> int:
-        return len(self.support.class_names)
-
-    @property
-    def title(self) -> str:
-        return f"{self.name}_fixed{self.k_shot}"
-
-    @cached_property
-    def questions_id(self) -> str:
-        """16 hex digits that are equal for equal supports and queries."""
-        digest = hashlib.sha256(table_digest(self.table).encode())
-        digest.update(table_digest(self.support_table).encode())
-        digest.update(self.support.rows.tobytes())
-        return digest.hexdigest()[:16]
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """The class number of every query, in the order of the support's class names."""
-        names = list(self.support.class_names)
-        return pd.Categorical(self.table["label"], categories=names).codes.astype(np.int64)
-
-
-def fixed_protocol(
-    role: str,
-    settings: EvalConfig,
-    training: pd.DataFrame,
-    source: Source,
-    seed: int,
-    skip_small_classes: bool = False,
-) -> FixedProtocol:
-    """Return a protocol with a support from `training` or, with support_split, from its own data.
-
-    Images that are support of any draw are not asked. Raises EpisodeError where a class is too
-    small for the support, unless such classes are to be skipped on both sides, and where the
-    queries have a class that the support has not.
-    """
-    queries = load_dataset(settings.dataset, source)
-    support_table, where = training, "the training set"
-    if settings.support_split is not None:
-        own = replace(settings.dataset, split=settings.support_split)
-        support_table, where = load_dataset(own, source), f"split {settings.support_split}"
-    what = f"{role} on {settings.dataset.adapter}, support from {where}"
-    support_table = support_table.reset_index(drop=True)
-    if skip_small_classes:
-        support_table, queries = _without_small(support_table, queries, settings.k_shot, what)
-    support = draw_fixed_support(support_table, settings.k_shot, settings.support_draws, seed, what)
-    unknown = sorted(set(queries["label"]) - set(support.class_names))
-    if unknown:
-        raise EpisodeError(
-            f"{what}: no support for {', '.join(unknown)}; the support has "
-            f"{', '.join(support.class_names)}. Take it from the same data set with support_split="
-        )
-    queries = _without_support(queries, support_table, support, what)
-    return FixedProtocol(
-        role,
-        settings.name,
-        settings.dataset.adapter,
-        queries,
-        support_table,
-        support,
-        settings.vote,
-    )
-
-
 def _without_small(
     support_table: pd.DataFrame, queries: pd.DataFrame, k_shot: int, what: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -159,14 +152,12 @@ def _without_small(
     return support_table[~support_table["label"].isin(small)].reset_index(drop=True), kept
 
 
-def _without_support(
-    queries: pd.DataFrame, support_table: pd.DataFrame, support: FixedSupport, what: str
-) -> pd.DataFrame:
-    """Return the queries that are no support image of any draw."""
-    taken = set(support_table["path"].iloc[support.images()])
-    both = queries["path"].isin(taken)
+def _without_support(protocol: FixedProtocol, what: str) -> FixedProtocol:
+    """Return the protocol without the queries that are support images of any draw."""
+    queries = protocol.table
+    both = queries["path"].isin(set(protocol.support_paths))
     if both.all():
         raise EpisodeError(f"{what}: every image of the evaluation would be in the support")
     if both.any():
         log.warning("%s: %d images are support and not asked", what, int(both.sum()))
-    return queries[~both].reset_index(drop=True)
+    return replace(protocol, table=queries[~both].reset_index(drop=True))

@@ -1,4 +1,4 @@
-"""What episodes are drawn from: the rows of a table by class, with their groups as numbers."""
+"""Pools that episodes are drawn from: the rows of a table by class, and their groups."""
 
 import logging
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fewshot_fer.config.schema import EpisodesConfig
 from fewshot_fer.system.errors import EpisodeError
 
+BY_DEFAULT = EpisodesConfig()
 log = logging.getLogger("fewshot_fer")
 
 
@@ -26,13 +28,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class EpisodePool:
-    """The rows of a table, class after class.
+    """The rows of a table, class after class, for episodes of one shape.
 
     rows [N]: table rows, those of a class next to one another; starts, sizes [C]: where a class
     lies in `rows`; groups [N]: group of each entry of `rows` as a number, or None where support and
     query need only be different images; nested: no group has images of two classes.
     """
 
+    shape: Shape
     class_names: tuple[str, ...]
     rows: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -49,38 +52,42 @@ class EpisodePool:
     def n_groups(self) -> int:
         return len(self.rows) if self.groups is None else len(np.unique(self.groups))
 
+    @property
+    def members(self) -> list[NDArray[np.int64]]:
+        """The distinct table rows of each class, ascending."""
+        return [np.unique(rows) for rows in np.split(self.rows, self.starts[1:])]
+
 
 def build_pool(
     table: pd.DataFrame,
     shape: Shape,
-    disjoint: str = "group",
-    skip_small_classes: bool = False,
-    what: str = "the data set",
+    rules: EpisodesConfig = BY_DEFAULT,
     rows: NDArray[np.int64] | None = None,
+    what: str = "the data set",
 ) -> EpisodePool:
-    """Arrange a FaceTable for drawing.
+    """Return the pool of a FaceTable.
 
-    disjoint: `group` keeps clips and subjects apart where the table has any, `image` only images;
-    rows: those of the table that may be drawn, all by default; a row that is given several times is
-    as many times as likely, and never stands on both sides. Raises EpisodeError naming `what` and
-    the classes that are too small for one episode, unless they are to be skipped, and where fewer
-    classes remain than an episode takes.
+    rules.disjoint: `group` keeps clips and subjects apart where the table has any, `image` only
+    images; rows: those of the table that may be drawn, all by default; a row that is given several
+    times is as many times as likely, and never stands on both sides. Raises EpisodeError naming
+    `what` and the classes that are too small for one episode, unless the rules skip them, and where
+    fewer classes remain than an episode takes.
     """
     rows = np.arange(len(table)) if rows is None else np.sort(rows)
     faces = pd.DataFrame({"row": rows, "label": table["label"].to_numpy()[rows]})
-    faces["group"] = table["group"].to_numpy()[rows] if disjoint == "group" else rows
+    faces["group"] = table["group"].to_numpy()[rows] if rules.disjoint == "group" else rows
     grouped = bool(faces["group"].duplicated().any())
     small = _small_classes(faces, shape, grouped)
     if small:
         found = "; ".join(f"'{name}' has {reason}" for name, reason in small.items())
         needed = f"{shape.k_shot} support + {shape.n_query} query images a class"
-        if not skip_small_classes:
+        if not rules.skip_small_classes:
             raise EpisodeError(
                 f"{what}: too small for {needed}: {found}. Ask for fewer images, or leave such "
                 f"classes out with episodes.skip_small_classes=true"
             )
         log.warning("%s: left out, too small for %s: %s", what, needed, found)
-    pool = _arrange(faces[~faces["label"].isin(list(small))], grouped)
+    pool = _arrange(faces[~faces["label"].isin(list(small))], shape, grouped)
     if len(pool.class_names) < shape.n_way:
         raise EpisodeError(
             f"{what}: n_way={shape.n_way} asks for more classes than the {len(pool.class_names)} "
@@ -89,23 +96,39 @@ def build_pool(
     return pool
 
 
-def _arrange(faces: pd.DataFrame, grouped: bool) -> EpisodePool:
-    """Lay rows out by class; faces: columns row, label and group."""
+def can_split(sizes: list[int], k_shot: int, n_query: int) -> bool:
+    """Return whether groups of these sizes can be split into k_shot and n_query images or more.
+
+    Subset sums as the bits of an integer: a sum s of the query side will do if n_query <= s and
+    k_shot <= total - s.
+
+    >>> can_split([10, 10], 5, 5), can_split([100], 5, 5), can_split([100, 1], 5, 5)
+    (True, False, False)
+    """
+    reachable = 1
+    for size in sizes:
+        reachable |= reachable << size
+    span = sum(sizes) - k_shot - n_query + 1
+    return span > 0 and bool((reachable >> n_query) & ((1 << span) - 1))
+
+
+def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool) -> EpisodePool:
+    """Return a pool of rows by class; faces: columns row, label and group."""
     labels, names = pd.factorize(faces["label"], sort=True)
     order = np.argsort(labels, kind="stable")
     rows = faces["row"].to_numpy()[order].astype(np.int64)
     sizes = np.bincount(labels, minlength=len(names)).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    class_names = tuple(map(str, names))
+    by_class = (tuple(map(str, names)), rows, starts, sizes)
     if not grouped:
-        return EpisodePool(class_names, rows, starts, sizes, groups=None, nested=True)
+        return EpisodePool(shape, *by_class, groups=None, nested=True)
     groups = pd.factorize(faces["group"])[0][order].astype(np.int64)
     classes_a_group = pd.Series(labels[order]).groupby(groups).nunique()
-    return EpisodePool(class_names, rows, starts, sizes, groups, bool((classes_a_group == 1).all()))
+    return EpisodePool(shape, *by_class, groups, nested=bool((classes_a_group == 1).all()))
 
 
 def _small_classes(faces: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str, str]:
-    """Return class -> what it has, for every class that cannot give one episode."""
+    """Return class -> what it has, for every class that is too small for one episode."""
     small = {}
     for label, groups in faces.groupby("label")["group"]:
         sizes = groups.value_counts().tolist()
@@ -121,19 +144,3 @@ def _small_classes(faces: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def can_split(sizes: list[int], k_shot: int, n_query: int) -> bool:
-    """Tell whether groups of these sizes can be dealt into k_shot and n_query images or more.
-
-    Subset sums as the bits of an integer: a sum s of the query side will do if n_query <= s and
-    k_shot <= total - s.
-
-    >>> can_split([10, 10], 5, 5), can_split([100], 5, 5), can_split([100, 1], 5, 5)
-    (True, False, False)
-    """
-    reachable = 1
-    for size in sizes:
-        reachable |= reachable << size
-    span = sum(sizes) - k_shot - n_query + 1
-    return span > 0 and bool((reachable >> n_query) & ((1 << span) - 1))

@@ -1,10 +1,10 @@
 """Protocols that draw episodes: a table of faces and a shape with its random stream.
 
-Each is loaded and checked whole before the first image is decoded, so a mistake in the last test
-costs no training.
+A protocol is loaded and checked whole before the first image is decoded, so a mistake in the last
+test costs no training.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,109 +21,100 @@ from fewshot_fer.episodes.saved import load_episodes, table_digest
 
 
 @dataclass(frozen=True)
+class RunData:
+    """What the protocols of one run have in common.
+
+    training: the table of the training set, None where it is not at hand.
+    """
+
+    source: Source
+    rules: EpisodesConfig = field(default_factory=EpisodesConfig)
+    seed: int = 0
+    training: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
 class EpisodicProtocol:
-    """A table of faces, the shape of the episodes drawn from it, and what they are drawn for."""
+    """A table of faces, the pool of the episodes drawn from it, and what they are drawn for."""
 
     role: str  # train, validation or test
-    name: str  # first half of the title, also the random stream of its episodes
+    name: str  # first half of the title
     dataset: str
     table: pd.DataFrame
-    shape: Shape
     n_episodes: int
     pool: EpisodePool
-    loaded: Episodes | None = None  # asked in the place of drawn ones
+    loaded: Episodes | None = None  # from a file, in the place of drawn ones
+
+    @property
+    def shape(self) -> Shape:
+        return self.pool.shape
 
     @property
     def n_way(self) -> int:
         return self.shape.n_way
 
     @property
+    def k_shot(self) -> int:
+        return self.shape.k_shot
+
+    @property
     def title(self) -> str:
-        return f"{self.name}_{self.shape.n_way}w{self.shape.k_shot}s"
-
-    @cached_property
-    def table_digest(self) -> str:
-        """What tells the table; made once, as it takes longer than an epoch of a GPU's episodes."""
-        return table_digest(self.table)
-
-    def draw(self, seed: int, epoch: int = 0) -> Episodes:
-        """Return episodes; each role, title and epoch has a random stream of its own."""
-        if self.loaded is not None:
-            return self.loaded
-        return draw_episodes(self.pool, self.shape, self.n_episodes, seed, self.stream, epoch)
+        """The protocol as the tables of a run name it, `compound_4w5s` for one."""
+        return f"{self.name}_{self.n_way}w{self.k_shot}s"
 
     @property
     def stream(self) -> str:
+        """The random stream of its episodes, also their name in a file: `test/compound_4w5s`."""
         return f"{self.role}/{self.title}"
 
+    @cached_property
+    def table_digest(self) -> str:
+        """The table's digest; made once, as it takes longer than an epoch of a GPU's episodes."""
+        return table_digest(self.table)
 
-def supervised_protocol(protocol: EpisodicProtocol) -> EpisodicProtocol:
-    """Return the protocol of passes over the training images: all classes at once, no support."""
-    return replace(protocol, shape=Shape(len(protocol.pool.class_names), 0, 1), n_episodes=1)
+    def draw(self, seed: int, epoch: int = 0) -> Episodes:
+        """Return the episodes of a seed and epoch; each stream and epoch has others."""
+        if self.loaded is not None:
+            return self.loaded
+        return draw_episodes(self.pool, self.n_episodes, seed, self.stream, epoch)
 
 
 def training_protocol(
     settings: TrainVerb, source: Source, held_out: NDArray[np.int64] | None = None
 ) -> EpisodicProtocol:
-    """Return what is learnt from, without the rows that are held out as a fixed support.
+    """Return the protocol of training, without the rows that are held out as a fixed support.
 
     Raises DataError or EpisodeError, as loading and drawing do.
     """
-    train = settings.train
+    train, name = settings.train, settings.dataset.adapter
     table = load_dataset(settings.dataset, source)
     shape, count = Shape(train.n_way, train.k_shot, train.n_query), train.episodes_per_epoch
     if supervised_epochs(settings) == train.epochs:  # no episodes are drawn
         shape, count = Shape(table["label"].nunique(), 0, 1), 1
-    rows, name = np.arange(len(table)), settings.dataset.adapter
+    rows, what = np.arange(len(table)), name
     if held_out is not None and len(held_out):
         rows = np.setdiff1d(rows, held_out)
-        name += f" ({len(held_out)} images set aside as support)"
+        what += f" ({len(held_out)} images set aside as support)"
     if settings.mix.per_class is not None:
         rows = balanced_rows(table, rows, settings.mix.per_class, settings.seed)
-    return _build_protocol(
-        ("train", "train"),
-        (settings.dataset.adapter, table),
-        (shape, count),
-        settings.episodes,
-        rows,
-        what=f"train on {name}, {shape}",
-    )
+    pool = build_pool(table, shape, settings.episodes, rows, f"train on {what}, {shape}")
+    return EpisodicProtocol("train", "train", name, table, count, pool)
 
 
-def evaluation_protocol(
-    role: str, settings: EvalConfig, episodes: EpisodesConfig, source: Source
-) -> EpisodicProtocol:
-    """Return what is validated (`role` validation) or tested on (`role` test) in episodes."""
-    table = load_dataset(settings.dataset, source)
+def supervised_protocol(protocol: EpisodicProtocol) -> EpisodicProtocol:
+    """Return the protocol of passes over the training images: all classes at once, no support."""
+    shape = Shape(len(protocol.pool.class_names), 0, 1)
+    return replace(protocol, n_episodes=1, pool=replace(protocol.pool, shape=shape))
+
+
+def evaluation_protocol(role: str, settings: EvalConfig, data: RunData) -> EpisodicProtocol:
+    """Return the protocol of a validation or a test (`role`) in episodes, loaded or to be drawn."""
+    table = load_dataset(settings.dataset, data.source)
     shape = Shape(settings.n_way, settings.k_shot, settings.n_query)
-    drawing = _build_protocol(
-        (role, settings.name),
-        (settings.dataset.adapter, table),
-        (shape, settings.episodes),
-        episodes,
-        what=f"{role} on {settings.dataset.adapter}, {shape}",
-    )
-    if episodes.load is None:
-        return drawing
-    file = Path(episodes.load).expanduser()
-    return replace(drawing, loaded=load_episodes(file, drawing.stream, table, shape))
-
-
-def _build_protocol(
-    names: tuple[str, str],
-    dataset: tuple[str, pd.DataFrame],
-    drawn: tuple[Shape, int],
-    episodes: EpisodesConfig,
-    rows: NDArray[np.int64] | None = None,
-    what: str = "",
-) -> EpisodicProtocol:
-    (adapter, table), (shape, n_episodes) = dataset, drawn
-    pool = build_pool(
-        table,
-        shape,
-        disjoint=episodes.disjoint,
-        skip_small_classes=episodes.skip_small_classes,
-        what=what,
-        rows=rows,
-    )
-    return EpisodicProtocol(*names, adapter, table, shape, n_episodes, pool)
+    name = settings.dataset.adapter
+    pool = build_pool(table, shape, data.rules, what=f"{role} on {name}, {shape}")
+    protocol = EpisodicProtocol(role, settings.name, name, table, settings.episodes, pool)
+    if data.rules.load is None:
+        return protocol
+    file = Path(data.rules.load).expanduser()
+    return replace(protocol, loaded=load_episodes(file, protocol.stream, table, shape))

@@ -1,9 +1,8 @@
 """Episodes as index arrays: which rows of a FaceTable are support and which are query.
 
-Nothing here knows of images. Episodes are a pure function of (table, shape, seed, role, epoch), so
-every model that asks for the same ones meets the same ones.
-
-Drawing support and query so that they share no image and no group, for many episodes at once.
+Nothing here knows of images. Episodes are a pure function of (pool, seed, stream, epoch), so every
+model is trained or tested on the very same ones. Support and query of an episode share no image and
+no group; all episodes are drawn at once.
 """
 
 import zlib
@@ -12,132 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot_fer.episodes.pool import EpisodePool, Shape
+from fewshot_fer.episodes.pool import EpisodePool
 from fewshot_fer.system.errors import EpisodeError
 
 Indices = NDArray[np.int64]
 Random = np.random.Generator
-REJECTIONS = 16  # rounds of drawing anew before groups are dealt to the two sides instead
-SPLIT_TRIES = 2000  # rounds of dealing groups before an episode is called impossible
+REJECTIONS = 16  # rounds of drawing anew before groups are assigned to the two sides instead
+SPLIT_TRIES = 2000  # rounds of assigning groups before an episode is called impossible
 CHUNK = 4_000_000  # elements of the largest temporary array
-
-
-def draw_distinct(random: Random, sizes: Indices, n_drawn: int) -> Indices:
-    """Return [R, n_drawn] different numbers in 0..sizes[r]-1 for each row r, in random order.
-
-    Floyd's sampling (Bentley and Floyd, CACM 1987), one column at a time for all rows: exact for
-    any size, with no array of the length of a class. Every size must be n_drawn or more.
-    """
-    drawn = np.full((len(sizes), n_drawn), -1, dtype=np.int64)
-    for column in range(n_drawn):
-        top = sizes - n_drawn + column
-        number = random.integers(0, top + 1)
-        taken = (drawn[:, :column] == number[:, None]).any(axis=1)
-        drawn[:, column] = np.where(taken, top, number)
-    order = np.argsort(random.random(drawn.shape), axis=1)  # Floyd's own order is not uniform
-    return np.take_along_axis(drawn, order, axis=1)
-
-
-def draw_disjoint(
-    random: Random, pool: EpisodePool, classes: Indices, k_shot: int, n_query: int
-) -> Indices:
-    """Return table rows [E, way, k_shot + n_query] for classes [E, way], support first.
-
-    Without groups the images of a class are simply different. With groups a draw that puts a group
-    on both sides is thrown away and drawn anew, which makes all allowed draws equally likely. Where
-    that keeps failing (few, large groups), groups are dealt to the sides first.
-    """
-    n_episodes, n_way = classes.shape
-    if pool.groups is None:
-        return pool.rows[_draw_any(random, pool, classes, k_shot + n_query)]
-    # Where no group spans classes each class is an independent draw, and fails on its own.
-    cells = classes.reshape(-1, 1) if pool.nested else classes
-    places = _draw_any(random, pool, cells, k_shot + n_query)
-    failed = _clashes(pool.groups[places], k_shot)
-    for _ in range(REJECTIONS):
-        if not failed.any():
-            break
-        again = np.flatnonzero(failed)
-        places[again] = _draw_any(random, pool, cells[again], k_shot + n_query)
-        failed[again] = _clashes(pool.groups[places[again]], k_shot)
-    for chunk in _chunks(np.flatnonzero(failed), width=len(pool.rows)):
-        places[chunk] = _draw_split(random, pool, cells[chunk], k_shot, n_query)
-    return pool.rows[places].reshape(n_episodes, n_way, k_shot + n_query)
-
-
-def _draw_any(random: Random, pool: EpisodePool, classes: Indices, n_drawn: int) -> Indices:
-    """Return places in pool.rows, [R, w, n_drawn], different within a class."""
-    flat = classes.ravel()
-    drawn = draw_distinct(random, pool.sizes[flat], n_drawn) + pool.starts[flat][:, None]
-    return drawn.reshape(*classes.shape, n_drawn)
-
-
-def _clashes(groups: Indices, k_shot: int) -> NDArray[np.bool_]:
-    """Tell for groups [R, w, k_shot + n_query] which rows have a group on both sides."""
-    clashes = np.zeros(len(groups), dtype=bool)
-    support = groups[..., :k_shot].reshape(len(groups), -1)
-    query = groups[..., k_shot:].reshape(len(groups), -1)
-    for column in query.T:  # a loop over a few query images keeps memory at one side's size
-        clashes |= (support == column[:, None]).any(axis=1)
-    return clashes
-
-
-def _draw_split(
-    random: Random, pool: EpisodePool, classes: Indices, k_shot: int, n_query: int
-) -> Indices:
-    """Draw as `_draw_any` does, but deal each group to support or query first.
-
-    A row deals its groups with a share of its own for the query side, so that lopsided splits come
-    up too; rows whose classes cannot be filled are dealt again.
-    """
-    assert pool.groups is not None
-    labels = np.repeat(np.arange(len(pool.sizes)), pool.sizes)
-    asks_query = np.zeros((len(classes), len(pool.rows)), dtype=bool)
-    open_rows = np.arange(len(classes))
-    for _ in range(SPLIT_TRIES):
-        share = random.random((len(open_rows), 1))
-        dealt = random.random((len(open_rows), int(pool.groups.max()) + 1)) < share
-        sides = dealt[:, pool.groups]
-        queries = np.add.reduceat(sides, pool.starts, axis=1, dtype=np.int64)
-        wanted = np.take_along_axis(queries, classes[open_rows], axis=1)
-        sizes = pool.sizes[classes[open_rows]]
-        filled = ((wanted >= n_query) & (sizes - wanted >= k_shot)).all(axis=1)
-        asks_query[open_rows[filled]] = sides[filled]
-        open_rows = open_rows[~filled]
-        if not len(open_rows):
-            return _fill_sides(random, asks_query, labels, classes, k_shot, n_query)
-    names = ", ".join(pool.class_names[c] for c in classes[open_rows[0]])
-    raise EpisodeError(
-        f"no way found to keep the groups of support and query apart for the classes {names} "
-        f"({k_shot} support + {n_query} query images): ask for fewer images, or use "
-        f"episodes.disjoint=image"
-    )
-
-
-def _fill_sides(
-    random: Random,
-    asks_query: NDArray[np.bool_],
-    labels: Indices,
-    classes: Indices,
-    k_shot: int,
-    n_query: int,
-) -> Indices:
-    """Draw places [R, w, k_shot + n_query] from sides [R, N] that are large enough."""
-    keys = random.random(asks_query.shape)
-    places = np.empty((*classes.shape, k_shot + n_query), dtype=np.int64)
-    for column in range(classes.shape[1]):
-        of_class = labels[None, :] == classes[:, column : column + 1]
-        for side, wanted in ((~asks_query, slice(0, k_shot)), (asks_query, slice(k_shot, None))):
-            ranked = np.argsort(np.where(of_class & side, keys, 2.0), axis=1)
-            count = k_shot if wanted.start == 0 else n_query
-            places[:, column, wanted] = ranked[:, :count]
-    return places
-
-
-def _chunks(rows: Indices, width: int) -> list[Indices]:
-    if not len(rows):
-        return []
-    return np.array_split(rows, max(1, -(-len(rows) * width // CHUNK)))
 
 
 @dataclass(frozen=True)
@@ -160,24 +41,135 @@ class Episodes:
         """Return the distinct rows that are drawn at all, ascending: what must be embedded."""
         return np.unique(np.concatenate([self.support.ravel(), self.query.ravel()]))
 
+    def first(self, count: int) -> "Episodes":
+        """Return the first `count` episodes, or all."""
+        drawn = (self.classes[:count], self.support[:count], self.query[:count])
+        return Episodes(self.class_names, *drawn)
+
 
 def draw_episodes(
-    pool: EpisodePool, shape: Shape, n_episodes: int, seed: int, role: str = "train", epoch: int = 0
+    pool: EpisodePool, n_episodes: int, seed: int, stream: str = "train", epoch: int = 0
 ) -> Episodes:
     """Draw episodes: classes without replacement, then images of each class without replacement.
 
     Every episode that the rules allow can be drawn. With a pool of groups, no group has images in
-    both support and query of an episode, whatever their classes. `role` and `epoch` choose
-    independent random streams of the same seed. The pool must have been built for this shape or a
-    larger one. Raises EpisodeError where groups shared between classes leave no way to draw.
+    both support and query of an episode, whatever their classes. `stream` and `epoch` choose
+    independent random streams of the same seed. Raises EpisodeError where groups shared between
+    classes leave no way to draw.
     """
-    random = np.random.default_rng([seed, zlib.crc32(role.encode()), epoch])
+    random = np.random.default_rng([seed, zlib.crc32(stream.encode()), epoch])
     available = np.full(n_episodes, len(pool.class_names), dtype=np.int64)
-    classes = draw_distinct(random, available, shape.n_way)
-    images = draw_disjoint(random, pool, classes, shape.k_shot, shape.n_query)
-    return Episodes(
-        class_names=pool.class_names,
-        classes=classes,
-        support=images[..., : shape.k_shot],
-        query=images[..., shape.k_shot :],
+    classes = draw_distinct(random, available, pool.shape.n_way)
+    images = _draw_disjoint(random, pool, classes)
+    support, query = np.split(images, [pool.shape.k_shot], axis=2)
+    return Episodes(pool.class_names, classes, support, query)
+
+
+def draw_distinct(random: Random, sizes: Indices, n_drawn: int) -> Indices:
+    """Return [R, n_drawn] different numbers in 0..sizes[r]-1 for each row r, in random order.
+
+    Floyd's sampling (Bentley and Floyd, CACM 1987), one column at a time for all rows: exact for
+    any size, with no array of the length of a class. Every size must be n_drawn or more.
+    """
+    drawn = np.full((len(sizes), n_drawn), -1, dtype=np.int64)
+    for column in range(n_drawn):
+        top = sizes - n_drawn + column
+        number = random.integers(0, top + 1)
+        taken = (drawn[:, :column] == number[:, None]).any(axis=1)
+        drawn[:, column] = np.where(taken, top, number)
+    order = np.argsort(random.random(drawn.shape), axis=1)  # Floyd's own order is not uniform
+    return np.take_along_axis(drawn, order, axis=1)
+
+
+def _draw_disjoint(random: Random, pool: EpisodePool, classes: Indices) -> Indices:
+    """Return table rows [E, way, k_shot + n_query] for classes [E, way], support first.
+
+    Without groups the images of a class are simply different. With groups a draw that puts a group
+    on both sides is thrown away and drawn anew, which makes all allowed draws equally likely. Where
+    that keeps failing (few, large groups), groups are assigned to the sides first.
+    """
+    if pool.groups is None:
+        return pool.rows[_draw_any(random, pool, classes)]
+    # Where no group spans classes each class is an independent draw, and fails on its own.
+    cells = classes.reshape(-1, 1) if pool.nested else classes
+    places = _draw_any(random, pool, cells)
+    failed = _clashes(pool.groups[places], pool.shape.k_shot)
+    for _ in range(REJECTIONS):
+        if not failed.any():
+            break
+        again = np.flatnonzero(failed)
+        places[again] = _draw_any(random, pool, cells[again])
+        failed[again] = _clashes(pool.groups[places[again]], pool.shape.k_shot)
+    for chunk in _chunks(np.flatnonzero(failed), width=len(pool.rows)):
+        places[chunk] = _draw_split(random, pool, cells[chunk])
+    return pool.rows[places].reshape(*classes.shape, -1)
+
+
+def _draw_any(random: Random, pool: EpisodePool, classes: Indices) -> Indices:
+    """Return places in pool.rows, [R, w, k_shot + n_query], different within a class."""
+    n_drawn, flat = pool.shape.k_shot + pool.shape.n_query, classes.ravel()
+    drawn = draw_distinct(random, pool.sizes[flat], n_drawn) + pool.starts[flat][:, None]
+    return drawn.reshape(*classes.shape, n_drawn)
+
+
+def _clashes(groups: Indices, k_shot: int) -> NDArray[np.bool_]:
+    """Return for groups [R, w, k_shot + n_query] which rows have a group on both sides."""
+    clashes = np.zeros(len(groups), dtype=bool)
+    support = groups[..., :k_shot].reshape(len(groups), -1)
+    query = groups[..., k_shot:].reshape(len(groups), -1)
+    for column in query.T:  # a loop over a few query images keeps memory at one side's size
+        clashes |= (support == column[:, None]).any(axis=1)
+    return clashes
+
+
+def _draw_split(random: Random, pool: EpisodePool, classes: Indices) -> Indices:
+    """Draw as `_draw_any` does, but assign each group to support or query first.
+
+    A row assigns its groups with a share of its own for the query side, so that lopsided splits
+    come up too; rows whose classes cannot be filled are assigned again.
+    """
+    assert pool.groups is not None
+    on_query_side = np.zeros((len(classes), len(pool.rows)), dtype=bool)
+    open_rows = np.arange(len(classes))
+    for _ in range(SPLIT_TRIES):
+        share = random.random((len(open_rows), 1))
+        assigned = random.random((len(open_rows), int(pool.groups.max()) + 1)) < share
+        sides = assigned[:, pool.groups]
+        queries = np.add.reduceat(sides, pool.starts, axis=1, dtype=np.int64)
+        wanted = np.take_along_axis(queries, classes[open_rows], axis=1)
+        sizes = pool.sizes[classes[open_rows]]
+        enough = (wanted >= pool.shape.n_query) & (sizes - wanted >= pool.shape.k_shot)
+        filled = enough.all(axis=1)
+        on_query_side[open_rows[filled]] = sides[filled]
+        open_rows = open_rows[~filled]
+        if not len(open_rows):
+            return _fill_sides(random, pool, on_query_side, classes)
+    names = ", ".join(pool.class_names[c] for c in classes[open_rows[0]])
+    raise EpisodeError(
+        f"no way found to keep the groups of support and query apart for the classes {names} "
+        f"({pool.shape.k_shot} support + {pool.shape.n_query} query images): ask for fewer images, "
+        f"or use episodes.disjoint=image"
     )
+
+
+def _fill_sides(
+    random: Random, pool: EpisodePool, on_query_side: NDArray[np.bool_], classes: Indices
+) -> Indices:
+    """Draw places [R, w, k_shot + n_query] from sides [R, N] that are large enough."""
+    labels = np.repeat(np.arange(len(pool.sizes)), pool.sizes)
+    keys = random.random(on_query_side.shape)
+    sides = ((~on_query_side, pool.shape.k_shot), (on_query_side, pool.shape.n_query))
+    columns = []
+    for own_class in classes.T:
+        of_class = labels == own_class[:, None]
+        ranked = (np.argsort(np.where(of_class & side, keys, 2.0), axis=1) for side, _ in sides)
+        chosen = [order[:, :count] for order, (_, count) in zip(ranked, sides, strict=True)]
+        columns.append(np.concatenate(chosen, axis=1))
+    return np.stack(columns, axis=1)
+
+
+def _chunks(rows: Indices, width: int) -> list[Indices]:
+    """Return rows in chunks whose arrays of `width` columns stay below CHUNK elements."""
+    if not len(rows):
+        return []
+    return np.array_split(rows, max(1, -(-len(rows) * width // CHUNK)))

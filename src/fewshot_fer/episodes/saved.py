@@ -1,10 +1,9 @@
-"""Episodes on disk, so that every model and every machine answers the same ones.
+"""Episodes on disk, so that every model is evaluated on the same ones, on any machine.
 
 A file holds the episodes of each evaluation of a run, as index arrays, with a digest of the table
-that they index. Images are told by the last four parts of their path, so data may lie elsewhere.
+that they index. A digest names images by the last four parts of their path: data may lie elsewhere.
 """
 
-import contextlib
 import hashlib
 import os
 import zipfile
@@ -17,31 +16,19 @@ import pandas as pd
 
 from fewshot_fer.episodes.pool import Shape
 from fewshot_fer.episodes.sampler import Episodes
-from fewshot_fer.system.errors import RunError, UserError
+from fewshot_fer.system.errors import RunError, UserError, WriteError
+from fewshot_fer.system.files import atomic, writing
 
 ARRAYS = ("classes", "support", "query")
-MAX_BYTES = "FEWSHOT_FER_MAX_EPISODE_BYTES"
+MAX_BYTES = "FEWSHOT_FER_MAX_EPISODE_BYTES"  # an environment variable
 MOST_BYTES = 2**30  # of a file's arrays; 10,000 episodes of 7 ways and 100 queries take 56 MB
 
 
 def table_digest(table: pd.DataFrame) -> str:
-    """Return 16 hex digits that tell which images and labels a table has, wherever they lie."""
+    """Return 16 hex digits of the images and labels of a table, wherever its folder lies."""
     names = _short_names(table["path"])
     text = "\n".join(f"{name}\t{label}" for name, label in zip(names, table["label"], strict=True))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def _short_names(paths: Iterable[str]) -> list[str]:
-    """Return the last four parts of each path. A folder is taken apart once: of four thousand files
-    that takes a tenth of the time."""
-    folders: dict[str, str] = {}
-    names = []
-    for path in paths:
-        folder, name = os.path.split(path)
-        if folder not in folders:
-            folders[folder] = "/".join([*Path(folder).parts[-3:], ""])
-        names.append(folders[folder] + name)
-    return names
 
 
 def episodes_digest(table: str, episodes: Episodes) -> str:
@@ -54,30 +41,26 @@ def episodes_digest(table: str, episodes: Episodes) -> str:
 
 
 def save_episodes(file: Path, drawn: dict[str, tuple[pd.DataFrame, Episodes]]) -> None:
-    """Write episodes by name, `test/afew_4w5s` for one; `file` is always whole, the old or the new.
+    """Write the table and the episodes of each name, `test/afew_4w5s` for one, into one file.
 
-    Raises RunError where that fails.
+    The file is always whole, the old or the new. Raises RunError where that fails.
     """
     content: dict[str, Any] = {}
     for name, (table, episodes) in drawn.items():
         content[f"{name}/table"] = np.array(table_digest(table))
         content[f"{name}/class_names"] = np.array(episodes.class_names)
         content |= {f"{name}/{array}": getattr(episodes, array) for array in ARRAYS}
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(file) as partial, partial.open("wb") as stream:
             np.savez_compressed(stream, **content)
-        partial.replace(file)
-    except OSError as error:
-        raise RunError(f"episodes.save: cannot write {file}: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    except WriteError as error:
+        raise RunError(f"episodes.save: {error}") from error
 
 
 def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> Episodes:
-    """Return the episodes of that name, for this table and shape.
+    """Return the episodes of a name, which must be of this table and shape.
 
     Raises RunError where the file is damaged, lacks the name, or was made for other data.
     """
@@ -106,6 +89,21 @@ def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> E
     return episodes
 
 
+def _short_names(paths: Iterable[str]) -> list[str]:
+    """Return the last four parts of each path.
+
+    A folder is taken apart once: of four thousand files that takes a tenth of the time.
+    """
+    folders: dict[str, str] = {}
+    names = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = "/".join([*Path(folder).parts[-3:], ""])
+        names.append(folders[folder] + name)
+    return names
+
+
 def _require_size(file: Path) -> None:
     """Raise RunError for a file that unpacks to more than any episodes take."""
     given = os.environ.get(MAX_BYTES, "")
@@ -120,8 +118,10 @@ def _require_size(file: Path) -> None:
 
 
 def _is_sound(episodes: Episodes, table: pd.DataFrame, shape: Shape) -> bool:
-    """Tell whether shapes, ranges and labels are right, and nothing stands in an episode twice: the
-    file may come from a stranger."""
+    """Return whether shapes, ranges and labels are right, and no image stands in an episode twice.
+
+    The file may come from a stranger.
+    """
     count, way = len(episodes.classes), shape.n_way
     expected = ((count, way), (count, way, shape.k_shot), (count, way, shape.n_query))
     arrays = [episodes.classes, episodes.support, episodes.query]

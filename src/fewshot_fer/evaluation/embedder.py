@@ -1,7 +1,4 @@
-"""Embedding each drawn image once for each state of an encoder's weights.
-
-An encoder as it is evaluated: batch norms folded into the convolutions before them.
-"""
+"""Embeddings of images by one state of an encoder's weights, each image embedded once."""
 
 import copy
 import warnings
@@ -23,36 +20,16 @@ from fewshot_fer.models.shared_batch_norm import unshare_batch_norms
 from fewshot_fer.system.device import halve_or_raise
 from fewshot_fer.system.ranks import all_gather, rank_slice, world
 
-
-def fold_batch_norms(encoder: nn.Module) -> nn.Module:
-    """Return a copy of an encoder in eval mode, in channels_last memory, its batch norms folded.
-
-    In eval mode a batch norm is a fixed scale and shift, so it can be part of the convolution: the
-    same function up to rounding. An encoder that cannot be traced is copied as it is.
-    """
-    from torch.fx.experimental.optimization import fuse
-
-    folded = copy.deepcopy(encoder).eval()
-    unshare_batch_norms(folded)  # only plain ones are folded
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # tracing remarks on models that are none of ours
-        try:
-            folded = fuse(folded)
-        except Exception:  # whatever a foreign model's own code raises when it is traced
-            folded = folded.eval()
-    return folded.requires_grad_(False).to(memory_format=torch.channels_last)
-
-
 BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike
 SMALLEST_BATCH = 2  # a batch of one is laid out otherwise in memory and rounds differently
 
 
 class Embedder:
-    """The embeddings of one state of an encoder's weights; each image is embedded once.
+    """Embeds images with one state of an encoder's weights, which are copied.
 
     Embeddings are kept a table at a time, so several tests on one data set share them and, with
-    `keep_in`, a folder, later commands too. The weights are copied: later steps of training change
-    nothing here.
+    `keep_in`, a folder, later commands too. head: of a classifier, embeddings [B, D] to logits over
+    head_names.
     """
 
     def __init__(
@@ -62,12 +39,11 @@ class Embedder:
         head: nn.Module | None = None,
         head_names: tuple[str, ...] = (),
         keep_in: Path | None = None,
-        normalisation: Normalisation | None = None,
     ) -> None:
         self.device = next(encoder.parameters()).device
         self.encoder = fold_batch_norms(encoder)
-        self.normalisation = normalisation or Normalisation()
-        self.head = head  # of a classifier: embeddings [B, D] -> logits over head_names
+        self.normalisation = Normalisation()
+        self.head = head
         self.head_names = head_names
         self.dtype = dtype
         self.kept = (
@@ -86,7 +62,7 @@ class Embedder:
         return self.normalisation(self.encode(images, rows))
 
     def encode(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
-        """Return what the encoder gives, [len(rows), D], before it is normalised."""
+        """Return embeddings [len(rows), D] of the encoder, before they are normalised."""
         known, done = self._recall(images)
         new = np.unique(rows[~done[rows]])
         if len(new):
@@ -134,7 +110,7 @@ class Embedder:
     ) -> Tensor:
         """Return `known` [N, D] with these rows embedded too, made if there is none."""
         if len(rows) < world() * SMALLEST_BATCH:
-            embedded = self._embed_share(images, rows)  # too few to be dealt
+            embedded = self._embed_share(images, rows)  # too few to be shared between processes
         else:
             embedded = all_gather(self._embed_share(images, rows[rank_slice(len(rows))]))
         if known is None and len(rows) == len(images):
@@ -145,8 +121,8 @@ class Embedder:
         return known
 
     def _embed_share(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
-        """Return embeddings [len(rows), D] of table rows, in batches that fit the memory: halved
-        where one does not."""
+        """Return embeddings [len(rows), D] of table rows, in batches that are halved where the
+        memory is too small for one."""
         batch, start = self._batch(images), 0
         embedded: Tensor | None = None
         with tqdm(
@@ -155,15 +131,15 @@ class Embedder:
             while start < len(rows):
                 try:
                     own = rows[start : start + batch]
-                    part = self.encode_pixels(images.gather(own))
+                    made = self.encode_pixels(images.gather(own))
                 except (RuntimeError, MemoryError) as error:
                     batch = halve_or_raise(batch, error, SMALLEST_BATCH, "images")
                     continue
                 if embedded is None:
-                    embedded = part.new_empty((len(rows), part.shape[1]))
-                embedded[start : start + len(part)] = part
-                start += len(part)
-                bar.update(len(part))
+                    embedded = made.new_empty((len(rows), made.shape[1]))
+                embedded[start : start + len(made)] = made
+                start += len(made)
+                bar.update(len(made))
         assert embedded is not None
         return embedded
 
@@ -192,5 +168,24 @@ class FewShotModel:
 
 
 def embedding_digest(encoder: dict[str, Tensor], embedder: Embedder) -> str:
-    """Return 16 hex digits that say which weights and which normalisation made an embedding."""
+    """Return 16 hex digits of the weights and the normalisation that make an embedding."""
     return state_digest({**encoder, **embedder.normalisation.state()})
+
+
+def fold_batch_norms(encoder: nn.Module) -> nn.Module:
+    """Return a copy of an encoder in eval mode, in channels_last memory, its batch norms folded.
+
+    In eval mode a batch norm is a fixed scale and shift, so it can be part of the convolution: the
+    same function up to rounding. An encoder that cannot be traced is copied as it is.
+    """
+    from torch.fx.experimental.optimization import fuse
+
+    folded = copy.deepcopy(encoder).eval()
+    unshare_batch_norms(folded)  # only plain ones are folded
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing remarks on models that are none of ours
+        try:
+            folded = fuse(folded)
+        except Exception:  # whatever a foreign model's own code raises when it is traced
+            folded = folded.eval()
+    return folded.requires_grad_(False).to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Embeddings on disk, so that a second test of the same weights embeds nothing."""
+"""Embeddings kept on disk, so that a second test of the same weights embeds nothing."""
 
 import logging
 import zlib
@@ -50,7 +50,7 @@ class KeptEmbeddings:
         return rows.numpy(), embeddings
 
     def save(self, fingerprint: str, rows: NDArray[np.int64], embeddings: Tensor) -> None:
-        """Write embeddings [R, D] of table rows [R]; where that fails, say so and go on."""
+        """Write embeddings [R, D] of table rows [R]; warns where that fails."""
         taken, values = torch.from_numpy(rows), embeddings.cpu()
         content = {"format": FORMAT, "rows": taken, "embeddings": values}
         file = self._file(fingerprint)
@@ -65,8 +65,7 @@ class KeptEmbeddings:
 
 
 def _checksum(rows: Tensor, embeddings: Tensor) -> int:
-    parts = (each.contiguous().numpy().reshape(-1).view(np.uint8) for each in (rows, embeddings))
     checksum = 0
-    for part in parts:
-        checksum = zlib.crc32(part.data, checksum)
+    for each in (rows, embeddings):
+        checksum = zlib.crc32(each.contiguous().numpy().reshape(-1).view(np.uint8).data, checksum)
     return checksum

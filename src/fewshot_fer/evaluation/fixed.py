@@ -1,7 +1,4 @@
-"""Figures of a fixed support: frame by frame and, where there are clips, clip by clip.
-
-One decision a clip from the decisions of its frames.
-"""
+"""Scores of a fixed support: image by image and, where there are clips, clip by clip."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,14 +15,47 @@ from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.results import (
     EvaluationResult,
     FixedPredictions,
-    make_answers,
-    result_row,
+    answer_rows,
+    fixed_row,
     sum_confusion,
 )
 from fewshot_fer.models.methods.method import BoundMethod
 from fewshot_fer.system.files import Row
 
 QUERIES = 1024  # queries scored at a time
+Classify = Callable[[Tensor], NDArray[np.float64]]
+"""Embeddings [Q, D] -> probabilities [draws, Q, way]."""
+
+
+def score_fixed(
+    protocol: FixedProtocol, images: FaceImages, support_images: FaceImages, model: FewShotModel
+) -> EvaluationResult:
+    """Embed support and queries once, then score every query with every draw of the support.
+
+    A classifier's own predictions come first, where it was trained on these classes; those of the
+    nearest prototype on its features stand beside them.
+    """
+    queries = model.embedder.embed(images, np.arange(len(protocol.table)))
+    levels: list[FixedPredictions] = []
+    for name, classify in _ways_to_classify(protocol, support_images, model, queries).items():
+        levels += _levels(protocol, name, classify, queries)
+    rows = [fixed_row(protocol, level, model.epoch) for level in levels]
+    for row in rows:
+        row["episodes_id"] = protocol.episodes_id
+        row["uses"] = model.method.uses if row["method"] == model.method.name else ""
+    answers = [_answer_rows(protocol, *pair) for pair in zip(rows, levels, strict=True)]
+    frames = [level for level in levels if not level.level.startswith("clip")]
+    predictions = [_prediction_rows(protocol, level) for level in frames]
+    return EvaluationResult(
+        rows=rows,
+        accuracy=rows[0]["accuracy"],
+        loss=rows[0]["loss"],
+        half=(rows[0]["ci95_high"] - rows[0]["ci95_low"]) / 2,
+        class_names=protocol.support.class_names,
+        confusion=sum_confusion(levels[0], protocol.n_way),
+        answers=pd.concat(answers),
+        predictions=pd.concat(predictions, ignore_index=True),
+    )
 
 
 @torch.inference_mode()
@@ -36,31 +66,18 @@ def fixed_log_probabilities(
 
     Queries are independent of one another here, so they go through in chunks.
     """
-    parts = []
+    made = []
     for start in range(0, len(query), QUERIES):
         logits = method.once(support, query[start : start + QUERIES])
-        parts.append(torch.log_softmax(logits.double(), dim=1).cpu())
-    return torch.cat(parts).numpy()
-
-
-def clip_numbers(clips: pd.Series) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return each frame's clip as a number, and the clips' names in order of appearance."""
-    numbers, names = pd.factorize(clips)
-    return numbers.astype(np.int64), tuple(map(str, names))
-
-
-def mean_by_clip(values: NDArray[np.float64], clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean [C, D] of the frames' values [N, D] over each clip."""
-    total = np.zeros((int(clips.max()) + 1, values.shape[1]))
-    np.add.at(total, clips, values)
-    return total / np.bincount(clips)[:, None]
+        made.append(torch.log_softmax(logits.double(), dim=1).cpu())
+    return torch.cat(made).numpy()
 
 
 def vote_by_probability(
     probabilities: NDArray[np.float64], clips: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return [C, way]: the mean of the frames' probabilities."""
-    return mean_by_clip(probabilities, clips)
+    """Return [C, way]: the mean of the frames' probabilities; clips [N]: each frame's number."""
+    return _mean_by_clip(probabilities, clips)
 
 
 def vote_by_majority(
@@ -73,52 +90,28 @@ def vote_by_majority(
     """
     given = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
     frames = np.bincount(clips)[:, None]
-    return mean_by_clip(given, clips) + mean_by_clip(probabilities, clips) / (4 * frames)
+    return _mean_by_clip(given, clips) + _mean_by_clip(probabilities, clips) / (4 * frames)
 
 
-Classify = Callable[[Tensor], NDArray[np.float64]]
-"""Embeddings [Q, D] -> probabilities [draws, Q, way]."""
+def _mean_by_clip(values: NDArray[np.float64], clips: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean [C, D] of the frames' values [N, D] over each clip."""
+    total = np.zeros((int(clips.max()) + 1, values.shape[1]))
+    np.add.at(total, clips, values)
+    return total / np.bincount(clips)[:, None]
 
 
-def score_fixed(
-    protocol: FixedProtocol,
-    images: FaceImages,
-    support_images: FaceImages,
-    model: FewShotModel,
-) -> EvaluationResult:
-    """Embed support and queries once, then answer every query with every draw of the support.
-
-    A classifier's own answers come first, where it was trained on these classes; those of the
-    nearest prototype on its features stand beside them.
-    """
-    embedder, method = model.embedder, model.method
-    queries = embedder.embed(images, np.arange(len(protocol.table)))
+def _ways_to_classify(
+    protocol: FixedProtocol, support_images: FaceImages, model: FewShotModel, queries: Tensor
+) -> dict[str, Classify]:
+    """Return name -> classifier: a head, where it was trained on these classes, and the method."""
+    embedder, names = model.embedder, protocol.support.class_names
     ways: dict[str, Classify] = {}
-    if embedder.head is not None and embedder.head_names == protocol.support.class_names:
-        ways["classifier"] = partial(_answer_by_head, embedder.head)
+    if embedder.head is not None and embedder.head_names == names:
+        ways["classifier"] = partial(_classify_by_head, embedder.head)
     supports = _embedded_supports(protocol, support_images, embedder)
-    among = method.among(protocol.support.class_names, queries)
-    ways[method.name] = partial(_answer_by_support, among, supports)
-    levels = [
-        level for name, way in ways.items() for level in _levels(protocol, name, way, queries)
-    ]
-    frames = [level for level in levels if not level.level.startswith("clip")]
-    questions = {"episodes_id": protocol.questions_id}
-    rows = [result_row(protocol, level, model.epoch) | questions for level in levels]
-    for row in rows:
-        row["uses"] = method.uses if row["method"] == method.name else ""
-    return EvaluationResult(
-        rows=rows,
-        accuracy=rows[0]["accuracy"],
-        loss=rows[0]["loss"],
-        half=(rows[0]["ci95_high"] - rows[0]["ci95_low"]) / 2,
-        class_names=protocol.support.class_names,
-        confusion=sum_confusion(levels[0], protocol.n_way),
-        answers=pd.concat([_answers(protocol, *pair) for pair in zip(rows, levels, strict=True)]),
-        predictions=pd.concat(
-            [_predictions(protocol, level) for level in frames], ignore_index=True
-        ),
-    )
+    bound = model.method.among(names, queries)
+    ways[model.method.name] = partial(_classify_by_support, bound, supports)
+    return ways
 
 
 def _embedded_supports(
@@ -131,60 +124,42 @@ def _embedded_supports(
     return [embedded[torch.from_numpy(draw)] for draw in places]
 
 
-def _answer_by_support(
+def _classify_by_support(
     method: BoundMethod, supports: list[Tensor], queries: Tensor
 ) -> NDArray[np.float64]:
     return np.exp([fixed_log_probabilities(method, support, queries) for support in supports])
 
 
 @torch.inference_mode()
-def _answer_by_head(head: nn.Module, queries: Tensor) -> NDArray[np.float64]:
+def _classify_by_head(head: nn.Module, queries: Tensor) -> NDArray[np.float64]:
     shares = torch.softmax(head(queries).double(), dim=1).cpu().numpy()
     return shares[None]
 
 
 def _levels(
-    protocol: FixedProtocol, name: str, way: Classify, queries: Tensor
+    protocol: FixedProtocol, name: str, classify: Classify, queries: Tensor
 ) -> list[FixedPredictions]:
-    """Return the answers to frames and, where every image is of a clip, to clips."""
-    frames = _frame_answers(protocol, name, way(queries))
-    if frames.level == "image":
-        return [frames]
-    clips, _ = clip_numbers(protocol.table["clip"])
-    means = torch.from_numpy(mean_by_clip(queries.double().cpu().numpy(), clips)).to(queries)
-    return [frames, *_clip_answers(protocol, frames, clips, way(means))]
-
-
-def _frame_answers(
-    protocol: FixedProtocol, method: str, probabilities: NDArray[np.float64]
-) -> FixedPredictions:
+    """Return the predictions of images or frames and, where every image is of a clip, of clips."""
     groups = pd.factorize(protocol.table["group"])[0].astype(np.int64)
     level = "frame" if (protocol.table["clip"] != "").all() else "image"
-    return FixedPredictions(method, level, protocol.labels, probabilities, groups)
-
-
-def _clip_answers(
-    protocol: FixedProtocol,
-    frames: FixedPredictions,
-    clips: NDArray[np.int64],
-    by_embedding: NDArray[np.float64],
-) -> list[FixedPredictions]:
-    """Return the clips' answers by the protocol's vote, and those with the lost clips as errors."""
+    frames = FixedPredictions(name, level, protocol.labels, classify(queries), groups)
+    if level == "image":
+        return [frames]
+    clips = pd.factorize(protocol.table["clip"])[0].astype(np.int64)
     if protocol.vote == "embedding":
-        voted = by_embedding
+        means = _mean_by_clip(queries.double().cpu().numpy(), clips)
+        voted = classify(torch.from_numpy(means).to(queries))
     else:
         vote = vote_by_majority if protocol.vote == "majority" else vote_by_probability
         voted = np.stack([vote(draw, clips) for draw in frames.probabilities])
     first = np.unique(clips, return_index=True)[1]
-    labels, groups = frames.labels[first], frames.groups[first]
-    complete = FixedPredictions(
-        frames.method, "clip_complete", labels, voted, groups, _lost_labels(protocol)
-    )
-    return [FixedPredictions(frames.method, "clip", labels, voted, groups), complete]
+    of_clips = (frames.labels[first], voted, frames.groups[first])
+    complete = FixedPredictions(name, "clip_complete", *of_clips, _lost_labels(protocol))
+    return [frames, FixedPredictions(name, "clip", *of_clips), complete]
 
 
 def _lost_labels(protocol: FixedProtocol) -> tuple[int, ...]:
-    """Return the class numbers of the clips that lost every face, in the splits that are asked."""
+    """Return the class numbers of the clips that lost every face, in the splits of the queries."""
     splits = set(protocol.table["split"])
     lost = protocol.table.attrs.get("lost_clips", {})
     names = list(protocol.support.class_names)
@@ -195,28 +170,28 @@ def _lost_labels(protocol: FixedProtocol) -> tuple[int, ...]:
     )
 
 
-def _answers(protocol: FixedProtocol, row: Row, answers: FixedPredictions) -> pd.DataFrame:
-    """Return the rows of answers.csv: of images, or of clips by their keys, lost ones not among."""
+def _answer_rows(protocol: FixedProtocol, row: Row, predictions: FixedPredictions) -> pd.DataFrame:
+    """Return the rows of answers.csv: of images, or of clips by their keys without lost ones."""
     table = protocol.table
-    if answers.level.startswith("clip"):
+    if predictions.level.startswith("clip"):
         table = table.drop_duplicates("clip").reset_index(drop=True)
         table = table.assign(path=table["clip"])
-    correct = (answers.predicted == answers.labels).mean(axis=0)
-    return make_answers(row, table, np.ones(len(correct)), correct)
+    correct = predictions.correct.mean(axis=0)
+    return answer_rows(row, table, np.ones(len(correct)), correct)
 
 
-def _predictions(protocol: FixedProtocol, answers: FixedPredictions) -> pd.DataFrame:
-    """Return path, clip, true, predicted and each class's probability, a row a draw and query."""
+def _prediction_rows(protocol: FixedProtocol, predictions: FixedPredictions) -> pd.DataFrame:
+    """Return the rows of predictions.csv, one a draw and query, with each class's probability."""
     names = np.array(protocol.support.class_names)
     tables = []
-    for draw, given in enumerate(answers.predicted):
-        shares = answers.probabilities[draw]
+    for draw, given in enumerate(predictions.predicted):
+        shares = predictions.probabilities[draw]
         table = protocol.table[["path", "clip"]].copy()
         table.insert(0, "draw", draw)
-        table["true"], table["predicted"] = names[answers.labels], names[given]
+        table["true"], table["predicted"] = names[predictions.labels], names[given]
         tables.append(table.join(pd.DataFrame(shares, columns=names, index=table.index)))
     whole = pd.concat(tables, ignore_index=True)
-    whole.insert(0, "method", answers.method)
+    whole.insert(0, "method", predictions.method)
     whole.insert(0, "protocol", protocol.title)
     whole.insert(0, "role", protocol.role)
     return whole

@@ -1,6 +1,6 @@
-"""Figures from predictions. Nothing here knows of files, images or encoders.
+"""Figures of predictions, with intervals over episodes and over groups of images.
 
-Intervals that respect how few images, clips or subjects an accuracy rests on.
+Nothing here knows of files, images or encoders.
 """
 
 import math
@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 NORMAL_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+RESAMPLES = 2000
+CHUNK = 2_000_000  # groups drawn at a time
+STRATUM = 10  # groups; strata of fewer vary too little, one of a single group not at all
 
 
 @dataclass(frozen=True)
 class EpisodeScores:
-    """What E episodes gave.
+    """Scores of E episodes.
 
     accuracy, loss [E]: means over an episode's queries; confusion [C, C]: queries of true class
     (row) given as class (column), over all episodes; row_correct, row_asked [N]: how often each
-    row of the table was a query, and given its true class.
+    row of the table was predicted rightly, and how often it was a query.
     """
 
     accuracy: NDArray[np.float64]
@@ -50,20 +53,20 @@ def confusion_matrix(
 
 
 def recalls(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the recall [C] of each class, NaN for a class that was never asked for."""
+    """Return the recall [C] of each class, NaN for a class without queries."""
     asked = confusion.sum(axis=1)
     return np.where(asked > 0, np.diag(confusion) / np.maximum(asked, 1), np.nan)
 
 
 def mean_recall(confusion: NDArray[np.int64]) -> float:
-    """Return the unweighted mean of the classes' recalls (UAR) over the classes that occurred."""
+    """Return the unweighted mean of the classes' recalls (UAR) over the classes with queries."""
     return float(np.nanmean(recalls(confusion)))
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:
-    """Return the unweighted mean of the classes' F1 over classes that occurred or were given.
+    """Return the unweighted mean of the classes' F1, over classes that are true or predicted.
 
-    A further column of the confusion counts queries that were given no class.
+    A further column of the confusion counts queries without a prediction.
     """
     right = np.diag(confusion)
     counted = confusion.sum(axis=0)[: len(right)] + confusion.sum(axis=1)
@@ -77,7 +80,7 @@ def score_predictions(
     loss: NDArray[np.float64],
     n_classes: int,
 ) -> EpisodeScores:
-    """Score episodes from positions within each episode.
+    """Return the scores of episodes from predicted positions within each episode.
 
     classes [E, way]: class numbers in label order; query [E, way, query]: rows of the table;
     predicted [E, way * query]: positions 0..way-1, all queries of the first class first; loss [E].
@@ -95,11 +98,6 @@ def score_predictions(
     )
 
 
-RESAMPLES = 2000
-CHUNK = 2_000_000  # groups drawn at a time
-STRATUM = 10  # groups; strata of fewer vary too little, one of a single group not at all
-
-
 def group_interval(
     correct: NDArray[np.float64],
     asked: NDArray[np.float64],
@@ -109,14 +107,13 @@ def group_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of an accuracy by a bootstrap over groups (percentile method).
 
-    correct, asked [N]: how often an image was right and was asked at all; groups [N]: its clip,
-    subject or itself; strata [N]: its class, so that each resample keeps the balance of classes
-    where each has ten groups or more (None where groups hold several classes). Whole groups are
-    drawn with replacement, so images of one clip count as the one observation that they are
-    (Efron and Tibshirani 1993, chapter 13; arXiv 2409.02850 on episodes that share images). The
+    correct, asked [N]: how often an image was predicted rightly, and was a query at all; groups
+    [N]: its clip, subject or itself; strata [N]: its class, so that each resample keeps the balance
+    of classes where each has ten groups or more (None where groups hold several classes). Whole
+    groups are drawn with replacement, so images of one clip count as the one observation that they
+    are (Efron and Tibshirani 1993, chapter 13; arXiv 2409.02850 on episodes that share images). The
     support is not resampled: over many episodes it averages out, and a single fixed support is
-    named as such.
-    With fewer than two groups asked the interval is 0..1.
+    named as such. With fewer than two groups the interval is 0..1.
     """
     accuracies = resample_groups(correct, asked, groups, strata, seed)
     if accuracies is None:

@@ -1,15 +1,10 @@
-"""Logits of any number of episodes from embeddings that are already there.
+"""Scores of any number of episodes from embeddings: each drawn image is embedded once.
 
-Two ways lead to the same logits. The direct one gathers each episode's embeddings; the other looks
-their inner products up in one matrix over all drawn images, which pays once there are many more
-episodes than images. Either goes in chunks, so that memory does not grow with the episodes.
-
-Prototype logits from inner products: what makes a million episodes a matter of seconds.
-
-An episode's distances need its images only through their inner products, so once those of all
-drawn images are known, an episode costs a few numbers to look up instead of its embeddings.
-
-Evaluation: embed each drawn image once, then score any number of episodes on the embeddings.
+Two ways lead to the same logits. The direct one gathers each episode's embeddings. The other looks
+their inner products up in one matrix over all drawn images: an episode's distances depend on its
+images through inner products alone, so an episode costs a few numbers in the place of its
+embeddings. That pays once there are many more episodes than images, and makes a million of them a
+matter of seconds. Either goes in chunks, so that memory does not grow with the episodes.
 """
 
 import logging
@@ -29,7 +24,85 @@ from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import episode_losses, query_labels
 from fewshot_fer.system.device import halve_or_raise, is_out_of_memory
 
+GRAM_BYTES = 1024**3  # largest matrix of inner products: 16,384 images in float32
+GRAM_CHUNK = 20_000  # episodes looked up at a time: 65 MB of places at 4-way 5-shot
+DIRECT_BYTES = {"cpu": 1024**2, "cuda": 256 * 1024**2}  # a CPU is twice as fast within its cache
+STEPPING = 64  # times as many episodes at once for methods that go in steps
+CUT_OVER = 50  # multiply-adds of a matrix product in the time of moving one value, on a CPU
 BLOCK = 256  # rows of the matrix that are formed at a time
+log = logging.getLogger("fewshot_fer")
+Scoring = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], Tensor]
+"""(support [E, way, shot], query [E, Q]), places among the embeddings, and classes [E, way] ->
+logits [E, Q, way]."""
+
+
+def evaluate(
+    embedder: Embedder, method: Method, images: FaceImages, episodes: Episodes
+) -> EpisodeScores:
+    """Score episodes with the embedder's weights; only images that are drawn are embedded."""
+    drawn = episodes.images()
+    return score_episodes(method, embedder.embed(images, drawn), drawn, episodes)
+
+
+def score_episodes(
+    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+) -> EpisodeScores:
+    """Score episodes on embeddings [R, D] of the table rows [R] (ascending)."""
+    _, n_way, n_query = episodes.query.shape
+    labels = query_labels(n_way, n_query, embeddings.device)
+    predicted, losses = [], []
+    for logits in logits_in_chunks(method, embeddings, rows, episodes):
+        predicted.append(logits.argmax(dim=-1).cpu())
+        losses.append(episode_losses(logits, labels).cpu())
+    return score_predictions(
+        episodes.classes,
+        episodes.query,
+        torch.cat(predicted).numpy(),
+        torch.cat(losses).double().numpy(),
+        len(episodes.class_names),
+    )
+
+
+def logits_in_chunks(
+    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
+) -> Iterator[Tensor]:
+    """Yield logits [e, way * query, way] of all episodes, in order, some at a time.
+
+    embeddings [R, D]: of the table rows [R], ascending. Memory beyond the embeddings stays below
+    GRAM_BYTES and a few hundred MB.
+    """
+    n_episodes, n_way, n_query = episodes.query.shape
+    score, chunk = _choose_scoring(method, embeddings, rows, episodes)
+    start = 0
+    while start < n_episodes:
+        batch = slice(start, start + chunk)
+        support = np.searchsorted(rows, episodes.support[batch])
+        query = np.searchsorted(rows, episodes.query[batch]).reshape(-1, n_way * n_query)
+        try:
+            with torch.inference_mode():
+                logits = score(support, query, episodes.classes[batch])
+        except (RuntimeError, MemoryError) as error:
+            chunk = halve_or_raise(min(chunk, n_episodes), error, 1, "episodes")
+            continue
+        yield logits
+        start += chunk
+
+
+def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:
+    """Return whether the matrix fits its bound, and costs less than the direct way.
+
+    Measured with 3,954 images of 1,600 features, 4-way 5-shot, on two cores: even at about 5,000
+    episodes.
+    """
+    if n_images**2 * embeddings.element_size() > GRAM_BYTES:
+        return False
+    return n_images**2 < CUT_OVER * len(episodes) * _rows_moved(episodes)
+
+
+def direct_chunk(episodes: Episodes, embeddings: Tensor) -> int:
+    """Return how many episodes are scored at a time in the direct way."""
+    per_episode = _rows_moved(episodes) * embeddings.shape[1] * embeddings.element_size()
+    return max(1, DIRECT_BYTES[embeddings.device.type] // per_episode)
 
 
 def gram_matrix(embeddings: Tensor) -> Tensor:
@@ -68,47 +141,13 @@ def prototype_logits_from_gram(gram: Tensor, support: Tensor, query: Tensor) -> 
     return -squared.clamp_min(0)
 
 
-GRAM_BYTES = 1024**3  # largest matrix of inner products: 16,384 images in float32
-GRAM_CHUNK = 20_000  # episodes looked up at a time: 65 MB of places at 4-way 5-shot
-DIRECT_BYTES = {"cpu": 1024**2, "cuda": 256 * 1024**2}  # a CPU is twice as fast within its cache
-STEPPING = 64  # times as many episodes at once for methods that go in steps
-CUT_OVER = 50  # multiply-adds of a matrix product in the time of moving one value, on a CPU
-log = logging.getLogger("fewshot_fer")
-Scoring = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], Tensor]
-"""(support [E, way, shot], query [E, Q]), places among the embeddings, and classes [E, way] ->
-logits [E, Q, way]."""
-
-
-def logits_in_chunks(
-    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
-) -> Iterator[Tensor]:
-    """Yield logits [e, way * query, way] of all episodes, in order, some at a time.
-
-    embeddings [R, D]: of the table rows [R], ascending. Memory beyond the embeddings stays below
-    GRAM_BYTES and a few hundred MB.
-    """
-    n_episodes, n_way, n_query = episodes.query.shape
-    score, chunk = _way_to_score(method, embeddings, rows, episodes)
-    start = 0
-    while start < n_episodes:
-        part = slice(start, start + chunk)
-        support = np.searchsorted(rows, episodes.support[part])
-        query = np.searchsorted(rows, episodes.query[part]).reshape(-1, n_way * n_query)
-        try:
-            with torch.inference_mode():
-                logits = score(support, query, episodes.classes[part])
-        except (RuntimeError, MemoryError) as error:
-            chunk = halve_or_raise(min(chunk, n_episodes), error, 1, "episodes")
-            continue
-        yield logits
-        start += chunk
-
-
-def _way_to_score(
+def _choose_scoring(
     method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
 ) -> tuple[Scoring, int]:
-    """Return the cheaper way, and how many episodes go at a time; without memory for the matrix
-    the direct one."""
+    """Return the cheaper way to score, and how many episodes go at a time.
+
+    Without memory for the matrix it is the direct one.
+    """
     if method.is_prototypes and gram_pays(len(rows), episodes, embeddings):
         try:
             return _score_by_gram(embeddings), GRAM_CHUNK
@@ -123,39 +162,14 @@ def _way_to_score(
     return directly, chunk
 
 
-def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:
-    """Tell whether the matrix fits its bound, and costs less than the direct way.
-
-    Measured with 3,954 images of 1,600 features, 4-way 5-shot, on two cores: even at about 5,000
-    episodes.
-    """
-    if n_images**2 * embeddings.element_size() > GRAM_BYTES:
-        return False
-    return n_images**2 < CUT_OVER * len(episodes) * _rows_moved(episodes)
-
-
-def direct_chunk(episodes: Episodes, embeddings: Tensor) -> int:
-    """Return how many episodes are scored at a time in the direct way."""
-    per_episode = _rows_moved(episodes) * embeddings.shape[1] * embeddings.element_size()
-    return max(1, DIRECT_BYTES[embeddings.device.type] // per_episode)
-
-
-def _rows_moved(episodes: Episodes) -> int:
-    """Return how many embeddings' worth of memory an episode reads or writes: those gathered, and
-    the differences of queries and prototypes, formed and then squared."""
-    n_way, k_shot = map(int, episodes.support.shape[1:])
-    n_query = int(episodes.query.shape[2])
-    return n_way * (k_shot + n_query) + 2 * n_way * n_query * n_way
-
-
 def _score_directly(method: Method, embeddings: Tensor, class_names: tuple[str, ...]) -> Scoring:
-    answer = method.among(class_names, embeddings)
+    classify = method.among(class_names, embeddings)
 
     def score(
         support: NDArray[np.int64], query: NDArray[np.int64], classes: NDArray[np.int64]
     ) -> Tensor:
-        own, asked = embeddings[torch.from_numpy(support)], embeddings[torch.from_numpy(query)]
-        return answer(own, asked, torch.from_numpy(classes).to(embeddings.device))
+        own, queries = embeddings[torch.from_numpy(support)], embeddings[torch.from_numpy(query)]
+        return classify(own, queries, torch.from_numpy(classes).to(embeddings.device))
 
     return score
 
@@ -172,28 +186,12 @@ def _score_by_gram(embeddings: Tensor) -> Scoring:
     return score
 
 
-def evaluate(
-    embedder: Embedder, method: Method, images: FaceImages, episodes: Episodes
-) -> EpisodeScores:
-    """Score episodes with the embedder's weights; only images that are drawn are embedded."""
-    drawn = episodes.images()
-    return score_episodes(method, embedder.embed(images, drawn), drawn, episodes)
+def _rows_moved(episodes: Episodes) -> int:
+    """Return how many embeddings' worth of memory an episode reads or writes.
 
-
-def score_episodes(
-    method: Method, embeddings: Tensor, rows: NDArray[np.int64], episodes: Episodes
-) -> EpisodeScores:
-    """Score episodes on embeddings [R, D] of the table rows [R] (ascending)."""
-    _, n_way, n_query = episodes.query.shape
-    labels = query_labels(n_way, n_query, embeddings.device)
-    predicted, losses = [], []
-    for logits in logits_in_chunks(method, embeddings, rows, episodes):
-        predicted.append(logits.argmax(dim=-1).cpu())
-        losses.append(episode_losses(logits, labels).cpu())
-    return score_predictions(
-        episodes.classes,
-        episodes.query,
-        torch.cat(predicted).numpy(),
-        torch.cat(losses).double().numpy(),
-        len(episodes.class_names),
-    )
+    These are the embeddings gathered, and the differences of queries and prototypes, formed and
+    then squared.
+    """
+    n_way, k_shot = map(int, episodes.support.shape[1:])
+    n_query = int(episodes.query.shape[2])
+    return n_way * (k_shot + n_query) + 2 * n_way * n_query * n_way

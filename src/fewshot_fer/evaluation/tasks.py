@@ -1,4 +1,4 @@
-"""A protocol with its images: what can be trained on or evaluated."""
+"""Tasks: a protocol with its images, to train on or to evaluate."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from fewshot_fer.episodes.saved import episodes_digest
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.fixed import score_fixed
 from fewshot_fer.evaluation.metrics import mean_interval
-from fewshot_fer.evaluation.results import EvaluationResult, episodic_row, make_answers
+from fewshot_fer.evaluation.results import EvaluationResult, answer_rows, episodic_row
 from fewshot_fer.evaluation.scoring import evaluate
 
 
@@ -39,7 +39,7 @@ class EpisodicTask:
             half=(high - low) / 2,
             class_names=episodes.class_names,
             confusion=scores.confusion,
-            answers=make_answers(row, self.protocol.table, scores.row_asked, scores.row_correct),
+            answers=answer_rows(row, self.protocol.table, scores.row_asked, scores.row_correct),
             each=scores.accuracy,
         )
 

@@ -16,13 +16,17 @@ from fewshot_fer.system.errors import RunError
 
 MEAN_IMAGES = 2_000  # drawn as they are distributed: the mean of more moves by under a hundredth
 CLASS_IMAGES = 200  # of each class for its prototypes, all of a smaller one
+DAMAGE = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class TrainingStatistics:
-    """mean [D]: of embeddings before they are normalised; prototypes: of every training class,
-    [C, D] for each way to normalise, the mean of a class's normalised embeddings; spreads: their
-    mean squared distance to it, over the classes."""
+    """Statistics of the embeddings of training images.
+
+    mean [D]: of embeddings before they are normalised; prototypes: [C, D] for each way to
+    normalise, the mean of a class's normalised embeddings; spreads: for each, their mean squared
+    distance to it, over the classes.
+    """
 
     class_names: tuple[str, ...]
     mean: Tensor
@@ -38,43 +42,15 @@ class TrainingStatistics:
         return {**vars(self), "class_names": list(self.class_names)}
 
 
-def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
-    """Return the training side in `content`, checked. Raises RunError naming `where` it lay."""
-    if not isinstance(content.get("class_names"), list):
-        raise RunError(f"{where}: what it says of the training images is damaged")
-    try:
-        names = tuple(str(name) for name in content["class_names"])
-        mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
-        spreads = {k: float(content["spreads"][k]) for k in KINDS}
-        shapes = {tuple(each.shape) for each in prototypes.values()}
-        fits = shapes == {(len(names), *mean.shape)} and mean.ndim == 1 and len(names) > 0
-        fits = fits and all(map(_are_numbers, (mean, *prototypes.values())))
-        fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
-    except (
-        LookupError,
-        ArithmeticError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
-        raise RunError(f"{where}: what it says of the training images is damaged") from error
-    if not fits:
-        raise RunError(f"{where}: what it says of the training images is damaged")
-    return TrainingStatistics(names, mean, prototypes, spreads)
-
-
-def _are_numbers(values: Tensor) -> bool:
-    return values.dtype == torch.float32 and bool(torch.isfinite(values).all())
-
-
 def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> TrainingStatistics:
-    """Embed a sample of the training images, the same one for a seed, without augmentation."""
+    """Return the statistics of a sample of the training images, the same one for a seed.
+
+    Images are embedded without augmentation.
+    """
     pool = training.protocol.pool
     random = np.random.default_rng([seed, zlib.crc32(b"training side")])
     drawn = random.permutation(pool.rows)[:MEAN_IMAGES]
-    members = [np.unique(rows) for rows in np.split(pool.rows, np.cumsum(pool.sizes)[:-1])]
-    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in members]
+    members = [np.sort(random.permutation(own)[:CLASS_IMAGES]) for own in pool.members]
     rows = np.unique(np.concatenate([drawn, *members]))
     embedded = embedder.encode(training.images, rows).float().cpu()
     mean = embedded[torch.from_numpy(np.searchsorted(rows, drawn))].double().mean(dim=0).float()
@@ -88,6 +64,29 @@ def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> 
     return TrainingStatistics(pool.class_names, mean, prototypes, spreads)
 
 
+def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
+    """Return the statistics in `content`, checked. Raises RunError naming `where` it lay."""
+    if not isinstance(content.get("class_names"), list):
+        raise RunError(f"{where}: what it says of the training images is damaged")
+    try:
+        names = tuple(str(name) for name in content["class_names"])
+        mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
+        spreads = {k: float(content["spreads"][k]) for k in KINDS}
+        shapes = {tuple(each.shape) for each in prototypes.values()}
+        fits = shapes == {(len(names), *mean.shape)} and mean.ndim == 1 and len(names) > 0
+        fits = fits and all(map(_are_numbers, (mean, *prototypes.values())))
+        fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
+    except DAMAGE as error:
+        raise RunError(f"{where}: what it says of the training images is damaged") from error
+    if not fits:
+        raise RunError(f"{where}: what it says of the training images is damaged")
+    return TrainingStatistics(names, mean, prototypes, spreads)
+
+
 def _spread(embedded: Tensor) -> float:
     """Return the variance of embeddings [N, D] summed over D, 0 of a single one."""
     return float(embedded.var(dim=0).sum()) if len(embedded) > 1 else 0.0
+
+
+def _are_numbers(values: Tensor) -> bool:
+    return values.dtype == torch.float32 and bool(torch.isfinite(values).all())

@@ -1,4 +1,4 @@
-"""Weights on disk: written under a temporary name, read without running any code in the file."""
+"""Checkpoints: weights on disk with what they mean, read without running any code in the file."""
 
 import math
 from collections.abc import Iterator
@@ -35,12 +35,12 @@ class Checkpoint:
     training_side: dict[str, Any] | None = None  # a TrainingStatistics; of a finished run
     prior_weight: float | None = None  # of composed prototypes
     raw: dict[str, Any] | None = None  # the weights behind a moving average
-    progress: dict[str, Any] | None = None  # a Progress, to go on from
+    progress: dict[str, Any] | None = None  # a Progress, to resume from
     preprocessing: dict[str, Any] = field(default_factory=preprocessing)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint so that `path` always holds a whole one, the old or the new."""
+    """Write a checkpoint, whole or not at all. Raises WriteError."""
     write_torch_file(path, {"format": FORMAT, **vars(checkpoint)})
 
 
@@ -66,7 +66,7 @@ def _require_fields(path: Path, content: Any) -> None:  # noqa: ANN401
         if field.default is MISSING and field.default_factory is MISSING
     }
     found = content.pop("format", None) if isinstance(content, dict) else None
-    if type(found) is not int or found != FORMAT:  # a tensor has no one answer
+    if type(found) is not int or found != FORMAT:  # a tensor compares elementwise
         raise RunError(f"{path} is no checkpoint of this version of fewshot_fer (format {FORMAT})")
     if lacking := sorted(needed - set(content)):
         raise RunError(f"{path} lacks {', '.join(lacking)}")
@@ -79,7 +79,7 @@ def _require_fields(path: Path, content: Any) -> None:  # noqa: ANN401
 
 
 def _wrong_fields(checkpoint: Checkpoint) -> Iterator[str]:
-    """Yield the names of fields that are not of their type, or out of every range."""
+    """Yield the names of fields of a wrong type or out of range."""
     for name in WEIGHTS:
         if not _are_weights(getattr(checkpoint, name), needed=name == "encoder"):
             yield name
@@ -100,7 +100,7 @@ def _wrong_fields(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _are_weights(state: Any, needed: bool) -> bool:  # noqa: ANN401
-    """Tell whether a state holds tensors alone, and none of them what is no number."""
+    """Return whether a state holds tensors alone, and no NaN in them."""
     if state is None:
         return not needed
     if not isinstance(state, dict) or (needed and not state):

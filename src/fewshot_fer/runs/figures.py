@@ -1,14 +1,19 @@
-"""Pictures of a run, for those who would rather look than read.
+"""Figures of a run: curves and confusion matrices as pictures, event files for TensorBoard.
 
-Confusion matrices as pictures, over real class names.
+TensorBoard's files repeat what the tables hold, which stay the record.
 """
 
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.figures import new_figure, save_figure
 
 
@@ -50,7 +55,7 @@ def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> N
 def plot_confusion(
     confusion: NDArray[np.int64], class_names: tuple[str, ...], title: str, picture: Path
 ) -> None:
-    """Draw rows as percent of the true class: what became of each expression.
+    """Draw a confusion matrix in percent of the true class.
 
     confusion [C, C]: queries of true class (row) given as class (column).
     """
@@ -70,3 +75,61 @@ def plot_confusion(
             text = axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour)
             text.set_in_layout(False)  # a hundred boxes that lie within the map anyway
     save_figure(figure, picture)
+
+
+def require_tensorboard() -> Any:  # noqa: ANN401 - the class is only known where it is installed
+    """Return TensorBoard's writer. Raises ConfigError where the extra is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError(
+            'logger=tensorboard needs an extra: type pip install "fewshot_fer[tensorboard]"'
+        ) from error
+    return SummaryWriter
+
+
+class EventFiles:
+    """Writes scalars into <run>/tensorboard.
+
+    Raises ConfigError where TensorBoard is not installed.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._kind = require_tensorboard()
+        self.folder = run / "tensorboard"
+        self._writer = self._open()
+
+    def _open(self) -> Any:  # noqa: ANN401
+        return self._kind(str(self.folder))
+
+    def restart(self, metrics: Sequence[Mapping[str, Any]]) -> None:
+        """Start the files again with the epochs that a resumed run has behind it."""
+        self._writer.close()
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+        self._writer = self._open()
+        for row in metrics:
+            self.add_metrics(row)
+
+    def add_metrics(self, row: Mapping[str, Any]) -> None:
+        """Write one epoch, a row of metrics.csv."""
+        epoch = int(row["epoch"])
+        for name, value in row.items():
+            if name != "epoch":
+                self._writer.add_scalar(_grouped(name), float(value), epoch)
+        self._writer.flush()
+
+    def add_result(self, row: Mapping[str, Any]) -> None:
+        """Write the accuracy and the loss of a row of results.csv, at the epoch of its weights."""
+        names = (row["role"], row["protocol"], row.get("method"), row.get("level"))
+        name = "/".join(str(each) for each in names if each)
+        for kind in ("accuracy", "loss"):
+            if row.get(kind) not in (None, ""):
+                self._writer.add_scalar(f"{name}/{kind}", float(row[kind]), int(row["epoch"]))
+        self._writer.flush()
+
+
+def _grouped(column: str) -> str:
+    """Return the tag of a column of metrics.csv: training and validation share a picture."""
+    side, _, kind = column.partition("_")
+    return f"{kind}/{side}" if kind in ("loss", "accuracy", "ci95") else column

@@ -1,4 +1,4 @@
-"""A run's folder: the tables and files that it holds, and how they reach the disk.
+"""The folder of a run: its tables, its configuration and its summary, as they reach the disk.
 
 metrics.csv   one row an epoch: epoch, lr, train_loss, train_accuracy, val_loss, val_accuracy,
               val_ci95 (half of the 95 % interval), seconds (of the epoch, validation included)
@@ -7,90 +7,27 @@ summary.json  the results with the configuration's fingerprint, versions, seed a
 config.yaml   the configuration, resolved
 Accuracies are fractions 0..1. Rows are written and flushed one by one, so a run that dies keeps
 what it had.
-
-A run's figures for TensorBoard, beside its tables: logger=tensorboard.
 """
 
-import contextlib
 import json
-import os
-import shutil
+import platform
+import shlex
+import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
+from fewshot_fer import __version__
 from fewshot_fer.config.schema import fingerprint
-from fewshot_fer.runs.config_file import (
-    provenance,
-)
-from fewshot_fer.system.errors import ConfigError, RunError
-from fewshot_fer.system.files import Row, append_row, write_text
+from fewshot_fer.runs.figures import EventFiles
+from fewshot_fer.system.errors import RunError
+from fewshot_fer.system.files import Row, append_row, atomic, write_text
 from fewshot_fer.system.text import results_table
-
-FOLDER = "tensorboard"
-
-
-def require_tensorboard() -> Any:  # noqa: ANN401 - the class is only known where it is installed
-    """Return TensorBoard's writer. Raises ConfigError where the extra is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigError(
-            'logger=tensorboard needs an extra: type pip install "fewshot_fer[tensorboard]"'
-        ) from error
-    return SummaryWriter
-
-
-class EventFiles:
-    """Writes scalars into <run>/tensorboard; the tables stay the record.
-
-    Raises ConfigError where TensorBoard is not installed.
-    """
-
-    def __init__(self, run: Path) -> None:
-        self._kind = require_tensorboard()
-        self.folder = run / FOLDER
-        self._writer = self._open()
-
-    def _open(self) -> Any:  # noqa: ANN401
-        return self._kind(str(self.folder))
-
-    def restart(self, metrics: Sequence[Mapping[str, Any]]) -> None:
-        """Begin anew with the epochs that a resumed run stands at the end of."""
-        self._writer.close()
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.folder)
-        self._writer = self._open()
-        for row in metrics:
-            self.add_metrics(row)
-
-    def add_metrics(self, row: Mapping[str, Any]) -> None:
-        """Write one epoch, a row of metrics.csv."""
-        epoch = int(row["epoch"])
-        for name, value in row.items():
-            if name != "epoch":
-                self._writer.add_scalar(_grouped(name), float(value), epoch)
-        self._writer.flush()
-
-    def add_result(self, row: Mapping[str, Any]) -> None:
-        """Write the accuracy and the loss of a row of results.csv, at the epoch of its weights."""
-        parts = (row["role"], row["protocol"], row.get("method"), row.get("level"))
-        name = "/".join(str(part) for part in parts if part)
-        for kind in ("accuracy", "loss"):
-            if row.get(kind) not in (None, ""):
-                self._writer.add_scalar(f"{name}/{kind}", float(row[kind]), int(row["epoch"]))
-        self._writer.flush()
-
-
-def _grouped(column: str) -> str:
-    """Return where a column of metrics.csv stands: training and validation in one picture each."""
-    side, _, kind = column.partition("_")
-    return f"{kind}/{side}" if kind in ("loss", "accuracy", "ci95") else column
-
 
 METRIC_COLUMNS = (
     "epoch",
@@ -132,16 +69,21 @@ RESULT_COLUMNS = (
     "uses",  # what the answers rest on beside the support: nothing, or the names of the parts, ...
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
+PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "pandas", "pillow")
 
 
 class RunFolder:
-    """The files of one run. Creates the folder; raises RunError where it cannot be written."""
+    """Writes the files of one run.
+
+    Creates the folder; raises RunError where it cannot be written. stamps: columns that every
+    result of the run has.
+    """
 
     def __init__(self, folder: Path, stamps: Row | None = None) -> None:
         self.folder = folder
-        self.stamps = stamps or {}  # columns that every result of this run has
+        self.stamps = stamps or {}
         self.results: list[Row] = []
-        self.events: EventFiles | None = None  # what else is told of every row
+        self.events: EventFiles | None = None  # TensorBoard's, which get every row too
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -166,12 +108,10 @@ class RunFolder:
     def rewrite_metrics(self, rows: list[Row]) -> None:
         """Set metrics.csv to these rows; without any there is no file."""
         path = self.folder / "metrics.csv"
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.unlink(missing_ok=True)
-        for row in rows:
-            append_row(partial, METRIC_COLUMNS, row)
         if rows:
-            partial.replace(path)
+            with atomic(path) as partial:
+                for row in rows:
+                    append_row(partial, METRIC_COLUMNS, row)
         else:
             path.unlink(missing_ok=True)
         if self.events is not None:
@@ -194,11 +134,48 @@ class RunFolder:
 def finish_run(
     folder: RunFolder,
     config: dict[str, Any],
-    facts: dict[str, Any],
+    facts: Row,
     device: torch.device,
     started: float,
 ) -> None:
+    """Write summary.json with `facts` of the run, and print its results.
+
+    started: when, on time.perf_counter's clock.
+    """
     seconds = round(time.perf_counter() - started, 1)
     summary = {"fingerprint": fingerprint(config), **facts, "seconds": seconds}
     folder.write_summary(summary | provenance(device))
     print(f"\n{results_table(folder.results)}\n\n{seconds:.0f} s, written to {folder.folder}")
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Return versions, git commit (None outside a checkout), device, threads and command."""
+    versions = {"fewshot_fer": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in PACKAGES}
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "command": shlex.join(sys.orig_argv),
+        "versions": versions,
+        "git_commit": git_commit(),
+        "platform": platform.platform(),
+        "device": gpu or device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout that this package is run from, `-dirty` if changed."""
+    top = Path(__file__).resolve().parents[3]
+    if not (top / ".git").exists():  # an installed wheel may lie inside somebody else's checkout
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=top,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip() or None

@@ -1,4 +1,4 @@
-"""A trained run as those meet it who put it to use: weights, classes, support, calibration."""
+"""Load a finished run for tests and inference: model, classes, support set, calibration."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from fewshot_fer.system.errors import RunError
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """What a finished run's checkpoint offers; no data set is needed."""
+    """A finished run, loaded from its checkpoint; no data set is needed."""
 
     folder: Path
     settings: TrainVerb  # as the run was configured
@@ -37,13 +37,13 @@ class LoadedRun:
     calibration: Calibration
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: Method
-    known_priors: Priors | None  # None in a run that remembers nothing of its training images
+    known_priors: Priors | None  # None without statistics of training images
 
     @property
     def priors(self) -> Priors:
-        """Of classes by their names, where these are made of training classes.
+        """The priors of classes that are made of training classes, known by their names.
 
-        Raises RunError where the run remembers nothing of its training images.
+        Raises RunError where the run stores no statistics of its training images.
         """
         if self.known_priors is None:
             raise RunError(
@@ -54,7 +54,7 @@ class LoadedRun:
 
     @property
     def head(self) -> nn.Module | None:
-        """A classifier's own way to answer: embeddings [B, D] -> logits [B, C] of class_names."""
+        """The head of a classifier: embeddings [B, D] -> logits [B, C] of class_names."""
         return self.embedder.head
 
     def embed(self, pixels: Tensor) -> Tensor:
@@ -89,13 +89,6 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
     )
 
 
-def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
-    side = stored_statistics(checkpoint, where)
-    if side is None:
-        return None
-    return priors(side, settings.method.normalise, settings.method)
-
-
 def load_model(
     settings: TrainVerb,
     checkpoint: Checkpoint,
@@ -122,27 +115,10 @@ def load_model(
     return FewShotModel(embedder, method, checkpoint.epoch)
 
 
-def _require_width(
-    settings: TrainVerb,
-    network: Network,
-    checkpoint: Checkpoint,
-    side: TrainingStatistics | None,
-    where: str,
-) -> None:
-    """Raise RunError where what lies beside the weights is of embeddings of another width."""
-    support = (checkpoint.support or {}).get("embeddings")
-    beside = [each for each in (side and side.mean, support) if isinstance(each, Tensor)]
-    if not beside:
-        return
-    width = count_features(network.encoder, settings.backbone.side)
-    if any(each.shape[-1:] != (width,) for each in beside):
-        raise RunError(f"{where}: its training images or its support are of another network")
-
-
 def stored_statistics(checkpoint: Checkpoint, where: str) -> TrainingStatistics | None:
-    """Return what a checkpoint remembers of its training images, None where it remembers nothing.
+    """Return the statistics of training images in a checkpoint, None without any.
 
-    Raises RunError naming `where` it lay if that is damaged.
+    Raises RunError naming `where` it lay if they are damaged.
     """
     if checkpoint.training_side is None:
         return None
@@ -152,7 +128,7 @@ def stored_statistics(checkpoint: Checkpoint, where: str) -> TrainingStatistics 
 def load_network(
     settings: TrainVerb, checkpoint: Checkpoint, device: torch.device, where: str
 ) -> Network:
-    """Return a checkpoint's weights in the network of the settings, ready to be asked.
+    """Return a checkpoint's weights in the network of the settings, in eval mode.
 
     Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
     """
@@ -171,3 +147,28 @@ def load_network(
         raise RunError(f"{where} does not fit backbone {settings.backbone.name}") from error
     network.modules().eval()
     return network
+
+
+def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
+    """Return the priors that follow from stored statistics, None without any."""
+    side = stored_statistics(checkpoint, where)
+    if side is None:
+        return None
+    return priors(side, settings.method.normalise, settings.method)
+
+
+def _require_width(
+    settings: TrainVerb,
+    network: Network,
+    checkpoint: Checkpoint,
+    side: TrainingStatistics | None,
+    where: str,
+) -> None:
+    """Raise RunError where statistics or support are of embeddings of another width."""
+    support = (checkpoint.support or {}).get("embeddings")
+    beside = [each for each in (side and side.mean, support) if isinstance(each, Tensor)]
+    if not beside:
+        return
+    width = count_features(network.encoder, settings.backbone.side)
+    if any(each.shape[-1:] != (width,) for each in beside):
+        raise RunError(f"{where}: its training images or its support are of another network")

@@ -16,7 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from fewshot_fer.runs.folder import METRIC_COLUMNS, RESULT_COLUMNS
-from fewshot_fer.runs.tables import COLUMNS as ANSWER_COLUMNS
+from fewshot_fer.runs.tables import ANSWER_COLUMNS
 from fewshot_fer.system.errors import RunError
 
 NEEDED_TEXTS = ("role", "protocol", "method", "level")

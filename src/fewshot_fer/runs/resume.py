@@ -1,8 +1,8 @@
-"""Going on with a training run that was stopped, as if it never had been.
+"""Resuming a training run that was stopped, as if it never had been.
 
 Whatever is random in training is a function of seed and epoch alone, so the weights, the optimiser
-and what was written so far are all that must be known. A run goes on from the end of its last whole
-epoch: one that was stopped halfway is begun again.
+and the tables written so far are all that must be known. A run goes on from the end of its last
+whole epoch: one that was stopped halfway is begun again.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import ConfigError, RunError, WriteError
 from fewshot_fer.system.files import Row
 
-WRITTEN_AT_THE_END = ("results.csv", "answers.csv", "predictions.csv", "recalls.csv")
+TABLES_OF_THE_END = ("results.csv", "answers.csv", "predictions.csv", "recalls.csv")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run had come to after an epoch.
+    """Progress of a run at the end of an epoch, stored in its checkpoint.
 
     metrics: the rows of metrics.csv; trained: the row of results.csv for the last training epoch;
     best_*: of the best validation so far; choices: the files of conf/ that were taken.
@@ -44,19 +44,19 @@ class Progress:
         return asdict(self)
 
 
-def settings_to_resume(asked: TrainVerb, overrides: list[str]) -> tuple[TrainVerb, Path]:
+def settings_to_resume(typed: TrainVerb, overrides: list[str]) -> tuple[TrainVerb, Path]:
     """Return the settings and the folder of the run that `resume=` names.
 
     Raises ConfigError for other words on the command line, and RunError where there is no such run,
     nothing is left to do, or the folder holds links, through which one would write elsewhere.
     """
-    assert asked.resume is not None
+    assert typed.resume is not None
     others = [word for word in overrides if not word.startswith("resume=")]
     if others:
         raise ConfigError(
-            f"resume={asked.resume} goes on with the settings of that run: leave out {others[0]}"
+            f"resume={typed.resume} goes on with the settings of that run: leave out {others[0]}"
         )
-    folder = Path(asked.resume).expanduser()
+    folder = Path(typed.resume).expanduser()
     settings = read_run_settings(folder)
     if (folder / "summary.json").is_file():
         raise RunError(f"{folder} is finished: there is nothing to resume")
@@ -66,7 +66,7 @@ def settings_to_resume(asked: TrainVerb, overrides: list[str]) -> tuple[TrainVer
 
 
 def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:
-    """Return where a run stands, None if it was stopped before its first checkpoint.
+    """Return the last checkpoint of a run and its progress, None without a checkpoint.
 
     Raises RunError where last.pt is damaged or of a run that kept no progress.
     """
@@ -78,7 +78,7 @@ def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:
 
 
 def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
-    """Return how far a run had come by its checkpoint, checked. Raises RunError naming `path`."""
+    """Return the progress in a checkpoint, checked. Raises RunError naming `path`."""
     try:
         progress = Progress(**(checkpoint.progress or {}))
         sound = _is_sound(progress, checkpoint.epoch)
@@ -89,21 +89,9 @@ def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
     return progress
 
 
-def _is_sound(progress: Progress, epoch: int) -> bool:
-    """Tell whether all of a progress is of its type, and speaks of an epoch and those before it."""
-    metrics: object = progress.metrics  # as a file has it
-    if not isinstance(metrics, list):
-        return False
-    values = [row[column] for row in progress.metrics for column in METRIC_COLUMNS]
-    values += [progress.best_epoch, progress.best_accuracy, progress.best_loss]
-    numbers = all(type(value) in (int, float) for value in values)
-    words = chain(progress.trained.keys(), *progress.choices.items())
-    return numbers and len(progress.metrics) == epoch and all(isinstance(w, str) for w in words)
-
-
 @contextlib.contextmanager
 def restored(folder: Path) -> Iterator[None]:
-    """Turn what torch says of weights that do not fit a network into a RunError."""
+    """Raise RunError in the place of torch's errors where weights do not fit the network."""
     try:
         yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
@@ -113,38 +101,50 @@ def restored(folder: Path) -> Iterator[None]:
         raise RunError(f"{path} is of another network or optimiser than {config} names") from error
 
 
-def clear_the_end(folder: RunFolder, progress: Progress | None) -> None:
-    """Set the tables back to the end of the last whole epoch."""
-    for name in WRITTEN_AT_THE_END:
+def rewind_tables(folder: RunFolder, progress: Progress | None) -> None:
+    """Set the tables back to the end of the last whole epoch, or empty without progress."""
+    for name in TABLES_OF_THE_END:
         (folder.folder / name).unlink(missing_ok=True)
     rows = [] if progress is None else progress.metrics
     folder.rewrite_metrics([{key: row[key] for key in METRIC_COLUMNS} for row in rows])
 
 
 def clear_partials(folder: Path) -> None:
-    """Remove what a killed process was writing when it died: no other writes into its folder."""
+    """Remove files that a killed process left half written: no other writes into its folder."""
     for path in folder.glob(".*.[0-9]*"):
         if path.is_file():
             path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def telling_how_to_go_on(folder: Path) -> Iterator[None]:
-    """Add to what could not be written how to go on once it can be."""
+def naming_resume_command(folder: Path) -> Iterator[None]:
+    """Add the command that resumes the run to a WriteError."""
     try:
         yield
     except WriteError as error:
-        again = line_to_go_on(folder)
+        again = resume_command(folder)
         raise WriteError(f"{error}. What stands there is whole; go on with: {again}") from error
 
 
-def stopped_at(folder: Path) -> str:
-    """Say how to go on with a run that a signal ended outside of its steps, if it can be."""
+def stop_message(folder: Path) -> str:
+    """Return the message of a run that a signal ended outside of its steps, with the command."""
     if not (folder / "config.yaml").is_file():
         return "interrupted"
-    return f"stopped, and what stands there is whole. Go on with: {line_to_go_on(folder)}"
+    return f"stopped, and what stands there is whole. Go on with: {resume_command(folder)}"
 
 
-def line_to_go_on(folder: Path) -> str:
-    """Return what to type to go on with a run."""
+def resume_command(folder: Path) -> str:
+    """Return the command that resumes a run."""
     return f"python -m fewshot_fer.train resume={shlex.quote(str(folder))}"
+
+
+def _is_sound(progress: Progress, epoch: int) -> bool:
+    """Return whether every field is of its type, with metrics of each epoch up to this one."""
+    metrics: object = progress.metrics  # as a file has it
+    if not isinstance(metrics, list):
+        return False
+    values = [row[column] for row in progress.metrics for column in METRIC_COLUMNS]
+    values += [progress.best_epoch, progress.best_accuracy, progress.best_loss]
+    numbers = all(type(value) in (int, float) for value in values)
+    words = chain(progress.trained.keys(), *progress.choices.items())
+    return numbers and len(progress.metrics) == epoch and all(isinstance(w, str) for w in words)

@@ -1,59 +1,61 @@
-"""Tests with one state of the weights, and what of them reaches the run's folder."""
+"""Tests of a finished run: of its own method, or of several methods on the same episodes."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.method_rules import check_run_answers
-from fewshot_fer.config.schema import PathsConfig, TestVerb, fingerprint
+from fewshot_fer.config.schema import MethodConfig, PathsConfig, TestVerb, TrainVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.embedder import FewShotModel
-from fewshot_fer.evaluation.methods import require_parts
-from fewshot_fer.evaluation.tasks import Task, load_task
+from fewshot_fer.evaluation.methods import composed, require_parts
+from fewshot_fer.evaluation.metrics import NORMAL_95
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics
+from fewshot_fer.models.methods import UNTRAINED
+from fewshot_fer.models.methods.method import Method
+from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import load_checkpoint
-from fewshot_fer.runs.compare_methods import compare_methods, methods_text, other_methods
-from fewshot_fer.runs.config_file import (
-    read_run_settings,
-    with_kept_encoder,
-)
+from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
-from fewshot_fer.runs.resume import (
-    clear_the_end,
-)
+from fewshot_fer.runs.resume import rewind_tables
 from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import prepare_device
+from fewshot_fer.system.errors import ConfigError, RunError
+from fewshot_fer.system.files import Row, write_text
+from fewshot_fer.system.text import percent, text_table
 
-
-def run_tests(
-    folder: RunFolder,
-    model: FewShotModel,
-    tests: list[Task],
-    seed: int,
-) -> None:
-    """Score every test with one state of the weights; each reaches the disk as it is done."""
-    for test in tests:
-        add_evaluation(folder, test.evaluate(model, seed))
+METHOD_COLUMNS = (
+    *("protocol", "method", "uses", "accuracy", "ci95_low", "ci95_high"),
+    *("gain", "gain_low", "gain_high", "episodes", "seconds"),
+)
+"""Of methods.csv. gain: of accuracy over the run's own method, episode by episode, with its 95 %
+interval; what both find hard does not widen it."""
 
 
 def test_session(settings: TestVerb, path: Path) -> RunFolder:
-    """Score a trained run and write a folder that names it. Raises UserError before it writes."""
+    """Test a finished run and write a folder that names it. Raises UserError before it writes."""
     started = time.perf_counter()
-    tested = Path(settings.run).expanduser()
-    trained = read_run_settings(tested)
+    run = Path(settings.run).expanduser()
+    trained = read_run_settings(run)
     check_run_answers(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
-    paths = _paths(settings.paths, trained.paths)
-    source = find_source(paths, trained.demo, skipping(settings, trained))
+    source = find_source(_paths(settings, trained), trained.demo, skipping(settings, trained))
     which = settings.checkpoint or trained.train.tested
-    checkpoint = load_checkpoint(tested / f"{which}.pt", device)
-    keep_in = tested / "embeddings" if settings.keep_embeddings else None
-    as_kept, where = with_kept_encoder(trained, tested), str(tested / f"{which}.pt")
-    model = load_model(as_kept, checkpoint, device, where, keep_in)
+    where = str(run / f"{which}.pt")
+    checkpoint = load_checkpoint(run / f"{which}.pt", device)
+    keep_in = run / "embeddings" if settings.keep_embeddings else None
+    model = load_model(with_kept_encoder(trained, run), checkpoint, device, where, keep_in)
     setup = setup_tests(settings, trained, source)
     if not settings.methods:
         require_parts(trained.method, checkpoint.class_names, setup.tests)
@@ -61,25 +63,142 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     save_drawn(setup.tests, settings.episodes, seed)
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))
-    clear_the_end(folder, None)
+    rewind_tables(folder, None)
     write_bad_images(path, source)
     folder.stamps["warnings"] = ";".join([*setup.warnings, *warned_bad_images(source)])
     if settings.methods:
-        side = stored_statistics(checkpoint, str(tested / f"{which}.pt"))
+        side = stored_statistics(checkpoint, where)
         others = other_methods(settings.methods, model.method, side, trained.method)
-        table = compare_methods(folder, model, others, tasks, seed)
-        print(f"\n{methods_text(table)}")
+        print(f"\n{methods_text(compare_methods(folder, model, others, tasks, seed))}")
     else:
         run_tests(folder, model, tasks, seed)
-    facts: dict[str, Any] = {"seed": seed, "run": str(tested.resolve()), "checkpoint": which}
-    facts["choices"] = choices()
-    facts["run_fingerprint"] = fingerprint(asdict(trained))
+    facts: Row = {"seed": seed, "run": str(run.resolve()), "checkpoint": which}
+    facts |= {"choices": choices(), "run_fingerprint": fingerprint(asdict(trained))}
     finish_run(folder, asdict(settings), facts, device, started)
     return folder
 
 
-def _paths(asked: PathsConfig, trained: PathsConfig) -> PathsConfig:
-    """Return the paths of a test: those of the command line or, without any, those of the run."""
-    if asked.demo is None and asked.data is None:
-        return trained
-    return asked
+def run_tests(folder: RunFolder, model: FewShotModel, tests: Sequence[Task], seed: int) -> None:
+    """Evaluate a model on every test; each result reaches the disk as it is there."""
+    for test in tests:
+        add_evaluation(folder, test.evaluate(model, seed))
+
+
+def other_methods(
+    names: Sequence[str], own: Method, side: TrainingStatistics | None, settings: MethodConfig
+) -> list[Method]:
+    """Return the methods that are named, each with embeddings as its paper has them.
+
+    `all` are those that need no training. The run's own is left out.
+
+    Raises RunError where the run stores no statistics of its training images.
+    """
+    if side is None:
+        raise RunError("the run was trained by an earlier version: it lacks its training mean")
+    every = [*UNTRAINED, "composed", "composed+bdcspn"]
+    chosen = every if "all" in names else list(dict.fromkeys(names))
+    made = []
+    for name in chosen:
+        if name == own.name:
+            continue
+        if name.startswith("composed"):
+            by = name.partition("+")[2] or "none"
+            method = composed(side, "cl2n", replace(settings, refine=by))
+            made.append(replace(method, normalisation=side.normalisation("cl2n")))
+            continue
+        known = UNTRAINED[name]
+        how = side.normalisation(known.normalise) if known.normalise else Normalisation()
+        made.append(Method(name, known.logits, known.queries, normalisation=how))
+    return made
+
+
+def compare_methods(
+    folder: RunFolder,
+    model: FewShotModel,
+    others: Sequence[Method],
+    tasks: Sequence[Task],
+    seed: int,
+) -> pd.DataFrame:
+    """Score the model's method and the others on the same episodes of every task.
+
+    Rows reach results.csv as they are made and methods.csv at the end, which is returned; confusion
+    and recalls are of the model's own method alone. A method that cannot score a task (no support,
+    and no parts of its classes) is left out there. Raises ConfigError for a fixed support, against
+    which methods that look at all queries together would depend on how these are cut up.
+    """
+    rows: list[Row] = []
+    for task in _episodic(tasks):
+        reference: NDArray[np.float64] | None = None
+        for method in [model.method, *others]:
+            if not _can_score(method, task):
+                continue
+            started = time.perf_counter()
+            result = task.evaluate(model.with_method(method), seed)
+            seconds = time.perf_counter() - started
+            add_evaluation(folder, result, with_confusion=method is model.method)
+            assert result.each is not None
+            reference = result.each if reference is None else reference
+            headline = result.rows[0] | {"seconds": round(seconds, 2)}
+            rows.append(_method_row(headline, result.each - reference))
+    table = pd.DataFrame(rows, columns=list(METHOD_COLUMNS))
+    write_text(folder.folder / "methods.csv", table.to_csv(index=False, float_format="%.6g"))
+    return table
+
+
+def methods_text(table: pd.DataFrame) -> str:
+    """Return the table for people: a block a protocol, accuracies and gains in percent."""
+    blocks = []
+    for protocol, block in table.groupby("protocol", sort=False):
+        first, *others = block.to_dict("records")
+        heading = f"{protocol}, {first['episodes']} episodes, the same for all"
+        rows = [_method_cells(first, "gains are over this one")]
+        rows += [_method_cells(row, _gain_text(row)) for row in others]
+        blocks.append(f"{heading}\n{text_table(rows, left=(0, 2, 4))}")
+    return "\n\n".join(blocks)
+
+
+def _paths(settings: TestVerb, trained: TrainVerb) -> PathsConfig:
+    """Return the paths of the command line or, without any, those of the run."""
+    given = settings.paths.demo is not None or settings.paths.data is not None
+    return settings.paths if given else trained.paths
+
+
+def _episodic(tasks: Sequence[Task]) -> Iterator[EpisodicTask]:
+    for task in tasks:
+        if not isinstance(task, EpisodicTask):
+            raise ConfigError(
+                f"methods are compared in episodes, and {task.protocol.title} has a fixed support: "
+                f"take a test such as compound_4w5s"
+            )
+        yield task
+
+
+def _can_score(method: Method, task: EpisodicTask) -> bool:
+    """Return whether a method has what a task needs: a support, or parts of its classes."""
+    if method.name == "ptmap" and task.protocol.shape.n_query < 1:
+        return False
+    if method.priors is None or task.protocol.shape.k_shot > 0:
+        return task.protocol.shape.k_shot > 0
+    try:
+        method.priors.require(task.protocol.pool.class_names, task.protocol.title)
+    except ConfigError:
+        return False
+    return True
+
+
+def _method_row(headline: Row, gains: NDArray[np.float64]) -> Row:
+    """Return the row of methods.csv of a headline of results.csv; gains [E]: of each episode."""
+    half = NORMAL_95 * float(gains.std(ddof=1)) / float(np.sqrt(len(gains)))
+    mean = float(gains.mean())
+    known = {name: headline[name] for name in METHOD_COLUMNS if name in headline}
+    return {**known, "gain": mean, "gain_low": mean - half, "gain_high": mean + half}
+
+
+def _method_cells(row: Mapping[Hashable, Any], gain: str) -> tuple[str, ...]:
+    uses = f"knows {row['uses']}" if row["uses"] else ""
+    return f"  {row['method']}", percent(row["accuracy"]), gain, f"{row['seconds']:.1f} s", uses
+
+
+def _gain_text(row: Mapping[Hashable, Any]) -> str:
+    gain, low, high = (100 * row[name] for name in ("gain", "gain_low", "gain_high"))
+    return f"{gain:+5.1f} ({low:+.1f} to {high:+.1f})"

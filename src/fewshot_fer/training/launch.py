@@ -23,9 +23,9 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.runs.resume import (
     last_progress,
-    line_to_go_on,
+    resume_command,
     settings_to_resume,
-    stopped_at,
+    stop_message,
 )
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
@@ -51,7 +51,7 @@ def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool, taken: dict
         raise ConfigError(f"trainer.devices={devices}, but torch finds {found} GPUs here")
     if settings.threads is None and not on_gpus:
         settings = replace(settings, threads=max(1, core_count() // devices))
-    again = f"go on with: {line_to_go_on(folder)}"
+    again = f"go on with: {resume_command(folder)}"
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
         launched = elastic_launch(_launch_config(devices, Path(scratch)), _rank)
         try:
@@ -160,5 +160,5 @@ def train_anywhere(settings: TrainVerb, path: Path, resumed: bool, taken: dict[s
     if settings.trainer.devices > 1:
         train_in_ranks(settings, path, resumed, taken)
         return
-    with ended_by_signals(lambda: stopped_at(path)):
+    with ended_by_signals(lambda: stop_message(path)):
         train_session(settings, path, last_progress(path) if resumed else None, taken)

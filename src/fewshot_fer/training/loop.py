@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
+from fewshot_fer.evaluation.calibration import run_calibration
 from fewshot_fer.evaluation.embedder import FewShotModel, embedding_digest
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
-from fewshot_fer.evaluation.run_support import run_calibration, run_support
+from fewshot_fer.evaluation.support import run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import gather_statistics
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.runs.load import load_model
-from fewshot_fer.runs.resume import Progress, line_to_go_on
+from fewshot_fer.runs.resume import Progress, resume_command
 from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import Interrupted, TrainingError
@@ -135,7 +136,7 @@ class TrainingRun:
             where = f"stopped after epoch {epoch}, which last.pt holds"
         elif not done:
             where = "stopped in the first epoch, so the run will start anew from its config.yaml"
-        return f"{where}. Go on with: {line_to_go_on(self.folder.folder)}"
+        return f"{where}. Go on with: {resume_command(self.folder.folder)}"
 
     def _too_large(self, epoch: int) -> str:
         names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"

@@ -11,7 +11,8 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
-from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
+from fewshot_fer.episodes.leakage import quick_audit
+from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
@@ -19,15 +20,15 @@ from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import (
     keep_encoder,
 )
-from fewshot_fer.runs.figures import plot_curves
-from fewshot_fer.runs.folder import EventFiles, RunFolder, finish_run, require_tensorboard
+from fewshot_fer.runs.figures import EventFiles, plot_curves, require_tensorboard
+from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import (
     Progress,
     clear_partials,
-    clear_the_end,
+    naming_resume_command,
     restored,
-    telling_how_to_go_on,
+    rewind_tables,
 )
 from fewshot_fer.runs.test_run import run_tests
 from fewshot_fer.system.device import DTYPES, prepare_device
@@ -55,7 +56,7 @@ def train_session(
     setup = setup_training(settings, source)
     names = setup.training.pool.class_names
     require_named_parts(settings.method, names)
-    require_parts(settings.method, names, [setup.validation, *setup.tests])
+    require_parts(settings.method, names, setup.evaluations)
     encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
     begun = (path / "config.yaml").is_file()
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
@@ -69,13 +70,13 @@ def train_session(
         raise
     keep_encoder(settings.backbone, path)
     only_in = path if begun else None  # a stranger's run may name any file
-    save_drawn([setup.validation, *setup.tests], settings.episodes, settings.seed, only_in)
-    found = quick_audit([setup.training, setup.validation, *setup.tests])
+    save_drawn(setup.evaluations, settings.episodes, settings.seed, only_in)
+    found = quick_audit([setup.training, *setup.evaluations])
     folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
-    with telling_how_to_go_on(path):
-        clear_the_end(folder, reached[1] if reached else None)
+    with naming_resume_command(path):
+        rewind_tables(folder, reached[1] if reached else None)
         taken = _learn_and_test(settings, folder, tasks, encoder, reached, taken)
         facts = {"seed": settings.seed, "choices": taken}
         finish_run(folder, asdict(settings), facts, device, started)
@@ -93,9 +94,7 @@ class RunTasks:
 
 def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
     images = load_images(setup.training.table, image_size, device)
-    validation, *tests = (
-        load_task(protocol, image_size, device) for protocol in (setup.validation, *setup.tests)
-    )
+    validation, *tests = (load_task(protocol, image_size, device) for protocol in setup.evaluations)
     return RunTasks(EpisodicTask(setup.training, images), validation, tests)
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fewshot_fer.data.table import has_groups
 from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.episodes.leakage import groups_of
 from fewshot_fer.reports.audit.findings import Finding, invalidates_if
-from fewshot_fer.reports.audit.tables import AuditedTable, groups_of
+from fewshot_fer.reports.audit.tables import AuditedTable
 
 Floats = NDArray[np.float64]
 

@@ -8,10 +8,11 @@ from itertools import combinations
 import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.episodes.leakage import groups_of
 from fewshot_fer.reports.audit.duplicates import find_twins, stack
 from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 from fewshot_fer.reports.audit.images import SIDE, Look
-from fewshot_fer.reports.audit.tables import AuditedTable, groups_of
+from fewshot_fer.reports.audit.tables import AuditedTable
 
 KINDS = ("training", "validation", "test")
 

@@ -11,15 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
-from fewshot_fer.episodes.protocol import EpisodicProtocol, evaluation_protocol, training_protocol
+from fewshot_fer.episodes.leakage import groups_of
+from fewshot_fer.episodes.protocol import (
+    EpisodicProtocol,
+    RunData,
+    evaluation_protocol,
+    training_protocol,
+)
+from fewshot_fer.episodes.setup import held_out_rows
 from fewshot_fer.reports.audit.findings import Finding, invalidates_if
 from fewshot_fer.system.errors import EpisodeError
 
@@ -66,7 +71,7 @@ def _training(
     settings: TrainVerb, table: pd.DataFrame, others: list[AuditedTable], source: Source
 ) -> AuditedTable:
     # Fixed supports are taken out of training, but they answer for it: they stay in this table.
-    held_out = _held_out(table, others)
+    held_out = held_out_rows(table, (other.protocol for other in others))
 
     def build(episodes: EpisodesConfig) -> EpisodicProtocol:
         return training_protocol(replace(settings, episodes=episodes), source, held_out)
@@ -77,32 +82,23 @@ def _training(
     )
 
 
-def _held_out(table: pd.DataFrame, others: list[AuditedTable]) -> NDArray[np.int64]:
-    """Return the rows of the training table that any other table has as its fixed support."""
-    taken: set[str] = set()
-    for other in others:
-        if isinstance(other.protocol, FixedProtocol):
-            taken |= set(other.protocol.support_table["path"].iloc[other.protocol.support.images()])
-    return np.flatnonzero(table["path"].isin(taken)).astype(np.int64)
-
-
 def _evaluation(
     kind: str, asked: EvalConfig, training: pd.DataFrame, settings: TrainVerb, source: Source
 ) -> AuditedTable:
     table = load_dataset(asked.dataset, source)
+    data = RunData(source, settings.episodes, settings.seed, training)
     protocol: EpisodicProtocol | FixedProtocol | None
     if asked.kind == "fixed":
 
         def fixed(_: EpisodesConfig) -> FixedProtocol:
-            skip = settings.episodes.skip_small_classes
-            return fixed_protocol(kind, asked, training, source, settings.seed, skip)
+            return fixed_protocol(kind, asked, data)
 
         protocol, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
         table = table if protocol is None else protocol.table  # without what is support
     else:
 
         def episodic(episodes: EpisodesConfig) -> EpisodicProtocol:
-            return evaluation_protocol(kind, asked, episodes, source)
+            return evaluation_protocol(kind, asked, replace(data, rules=episodes))
 
         protocol, findings = _try(f"{kind} {asked.name}", episodic, settings.episodes)
     return AuditedTable(
@@ -122,12 +118,6 @@ def _try(
             may_go_on = episodes.skip_small_classes and not skip
             findings.append(invalidates_if(not may_go_on, f"{what} {TITLE}", str(error), ()))
     return None, findings
-
-
-def groups_of(table: pd.DataFrame) -> pd.Series:
-    """Return the data set and group of every image that has a clip or subject, not just itself."""
-    grouped = table[table["group"] != table["path"]]
-    return grouped["dataset"] + " " + grouped["group"]
 
 
 Row = dict[str, object]

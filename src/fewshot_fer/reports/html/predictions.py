@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from fewshot_fer.runs.read import Unreadable
-from fewshot_fer.runs.tables import LEADING
+from fewshot_fer.runs.tables import PREDICTION_COLUMNS
 from fewshot_fer.system.parallel import core_count, map_in_processes
 
 MISTAKES = 8  # shown for a run and evaluation
@@ -87,7 +87,7 @@ def read_mistakes(file: Path) -> dict[tuple[str, str, str], list[Mistake]]:
     if table is None:
         return {}
     wrong = table[np.asarray(table["true"], object) != np.asarray(table["predicted"], object)]
-    classes = [column for column in table.columns if column not in LEADING]
+    classes = [column for column in table.columns if column not in PREDICTION_COLUMNS]
     shares = wrong[classes].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     sure = np.nanmax(np.column_stack([shares, np.zeros(len(wrong))]), axis=1)
     wrong = wrong[list(PREDICTIONS)].assign(probability=np.clip(sure, 0, 1))
