@@ -36,6 +36,8 @@ TINY = (
     "device=cpu",
 )
 """Overrides that make a training run a matter of a second."""
+FIXED = (*TINY[:-2], "device=cpu", "eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
+"""The same, validated with one draw of a fixed support in the place of episodes."""
 
 
 SLOW = ("ranks", "unseen_expressions", "sweeps", "benchmark", "demo_app", "export", "commands")
@@ -109,6 +111,12 @@ def demo(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawn = ensure_demo(everyone / "drawn", 0.02, 0)
     # A test that ran a command on the embedded data has it there already.
     return shutil.copytree(drawn, cache / drawn.name, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def fixed_run(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run on basic expressions, drawn as stripes, validated with a fixed support."""
+    return train_in(tmp_path_factory.mktemp("fixed"), cache, *FIXED, f"paths.data={data}")
 
 
 def train_in(folder: Path, cache: Path, *arguments: str) -> Path:

@@ -1,11 +1,11 @@
-"""What tests of `predict` type, and how they read what it wrote."""
+"""What tests of `predict` read and write, and a run that is made without training."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, Outcome, train_in
+from conftest import Outcome
 from PIL import Image
 from torch import nn
 
@@ -17,14 +17,7 @@ from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import PROTOTYPES, Method
 from fewshot_fer.runs.load import LoadedRun
 
-FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
 QUANTILES = torch.linspace(-50, -1, 1001)
-
-
-def train_once(folder: Path, cache: Path, data: Path, *words: str) -> Path:
-    """Train a tiny run in a folder and return the run's own."""
-    arguments = (*TINY[:-2], "device=cpu", f"paths.data={data}", *FIXED, *words)
-    return train_in(folder, cache, *arguments)
 
 
 def table_of(outcome: Outcome) -> pd.DataFrame:
@@ -72,5 +65,7 @@ def make_run(
     embedder = Embedder(encoder, head=head, head_names=names if head else ())
     calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature)
     priors = Priors(names, torch.zeros(3, 5), spread=1.0, weight=None, parts={})
-    asked = (names, support, calibration, "weights", method, priors)
-    return LoadedRun(Path("run"), TrainVerb(), embedder, 4, *asked)
+    return LoadedRun(
+        *(Path("run"), TrainVerb(), embedder, 4, names, support),
+        *(calibration, "weights", method, priors),
+    )

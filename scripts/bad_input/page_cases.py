@@ -1,4 +1,4 @@
-"""The page of `demo_app`, served as a user serves it, and what strangers may send to it."""
+"""What strangers may send to the page of `demo_app`, served as a user serves it."""
 
 import contextlib
 import importlib.util
@@ -29,10 +29,11 @@ WAIT = 60  # seconds, for an answer
 
 @dataclass(frozen=True)
 class Page:
-    """Where it listens, and the folder that is its own."""
+    """Where it listens, the folder of its temporary files, and its process."""
 
     port: int
     files: Path
+    process: "subprocess.Popen[str]"
 
     @property
     def address(self) -> str:
@@ -47,22 +48,22 @@ class Page:
         (path,) = _reply(urllib.request.Request(f"{self.address}/gradio_api/upload", body, kind))
         return str(path)
 
-    def look(self, path: str) -> str:
-        """Return what the page answers to a picture that lies there, as it is sent."""
+    def classify(self, path: str) -> str:
+        """Return what the page sends back for a picture at a path on its machine."""
         functions = _reply(f"{self.address}/config")["dependencies"]
         number = next(each["id"] for each in functions if len(each["inputs"]) == 2)
         sent = {"path": path, "meta": {"_type": "gradio.FileData"}}
         visitor, queue = uuid.uuid4().hex, f"{self.address}/gradio_api/queue"
-        asked = {"data": [sent, None], "fn_index": number, "session_hash": visitor}
+        body = {"data": [sent, None], "fn_index": number, "session_hash": visitor}
         as_json = {"Content-Type": "application/json"}
-        _reply(urllib.request.Request(f"{queue}/join", json.dumps(asked).encode(), as_json))
+        _reply(urllib.request.Request(f"{queue}/join", json.dumps(body).encode(), as_json))
         with urllib.request.urlopen(f"{queue}/data?session_hash={visitor}", timeout=WAIT) as lines:
-            said = next(line for line in lines if b"process_completed" in line)
-        return str(json.loads(said.removeprefix(b"data: "))["output"])
+            done = next(line for line in lines if b"process_completed" in line)
+        return str(json.loads(done.removeprefix(b"data: "))["output"])
 
 
-Asking = Callable[[Page, Path], str]
-"""Sends something; the path is a folder for it."""
+Send = Callable[[Page, Path], str]
+"""Sends something that is made in a folder; returns what came back."""
 
 
 def pages() -> Iterator[tuple[Case, str, bool]]:
@@ -73,38 +74,39 @@ def pages() -> Iterator[tuple[Case, str, bool]]:
     if importlib.util.find_spec("gradio") is None:
         print("gradio is not installed: the page is left out", file=sys.stderr)
         return
-    with tempfile.TemporaryDirectory() as made, inside(Path(made)), served(Path(made)) as page:
-        for fault, ask, outcome, says in CASES:
-            said = ask(page, Path(made))
-            yield Case(KIND, fault, as_it_is, outcome, says), said, says in said
+    with tempfile.TemporaryDirectory() as made, inside(Path(made)):
+        write_rafdb(Path(made))
+        trained = typed(*RAFDB, "hydra.run.dir=run")
+        assert trained.code == 0, trained.err
+        with served(Path(made) / "run", Path(made) / "temporary") as page:
+            for fault, send, outcome, says in CASES:
+                reply = send(page, Path(made))
+                yield Case(KIND, fault, as_it_is, outcome, says), reply, says in reply
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Page]:
-    """Serve a run that is trained there, until the cases are through."""
-    write_rafdb(folder)
-    begun = typed(*RAFDB, "hydra.run.dir=run")
-    assert begun.code == 0, begun.err
+def served(run: Path, files: Path) -> Iterator[Page]:
+    """Serve a run to crops of faces, with a new folder for temporary files."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    files = folder / "temporary"
     files.mkdir()
-    words = ["run=run", f"port={port}", "max_mb=1", "align=false", "device=cpu"]
-    command = [sys.executable, "-m", "fewshot_fer.demo_app", *words]
+    words = [f"run={run}", f"port={port}", "max_mb=1", "align=false", "device=cpu"]
+    # A proxy that is not there, so that whatever the page fetched elsewhere would fail.
+    variables = {"TMPDIR": str(files), "HTTP_PROXY": "http://127.0.0.1:9"}
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "fewshot_fer.demo_app", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # gradio shows there what it refuses
-        env={**os.environ, "TMPDIR": str(files)},
+        env={**os.environ, **variables},
         text=True,
     )
     with process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert str(port) in line, line
-            yield Page(port, files)
+            assert f"http://127.0.0.1:{port}" in line, line
+            yield Page(port, files, process)
         finally:
             process.terminate()
             process.communicate()
@@ -120,17 +122,17 @@ def _sound(page: Page, folder: Path) -> str:
     sent = page.upload(folder / "face.png")
     if not Path(sent).is_relative_to(page.files):
         return f"it lies in {sent}"
-    return page.look(sent)
+    return page.classify(sent)
 
 
 def _text(page: Page, folder: Path) -> str:
     (folder / "text.jpg").write_text("no picture")
-    return page.look(page.upload(folder / "text.jpg"))
+    return page.classify(page.upload(folder / "text.jpg"))
 
 
 def _bomb(page: Page, folder: Path) -> str:
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
-    return page.look(page.upload(folder / "bomb.png"))
+    return page.classify(page.upload(folder / "bomb.png"))
 
 
 def _large(page: Page, folder: Path) -> str:
@@ -143,7 +145,7 @@ def _large(page: Page, folder: Path) -> str:
 
 def _elsewhere(page: Page, folder: Path) -> str:
     picture(2).save(folder / "private.png")
-    return page.look(str(folder / "private.png"))
+    return page.classify(str(folder / "private.png"))
 
 
 def _from_outside(page: Page, _: Path) -> str:
@@ -154,14 +156,14 @@ def _from_outside(page: Page, _: Path) -> str:
     return "it was let in"
 
 
-CASES: tuple[tuple[str, Asking, str, str], ...] = (
+CASES: tuple[tuple[str, Send, str, str], ...] = (
     ("a picture, which lies in its temporary folder alone", _sound, WORKS, "'confidence'"),
     ("text named .jpg", _text, LINE, "cannot be read as a picture"),
     ("a decompression bomb", _bomb, LINE, "too many pixels"),
     ("a file larger than max_mb", _large, LINE, "exceed"),
     (
         "an address in the place of a file",
-        lambda page, _: page.look("http://127.0.0.1:1/face.png"),
+        lambda page, _: page.classify("http://127.0.0.1:1/face.png"),
         LINE,
         "Send a file, not an address.",
     ),

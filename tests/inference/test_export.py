@@ -1,9 +1,10 @@
-"""The exported file answers as the run does, and says what its user must know."""
+"""The exported file has the run's probabilities, and says what its user must know."""
 
 import builtins
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Command
+from conftest import FIXED, Command, train_in
 from PIL import Image
 
 from fewshot_fer.data.decode import decode
@@ -24,18 +25,6 @@ from fewshot_fer.runs.load import load_run
 SCRIPT = Path(__file__).parents[2] / "scripts/classify_with_onnx.py"
 
 Session = Any  # of onnxruntime, which is imported late
-
-
-def train(command: Command, data: Path, *more: str) -> Path:
-    given = [word for word in TINY if word.split("=")[0] not in {w.split("=")[0] for w in more}]
-    if "backbone=resnet18" in more:
-        given.remove("backbone.filters=8")  # Conv4's own setting
-    outcome = command(
-        "train", "dataset=rafdb_basic", f"paths.data={data}", *given, "train.epochs=1", *more
-    )
-    assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
-    return outcome.folder
 
 
 def opened(path: Path) -> Session:
@@ -57,23 +46,15 @@ def crops_of(data: Path) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        ["method=cosine", "method.normalise=cl2n"],
-        [
-            "backbone=resnet18",
-            "method=classifier",
-            "eval=basic_fixed5",
-            "eval.k_shot=2",
-            "eval.support_draws=1",
-        ],
-    ],
+    [("method=cosine", "method.normalise=cl2n"), ("backbone=resnet18", "method=classifier")],
 )
-def test_the_file_answers_as_predict_does(
-    command: Command, data: Path, tmp_path: Path, changes: list[str]
+def test_the_file_has_the_probabilities_of_predict(
+    command: Command, data: Path, cache: Path, tmp_path: Path, changes: tuple[str, ...]
 ) -> None:
     """Real pictures, any number at once: the same probabilities from a method with normalised
     embeddings, and from a head behind another backbone. (Prototypes: in the next test.)"""
-    run = train(command, data, *changes)
+    words = [word for word in FIXED if "resnet18" not in changes[0] or "filters" not in word]
+    run = train_in(tmp_path, cache, *words, f"paths.data={data}", *changes)
     outcome = command("export", f"run={run}", f"out={tmp_path / 'my faces.onnx'}")
     assert outcome.code == 0, outcome.err
     shown = outcome.out.splitlines()
@@ -85,16 +66,18 @@ def test_the_file_answers_as_predict_does(
     expected = FaceClassifier(trained, trained.support)
     assert (expected.head is not None) == ("method=classifier" in changes)
     found = probabilities(tmp_path / "my faces.onnx", crops)
-    np.testing.assert_allclose(found, expected.answer(crops).probabilities, atol=1e-4)
+    np.testing.assert_allclose(found, expected.classify(crops).probabilities, atol=1e-4)
     np.testing.assert_allclose(
         probabilities(tmp_path / "my faces.onnx", crops[:1]), found[:1], atol=1e-5
     )
 
 
-def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path) -> None:
-    """A stored support replaces the run's classes, and prototypes of it answer; labels and size
-    stand in the file."""
-    run = train(command, data, "eval.episodes=4")
+def test_other_classes_and_metadata(
+    command: Command, fixed_run: Path, data: Path, tmp_path: Path
+) -> None:
+    """A stored support replaces the run's classes, and its prototypes decide; labels and size stand
+    in the file."""
+    run = shutil.copytree(fixed_run, tmp_path / "run")
     trained = load_run(run)
     support = SupportSet(
         ("joy", "문"), torch.randn(4, trained.support.embeddings.shape[1]),
@@ -104,7 +87,7 @@ def test_other_classes_and_metadata(command: Command, data: Path, tmp_path: Path
     outcome = command("export", f"run={run}", f"support={tmp_path / 'mine.pt'}")
     assert outcome.code == 0, outcome.err
     written = run / f"{trained.settings.train.tested}.onnx"
-    expected = FaceClassifier(trained, support).answer(crops_of(data)).probabilities
+    expected = FaceClassifier(trained, support).classify(crops_of(data)).probabilities
     np.testing.assert_allclose(probabilities(written, crops_of(data)), expected, atol=1e-4)
     about = opened(written).get_modelmeta().custom_metadata_map
     assert json.loads(about["labels"]) == ["joy", "문"]
@@ -137,28 +120,27 @@ def example_without_torch(written: Path, folder: Path) -> None:
 
 
 def test_a_file_that_differs_or_cannot_be_made_is_not_written(
-    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, fixed_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check on the spot decides, and leaves nothing behind; nor does what torch cannot put into
     ONNX."""
-    run = train(command, data, "eval.episodes=4")
-    before = set(run.iterdir())
+    before = set(fixed_run.iterdir())
     monkeypatch.setattr(onnx_file, "largest_difference", lambda *_: 0.01)
-    outcome = command("export", f"run={run}")
+    outcome = command("export", f"run={fixed_run}")
     assert outcome.code == 2
     assert "differ from torch's by 0.01" in outcome.err
-    assert set(run.iterdir()) == before
+    assert set(fixed_run.iterdir()) == before
 
     def fail(*_: object, **__: object) -> None:
         root = ValueError("\nno such operator: foo\nand a page of advice")
         raise torch.onnx.OnnxExporterError("an error occurred\nsee above") from root
 
     monkeypatch.setattr(torch.onnx, "export", fail)
-    outcome = command("export", f"run={run}")
+    outcome = command("export", f"run={fixed_run}")
     assert outcome.code == 2
     assert "cannot be put into ONNX (ValueError: no such operator: foo)" in outcome.err
     assert outcome.err.count("\n") == 1
-    assert set(run.iterdir()) == before
+    assert set(fixed_run.iterdir()) == before
 
 
 def test_mistakes_are_one_line(

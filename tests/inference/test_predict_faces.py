@@ -8,7 +8,7 @@ import pytest
 from conftest import Command
 from numpy.typing import NDArray
 from PIL import Image
-from typed_predict import assert_one_line, table_of, train_once
+from typed_predict import assert_one_line, table_of
 
 from fewshot_fer.data.faces.detector import Face
 from fewshot_fer.inference import session
@@ -40,12 +40,6 @@ class SquareFinder:
         return [Face((x0, y0, x1, y1), 0.99, points)]
 
 
-@pytest.fixture(scope="module")
-def run(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny run."""
-    return train_once(tmp_path_factory.mktemp("run"), cache, data)
-
-
 @pytest.fixture
 def finder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the finder of squares in the place of the detector."""
@@ -64,7 +58,9 @@ def photograph(path: Path, *squares: tuple[int, int, int], colour: tuple[int, ..
 
 
 @pytest.mark.usefixtures("finder")
-def test_several_faces_no_face_and_no_picture(command: Command, run: Path, tmp_path: Path) -> None:
+def test_several_faces_no_face_and_no_picture(
+    command: Command, fixed_run: Path, tmp_path: Path
+) -> None:
     """A row a face, largest first, with boxes in pixels of the upright picture; else a status."""
     photograph(tmp_path / "party/1.png", (10, 20, 30), (100, 15, 50))
     photograph(tmp_path / "party/2.png")
@@ -73,7 +69,7 @@ def test_several_faces_no_face_and_no_picture(command: Command, run: Path, tmp_p
     turned = Image.Exif()
     turned[274] = 6  # to be turned by 90 degrees when shown
     upright.rotate(90, expand=True).save(tmp_path / "party/5.png", exif=turned)
-    outcome = command("predict", f"run={run}", "images=party", "draw=true", "explain=2")
+    outcome = command("predict", f"run={fixed_run}", "images=party", "draw=true", "explain=2")
     table = table_of(outcome)
     names = ("1.png", "1.png", "2.png", "3.jpg", "4.png", "5.png")
     assert table["file"].tolist() == [f"party/{name}" for name in names]
@@ -92,15 +88,15 @@ def test_several_faces_no_face_and_no_picture(command: Command, run: Path, tmp_p
 
 
 @pytest.mark.usefixtures("finder")
-def test_a_support_of_photographs(command: Command, run: Path, tmp_path: Path) -> None:
-    """The largest face of each photograph is enrolled; one without a face is left out, and told."""
+def test_a_support_of_photographs(command: Command, fixed_run: Path, tmp_path: Path) -> None:
+    """The largest face of each photograph is enrolled; one without is left out with a warning."""
     for name, colour in (("red", (250, 20, 20)), ("blue", (20, 20, 250))):
         for number in range(3):
             square = (5 + 3 * number, 10, 40)
             photograph(tmp_path / f"mine/{name}/{number}.png", square, colour=colour)
-        photograph(tmp_path / f"asked/{name}.png", (60, 10, 15), (100, 30, 45), colour=colour)
+        photograph(tmp_path / f"photos/{name}.png", (60, 10, 15), (100, 30, 45), colour=colour)
     photograph(tmp_path / "mine/red/9.png")
-    words = (f"run={run}", "images=asked", "support=mine")
+    words = (f"run={fixed_run}", "images=photos", "support=mine")
     outcome = command("predict", *words)
     assert table_of(outcome)["label"].tolist() == ["blue", "blue", "red", "red"]
     assert outcome.err.count("9.png") == 1
@@ -109,7 +105,7 @@ def test_a_support_of_photographs(command: Command, run: Path, tmp_path: Path) -
 
 
 def test_without_the_extra(
-    command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, fixed_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line says what to install, and that crops need no detector."""
 
@@ -118,19 +114,19 @@ def test_without_the_extra(
 
     monkeypatch.setattr(session, "load_detector", missing)
     photograph(tmp_path / "a.png", (20, 10, 40))
-    outcome = command("predict", f"run={run}", "images=a.png")
+    outcome = command("predict", f"run={fixed_run}", "images=a.png")
     assert_one_line(outcome, "pip install 'fewshot_fer[face]'")
     assert "align=false" in outcome.err
-    table_of(command("predict", f"run={run}", "images=a.png", "align=false"))
+    table_of(command("predict", f"run={fixed_run}", "images=a.png", "align=false"))
 
 
-def test_a_real_photograph(command: Command, run: Path, tmp_path: Path) -> None:
+def test_a_real_photograph(command: Command, fixed_run: Path, tmp_path: Path) -> None:
     """The astronaut's face is found by the detector that is installed; coffee has none."""
     pytest.importorskip("facenet_pytorch")
     pictures = pytest.importorskip("skimage.data")
     Image.fromarray(pictures.astronaut()).save(tmp_path / "astronaut.png")
     Image.fromarray(pictures.coffee()).save(tmp_path / "coffee.png")
-    table = table_of(command("predict", f"run={run}", "images=astronaut.png,coffee.png"))
+    table = table_of(command("predict", f"run={fixed_run}", "images=astronaut.png,coffee.png"))
     assert table["status"].tolist() == ["ok", "no_face"]
     x0, y0, x1, y1 = table.loc[0, ["x0", "y0", "x1", "y1"]].astype(float)
     assert x0 < 224 < x1  # the middle between her eyes and her mouth

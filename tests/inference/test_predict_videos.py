@@ -1,4 +1,4 @@
-"""Videos: an answer a frame, the clip's vote, and films that break off."""
+"""Videos: a row a frame, the clip's vote, and films that break off."""
 
 from pathlib import Path
 
@@ -7,18 +7,12 @@ import pandas as pd
 import pytest
 from conftest import Command, draw_pattern
 from PIL import Image
-from typed_predict import table_of, train_once, write_film
+from typed_predict import table_of, write_film
 
 from fewshot_fer.data import labels
 from fewshot_fer.inference.clips import Clip
 
 av = pytest.importorskip("av")
-
-
-@pytest.fixture(scope="module")
-def run(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny run on basic expressions, drawn as stripes."""
-    return train_once(tmp_path_factory.mktemp("run"), cache, data)
 
 
 def draw_frames(folder: Path, label: str, count: int) -> list[Path]:
@@ -31,11 +25,13 @@ def draw_frames(folder: Path, label: str, count: int) -> list[Path]:
 
 
 @pytest.mark.drawn
-def test_a_film_comes_back_with_its_class(command: Command, run: Path, tmp_path: Path) -> None:
+def test_a_film_comes_back_with_its_class(
+    command: Command, fixed_run: Path, tmp_path: Path
+) -> None:
     """From .avi to label: a row a frame with its time, and the vote is the frames' mean."""
     for label in ("happiness", "anger"):
         write_film(tmp_path / f"films/{label}.avi", draw_frames(tmp_path / label, label, 20))
-    outcome = command("predict", f"run={run}", "images=films", "align=false", "draw=true")
+    outcome = command("predict", f"run={fixed_run}", "images=films", "align=false", "draw=true")
     frames = table_of(outcome)
     assert outcome.folder is not None
     clips = pd.read_csv(outcome.folder / "clips.csv")
@@ -52,20 +48,20 @@ def test_a_film_comes_back_with_its_class(command: Command, run: Path, tmp_path:
     assert "anger" in outcome.out
 
 
-def test_fewer_frames_a_second(command: Command, run: Path, tmp_path: Path) -> None:
-    """fps=1 of a film of four seconds at five frames a second asks four of them."""
+def test_fewer_frames_a_second(command: Command, fixed_run: Path, tmp_path: Path) -> None:
+    """fps=1 of a film of four seconds at five frames a second reads four of them."""
     write_film(tmp_path / "film.avi", draw_frames(tmp_path / "x", "fear", 20))
-    outcome = command("predict", f"run={run}", "images=film.avi", "align=false", "fps=1")
+    outcome = command("predict", f"run={fixed_run}", "images=film.avi", "align=false", "fps=1")
     assert table_of(outcome)["seconds"].astype(float).tolist() == pytest.approx([0, 1, 2, 3])
 
 
-def test_films_that_break_off(command: Command, run: Path, tmp_path: Path) -> None:
-    """No film at all is unreadable; half of one is answered as far as it goes; both are told."""
+def test_films_that_break_off(command: Command, fixed_run: Path, tmp_path: Path) -> None:
+    """No film at all is unreadable; half of one is read as far as it goes; clips.csv says both."""
     whole = write_film(tmp_path / "films/whole.avi", draw_frames(tmp_path / "x", "fear", 40))
     content = whole.read_bytes()
     (tmp_path / "films/half.avi").write_bytes(content[: len(content) // 2])
     (tmp_path / "films/text.mp4").write_text("no film")
-    outcome = command("predict", f"run={run}", "images=films", "align=false")
+    outcome = command("predict", f"run={fixed_run}", "images=films", "align=false")
     frames = table_of(outcome)
     assert outcome.folder is not None
     clips = pd.read_csv(outcome.folder / "clips.csv", keep_default_na=False).set_index("file")

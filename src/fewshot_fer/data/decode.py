@@ -33,9 +33,16 @@ def decode(path: str | Path, image_size: int) -> NDArray[np.uint8]:
     DataError naming the file if it is missing, damaged, no picture of FORMATS or too large to be
     one.
     """
-    square = _centre_square(read_upright(path))
-    if square.size != (image_size, image_size):
-        square = square.resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return square_pixels(read_upright(path), image_size)
+
+
+def square_pixels(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    """Return uint8 pixels [3, side, side] of the largest centred square of an RGB picture."""
+    short = min(picture.size)
+    left, top = ((length - short) // 2 for length in picture.size)
+    square = picture.crop((left, top, left + short, top + short))
+    if short != side:
+        square = square.resize((side, side), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
@@ -94,15 +101,6 @@ def as_rgb(picture: Image.Image) -> Image.Image:
         black.paste(opaque, mask=opaque.getchannel("A"))
         return black
     return picture.convert("RGB")
-
-
-def _centre_square(picture: Image.Image) -> Image.Image:
-    width, height = picture.size
-    side = min(width, height)
-    if width == height:
-        return picture
-    left, top = (width - side) // 2, (height - side) // 2
-    return picture.crop((left, top, left + side, top + side))
 
 
 def read_picture(path: str | Path) -> NDArray[np.uint8]:

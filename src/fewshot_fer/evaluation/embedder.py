@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,13 @@ class Embedder:
             return known  # all of a large table need not be there twice
         return known[torch.from_numpy(rows)]
 
-    def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """Return embeddings [B, D] of uint8 images [B, 3, side, side] on the encoder's device."""
-        return self.normalisation(self.encode_pixels(pixels))
+    def embed_pixels(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Return embeddings [B, D] of any number of images [B, 3, side, side], batch by batch."""
+        batch = _batch_size(self.device, pixels.shape[-1])
+        made = self._in_batches(
+            lambda place: torch.from_numpy(pixels[place]).to(self.device), len(pixels), batch
+        )
+        return self.normalisation(torch.cat(list(made)))
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
@@ -121,31 +126,37 @@ class Embedder:
         return known
 
     def _embed_share(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
-        """Return embeddings [len(rows), D] of table rows, in batches that are halved where the
-        memory is too small for one."""
-        batch, start = self._batch(images), 0
+        """Return embeddings [len(rows), D] of table rows."""
+        batch, done = _batch_size(images.device, images.side), 0
         embedded: Tensor | None = None
         with tqdm(
             total=len(rows), desc="embedding images", leave=False, disable=None, delay=2
         ) as bar:
-            while start < len(rows):
-                try:
-                    own = rows[start : start + batch]
-                    made = self.encode_pixels(images.gather(own))
-                except (RuntimeError, MemoryError) as error:
-                    batch = halve_or_raise(batch, error, SMALLEST_BATCH, "images")
-                    continue
+            for made in self._in_batches(
+                lambda place: images.gather(rows[place]), len(rows), batch
+            ):
                 if embedded is None:
                     embedded = made.new_empty((len(rows), made.shape[1]))
-                embedded[start : start + len(made)] = made
-                start += len(made)
+                embedded[done : done + len(made)] = made
+                done += len(made)
                 bar.update(len(made))
         assert embedded is not None
         return embedded
 
-    def _batch(self, images: FaceImages) -> int:
-        budget = BATCH_PIXELS[images.device.type]
-        return max(SMALLEST_BATCH, budget // images.side**2)
+    def _in_batches(
+        self, gather: Callable[[slice], Tensor], count: int, batch: int
+    ) -> Iterator[Tensor]:
+        """Yield what the encoder gives for `count` images, in batches that are halved where the
+        memory is too small for one."""
+        start = 0
+        while start < count:
+            try:
+                made = self.encode_pixels(gather(slice(start, start + batch)))
+            except (RuntimeError, MemoryError) as error:
+                batch = halve_or_raise(batch, error, SMALLEST_BATCH, "images")
+                continue
+            start += len(made)
+            yield made
 
 
 @dataclass(frozen=True)
@@ -189,3 +200,7 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
         except Exception:  # whatever a foreign model's own code raises when it is traced
             folded = folded.eval()
     return folded.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _batch_size(device: torch.device, side: int) -> int:
+    return max(SMALLEST_BATCH, BATCH_PIXELS[device.type] // side**2)

@@ -1,4 +1,1 @@
-"""From photographs and videos to expressions, with what was trained.
-
-A trained run as one file that other programs can use without fewshot_fer or torch.
-"""
+"""Expressions in photographs and videos, from a trained run: tables, drawings, ONNX and a page."""

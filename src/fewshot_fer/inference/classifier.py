@@ -1,5 +1,6 @@
-"""From crops to answers: which class, how probable, how far, or none of these."""
+"""Classify face crops with a trained run: class, probabilities, distance, or none of these."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.evaluation.support import SupportSet, picture_rows
-from fewshot_fer.inference.crops import embed_crops
 from fewshot_fer.models.methods.method import for_single_pictures
 from fewshot_fer.runs.load import LoadedRun
 
@@ -17,40 +17,46 @@ CHUNK_BYTES = 128 * 1024 * 1024  # bound on the differences between queries and 
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """The answers to B crops over C classes.
+class Neighbour:
+    """A support picture near a face; distance: Euclidean, between their embeddings."""
 
-    probabilities [B, C]; given [B]: class numbers; distances [B]: Euclidean, to the prototype of
-    the class given; known [B]: False where a face is none of these; nearest, nearest_distances
-    [B, K]: the support's pictures nearest to each crop, nearest first, and their Euclidean
-    distances.
+    file: str
+    label: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for B crops over C classes.
+
+    probabilities [B, C]; predicted [B]: class numbers; distances [B]: Euclidean, to the prototype
+    of the predicted class; known [B]: False where a face is none of these classes; neighbours [B]:
+    the nearest support pictures, nearest first, None where they were not asked for.
     """
 
     class_names: tuple[str, ...]
     probabilities: NDArray[np.float64]
-    given: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     distances: NDArray[np.float64]
     known: NDArray[np.bool_]
-    nearest: NDArray[np.int64]
-    nearest_distances: NDArray[np.float64]
+    neighbours: Sequence[Sequence[Neighbour]] | None
 
     def label(self, row: int) -> str:
-        """Return the class's name, or that it is none of these."""
-        return self.class_names[self.given[row]] if self.known[row] else NONE
+        """Return the name of the predicted class, or that it is none of these."""
+        return self.class_names[self.predicted[row]] if self.known[row] else NONE
 
 
 class FaceClassifier:
-    """A trained run with a support, ready to answer.
+    """A trained run and the support that it compares faces with.
 
-    run: what embeds; support: what crops are compared with, the run's own or another; threshold:
-    minus the squared distance to the nearest prototype below which a face is none of these, None to
-    take every face for one of the classes; neighbours: pictures of the support to name beside each
-    answer.
+    run: embeds the crops; support: the run's own or another; threshold: minus the squared distance
+    to the nearest prototype below which a face is none of these, None to take every face for one of
+    the classes; neighbours: how many support pictures to name beside each prediction.
 
-    A classifier answers with its head where the support is the run's own and has the head's
-    classes, as in an evaluation with a fixed support. Other methods answer through their class
-    means, with the logits of the evaluation; where a method has no such form, the nearest prototype
-    answers, composed where classes are.
+    The run's classifier head decides where the support is the run's own and has the head's classes,
+    as in an evaluation with a fixed support. Other methods decide through their class means, with
+    the logits of the evaluation; where a method has no such form, the nearest prototype decides,
+    composed where classes are.
     """
 
     def __init__(
@@ -63,59 +69,55 @@ class FaceClassifier:
         self.run = run
         self.support = support
         self.threshold = threshold
+        self.neighbours = neighbours
         self.method = for_single_pictures(run.method)
         self.class_names = support.class_names
         own = support is run.support and run.embedder.head_names == support.class_names
         self.head = run.head if own else None
         self.prototypes = support.prototypes()
-        self._pictures = torch.tensor(picture_rows(support), dtype=torch.int64)
-        self.neighbours = min(neighbours, len(self._pictures))
 
-    def answer(self, crops: NDArray[np.uint8]) -> Predictions:
-        """Answer crops [B, 3, S, S], in batches; each answer depends on its own crop alone."""
-        return self.answer_embeddings(embed_crops(self.run, crops))
+    def classify(self, crops: NDArray[np.uint8]) -> Predictions:
+        """Classify crops [B, 3, S, S]; each prediction depends on its own crop alone."""
+        return self.classify_embeddings(self.run.embedder.embed_pixels(crops))
 
     @torch.inference_mode()
-    def answer_embeddings(self, embeddings: Tensor) -> Predictions:
-        """Answer embeddings [B, D]."""
+    def classify_embeddings(self, embeddings: Tensor) -> Predictions:
+        """Classify embeddings [B, D]."""
         squared = squared_distances(embeddings, self.prototypes)
-        nearness = -squared.amin(dim=1)
         logits = self._logits(embeddings, squared)
-        given = logits.argmax(dim=1)
+        predicted = logits.argmax(dim=1)
         known = np.ones(len(logits), dtype=bool)
         if self.threshold is not None:
-            known = (nearness >= self.threshold).cpu().numpy()
-        nearest, far = self._nearest(embeddings)
+            known = (-squared.amin(dim=1) >= self.threshold).cpu().numpy()
         return Predictions(
             class_names=self.class_names,
             probabilities=torch.softmax(logits, dim=1).cpu().numpy(),
-            given=given.cpu().numpy(),
-            distances=squared.gather(1, given[:, None])[:, 0].sqrt().cpu().numpy(),
+            predicted=predicted.cpu().numpy(),
+            distances=squared.gather(1, predicted[:, None])[:, 0].sqrt().cpu().numpy(),
             known=known,
-            nearest=nearest.cpu().numpy(),
-            nearest_distances=far.sqrt().cpu().numpy(),
+            neighbours=self._nearest(embeddings) if self.neighbours else None,
         )
 
     @property
-    def answered_by(self) -> str:
-        """What answers: `classifier`, `prototypes`, or a method by its name."""
+    def decided_by(self) -> str:
+        """What gives the logits: `classifier`, `prototypes`, or a method by its name."""
         if self.head is not None:
             return "classifier"
         return "prototypes" if self.method.gives_distances else self.method.name
 
     @property
     def temperature(self) -> float:
-        """What logits are divided by, so that probabilities can be believed; 1 without any."""
+        """What logits are divided by to calibrate probabilities; 1 where it is not known."""
         calibration = self.run.calibration
         return calibration.temperature if self.head is None else calibration.head_temperature or 1.0
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether validation had what it takes to find a temperature."""
+        """Whether validation had the images that a temperature is found with."""
         return self.head is None or self.run.calibration.head_temperature is not None
 
     def remarks(self) -> list[str]:
-        """Return a line for whatever a user would not expect of the answers."""
+        """Return a line for whatever a user would not expect of the predictions."""
         lines = []
         if self.head is None and not self.run.method.is_of_means:
             instead = "the nearest prototype" if self.method.priors is None else "method=composed"
@@ -136,27 +138,38 @@ class FaceClassifier:
             logits = self.method.by_means(self.prototypes.to(embeddings), embeddings)
         return logits.double() / self.temperature
 
-    def _nearest(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the places [B, K] of the nearest pictures and their squared distances."""
-        if not self.neighbours:
-            empty = embeddings.new_zeros((len(embeddings), 0), dtype=torch.float64)
-            return empty.long(), empty
-        squared = squared_distances(embeddings, self.support.embeddings[self._pictures])
-        far, places = squared.topk(self.neighbours, dim=1, largest=False, sorted=True)
-        return self._pictures[places.cpu()], far
+    def _nearest(self, embeddings: Tensor) -> list[list[Neighbour]]:
+        """Return the support pictures nearest to each embedding; priors are no pictures."""
+        support, pictures = self.support, picture_rows(self.support)
+        count = min(self.neighbours, len(pictures))
+        if not count:
+            return [[] for _ in embeddings]
+        squared = squared_distances(embeddings, support.embeddings[pictures])
+        found = squared.topk(count, dim=1, largest=False, sorted=True)
+        return [
+            [
+                Neighbour(
+                    support.paths[row], support.class_names[int(support.labels[row])], distance
+                )
+                for row, distance in zip((pictures[place] for place in places), far, strict=True)
+            ]
+            for places, far in zip(
+                found.indices.tolist(), found.values.sqrt().tolist(), strict=True
+            )
+        ]
 
 
 def squared_distances(queries: Tensor, references: Tensor) -> Tensor:
     """Return float64 squared distances [B, R] of [B, D] to [R, D].
 
     The differences are formed in the queries' own precision before they are squared, as in
-    `models.protonet`; queries go through in chunks, so that memory stays bounded.
+    `prototype_logits`; queries go through in chunks, so that memory stays bounded.
     """
     references = references.to(queries)
     per_query = references.numel() * references.element_size()
     chunk = max(1, CHUNK_BYTES // per_query)
-    parts = [
+    chunks = [
         (queries[start : start + chunk, None] - references).square().sum(dim=-1)
         for start in range(0, len(queries), chunk)
     ]
-    return torch.cat(parts).double()
+    return torch.cat(chunks).double()

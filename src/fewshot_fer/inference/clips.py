@@ -1,25 +1,29 @@
-"""One answer for a video from those of its frames, and a picture of how they went."""
+"""Predict one class for a video from its frames, and draw the probabilities over time."""
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.fixed import vote_by_probability
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import NO_FACE, OK, UNREADABLE
 from fewshot_fer.inference.inputs import printable
+from fewshot_fer.inference.tables import Row
 from fewshot_fer.system.figures import families, new_figure, save_figure
+from fewshot_fer.system.files import atomic
 
-Row = dict[str, Any]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass
 class Clip:
-    """What the frames of a video were answered, taken in block by block.
+    """The predictions for a video's frames, added block by block.
 
     Where a frame has several faces the largest counts. Frames without a face do not vote.
     """
@@ -33,79 +37,87 @@ class Clip:
     rejected: int = 0
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take in rows of predictions.csv."""
+        """Add rows of predictions.csv."""
         for row in rows:
             if row["frame"] is None:
                 self.reason = row["reason"]
             elif not row["face"]:  # the largest, or a frame without any
                 self._add_frame(row)
 
-    def _add_frame(self, row: Row) -> None:
-        self.frames += 1
-        self.seconds.append(row["seconds"])
-        answered = row["status"] == OK
-        self.rejected += answered and row["label"] == NONE
-        self.probabilities.append(
-            [row[f"p_{name}"] if answered else np.nan for name in self.class_names]
-        )
-
     def row(self) -> Row:
         """Return the clip's row of clips.csv: the mean of its frames' probabilities decides.
 
         A clip is none of these where more than half of its faces are.
         """
-        given = np.array(self.probabilities).reshape(-1, len(self.class_names))
-        given = given[~np.isnan(given).any(axis=1)]
-        row: Row = {"file": printable(str(self.file)), "frames": self.frames, "faces": len(given)}
+        shares = self._shares()
+        shares = shares[~np.isnan(shares).any(axis=1)]
+        row: Row = {"file": printable(str(self.file)), "frames": self.frames, "faces": len(shares)}
         row |= {"status": OK, "reason": self.reason, "label": None}
-        if not len(given):
+        if not len(shares):
             status = NO_FACE if self.frames else UNREADABLE
             return row | {"status": status, "reason": self.reason or "no face in any frame"}
-        mean = vote_by_probability(given, np.zeros(len(given), dtype=np.int64))[0]
-        rejected = self.rejected / len(given)
+        mean = vote_by_probability(shares, np.zeros(len(shares), dtype=np.int64))[0]
+        rejected = self.rejected / len(shares)
         label = NONE if rejected > 0.5 else self.class_names[int(mean.argmax())]
         row |= {"label": label, "probability": float(mean.max()), "rejected": rejected}
         return row | {
             f"p_{name}": float(share) for name, share in zip(self.class_names, mean, strict=True)
         }
 
+    def plot(self, row: Row, picture: Path) -> None:
+        """Draw each class's probability over the seconds; gaps where there is no face.
 
-def plot_clip(clip: Clip, row: Row, picture: Path) -> None:
-    """Draw each class's probability over the seconds of a clip; gaps where there is no face."""
-    from matplotlib import colormaps, rc_context
+        row: what `row` returned. Raises WriteError.
+        """
+        from matplotlib import rc_context
 
-    names = tuple(clip.class_names)
-    with rc_context({"font.family": families((*names, clip.file.name))}), _no_remarks():
-        figure = new_figure(9, 4.2, dpi=120)
-        axes = figure.subplots()
-        shares = 100 * np.array(clip.probabilities).reshape(-1, len(names))
+        fonts = families((*self.class_names, self.file.name))
+        with (
+            rc_context({"font.family": fonts}),
+            warnings.catch_warnings(action="ignore", category=UserWarning),  # letters no font has
+        ):
+            figure = new_figure(9, 4.2, dpi=120)
+            axes = figure.subplots()
+            self._plot_lines(axes, row)
+            verdict = row["label"] or row["reason"]
+            axes.set(xlabel="time, s", ylabel="probability, %", ylim=(0, 102))
+            seen = f"a face in {row['faces']} of {self.frames} frames"
+            axes.set_title(f"{self.file.name}: {verdict} ({seen})")
+            axes.set_xlim(self.seconds[0], max(self.seconds[-1], self.seconds[0] + 0.1))
+            axes.grid(alpha=0.3)
+            figure.legend(loc="outside right upper", frameon=False, title="mean over the clip")
+            with atomic(picture) as partial:
+                save_figure(figure, partial)
+
+    def _plot_lines(self, axes: "Axes", row: Row) -> None:
+        from matplotlib import colormaps
+
+        names, shares = self.class_names, 100 * self._shares()
         colours = colormaps["tab10" if len(names) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
         mean = [row.get(f"p_{name}") or 0.0 for name in names]
-        for number in np.argsort(mean)[::-1]:  # the legend tells the vote, highest first
+        for number in np.argsort(mean)[::-1]:  # the legend lists the vote, highest first
             chosen = names[number] == row["label"]
             axes.plot(
-                clip.seconds,
+                self.seconds,
                 shares[:, number],
                 label=f"{names[number]} ({100 * mean[number]:.0f} %)",
                 color=colours[number % len(colours)],
                 linewidth=2.6 if chosen else 1.2,
                 alpha=1.0 if chosen else 0.7,
-                marker="o" if len(clip.seconds) < 40 else None,
+                marker="o" if len(self.seconds) < 40 else None,
                 markersize=4,
                 zorder=3 if chosen else 2,
             )
-        verdict = row["label"] or row["reason"]
-        axes.set(xlabel="time, s", ylabel="probability, %", ylim=(0, 102))
-        seen = f"a face in {row['faces']} of {clip.frames} frames"
-        axes.set_title(f"{clip.file.name}: {verdict} ({seen})")
-        axes.set_xlim(clip.seconds[0], max(clip.seconds[-1], clip.seconds[0] + 0.1))
-        axes.grid(alpha=0.3)
-        figure.legend(loc="outside right upper", frameon=False, title="mean over the clip")
-        partial = picture.with_name(f".{picture.name}")
-        save_figure(figure, partial)
-        partial.replace(picture)
 
+    def _add_frame(self, row: Row) -> None:
+        self.frames += 1
+        self.seconds.append(row["seconds"])
+        has_face = row["status"] == OK
+        self.rejected += has_face and row["label"] == NONE
+        self.probabilities.append(
+            [row[f"p_{name}"] if has_face else np.nan for name in self.class_names]
+        )
 
-def _no_remarks() -> warnings.catch_warnings:
-    """Keep matplotlib from a warning for each letter that no font has: boxes stand there."""
-    return warnings.catch_warnings(action="ignore", category=UserWarning)
+    def _shares(self) -> NDArray[np.float64]:
+        """Return the probabilities [frames, classes], also where there is no frame."""
+        return np.array(self.probabilities).reshape(-1, len(self.class_names))

@@ -1,39 +1,16 @@
-"""Any number of crops to embeddings, in batches that fit the memory.
-
-From shots to the crops that an encoder is given: faces found and aligned, or as they are.
-"""
+"""Make the crops that an encoder is given: faces found and aligned, or pictures as they are."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from fewshot_fer.data.decode import decode, read_picture
+from fewshot_fer.data.decode import decode, read_picture, square_pixels
 from fewshot_fer.data.faces.alignment import align
 from fewshot_fer.data.faces.detector import FaceDetector
-from fewshot_fer.evaluation.embedder import BATCH_PIXELS
-from fewshot_fer.inference.inputs import Pixels, Shot, read_pictures, read_video
-from fewshot_fer.runs.load import LoadedRun
-
-
-@torch.inference_mode()
-def embed_crops(run: LoadedRun, crops: NDArray[np.uint8]) -> Tensor:
-    """Return embeddings [B, D] of crops [B, 3, S, S], on the encoder's device."""
-    device = run.embedder.device
-    batch = max(1, BATCH_PIXELS[device.type] // run.image_size**2)
-    return torch.cat(
-        [
-            run.embed(torch.from_numpy(crops[start : start + batch]).to(device))
-            for start in range(0, len(crops), batch)
-        ]
-    )
-
+from fewshot_fer.inference.inputs import Pixels, SourceImage, read_pictures, read_video
 
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
 ALIGNED = 100  # pixels a side of RAF-DB's aligned faces
@@ -44,13 +21,13 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Crop:
-    """A face, or what is said in the place of one.
+    """A face in a picture or frame, or the status of one in which there is none.
 
-    shot: where it is from; face: its number in the picture, the largest is 0; box: x0, y0, x1, y1
+    source: where it is from; face: its number in the picture, the largest is 0; box: x0, y0, x1, y1
     in pixels of the picture, None where none was looked for; pixels: [3, S, S] if status is ok.
     """
 
-    shot: Shot
+    source: SourceImage
     face: int | None = None
     box: Box | None = None
     pixels: Pixels | None = None
@@ -59,76 +36,59 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Cropping:
-    """How files become crops of image_size pixels a side: with a detector, faces are found and
-    aligned; without, each picture and each frame is a crop already."""
+class Cropper:
+    """Crops files to image_size pixels a side.
+
+    With a detector, faces are found and aligned; without, each picture and each frame is a crop
+    already.
+    """
 
     image_size: int
     detector: FaceDetector | None
 
     def pictures(self, files: Sequence[Path]) -> Iterator[list[Crop]]:
-        """Yield the crops of the files in order, block by block; none of a file is split off."""
+        """Yield the crops of the files in order, block by block; those of a file stay together."""
         if self.detector is None:
             read = partial(decode, image_size=self.image_size)
             blocks = read_pictures(files, read, CROPS_AT_A_TIME)
         else:
             blocks = read_pictures(files, read_picture, PHOTOGRAPHS_AT_A_TIME)
-        for shots in blocks:
-            yield self._crops(shots)
+        for sources in blocks:
+            yield self._crops(sources)
 
     def video(self, file: Path, fps: float | None) -> Iterator[list[Crop]]:
         """Yield the crops of a video's frames in order, block by block."""
-        for shots in read_video(file, fps, PHOTOGRAPHS_AT_A_TIME):
-            yield self._crops(shots)
+        for sources in read_video(file, fps, PHOTOGRAPHS_AT_A_TIME):
+            yield self._crops(sources)
 
-    def _crops(self, shots: Sequence[Shot]) -> list[Crop]:
+    def _crops(self, sources: Sequence[SourceImage]) -> list[Crop]:
         if self.detector is None:
-            return crops_as_they_are(shots, self.image_size)
-        return find_crops(shots, self.detector, self.image_size)
+            return [self._whole(source) for source in sources]
+        readable = [source.pixels for source in sources if source.pixels is not None]
+        found = iter(self.detector.detect(readable) if readable else [])
+        crops: list[Crop] = []
+        for source in sources:
+            if source.pixels is None:
+                crops.append(Crop(source, status=UNREADABLE, reason=source.reason))
+                continue
+            faces = next(found)  # largest first
+            if not faces:
+                crops.append(Crop(source, status=NO_FACE, reason="no face found"))
+            for number, face in enumerate(faces):
+                aligned = align(source.pixels, face.points, ALIGNED)
+                crops.append(Crop(source, number, _rounded(face.box), self._square(aligned)))
+        return crops
+
+    def _whole(self, source: SourceImage) -> Crop:
+        if source.pixels is None:
+            return Crop(source, status=UNREADABLE, reason=source.reason)
+        is_square = source.frame is None  # `decode` made [3, S, S] of a picture
+        return Crop(source, 0, pixels=source.pixels if is_square else self._square(source.pixels))
+
+    def _square(self, pixels: Pixels) -> Pixels:
+        return square_pixels(Image.fromarray(pixels), self.image_size)
 
 
-def crops_as_they_are(shots: Sequence[Shot], image_size: int) -> list[Crop]:
-    """Return one crop a shot: [3, S, S] is taken as it is, a frame's largest centred square."""
-    return [_whole(shot, image_size) for shot in shots]
-
-
-def find_crops(shots: Sequence[Shot], detector: FaceDetector, image_size: int) -> list[Crop]:
-    """Return the faces of every shot, largest first, aligned as RAF-DB's are; or one crop that says
-    no_face or unreadable. Shots [H, W, 3] may differ in size."""
-    readable = [shot.pixels for shot in shots if shot.pixels is not None]
-    found = iter(detector.detect(readable) if readable else [])
-    crops: list[Crop] = []
-    for shot in shots:
-        if shot.pixels is None:
-            crops.append(Crop(shot, status=UNREADABLE, reason=shot.reason))
-            continue
-        faces = next(found)
-        if not faces:
-            crops.append(Crop(shot, status=NO_FACE, reason="no face found"))
-        for number, face in enumerate(faces):
-            pixels = as_input(align(shot.pixels, face.points, ALIGNED), image_size)
-            crops.append(Crop(shot, number, _plain(face.box), pixels))
-    return crops
-
-
-def as_input(picture: Pixels, image_size: int) -> Pixels:
-    """Return [3, S, S] of a picture [H, W, 3]: what `data.decode` makes of a file that holds it."""
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = Image.fromarray(picture[top : top + side, left : left + side])
-    if square.size != (image_size, image_size):
-        square = square.resize((image_size, image_size), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
-
-
-def _whole(shot: Shot, image_size: int) -> Crop:
-    if shot.pixels is None:
-        return Crop(shot, status=UNREADABLE, reason=shot.reason)
-    is_crop = shot.frame is None  # a picture was decoded to [3, S, S] already
-    return Crop(shot, 0, pixels=shot.pixels if is_crop else as_input(shot.pixels, image_size))
-
-
-def _plain(box: Sequence[float]) -> Box:
+def _rounded(box: Sequence[float]) -> Box:
     x0, y0, x1, y1 = (round(float(edge), 1) for edge in box)
     return x0, y0, x1, y1

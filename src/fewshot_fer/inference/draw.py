@@ -1,7 +1,4 @@
-"""Pictures and frames with a box around each face and what it was taken for.
-
-Names of pictures that a prediction writes, and how they reach the disk.
-"""
+"""Draw a box with its caption around each face of a picture or frame, and save the drawing."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,16 +7,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fewshot_fer.inference.crops import NO_FACE, Box
+from fewshot_fer.inference.crops import Box
 from fewshot_fer.inference.inputs import Pixels
 from fewshot_fer.system.figures import font_for
+from fewshot_fer.system.files import atomic, writing
 
 LONGEST = 1600  # pixels; larger photographs are shrunk, a drawing is to be looked at
 KNOWN, UNKNOWN, NOTE, PAPER = (0, 158, 115), (213, 94, 0), (110, 110, 110), (255, 255, 255)
 SMALLEST_TEXT, LARGEST_TEXT = 11, 30  # pixels
 
 
-def draw_answers(
+def draw_boxes(
     picture: Pixels, boxes: Sequence[Box | None], captions: Sequence[str], known: Sequence[bool]
 ) -> Image.Image:
     """Return the picture [H, W, 3] with boxes and captions, at most LONGEST pixels a side.
@@ -40,6 +38,44 @@ def draw_answers(
     return canvas
 
 
+def draw_note(picture: Pixels, text: str) -> Image.Image:
+    """Return a picture with a note in the place of faces."""
+    canvas = draw_boxes(picture, [], [], [])
+    _box(canvas, (0.0, 0.0, canvas.width / 4, 0.0), text, NOTE)
+    return canvas
+
+
+def for_drawing(crop: Pixels) -> Pixels:
+    """Return a crop [3, S, S] as a picture [S, S, 3]."""
+    return np.ascontiguousarray(crop.transpose(1, 2, 0))
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a .jpg; a .png would take ten times as long. Raises WriteError."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as partial:  # without subsampling, so that letters stay sharp
+        picture.save(partial, format="JPEG", quality=90, subsampling=0)
+
+
+class FileNames:
+    """Gives each file a name that no other has: without its ending, with a number if taken."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, str] = {}
+        self._taken: set[str] = set()
+
+    def of(self, file: Path) -> str:
+        """Return the name of a file, always the same one."""
+        if file not in self._names:
+            name, numbers = file.stem, itertools.count(2)
+            while name.casefold() in self._taken:  # some disks do not tell upper case from lower
+                name = f"{file.stem}_{next(numbers)}"
+            self._names[file] = name
+            self._taken.add(name.casefold())
+        return self._names[file]
+
+
 def _box(
     canvas: Image.Image, box: tuple[float, ...], caption: str, colour: tuple[int, int, int]
 ) -> None:
@@ -56,14 +92,6 @@ def _box(
     top = y0 - height if y0 >= height else max(0.0, y0)
     draw.rectangle((left, top, left + width, top + height), fill=colour)
     draw.text((left + size * 0.3, top + height / 2), caption, PAPER, font=font, anchor="lm")
-
-
-def _text_size(box_width: float, caption: str, width: int) -> int:
-    """Return a height of letters that suits the box and fits the picture."""
-    size = round(min(max(SMALLEST_TEXT, box_width / 8), LARGEST_TEXT))
-    while size > SMALLEST_TEXT and font_for(caption, size).getlength(caption) > 0.95 * width:
-        size -= 1
-    return size
 
 
 def _captioned(canvas: Image.Image, caption: str, colour: tuple[int, int, int]) -> Image.Image:
@@ -83,41 +111,9 @@ def _captioned(canvas: Image.Image, caption: str, colour: tuple[int, int, int]) 
     return paper
 
 
-def note_on(picture: Pixels, status: str) -> Image.Image:
-    """Return a picture with a note in the place of faces."""
-    text = "no face found" if status == NO_FACE else status
-    canvas = draw_answers(picture, [], [], [])
-    _box(canvas, (0.0, 0.0, canvas.width / 4, 0.0), text, NOTE)
-    return canvas
-
-
-def for_drawing(crop: Pixels) -> Pixels:
-    """Return a crop [3, S, S] as a picture [S, S, 3]."""
-    return np.ascontiguousarray(crop.transpose(1, 2, 0))
-
-
-class Names:
-    """Gives each file a name that no other has: its own without the ending or, if that is taken,
-    with a number."""
-
-    def __init__(self) -> None:
-        self._names: dict[Path, str] = {}
-        self._taken: set[str] = set()
-
-    def of(self, file: Path) -> str:
-        """Return the name of a file, always the same one."""
-        if file not in self._names:
-            name, numbers = file.stem, itertools.count(2)
-            while name.casefold() in self._taken:  # some disks do not tell upper case from lower
-                name = f"{file.stem}_{next(numbers)}"
-            self._names[file] = name
-            self._taken.add(name.casefold())
-        return self._names[file]
-
-
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a .jpg under a temporary name and rename it. A .png would take ten times as long."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    picture.save(partial, format="JPEG", quality=90, subsampling=0)  # colours of letters stay sharp
-    partial.replace(path)
+def _text_size(box_width: float, caption: str, width: int) -> int:
+    """Return a height of letters that suits the box and fits the picture."""
+    size = round(min(max(SMALLEST_TEXT, box_width / 8), LARGEST_TEXT))
+    while size > SMALLEST_TEXT and font_for(caption, size).getlength(caption) > 0.95 * width:
+        size -= 1
+    return size

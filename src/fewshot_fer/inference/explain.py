@@ -1,15 +1,19 @@
-"""Why: each face beside the support images that lie nearest to it, as pages of rows."""
+"""Draw pages that show each face beside the support pictures nearest to it."""
 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
 from fewshot_fer.data.decode import decode
+from fewshot_fer.inference.classifier import NONE, Neighbour
+from fewshot_fer.inference.crops import Crop
 from fewshot_fer.inference.draw import KNOWN, UNKNOWN, for_drawing, save_picture
-from fewshot_fer.inference.inputs import Pixels
+from fewshot_fer.inference.inputs import Pixels, printable
+from fewshot_fer.inference.tables import Row
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.figures import font_for
 
@@ -19,19 +23,23 @@ FACTS = 230  # pixels across that the facts about a face take
 INK, PALE, MISSING = (34, 34, 34), (110, 110, 110), (225, 225, 225)
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """A support image near a face. picture: [3, side, side], None where it is not there any more;
-    distance: Euclidean, between the embeddings."""
+class TextStyle(NamedTuple):
+    """The colour of letters, how many pixels across there is room for, and their height."""
 
-    label: str
-    distance: float
-    picture: Pixels | None
+    colour: tuple[int, int, int]
+    room: float
+    size: int = TEXT
+
+
+SMALL = TextStyle(PALE, TILE, TEXT - 2)
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A face, what it was taken for, and the support images nearest to it, nearest first."""
+    """A face, its prediction, and the support pictures nearest to it, nearest first.
+
+    pictures: [3, side, side] of each neighbour, None where its file is gone.
+    """
 
     name: str
     label: str
@@ -39,10 +47,11 @@ class Explained:
     known: bool
     crop: Pixels
     neighbours: Sequence[Neighbour]
+    pictures: Sequence[Pixels | None]
 
 
 class SupportPictures:
-    """The pictures of a support: crops that are at hand, or their files decoded when needed."""
+    """The pictures of a support: the crops of an enrolment, or their files, decoded when needed."""
 
     def __init__(self, crops: dict[str, Pixels]) -> None:
         self._crops = crops
@@ -60,6 +69,24 @@ def _decoded(path: str) -> Pixels | None:
         return None
 
 
+def explain(crop: Crop, row: Row, pictures: SupportPictures) -> Explained:
+    """Return a face with what its row of predictions.csv says; `row` has `nearest`."""
+    assert crop.pixels is not None
+    name = printable(crop.source.file.name)
+    if crop.source.seconds is not None:
+        name = f"{crop.source.seconds:.2f} s of {name}"
+    nearest: Sequence[Neighbour] = row["nearest"]
+    return Explained(
+        name=name,
+        label=row["label"],
+        probability=row["probability"],
+        known=row["label"] != NONE,
+        crop=crop.pixels,
+        neighbours=nearest,
+        pictures=[pictures.picture(near.file) for near in nearest],
+    )
+
+
 class Pages:
     """Writes rows to explained_0001.jpg, explained_0002.jpg, ... as pages fill."""
 
@@ -69,7 +96,7 @@ class Pages:
         self.written = 0
 
     def add(self, faces: Sequence[Explained]) -> None:
-        """Take in faces; write the pages that they fill."""
+        """Add faces and write the pages that they fill."""
         self._waiting += faces
         while len(self._waiting) >= ROWS:
             self._write(self._waiting[:ROWS])
@@ -94,9 +121,10 @@ def draw_page(faces: Sequence[Explained]) -> Image.Image:
     width = GAP + TILE + GAP + FACTS + most * (TILE + GAP) + GAP
     page = Image.new("RGB", (width, HEAD + row_height * len(faces)), "white")
     draw = ImageDraw.Draw(page)
-    _write_text(draw, (GAP, HEAD / 2), "face", PALE, FACTS)
+    _write_text(draw, (GAP, HEAD / 2), "face", TextStyle(PALE, FACTS))
     left = GAP + TILE + GAP + FACTS
-    _write_text(draw, (left, HEAD / 2), "nearest support images, and their distance", PALE, width)
+    heading = "nearest support images, and their distance"
+    _write_text(draw, (left, HEAD / 2), heading, TextStyle(PALE, width))
     for number, face in enumerate(faces):
         top = HEAD + number * row_height
         draw.line((0, top, width, top), fill=MISSING)
@@ -109,37 +137,33 @@ def _draw_row(page: Image.Image, draw: ImageDraw.ImageDraw, top: int, face: Expl
     left, colour = GAP + TILE + GAP, KNOWN if face.known else UNKNOWN
     lines = ((face.label, colour), (f"{100 * face.probability:.1f} %", INK), (face.name, PALE))
     for place, (text, ink) in enumerate(lines):
-        _write_text(draw, (left, top + TEXT + place * 1.7 * TEXT), text, ink, FACTS - GAP)
+        style = TextStyle(ink, FACTS - GAP)
+        _write_text(draw, (left, top + TEXT + place * 1.7 * TEXT), text, style)
     left += FACTS
-    for place, near in enumerate(face.neighbours):
-        x = left + place * (TILE + GAP)
-        page.paste(_tile(near.picture), (x, top))
+    for near, picture in zip(face.neighbours, face.pictures, strict=True):
+        page.paste(_tile(picture), (left, top))
         same = near.label == face.label
-        _write_text(draw, (x, top + TILE + TEXT * 0.9), near.label, KNOWN if same else INK, TILE)
-        far = f"{near.distance:.2f}"
-        _write_text(draw, (x, top + TILE + TEXT * 2.2), far, PALE, TILE, TEXT - 2)
+        of_label = TextStyle(KNOWN if same else INK, TILE)
+        _write_text(draw, (left, top + TILE + TEXT * 0.9), near.label, of_label)
+        _write_text(draw, (left, top + TILE + TEXT * 2.2), f"{near.distance:.2f}", SMALL)
+        left += TILE + GAP
 
 
 def _tile(pixels: Pixels | None) -> Image.Image:
     if pixels is None:
         tile = Image.new("RGB", (TILE, TILE), MISSING)
-        _write_text(ImageDraw.Draw(tile), (8, TILE / 2), "file is gone", PALE, TILE, TEXT - 2)
+        _write_text(ImageDraw.Draw(tile), (8, TILE / 2), "file is gone", SMALL)
         return tile
     picture = Image.fromarray(for_drawing(pixels))
     return picture.resize((TILE, TILE), Image.Resampling.BICUBIC)
 
 
 def _write_text(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    text: str,
-    colour: tuple[int, int, int],
-    room: float,
-    size: int = TEXT,
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, style: TextStyle
 ) -> None:
-    """Write text, its middle left at `place`, shortened to `room` pixels."""
-    font = font_for(text, size)
+    """Write text, its middle left at `place`, shortened to the room there is."""
+    font = font_for(text, style.size)
     shown = text
-    while len(shown) > 2 and font.getlength(shown) > room:
+    while len(shown) > 2 and font.getlength(shown) > style.room:
         shown = shown[: len(shown) - 2] + "…"
-    draw.text(place, shown, colour, font=font, anchor="lm")
+    draw.text(place, shown, style.colour, font=font, anchor="lm")

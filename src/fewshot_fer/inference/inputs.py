@@ -1,6 +1,6 @@
-"""Which pictures and videos `images=` means.
+"""Find the pictures and videos that `images=` names and read them, block by block.
 
-Files and frames to pixels, a block at a time, the next block under way while one is used.
+The next block is read by other threads while one is used.
 """
 
 import glob
@@ -22,11 +22,13 @@ from fewshot_fer.system.parallel import core_count
 
 VIDEOS = (*VIDEO_ENDINGS, ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 READABLE = "pictures (.jpg, .png, ...) or videos (.avi, .mp4, ...)"
+Pixels = NDArray[np.uint8]
+Task = TypeVar("Task")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files in the order in which they are answered: pictures first, then videos."""
+    """Files in the order in which they are classified: pictures first, then videos."""
 
     pictures: list[Path]
     videos: list[Path]
@@ -35,11 +37,31 @@ class Inputs:
         return len(self.pictures) + len(self.videos)
 
 
+@dataclass(frozen=True)
+class SourceImage:
+    """A picture or a frame as it was read.
+
+    pixels: [H, W, 3] of a photograph or frame, [3, S, S] of a crop, None where it cannot be read;
+    reason: why not; frame, seconds: place in a video, from 0, None for a picture.
+    """
+
+    file: Path
+    pixels: Pixels | None = None
+    reason: str = ""
+    frame: int | None = None
+    seconds: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the file as tables and pictures have it."""
+        return printable(str(self.file))
+
+
 def find_inputs(named: list[str]) -> Inputs:
     """Return the files behind names of files, folders (with all below them) and globs.
 
     A file that is named itself is taken whatever its ending: it may turn out unreadable. A file
-    that is named twice is answered once. Raises DataError where a name leads to nothing, and
+    that is named twice is read once. Raises DataError where a name leads to nothing, and
     ConfigError where the extra for videos is missing.
     """
     files = [file for name in named for file in _files(name)]
@@ -50,6 +72,49 @@ def find_inputs(named: list[str]) -> Inputs:
             f"{videos[0]} is a video: reading those needs pip install 'fewshot_fer[video]'"
         )
     return Inputs([file for file in files if file.suffix.lower() not in VIDEOS], videos)
+
+
+def read_pictures(
+    files: Sequence[Path], read: Callable[[Path], Pixels], block: int
+) -> Iterator[list[SourceImage]]:
+    """Yield the pictures in order, `block` at a time; at most two blocks are in memory.
+
+    A file that `read` raises DataError for has a reason in the place of pixels.
+    """
+
+    def source(file: Path) -> SourceImage:
+        try:
+            return SourceImage(file, read(file))
+        except DataError as error:
+            return SourceImage(file, reason=_one_line(error))
+
+    blocks = (files[start : start + block] for start in range(0, len(files), block))
+    with ThreadPoolExecutor(core_count()) as pool:  # Pillow decodes without holding up threads
+        tasks = ([pool.submit(source, file) for file in of_block] for of_block in blocks)
+        for started in _one_ahead(tasks):
+            yield [future.result() for future in started]
+
+
+def read_video(file: Path, fps: float | None, block: int) -> Iterator[list[SourceImage]]:
+    """Yield the frames of a video, `block` at a time.
+
+    Where it breaks off, or nothing can be read at all, the last one says why and has no pixels.
+    """
+    frames = _frames(file, fps)
+    with ThreadPoolExecutor(1) as pool:  # one thread: frames can only be decoded in order
+        tasks = (
+            pool.submit(lambda: list(itertools.islice(frames, block))) for _ in itertools.count()
+        )
+        for started in _one_ahead(tasks):
+            sources = started.result()
+            if not sources:
+                return
+            yield sources
+
+
+def printable(text: str) -> str:
+    """Return a text that can be written as UTF-8, whatever bytes a file's name has."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _files(name: str) -> list[Path]:
@@ -75,98 +140,29 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Return what can be answered in a folder and below; a link to a folder is not followed."""
+    """Return the pictures and videos in a folder and below; links to folders are not followed."""
     files = images_in(folder, (*IMAGE_ENDINGS, *VIDEOS))
     below = [child for child in folders_in(folder) if not child.is_symlink()]
     return files + [file for child in below for file in _walk(child)]
 
 
-Pixels = NDArray[np.uint8]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture or a frame as it was read.
-
-    pixels: [H, W, 3] of a photograph or frame, [3, S, S] of a crop, None where it cannot be read;
-    reason: why not; frame, seconds: place in a video, from 0, None for a picture.
-    """
-
-    file: Path
-    pixels: Pixels | None = None
-    reason: str = ""
-    frame: int | None = None
-    seconds: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Return the file as tables and pictures have it."""
-        return printable(str(self.file))
-
-
-def read_pictures(
-    files: Sequence[Path], read: Callable[[Path], Pixels], block: int
-) -> Iterator[list[Shot]]:
-    """Yield the pictures in order, `block` at a time; at most two blocks are in memory.
-
-    Pillow decodes without holding up other threads. A file that `read` raises DataError for is a
-    shot with a reason.
-    """
-
-    def shoot(file: Path) -> Shot:
-        try:
-            return Shot(file, read(file))
-        except DataError as error:
-            return Shot(file, reason=_one_line(error))
-
-    blocks = (files[start : start + block] for start in range(0, len(files), block))
-    with ThreadPoolExecutor(core_count()) as pool:
-        tasks = ([pool.submit(shoot, file) for file in part] for part in blocks)
-        for under_way in _ahead(tasks):
-            yield [future.result() for future in under_way]
-
-
-def read_video(file: Path, fps: float | None, block: int) -> Iterator[list[Shot]]:
-    """Yield the frames of a video, `block` at a time.
-
-    Where it breaks off, or nothing can be read at all, the last shot says why and has no pixels.
-    """
-    shots = _frames(file, fps)
-    with ThreadPoolExecutor(1) as pool:  # one thread: frames can only be decoded in order
-        tasks = (
-            pool.submit(lambda: list(itertools.islice(shots, block))) for _ in itertools.count()
-        )
-        for under_way in _ahead(tasks):
-            part = under_way.result()
-            if not part:
-                return
-            yield part
-
-
-def _frames(file: Path, fps: float | None) -> Iterator[Shot]:
+def _frames(file: Path, fps: float | None) -> Iterator[SourceImage]:
     from fewshot_fer.data.faces.video import read_frames
 
     try:
         for frame in read_frames(file, fps):
-            yield Shot(file, frame.pixels, frame=frame.number, seconds=frame.seconds)
+            yield SourceImage(file, frame.pixels, frame=frame.number, seconds=frame.seconds)
     except DataError as error:
-        yield Shot(file, reason=_one_line(error))
-
-
-def printable(text: str) -> str:
-    """Return a text that can be written as UTF-8, whatever bytes a file's name has."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        yield SourceImage(file, reason=_one_line(error))
 
 
 def _one_line(error: DataError) -> str:
     return printable(" ".join(str(error).split()))
 
 
-def _ahead(tasks: Iterable[Item]) -> Iterator[Item]:
-    """Yield items, each once the one after it has been started."""
-    waiting: deque[Item] = deque()
+def _one_ahead(tasks: Iterable[Task]) -> Iterator[Task]:
+    """Yield tasks, each once the one after it has been started."""
+    waiting: deque[Task] = deque()
     for task in tasks:
         waiting.append(task)
         if len(waiting) > 1:

@@ -1,9 +1,4 @@
-"""The model as an ONNX file, with what its user must know in its metadata, and checked.
-
-Everything between an image and its probabilities as one module.
-
-An export from start to end: a run in, one file out.
-"""
+"""Export a trained run as one ONNX file that is checked against torch and says how to use it."""
 
 import contextlib
 import io
@@ -27,22 +22,66 @@ from fewshot_fer.inference.enrol import read_support
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from fewshot_fer.runs.load import load_run
 from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError
+from fewshot_fer.system.files import atomic, writing
+
+OPSET = 18  # read by onnxruntime 1.14 (2023) and later
+INPUT, OUTPUT = "images", "probabilities"
+COUNTS = (1, 2, 7)  # batch sizes of the check; the model is traced with another one
+MOST_PICTURES = 16  # real ones that the file is checked with
+MOST_DIFFERENCE = 1e-4
+
+
+def export_session(settings: ExportVerb) -> None:
+    """Write the file and print how far it is from torch. Raises UserError before it writes."""
+    require_onnx()
+    run = load_run(Path(settings.run).expanduser(), settings.checkpoint)
+    support = run.support
+    if settings.support is not None:
+        support = read_support(Path(settings.support).expanduser(), run)
+    classifier = FaceClassifier(run, support)
+    name = settings.checkpoint or run.settings.train.tested
+    out = Path(settings.out).expanduser() if settings.out else run.folder / f"{name}.onnx"
+    pictures = _pictures(support.paths, run.image_size)
+    model = ExportedModel(classifier).float()
+    difference = write_onnx(out, model, pictures, _metadata(classifier, name))
+    print(f"classes: {', '.join(classifier.class_names)}")
+    print("".join(f"{remark}\n" for remark in classifier.remarks()), end="")
+    checked = f"noise and {len(pictures)} pictures of the support" if len(pictures) else "noise"
+    print(f"largest difference of a probability from torch: {difference:.2g}, on {checked}")
+    print(f"written to {out}, opset {OPSET}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def require_onnx() -> None:
+    """Raise ConfigError with the line to type where the extra is missing.
+
+    From 1.29 on onnxruntime sends its maker the names and digests of models, unless it is told not
+    to before it is imported.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"exporting takes the extra 'onnx' ({error}): pip install 'fewshot_fer[onnx]'"
+        ) from error
 
 
 class ExportedModel(nn.Module):
     """Images uint8 [N, S, S, 3], RGB, as Pillow and NumPy hold them -> probabilities [N, C]."""
 
-    def __init__(self, answering: FaceClassifier) -> None:
+    def __init__(self, classifier: FaceClassifier) -> None:
         super().__init__()
-        self.encoder = answering.run.embedder.encoder
-        self.normalisation = answering.run.embedder.normalisation
-        self.head = answering.head
-        self.temperature = answering.temperature
+        self.encoder = classifier.run.embedder.encoder
+        self.normalisation = classifier.run.embedder.normalisation
+        self.head = classifier.head
+        self.temperature = classifier.temperature
         # Not `mean`: constants that the exporter folds are named by their operation.
         self.channel_mean = nn.Buffer(torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.channel_std = nn.Buffer(torch.tensor(IMAGENET_STD).view(3, 1, 1))
-        self.method = answering.method.logits
-        self.prototypes = nn.Buffer(answering.prototypes)
+        self.method = classifier.method.logits
+        self.prototypes = nn.Buffer(classifier.prototypes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 probabilities [N, C], calibrated as `predict` gives them."""
@@ -56,6 +95,40 @@ class ExportedModel(nn.Module):
             logits: Tensor = self.head(embeddings)
             return logits
         return self.method(self.prototypes[None, :, None], embeddings[None])[0]
+
+
+def write_onnx(
+    path: Path, model: ExportedModel, pictures: Tensor, metadata: dict[str, Any]
+) -> float:
+    """Write the model, check it against torch, and return the largest difference of probabilities.
+
+    The check takes noise in several batch sizes and `pictures`, uint8 [N, S, S, 3], N may be 0.
+    `path` appears once the file has passed, or stays what it was. Raises RunError where the two
+    differ by more than 1e-4, torch cannot put the model into ONNX, or the file cannot be written.
+    """
+    side = pictures.shape[1]
+    batches = [example_images(side, count, seed=count) for count in COUNTS]
+    batches += [pictures] if len(pictures) else []
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with atomic(path) as partial:
+            _export(partial, model, side)
+            _describe(partial, metadata)
+            difference = largest_difference(model, _running(partial), batches)
+            if not difference <= MOST_DIFFERENCE:
+                raise RunError(
+                    f"{path} is not written: its probabilities differ from torch's by "
+                    f"{difference:.2g}, more than {MOST_DIFFERENCE:g}"
+                )
+    except UserError:
+        raise
+    except Exception as error:  # torch, onnx and onnxruntime have no one class for their failures
+        raise RunError(
+            f"{path} is not written: this encoder or method cannot be put into ONNX "
+            f"({_root_reason(error)})"
+        ) from error
+    return difference
 
 
 def example_images(side: int, count: int, seed: int) -> Tensor:
@@ -76,81 +149,10 @@ def largest_difference(
         return max(float((model(images) - other(images)).abs().max()) for images in batches)
 
 
-OPSET = 18  # read by onnxruntime 1.14 (2023) and later
-INPUT, OUTPUT = "images", "probabilities"
-COUNTS = (1, 2, 7)  # batch sizes of the check; the model is traced with another one
-MOST_DIFFERENCE = 1e-4
-
-
-def require_onnx() -> None:
-    """Raise ConfigError with the line to type where the extra is missing.
-
-    From 1.29 on onnxruntime sends its maker the names and digests of models, unless it is told not
-    to before it is imported.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"exporting takes the extra 'onnx' ({error}): pip install 'fewshot_fer[onnx]'"
-        ) from error
-
-
-def write_onnx(
-    path: Path, model: ExportedModel, pictures: Tensor, metadata: dict[str, Any]
-) -> float:
-    """Write the model, check it against torch, and return the largest difference of probabilities.
-
-    The check takes noise in several batch sizes and `pictures`, uint8 [N, S, S, 3], N may be 0.
-    `path` appears once the file has passed, or stays what it was. Raises RunError where the two
-    differ by more than 1e-4, torch cannot put the model into ONNX, or the file cannot be written.
-    """
-    side = pictures.shape[1]
-    batches = [example_images(side, count, seed=count) for count in COUNTS]
-    batches += [pictures] if len(pictures) else []
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _export(partial, model, side)
-        _describe(partial, metadata)
-        difference = largest_difference(model, _running(partial), batches)
-        if not difference <= MOST_DIFFERENCE:
-            raise RunError(
-                f"{path} is not written: its probabilities differ from torch's by "
-                f"{difference:.2g}, more than {MOST_DIFFERENCE:g}"
-            )
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
-    except UserError:
-        raise
-    except Exception as error:  # torch, onnx and onnxruntime have no one class for their failures
-        raise RunError(
-            f"{path} is not written: this encoder or method cannot be put into ONNX "
-            f"({_reason(error)})"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return difference
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first line of what went wrong at the root of a chain of errors."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
 def _export(path: Path, model: ExportedModel, side: int) -> None:
     """Trace the model with a batch of 3; torch's own remarks on the way are not the user's."""
-    dimensions = ({0: torch.export.Dim("n")},)
-    said = io.StringIO()
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(said):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model.eval(),
@@ -159,7 +161,7 @@ def _export(path: Path, model: ExportedModel, side: int) -> None:
             input_names=[INPUT],
             output_names=[OUTPUT],
             opset_version=OPSET,
-            dynamic_shapes=dimensions,
+            dynamic_shapes=({0: torch.export.Dim("n")},),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -189,42 +191,26 @@ def _running(path: Path) -> Callable[[Tensor], Tensor]:
     return run
 
 
-MOST_PICTURES = 16  # real ones that the file is checked with
+def _root_reason(error: BaseException) -> str:
+    """Return the first line of what went wrong at the root of a chain of errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def export_session(settings: ExportVerb) -> None:
-    """Write the file and say how far it is from torch. Raises UserError before it writes."""
-    require_onnx()
-    run = load_run(Path(settings.run).expanduser(), settings.checkpoint)
-    support = run.support
-    if settings.support is not None:
-        support = read_support(Path(settings.support).expanduser(), run)
-    answering = FaceClassifier(run, support)
-    name = settings.checkpoint or run.settings.train.tested
-    out = Path(settings.out).expanduser() if settings.out else run.folder / f"{name}.onnx"
-    pictures = _pictures(support.paths, run.image_size)
-    difference = write_onnx(
-        out, ExportedModel(answering).float(), pictures, _metadata(answering, name)
-    )
-    print(f"classes: {', '.join(answering.class_names)}")
-    print("".join(f"{remark}\n" for remark in answering.remarks()), end="")
-    checked = f"noise and {len(pictures)} pictures of the support" if len(pictures) else "noise"
-    print(f"largest difference of a probability from torch: {difference:.2g}, on {checked}")
-    print(f"written to {out}, opset {OPSET}, {out.stat().st_size / 1e6:.1f} MB")
-
-
-def _metadata(answering: FaceClassifier, checkpoint: str) -> dict[str, Any]:
+def _metadata(classifier: FaceClassifier, checkpoint: str) -> dict[str, Any]:
     """Return what a user of the file must know of it."""
-    run, names = answering.run, answering.class_names
+    run, names = classifier.run, classifier.class_names
     side = run.image_size
     return {
         "labels": list(names),
         "image_size": side,
         "input": f"{INPUT}: uint8 [N, {side}, {side}, 3], RGB, a face in each",
         "output": f"{OUTPUT}: float32 [N, {len(names)}], in the order of labels",
-        "temperature": answering.temperature,
-        "calibrated": answering.is_calibrated,
-        "answered_by": answering.answered_by,
+        "temperature": classifier.temperature,
+        "calibrated": classifier.is_calibrated,
+        "answered_by": classifier.decided_by,
         "run": run.folder.resolve().name,
         "checkpoint": checkpoint,
         "weights": run.weights,

@@ -1,10 +1,10 @@
-"""A prediction from start to end: settings and files in, tables and pictures out."""
+"""Run a prediction from start to end: settings and files in, tables and pictures out."""
 
 import contextlib
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,94 +17,92 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verbs import PredictVerb
 from fewshot_fer.data.faces.detector import FaceDetector, load_detector
 from fewshot_fer.evaluation.support import (
+    SupportSet,
     picture_rows,
     save_support_set,
     support_of_names,
     with_priors,
 )
-from fewshot_fer.inference.classifier import FaceClassifier, Predictions
+from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
-from fewshot_fer.inference.crops import Crop, Cropping
-from fewshot_fer.inference.enrol import Enrolled, take_support
+from fewshot_fer.inference.crops import Crop, Cropper
+from fewshot_fer.inference.enrol import Enrolment, resolve_support
 from fewshot_fer.inference.inputs import Inputs
 from fewshot_fer.inference.tables import Row, make_rows
-from fewshot_fer.inference.writer import Writing
+from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.system.device import prepare_device
-from fewshot_fer.system.errors import ConfigError, RunError
+from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.files import writing
 
 log = logging.getLogger("fewshot_fer")
 
 
 def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
-    """Answer every face of the inputs and write the tables. Raises UserError before it writes."""
+    """Classify every face of the inputs and write the tables. Raises UserError before it writes."""
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
     detector = _detector(settings, inputs, device)
-    enrolled = find_support(settings, run, detector)
+    enrolment = find_support(settings, run, detector)
     if settings.enrol is not None:
-        _store(enrolled, Path(settings.enrol).expanduser())
+        _store(enrolment.support, Path(settings.enrol).expanduser())
     if not inputs:
         return
-    answering = FaceClassifier(
-        run, enrolled.support, _threshold(settings, run), settings.neighbours
-    )
-    cropping = Cropping(run.image_size, detector if settings.align else None)
-    facts = _facts(settings, answering)
-    with Writing(folder, answering, enrolled.crops, facts, settings) as writing:
-        _answer_all(inputs, cropping, answering, writing, settings.fps)
-    print(writing.screen(settings.json))
+    threshold = None if settings.reject is None else run.calibration.threshold(settings.reject)
+    classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours)
+    cropper = Cropper(run.image_size, detector if settings.align else None)
+    facts = _facts(settings, classifier)
+    with PredictionWriter(folder, classifier, enrolment.crops, facts, settings) as writer:
+        _Pipeline(cropper, classifier, writer).run(inputs, settings.fps)
+    print(writer.screen(settings.json))
 
 
-def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector | None) -> Enrolled:
+def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector | None) -> Enrolment:
     """Return the run's own support, a stored one, or one made from a folder of classes; with the
     classes that are known by their names only."""
     if settings.support is None and settings.classes:
-        return Enrolled(support_of_names(settings.classes, run.priors, run.weights), {})
-    cropping = Cropping(run.image_size, detector if settings.support_is_aligned else None)
-    one_will_do = settings.reject is not None or bool(settings.classes)
-    enrolled = take_support(settings.support, run, cropping, one_will_do)
+        return Enrolment(support_of_names(settings.classes, run.priors, run.weights), {})
+    cropper = Cropper(run.image_size, detector if settings.support_is_aligned else None)
+    allow_one_class = settings.reject is not None or bool(settings.classes)
+    enrolment = resolve_support(settings.support, run, cropper, allow_one_class)
     if not settings.classes:
-        return enrolled
-    return replace(enrolled, support=with_priors(enrolled.support, run.priors, settings.classes))
+        return enrolment
+    return replace(enrolment, support=with_priors(enrolment.support, run.priors, settings.classes))
 
 
-def _answer_all(
-    inputs: Inputs,
-    cropping: Cropping,
-    answering: FaceClassifier,
-    writing: Writing,
-    fps: float | None,
-) -> None:
-    bar = tqdm(total=len(inputs), desc="predicting", unit="file", leave=False, disable=None)
-    with contextlib.closing(bar):
-        for crops in cropping.pictures(inputs.pictures):
-            writing.add(crops, *_answered(crops, answering))
-            bar.update(sum(not crop.face for crop in crops))
-        for file in inputs.videos:
-            blocks = cropping.video(file, fps)
-            for n_frames in _answer_video(file, blocks, answering, writing):
-                bar.set_postfix_str(f"{n_frames:,} frames of {file.name}")
-            bar.update()
+@dataclass(frozen=True)
+class _Pipeline:
+    """From files to crops, from crops to predictions, from predictions to files."""
 
+    cropper: Cropper
+    classifier: FaceClassifier
+    writer: PredictionWriter
 
-def _answer_video(
-    file: Path, blocks: Iterator[list[Crop]], answering: FaceClassifier, writing: Writing
-) -> Iterator[int]:
-    """Answer a video; yield after each block how many frames that makes."""
-    clip = Clip(file, answering.class_names)
-    for crops in blocks:
-        rows, answers = _answered(crops, answering)
-        writing.add(crops, rows, answers, of_video=True)
-        clip.add(rows)
-        yield clip.frames
-    writing.add_clip(clip)
+    def run(self, inputs: Inputs, fps: float | None) -> None:
+        """Classify pictures, then videos, under a progress bar of files."""
+        bar = tqdm(total=len(inputs), desc="predicting", unit="file", leave=False, disable=None)
+        with contextlib.closing(bar):
+            for crops in self.cropper.pictures(inputs.pictures):
+                self.writer.add(crops, self._classify(crops))
+                bar.update(sum(not crop.face for crop in crops))
+            for file in inputs.videos:
+                for n_frames in self._video(file, fps):
+                    bar.set_postfix_str(f"{n_frames:,} frames of {file.name}")
+                bar.update()
 
+    def _video(self, file: Path, fps: float | None) -> Iterator[int]:
+        """Classify a video; yield after each block how many frames that makes."""
+        clip = Clip(file, self.classifier.class_names)
+        for crops in self.cropper.video(file, fps):
+            rows = self._classify(crops)
+            self.writer.add(crops, rows, of_video=True)
+            clip.add(rows)
+            yield clip.frames
+        self.writer.add_clip(clip)
 
-def _answered(crops: list[Crop], answering: FaceClassifier) -> tuple[list[Row], Predictions | None]:
-    pixels = [crop.pixels for crop in crops if crop.pixels is not None]
-    answers = answering.answer(np.stack(pixels)) if pixels else None
-    return make_rows(crops, answers), answers
+    def _classify(self, crops: list[Crop]) -> list[Row]:
+        pixels = [crop.pixels for crop in crops if crop.pixels is not None]
+        return make_rows(crops, self.classifier.classify(np.stack(pixels)) if pixels else None)
 
 
 def _detector(settings: PredictVerb, inputs: Inputs, device: torch.device) -> FaceDetector | None:
@@ -120,15 +118,12 @@ def _detector(settings: PredictVerb, inputs: Inputs, device: torch.device) -> Fa
         ) from error
 
 
-def _store(enrolled: Enrolled, file: Path) -> None:
-    support = enrolled.support
+def _store(support: SupportSet, file: Path) -> None:
     if file.is_dir():
         raise ConfigError(f"enrol={file} is a folder: name a file, as in enrol={file / 'faces.pt'}")
-    try:
+    with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_support_set(file, support)
-    except OSError as error:
-        raise RunError(f"enrol={file} cannot be written: {error.strerror or error}") from error
+    save_support_set(file, support)
     pictures = support.labels[picture_rows(support)]
     counts = torch.bincount(pictures, minlength=len(support.class_names)).tolist()
     classes = ", ".join(
@@ -137,18 +132,14 @@ def _store(enrolled: Enrolled, file: Path) -> None:
     log.info("enrolled %s: give support=%s with this run to use them", classes, file)
 
 
-def _threshold(settings: PredictVerb, run: LoadedRun) -> float | None:
-    return None if settings.reject is None else run.calibration.threshold(settings.reject)
-
-
-def _facts(settings: PredictVerb, answering: FaceClassifier) -> dict[str, Any]:
+def _facts(settings: PredictVerb, classifier: FaceClassifier) -> dict[str, Any]:
     """Return what predictions.json says of the run, the support and the rejection."""
-    run, reject = answering.run, None
-    if answering.threshold is not None:
+    run, reject = classifier.run, None
+    if classifier.threshold is not None:
         reject = {
             "false_accept": settings.reject,
-            "distance": math.sqrt(max(0.0, -answering.threshold)),
-            "false_reject": run.calibration.false_reject(answering.threshold),
+            "distance": math.sqrt(max(0.0, -classifier.threshold)),
+            "false_reject": run.calibration.false_reject(classifier.threshold),
         }
     return {
         "version": __version__,
@@ -157,10 +148,10 @@ def _facts(settings: PredictVerb, answering: FaceClassifier) -> dict[str, Any]:
         "weights": run.weights,
         "support": settings.support,
         "classes": settings.classes,
-        "answered_by": answering.answered_by,
-        "class_names": list(answering.class_names),
-        "temperature": answering.temperature,
-        "calibrated": answering.is_calibrated,
+        "answered_by": classifier.decided_by,
+        "class_names": list(classifier.class_names),
+        "temperature": classifier.temperature,
+        "calibrated": classifier.is_calibrated,
         "reject": reject,
         "align": settings.align,
     }

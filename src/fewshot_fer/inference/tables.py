@@ -1,4 +1,4 @@
-"""predictions.csv, predictions.json and clips.csv: what was answered, a row a face.
+"""Write predictions.csv, predictions.json and clips.csv: a row a face, a row a video.
 
 predictions.csv
     file            as it was named or found
@@ -15,8 +15,6 @@ predictions.csv
 clips.csv has a row a video: file, status, reason, frames (read), faces (frames with a face that
 counts), label, probability, rejected (share of these faces that were none of these), p_<class>.
 predictions.json holds both, and which run, support, temperature and threshold they come from.
-
-Crops and their answers as rows of predictions.csv.
 """
 
 import csv
@@ -31,89 +29,84 @@ from typing import Any, TextIO
 
 from fewshot_fer.inference.classifier import Predictions
 from fewshot_fer.inference.crops import OK, Crop
+from fewshot_fer.system.files import write_text, writing
 
+PLACE = ("file", "frame", "seconds", "face", "x0", "y0", "x1", "y1")
+PREDICTION = ("label", "probability", "distance", "status", "reason")
+CLIP = ("file", "status", "reason", "frames", "faces", "label", "probability", "rejected")
 Row = dict[str, Any]
 
 
-def make_rows(crops: Sequence[Crop], answers: Predictions | None) -> list[Row]:
-    """Return a row a crop; `answers` are to those whose status is ok, in their order."""
-    rows, answered = [], 0
+def make_rows(crops: Sequence[Crop], predictions: Predictions | None) -> list[Row]:
+    """Return a row a crop; `predictions` are for those whose status is ok, in their order."""
+    rows: list[Row] = []
+    numbers = iter(range(len(crops)))
     for crop in crops:
         row = _place(crop)
         if crop.status == OK:
-            assert answers is not None
-            row |= _answer(answers, answered)
-            answered += 1
+            assert predictions is not None
+            row |= _prediction(predictions, next(numbers))
         rows.append(row)
     return rows
 
 
 def _place(crop: Crop) -> Row:
-    x0, y0, x1, y1 = crop.box or (None, None, None, None)
-    return {
-        "file": crop.shot.name,
-        "frame": crop.shot.frame,
-        "seconds": crop.shot.seconds,
-        "face": crop.face,
-        "x0": x0,
-        "y0": y0,
-        "x1": x1,
-        "y1": y1,
-        "label": None,
-        "status": crop.status,
-        "reason": crop.reason,
-    }
+    source, box = crop.source, crop.box or (None, None, None, None)
+    place = (source.name, source.frame, source.seconds, crop.face, *box)
+    row: Row = dict(zip(PLACE, place, strict=True))
+    return row | {"label": None, "status": crop.status, "reason": crop.reason}
 
 
-def _answer(answers: Predictions, number: int) -> Row:
-    shares = answers.probabilities[number]
-    return {
-        "label": answers.label(number),
+def _prediction(predictions: Predictions, number: int) -> Row:
+    shares = predictions.probabilities[number]
+    row: Row = {
+        "label": predictions.label(number),
         "probability": float(shares.max()),
-        "distance": float(answers.distances[number]),
-    } | {f"p_{name}": float(p) for name, p in zip(answers.class_names, shares, strict=True)}
-
-
-PLACE = ("file", "frame", "seconds", "face", "x0", "y0", "x1", "y1")
-ANSWER = ("label", "probability", "distance", "status", "reason")
-CLIP = ("file", "status", "reason", "frames", "faces", "label", "probability", "rejected")
+        "distance": float(predictions.distances[number]),
+    }
+    if predictions.neighbours is not None:
+        row["nearest"] = predictions.neighbours[number]
+    names = predictions.class_names
+    return row | {f"p_{name}": float(share) for name, share in zip(names, shares, strict=True)}
 
 
 class Tables:
-    """Writes rows as they come, so that memory stays bounded and a run that dies keeps them.
+    """Writes rows as they come: memory stays bounded, and a run that dies keeps its rows.
 
-    The files are called *.part until `close`; use in a with statement.
+    The files are called *.part until the with statement ends.
     """
 
     def __init__(self, folder: Path, class_names: Sequence[str], facts: Row) -> None:
         self.folder = folder
         self.class_names = class_names
         self.facts = facts
-        self._columns = [*PLACE, *ANSWER, *(f"p_{name}" for name in class_names)]
+        self._shares = [f"p_{name}" for name in class_names]
         self._clips: list[Row] = []
         self._rows = 0
 
     def __enter__(self) -> "Tables":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._csv = self._open("predictions.csv")
-        self._json = self._open("predictions.json")
-        csv.writer(self._csv, lineterminator="\n").writerow(self._columns)
-        head = json.dumps(self.facts, indent=1, ensure_ascii=False, allow_nan=False)
-        self._json.write(head.rstrip("\n}") + ',\n "predictions": [')
+        """Open the files. Raises WriteError."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._csv = self._open("predictions.csv")
+            self._json = self._open("predictions.json")
+            _write_rows(self._csv, [[*PLACE, *PREDICTION, *self._shares]])
+            head = json.dumps(self.facts, indent=1, ensure_ascii=False, allow_nan=False)
+            self._json.write(head.rstrip("\n}") + ',\n "predictions": [')
         return self
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Write rows with the columns of predictions.csv, and `nearest` where it was asked for."""
-        writer = csv.writer(self._csv, lineterminator="\n")
-        writer.writerows([_cell(row.get(name)) for name in self._columns] for row in rows)
+        """Write rows with the columns of predictions.csv, and `nearest` where there is such."""
+        columns = [*PLACE, *PREDICTION, *self._shares]
+        _write_rows(self._csv, [[row.get(name) for name in columns] for row in rows])
         for row in rows:
             self._json.write(",\n  " if self._rows else "\n  ")
-            self._json.write(_as_json(_nested(row, self.class_names)))
+            self._json.write(_as_json(self._nested(row)))
             self._rows += 1
         self._csv.flush()
 
     def add_clip(self, row: Row) -> None:
-        """Take in a row of clips.csv."""
+        """Keep a row of clips.csv, which is written at the end."""
         self._clips.append(row)
 
     def __exit__(
@@ -124,7 +117,7 @@ class Tables:
     ) -> None:
         """Give the files their names, unless something went wrong: then *.part stay."""
         if error is None:
-            clips = [_as_json(_clip(row, self.class_names)) for row in self._clips]
+            clips = [_as_json(self._nested_clip(row)) for row in self._clips]
             self._json.write("\n ],\n" + ' "clips": [' + ", ".join(clips) + "]\n}\n")
         for file in (self._csv, self._json):
             file.flush()
@@ -136,15 +129,11 @@ class Tables:
                 (self.folder / f"{name}.part").replace(self.folder / name)
 
     def _write_clips(self) -> None:
-        from fewshot_fer.system.files import write_text
-
         if not self._clips:
             return
-        columns = [*CLIP, *(f"p_{name}" for name in self.class_names)]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_cell(row.get(name)) for name in columns] for row in self._clips)
+        columns, text = [*CLIP, *self._shares], io.StringIO()
+        rows = [[row.get(name) for name in columns] for row in self._clips]
+        _write_rows(text, [columns, *rows])
         write_text(self.folder / "clips.csv", text.getvalue())
 
     def _open(self, name: str) -> TextIO:
@@ -152,32 +141,36 @@ class Tables:
             "w", encoding="utf-8", errors="backslashreplace", newline=""
         )
 
+    def _nested(self, row: Row) -> Row:
+        """Return a row as JSON has it: the box as a list, the probabilities as an object."""
+        box = [row.get(edge) for edge in ("x0", "y0", "x1", "y1")]
+        nested = {name: row.get(name) for name in ("file", "frame", "seconds", "face")}
+        nested["box"] = None if box[0] is None else box
+        nested |= {name: row.get(name) for name in PREDICTION}
+        nested["probabilities"] = self._probabilities(row)
+        if "nearest" in row:
+            nested["nearest"] = [vars(near) for near in row["nearest"]]
+        return nested
+
+    def _nested_clip(self, row: Row) -> Row:
+        nested = {name: row.get(name) for name in CLIP}
+        return nested | {"probabilities": self._probabilities(row)}
+
+    def _probabilities(self, row: Row) -> Row | None:
+        if row.get("label") is None:
+            return None
+        return {name: row[f"p_{name}"] for name in self.class_names}
+
+
+def _write_rows(file: TextIO, rows: Sequence[Sequence[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows([_cell(value) for value in row] for row in rows)
+
 
 def _cell(value: object) -> object:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _nested(row: Row, class_names: Sequence[str]) -> Row:
-    """Return a row as JSON has it: the box as a list, the probabilities as an object."""
-    box = [row.get(edge) for edge in ("x0", "y0", "x1", "y1")]
-    nested = {name: row.get(name) for name in ("file", "frame", "seconds", "face")}
-    nested["box"] = None if box[0] is None else box
-    nested |= {name: row.get(name) for name in ANSWER}
-    nested["probabilities"] = _probabilities(row, class_names)
-    return nested | ({"nearest": row["nearest"]} if "nearest" in row else {})
-
-
-def _clip(row: Row, class_names: Sequence[str]) -> Row:
-    nested = {name: row.get(name) for name in CLIP}
-    return nested | {"probabilities": _probabilities(row, class_names)}
-
-
-def _probabilities(row: Row, class_names: Sequence[str]) -> Row | None:
-    if row.get("label") is None:
-        return None
-    return {name: row[f"p_{name}"] for name in class_names}
 
 
 def _as_json(row: Row) -> str:

@@ -57,10 +57,6 @@ class LoadedRun:
         """The head of a classifier: embeddings [B, D] -> logits [B, C] of class_names."""
         return self.embedder.head
 
-    def embed(self, pixels: Tensor) -> Tensor:
-        """Return embeddings [B, D] of uint8 images [B, 3, image_size, image_size]."""
-        return self.embedder.embed_pixels(pixels)
-
 
 def load_run(run: Path, which: str | None = None, device: torch.device | str = "cpu") -> LoadedRun:
     """Read a run's checkpoint: `best`, `last`, or None for the one its tests took.

@@ -1,1 +1,1 @@
-"""A small web page to try a trained run."""
+"""A small web page to try a trained run in a browser."""

@@ -1,4 +1,4 @@
-"""The page from start to end: a run is loaded, the page served until Ctrl-C, its files removed."""
+"""Serve the page: load a run, listen until Ctrl-C, remove the files of visitors."""
 
 import contextlib
 import os
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verbs import DemoAppVerb
 from fewshot_fer.data.faces.detector import load_detector
-from fewshot_fer.inference.crops import Cropping
-from fewshot_fer.inference.enrol import take_support
-from fewshot_fer.inference.page.booth import Booth
+from fewshot_fer.inference.crops import Cropper
+from fewshot_fer.inference.enrol import resolve_support
+from fewshot_fer.inference.page.classify import PictureClassifier
 from fewshot_fer.runs.load import load_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 def serve(settings: DemoAppVerb) -> None:
     """Serve the page until SIGINT or SIGTERM. Raises UserError before anything listens."""
     _check_port(settings)
-    booth = _booth(settings)
+    classifier = _classifier(settings)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_page_") as folder:
-        _tell_gradio(folder, settings.host)
-        page = _launched(settings, booth)
+        _set_gradio_variables(folder, settings.host)
+        page = _launch(settings, classifier)
         host = _in_address(settings.host)
         print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
         if not settings.is_local:
@@ -42,9 +42,9 @@ def serve(settings: DemoAppVerb) -> None:
     print("ended")
 
 
-def _tell_gradio(folder: str, host: str) -> None:
+def _set_gradio_variables(folder: str, host: str) -> None:
     """Set what gradio reads from the environment when it is imported and launched."""
-    os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and answers
+    os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and drawings
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_RUN_HISTORY"] = "False"  # else browsers keep every visitor's pictures
     for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it is up; no proxy knows that
@@ -52,7 +52,7 @@ def _tell_gradio(folder: str, host: str) -> None:
         os.environ[name] = ",".join([*given, "localhost", "127.0.0.1", "::1", host])
 
 
-def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
+def _launch(settings: DemoAppVerb, classifier: PictureClassifier) -> "gradio.Blocks":
     """Return the page, which listens. Raises ConfigError where it cannot."""
     try:
         from fewshot_fer.inference.page.layout import STYLE, build_page, theme
@@ -60,7 +60,7 @@ def _launched(settings: DemoAppVerb, booth: Booth) -> "gradio.Blocks":
         raise ConfigError(
             f"the page takes the extra 'page' ({error}): pip install 'fewshot_fer[page]'"
         ) from error
-    page = build_page(booth)
+    page = build_page(classifier)
     try:
         page.launch(
             server_name=_in_address(settings.host),
@@ -83,11 +83,11 @@ def _in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _booth(settings: DemoAppVerb) -> Booth:
+def _classifier(settings: DemoAppVerb) -> PictureClassifier:
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
-    cropping = Cropping(run.image_size, load_detector(device) if settings.align else None)
-    return Booth(run, take_support(settings.support, run, cropping), cropping)
+    cropper = Cropper(run.image_size, load_detector(device) if settings.align else None)
+    return PictureClassifier(run, resolve_support(settings.support, run, cropper), cropper)
 
 
 def _check_port(settings: DemoAppVerb) -> None:

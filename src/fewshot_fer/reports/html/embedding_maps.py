@@ -108,7 +108,6 @@ def _affinities(distances: Floats, perplexity: float) -> Floats:
 MAPS = 4  # in a page: one for each of so many groups, of its best run
 TRIED = 12  # groups, where weights or pictures are gone
 POINTS = 280  # of a map
-BATCH = 64  # pictures a forward
 AskedBy = Mapping[tuple[int, str, str, str, str], pd.DataFrame]
 """Answers to pictures, by number of the run, role, protocol, method and level."""
 
@@ -212,9 +211,7 @@ def embed_pictures(
     pixels, kept = _decoded(paths, checkpoint.image_size)
     if not kept:
         return np.zeros((0, 1)), []
-    starts = range(0, len(kept), BATCH)
-    parts = [embedder.embed_pixels(torch.from_numpy(pixels[s : s + BATCH])) for s in starts]
-    vectors = torch.cat(parts).double().numpy()
+    vectors = embedder.embed_pixels(pixels).double().numpy()
     if not np.isfinite(vectors).all():
         raise RunError(f"{which}.pt gives embeddings that are no numbers")
     return vectors, kept

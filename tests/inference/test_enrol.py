@@ -1,4 +1,4 @@
-"""What a visitor's own class does to a support: pictures are added, priors are made anew."""
+"""Supports of other classes: pictures are added, and priors are made anew for them."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from PIL import Image
 from typed_predict import make_run
 
 from fewshot_fer.evaluation.support import SupportSet, picture_rows, save_support_set, with_priors
-from fewshot_fer.inference.crops import Cropping
-from fewshot_fer.inference.enrol import Enrolled, enrol, take_support
-from fewshot_fer.inference.page.booth import Booth, joined
+from fewshot_fer.inference.crops import Cropper
+from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, resolve_support
+from fewshot_fer.inference.page.classify import PictureClassifier
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.methods.prototypes import prototype_logits
@@ -28,21 +28,21 @@ def pictures(folder: Path, count: int = 3) -> list[Path]:
 
 
 def test_a_class_is_added_beside_priors(tmp_path: Path) -> None:
-    """The page answers as predict does with all these pictures: no prior is lost or counted twice,
-    the new class has its own."""
+    """The page has the prototypes that predict has with all these pictures: no prior is lost or
+    counted twice, the new class has its own."""
     run = make_run(1.0, method=COMPOSED)
-    start = Enrolled(with_priors(run.support, PRIORS), {})
-    booth = Booth(run, start, Cropping(4, None))
+    start = Enrolment(with_priors(run.support, PRIORS), {})
+    page = PictureClassifier(run, start, Cropper(4, None))
     files = pictures(tmp_path / "new")
-    after, said = booth.add_class("new", files, start)
-    assert "3 pictures added. 4 classes now." in said
-    new = enrol({"new": files}, run, Cropping(4, None)).support
-    expected = with_priors(joined(run.support, new), PRIORS)
+    after, message = page.add_class("new", files, start)
+    assert "3 pictures added. 4 classes now." in message
+    new = enrol({"new": files}, run, Cropper(4, None)).support
+    expected = with_priors(join_supports(run.support, new), PRIORS)
     torch.testing.assert_close(after.support.prototypes(), expected.prototypes())
     assert after.support.paths == expected.paths
-    again, _ = booth.add_class("new", files[:1], after)
+    again, _ = page.add_class("new", files[:1], after)
     assert len(picture_rows(again.support)) == 6 + 4
-    assert booth.look(files[0], again).shares is not None
+    assert page.classify(files[0], again).probabilities is not None
 
 
 def test_joined_supports_keep_what_each_picture_counts_for() -> None:
@@ -51,7 +51,7 @@ def test_joined_supports_keep_what_each_picture_counts_for() -> None:
         ("a",), torch.ones(2, 5), torch.tensor([0, 0]), ("1", "2"), "w", torch.tensor([1.0, 3.0])
     )
     other = SupportSet(("b", "a"), torch.zeros(2, 5), torch.tensor([0, 1]), ("3", "4"), "w")
-    both = joined(one, other)
+    both = join_supports(one, other)
     assert both.class_names == ("a", "b")
     assert both.counts is not None
     assert both.counts.tolist() == [1, 3, 1, 1]
@@ -64,10 +64,10 @@ def test_every_way_to_give_a_support_has_priors(tmp_path: Path, stored: bool) ->
     run = make_run(1.0, method=COMPOSED)
     given = tmp_path / "mine"
     classes = {name: pictures(given / name) for name in ("a", "new")}
-    plain = enrol(classes, run, Cropping(4, None)).support
+    plain = enrol(classes, run, Cropper(4, None)).support
     if stored:
         given = tmp_path / "mine.pt"
         save_support_set(given, plain)
-    taken = take_support(str(given), run, Cropping(4, None)).support
+    taken = resolve_support(str(given), run, Cropper(4, None)).support
     assert len(taken.paths) == len(plain.paths) + 2
     torch.testing.assert_close(taken.prototypes(), with_priors(plain, PRIORS).prototypes())
