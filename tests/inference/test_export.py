@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import FIXED, Command, train_in
+from conftest import FIXED, Command
 from PIL import Image
 
 from fewshot_fer.data.decode import decode
@@ -49,12 +49,13 @@ def crops_of(data: Path) -> np.ndarray:
     [("method=cosine", "method.normalise=cl2n"), ("backbone=resnet18", "method=classifier")],
 )
 def test_the_file_has_the_probabilities_of_predict(
-    command: Command, data: Path, cache: Path, tmp_path: Path, changes: tuple[str, ...]
+    command: Command, data: Path, tmp_path: Path, changes: tuple[str, ...]
 ) -> None:
     """Real pictures, any number at once: the same probabilities from a method with normalised
     embeddings, and from a head behind another backbone. (Prototypes: in the next test.)"""
     words = [word for word in FIXED if "resnet18" not in changes[0] or "filters" not in word]
-    run = train_in(tmp_path, cache, *words, f"paths.data={data}", *changes)
+    run = command("train", *words, f"paths.data={data}", *changes).folder
+    assert run is not None
     outcome = command("export", f"run={run}", f"out={tmp_path / 'my faces.onnx'}")
     assert outcome.code == 0, outcome.err
     shown = outcome.out.splitlines()
