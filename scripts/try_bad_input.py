@@ -10,8 +10,8 @@ Needs no data: everything is made in a temporary folder. Exit code 1 if anything
 import argparse
 import sys
 
-from bad_input.asking import Answer, ask_all
 from bad_input.case import LINE, WORKS
+from bad_input.running import CaseResult, run_all
 
 
 def main() -> int:
@@ -22,35 +22,35 @@ def main() -> int:
     parser.add_argument("--only", default="", help="kinds that begin with this")
     parser.add_argument("--table", action="store_true", help="print the README's table alone")
     options = parser.parse_args()
-    answers = []
-    for answer in ask_all(options.only):
-        answers.append(answer)
+    results = []
+    for result in run_all(options.only):
+        results.append(result)
         if not options.table:
-            sign = "ok " if answer.fits else "BAD"
-            kind = f"{answer.case.kind}: {answer.case.fault}"
-            print(f"{sign} {kind} -> {answer.outcome} {answer.line[:160]}", flush=True)
+            sign = "ok " if result.fits else "BAD"
+            kind = f"{result.case.kind}: {result.case.fault}"
+            print(f"{sign} {kind} -> {result.outcome} {result.line[:160]}", flush=True)
     if options.table:
-        print(as_table(answers))
-    wrong = sum(not answer.fits for answer in answers)
-    print(f"{len(answers)} cases, {wrong} not as they must be", file=sys.stderr)
-    return 1 if wrong or not answers else 0
+        print(as_table(results))
+    wrong = sum(not result.fits for result in results)
+    print(f"{len(results)} cases, {wrong} not as they must be", file=sys.stderr)
+    return 1 if wrong or not results else 0
 
 
-def as_table(answers: list[Answer]) -> str:
+def as_table(results: list[CaseResult]) -> str:
     """Return a line a kind: what works, and what is refused, or ends, in one line."""
-    kinds = list(dict.fromkeys(answer.case.kind for answer in answers))
+    kinds = list(dict.fromkeys(result.case.kind for result in results))
     lines = ["| handed in, or done to it | works | one clear line |", "|---|---|---|"]
     for kind in kinds:
-        own = [answer for answer in answers if answer.case.kind == kind]
+        own = [result for result in results if result.case.kind == kind]
         works = "; ".join(a.case.fault for a in own if a.outcome == WORKS)
-        refused = "; ".join(_told(answer) for answer in own if answer.outcome != WORKS)
+        refused = "; ".join(_fault(result) for result in own if result.outcome != WORKS)
         lines.append(f"| {kind} | {works} | {refused} |")
     return "\n".join(lines)
 
 
-def _told(answer: Answer) -> str:
-    how = "" if answer.outcome == LINE else f" ({answer.outcome})"
-    return answer.case.fault + how
+def _fault(result: CaseResult) -> str:
+    how = "" if result.outcome == LINE else f" ({result.outcome})"
+    return result.case.fault + how
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ LAUNCHERS = {
 }
 TABLES = ("sweep.csv", "sweep_mean.csv")
 LONGEST = 1200  # seconds of a sweep
+_seconds: dict[Path, float] = {}  # spent on the sweeps of a folder
 
 
 def main() -> int:
@@ -55,26 +56,27 @@ def main() -> int:
     chosen = [name for name in parser.parse_args().only.split(",") if name]
     if unknown := set(chosen) - set(ways):
         parser.error(f"not known: {', '.join(sorted(unknown))}")
-    wrong = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
-        base = Path(made)
-        whole = base / "whole"
-        _run(whole)
-        _told("ok", "nobody disturbs it", f"{JOBS} jobs", whole)
-        for name in chosen:
-            told = ways[name](base / name)
-            found = told if told.startswith("BAD") else differences(whole, base / name)
-            wrong += bool(found)
-            _told("BAD" if found else "ok", name, found or told, base / name)
+        wrong = compare({name: ways[name] for name in chosen}, Path(made))
     print(f"{len(chosen)} sweeps, {wrong} ended otherwise")
     return 1 if wrong else 0
 
 
-def _told(sign: str, name: str, told: str, folder: Path) -> None:
-    print(f"{sign:<4}{name}: {told} ({_seconds.get(folder, 0):.0f} s)", flush=True)
+def compare(ways: dict[str, Callable[[Path], str]], base: Path) -> int:
+    """Run an undisturbed sweep and the others; return how many of them ended otherwise."""
+    wrong, whole = 0, base / "whole"
+    _run(whole)
+    _print("ok", "nobody disturbs it", f"{JOBS} jobs", whole)
+    for name, disturb in ways.items():
+        outcome = disturb(base / name)
+        found = outcome if outcome.startswith("BAD") else differences(whole, base / name)
+        wrong += bool(found)
+        _print("BAD" if found else "ok", name, found or outcome, base / name)
+    return wrong
 
 
-_seconds: dict[Path, float] = {}
+def _print(sign: str, name: str, outcome: str, folder: Path) -> None:
+    print(f"{sign:<4}{name}: {outcome} ({_seconds.get(folder, 0):.0f} s)", flush=True)
 
 
 def _start(folder: Path, *words: str) -> "subprocess.Popen[str]":
@@ -91,7 +93,7 @@ def _start(folder: Path, *words: str) -> "subprocess.Popen[str]":
 
 
 def _run(folder: Path, *words: str) -> str:
-    """Run a sweep to its end and return what it says. Raises SystemExit where it fails."""
+    """Run a sweep to its end and return what it prints. Raises SystemExit where it fails."""
     started = time.perf_counter()
     process = _start(folder, *words)
     out, err = process.communicate(timeout=LONGEST)
@@ -141,7 +143,7 @@ def kill_a_worker(folder: Path) -> str:
     broken = pd.read_csv(table, keep_default_na=False)["error"].str.contains("gave up").sum()
     _run(folder, *LAUNCHERS["joblib"])
     if not broken:
-        return "BAD no row tells of it"
+        return "BAD no row names the broken job"
     return f"the same table once typed again; before it {broken} rows said: {lines[0][:90]}..."
 
 

@@ -24,7 +24,7 @@ from bad_input.typing_commands import inside, typed
 from bad_input.words import RAFDB
 
 KIND = "the page of demo_app"
-WAIT = 60  # seconds, for an answer
+WAIT = 60  # seconds, for a reply
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ Send = Callable[[Page, Path], str]
 
 
 def pages() -> Iterator[tuple[Case, str, bool]]:
-    """Yield each case with what the page said, and whether that is as it must be.
+    """Yield each case with what the page replied, and whether that is as it must be.
 
     Without gradio there is no page, and no case.
     """

@@ -41,7 +41,7 @@ def test_predictions_by_hand() -> None:
 
 
 def test_a_head_decides_for_its_own_classes_only() -> None:
-    """Its logits over its own temperature; another support, or other classes, ask prototypes."""
+    """Its logits over its own temperature; for another support prototypes decide."""
     head = nn.Linear(5, 3)
     run = make_run(2.5, head)
     queries = torch.randn(7, 5)

@@ -99,7 +99,7 @@ def test_other_classes_and_metadata(
 
 
 def example_without_torch(written: Path, folder: Path) -> None:
-    """The script prints every label, likeliest first, imports no torch, and tells nobody of it."""
+    """The script prints every label, likeliest first, without torch, and leaves no file at home."""
     Image.new("L", (50, 60), 90).save(folder / "face.png")
     code = f"import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path({str(SCRIPT)!r}); "
     code += "assert 'torch' not in sys.modules"
@@ -148,7 +148,7 @@ def test_mistakes_are_one_line(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No run, another format, a folder as file, a missing extra."""
-    for arguments, said in (
+    for arguments, says in (
         (["run=nowhere"], "nowhere is not the folder of a trained run"),
         (["run=nowhere", "format=tflite"], "format=tflite is not known"),
         (["run=nowhere", f"out={tmp_path}"], "is a folder"),
@@ -157,7 +157,7 @@ def test_mistakes_are_one_line(
     ):
         outcome = command("export", *arguments)
         assert outcome.code == 2
-        assert said in outcome.err
+        assert says in outcome.err
         assert outcome.err.count("\n") == 1
     real = builtins.__import__
 

@@ -142,7 +142,7 @@ def test_reject_turns_unknown_patterns_away(
 
 
 def test_json_holds_what_the_table_does(command: Command, fixed_run: Path, data: Path) -> None:
-    """Same rows, nothing but JSON on stdout when asked for, nearest support images named."""
+    """Same rows, nothing but JSON on stdout with json=true, nearest support images named."""
     folder = data / "RAF-DB/compound/Image/aligned"
     outcome = command(
         "predict",

@@ -78,8 +78,8 @@ def test_several_faces_no_face_and_no_picture(
     assert [float(edge) for edge in boxes[0]] == [100, 15, 150, 65]
     assert [float(edge) for edge in boxes[1]] == [10, 20, 40, 50]
     assert boxes[2] == boxes[3] == [""] * 4
-    answer = ["x0", "y0", "x1", "y1", "label", "probability", "distance"]
-    assert table.loc[4, answer].tolist() == table.loc[5, answer].tolist()
+    columns = ["x0", "y0", "x1", "y1", "label", "probability", "distance"]
+    assert table.loc[4, columns].tolist() == table.loc[5, columns].tolist()
     assert outcome.folder is not None
     drawn = sorted(path.name for path in (outcome.folder / "drawn").iterdir())
     assert drawn == ["1.jpg", "2.jpg", "4.jpg", "5.jpg"]

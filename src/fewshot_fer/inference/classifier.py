@@ -31,7 +31,7 @@ class Predictions:
 
     probabilities [B, C]; predicted [B]: class numbers; distances [B]: Euclidean, to the prototype
     of the predicted class; known [B]: False where a face is none of these classes; neighbours [B]:
-    the nearest support pictures, nearest first, None where they were not asked for.
+    the nearest support pictures, nearest first, None where none are wanted.
     """
 
     class_names: tuple[str, ...]

@@ -27,6 +27,7 @@ STYLE = """
 }
 footer { display: none !important; }
 """
+WIDTH = 320  # pixels; what stands side by side goes below one another where there is no room
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]  # of the machine, none fetched
 Component = Any  # gradio's types do not say what of a component may be replaced
 Update = Any  # what gradio takes for a component is of no one type
@@ -98,8 +99,16 @@ def _faces() -> list[Component]:
     """Add what is shown of the faces once there are some."""
     with gradio.Column(visible=False) as found:
         with gradio.Row():
-            drawn = gradio.Image(label="Faces", interactive=False, elem_id="drawn", buttons=BUTTONS)
-            table = gradio.Dataframe(headers=COLUMNS, interactive=False, label="Every face")
+            drawn = gradio.Image(
+                label="Faces",
+                interactive=False,
+                min_width=WIDTH,
+                elem_id="drawn",
+                buttons=BUTTONS,
+            )
+            table = gradio.Dataframe(
+                headers=COLUMNS, interactive=False, min_width=WIDTH, label="Every face"
+            )
         gradio.HTML("Each face, and the support pictures nearest to it with their distance:")
         neighbours = gradio.Gallery(
             show_label=False,
@@ -117,7 +126,7 @@ def _own_class() -> tuple[Component, Component, Component, Component]:
     """Add where a visitor brings a class: its name, its pictures, a button and a message."""
     with gradio.Accordion("Add a class of your own", open=True):
         with gradio.Row():
-            name = gradio.Textbox(label="Its name", elem_id="name")
+            name = gradio.Textbox(label="Its name", min_width=WIDTH, elem_id="name")
             files = _uploads_only(
                 gradio.File(
                     label="Five pictures of it",
@@ -125,6 +134,7 @@ def _own_class() -> tuple[Component, Component, Component, Component]:
                     file_types=["image"],
                     type="filepath",
                     height=150,
+                    min_width=WIDTH,
                     elem_id="files",
                 )
             )

@@ -47,7 +47,7 @@ def _set_gradio_variables(folder: str, host: str) -> None:
     os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and drawings
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_RUN_HISTORY"] = "False"  # else browsers keep every visitor's pictures
-    for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it is up; no proxy knows that
+    for name in ("NO_PROXY", "no_proxy"):  # it fetches its own page, which no proxy knows
         given = [os.environ[name]] if os.environ.get(name) else []
         os.environ[name] = ",".join([*given, "localhost", "127.0.0.1", "::1", host])
 

@@ -1,4 +1,4 @@
-"""Every case asked: good files made, one of them spoilt, a command typed."""
+"""Run every case: make good files, spoil one of them, type a command, judge what it did."""
 
 import shutil
 import tempfile
@@ -48,8 +48,8 @@ from bad_input.words import (
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a case came to; fits: as it must."""
+class CaseResult:
+    """What a case came to; fits: whether as it must."""
 
     case: Case
     outcome: str
@@ -127,21 +127,21 @@ KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
 """The cases of a kind, what makes the good files and names the one to spoil, what is typed then."""
 
 
-def ask_all(only: str = "") -> Iterator[Answer]:
-    """Yield the answers to all cases, or to those whose kind begins with `only`."""
+def run_all(only: str = "") -> Iterator[CaseResult]:
+    """Yield the results of all cases, or of those whose kind begins with `only`."""
     for cases, make, words in KINDS:
         chosen = [case for case in cases() if case.kind.startswith(only)]
         if chosen:
             with tempfile.TemporaryDirectory() as made:
-                yield from _ask_kind(Path(made), chosen, make, words)
+                yield from _run_kind(Path(made), chosen, make, words)
     if page_cases.KIND.startswith(only):
-        for case, said, fits in page_cases.pages():
-            yield Answer(case, case.outcome if fits else "otherwise", said, fits)
+        for case, reply, fits in page_cases.pages():
+            yield CaseResult(case, case.outcome if fits else "otherwise", reply, fits)
 
 
-def _ask_kind(
+def _run_kind(
     base: Path, cases: list[Case], make: Callable[[Path], Path], words: Words
-) -> Iterator[Answer]:
+) -> Iterator[CaseResult]:
     """Make the good files once; every case spoils a copy."""
     good = base / "good"
     good.mkdir()
@@ -155,14 +155,14 @@ def _ask_kind(
             with case.during():
                 outcome = typed(*words)
             left = (folder / MARK).exists()
-            missing = outcome.code == 0 and not has_answered(folder, words)
+            missing = outcome.code == 0 and not has_results(folder, words)
             whole = folder / "whole"
             differ = differences(whole, folder / "run") if whole.exists() else []
         yield _judged(case, outcome, left, missing, differ)
         shutil.rmtree(folder)
 
 
-def has_answered(folder: Path, words: Words) -> bool:
+def has_results(folder: Path, words: Words) -> bool:
     """Tell whether a command left what it is for: figures that are numbers, rows, a manifest."""
     if words[0] == "prepare":
         tables = [folder / "frames/manifest.csv"]
@@ -172,10 +172,10 @@ def has_answered(folder: Path, words: Words) -> bool:
         tables = [folder / "run/results.csv"]
     else:
         tables = list(folder.glob(f"outputs/{words[0]}/*/results.csv"))
-    return bool(tables) and all(map(_is_answered, tables))
+    return bool(tables) and all(map(_has_figures, tables))
 
 
-def _is_answered(file: Path) -> bool:
+def _has_figures(file: Path) -> bool:
     if not file.is_file():
         return False
     table = pd.read_csv(file)
@@ -183,20 +183,22 @@ def _is_answered(file: Path) -> bool:
     return len(table) > 0 and bool(figures.notna().all(axis=None))
 
 
-def _judged(case: Case, outcome: Outcome, left: bool, missing: bool, differ: list[str]) -> Answer:
+def _judged(
+    case: Case, outcome: Outcome, left: bool, missing: bool, differ: list[str]
+) -> CaseResult:
     if outcome.code == 0 and differ:
-        return Answer(case, f"differs in {', '.join(differ)}", "", False)
+        return CaseResult(case, f"differs in {', '.join(differ)}", "", False)
     if left:
-        return Answer(case, "RAN CODE OR WROTE ELSEWHERE", "", False)
+        return CaseResult(case, "RAN CODE OR WROTE ELSEWHERE", "", False)
     if missing:
-        return Answer(case, "no answer", outcome.err.strip()[-300:], False)
+        return CaseResult(case, "no results", outcome.err.strip()[-300:], False)
     if outcome.code == 0:
-        told = " ".join(outcome.err.split())
-        return Answer(case, WORKS, told, case.outcome == WORKS and case.says in told)
+        line = " ".join(outcome.err.split())
+        return CaseResult(case, WORKS, line, case.outcome == WORKS and case.says in line)
     if outcome.is_one_line:
         fits = case.outcome == LINE and case.says in outcome.line
-        return Answer(case, LINE, outcome.line, fits)
+        return CaseResult(case, LINE, outcome.line, fits)
     if outcome.code in (130, 143) and "resume=" in outcome.err:
-        told = f"code {outcome.code}: {' '.join(outcome.err.split())}"
-        return Answer(case, STOPS, told, case.outcome == STOPS and case.says in told)
-    return Answer(case, f"code {outcome.code}", outcome.line, False)
+        line = f"code {outcome.code}: {' '.join(outcome.err.split())}"
+        return CaseResult(case, STOPS, line, case.outcome == STOPS and case.says in line)
+    return CaseResult(case, f"code {outcome.code}", outcome.line, False)
