@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import Outcome
+from conftest import Outcome, draw_pattern
 from PIL import Image
 from torch import nn
 
@@ -32,6 +33,15 @@ def assert_one_line(outcome: Outcome, culprit: str) -> None:
     assert len(errors) == 1, outcome.err
     assert culprit in errors[0]
     assert "Traceback" not in outcome.err
+
+
+def draw_classes(root: Path, numbers: dict[str, int], count: int, seed: int = 5) -> Path:
+    """Write folders of stripes, class name -> number of the pattern."""
+    random = np.random.default_rng(seed)
+    for name, number in numbers.items():
+        for picture in range(count):
+            draw_pattern(root / name / f"{picture}.jpg", number, random)
+    return root
 
 
 def write_film(path: Path, pictures: list[Path], rate: int = 5, side: int = 64) -> Path:
