@@ -11,12 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
 import pandas as pd
 
-from fewshot_fer.config.checks import validate
-from fewshot_fer.config.hydra import conf_dir, register_schemas
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainVerb, fingerprint
 from fewshot_fer.data import labels
 from fewshot_fer.evaluation.metrics import confusion_matrix, macro_f1, mean_recall
@@ -33,11 +32,7 @@ def settings_of(*overrides: str) -> TrainVerb:
     """Return what `train` would be told by these words, in episodes alone unless they say more."""
     chosen = any(word.startswith(("train=", "experiment=")) for word in overrides)
     plain = [] if chosen else ["train=fast"]
-    register_schemas()
-    if not any(word.startswith(("train=", "experiment=")) for word in overrides):
-        overrides = ("train=fast", *overrides)
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return validate(hydra.compose("train", overrides=[*plain, *overrides]), TrainVerb)
+    return read_settings(compose("train", [*plain, *overrides]), TrainVerb)
 
 
 def fabricate_run(

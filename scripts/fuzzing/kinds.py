@@ -124,7 +124,7 @@ KINDS = {
             *(
                 "fewshot_fer.runs.config_file",
                 "fewshot_fer.system.files",
-                "fewshot_fer.config.checks",
+                "fewshot_fer.config.read",
             ),
             *("yaml.reader", "yaml.scanner", "yaml.parser", "yaml.composer", "yaml.constructor"),
         ),

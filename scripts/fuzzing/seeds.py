@@ -5,14 +5,13 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-import hydra
 import pandas as pd
 import torch
 import yaml
 from PIL import Image
 
-from fewshot_fer.config.checks import validate
-from fewshot_fer.config.hydra import conf_dir, register_schemas
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.table import make_table
 from fewshot_fer.episodes.pool import Shape, build_pool
@@ -131,8 +130,6 @@ def episode_files(folder: Path) -> list[bytes]:
 
 def configurations() -> list[bytes]:
     """The configuration of a run."""
-    register_schemas()
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        composed = hydra.compose("train", overrides=["paths.data=/nowhere", "test=[basic_7w1s]"])
-    text = yaml.safe_dump(asdict(validate(composed, TrainVerb)), sort_keys=False)
+    composed = compose("train", ["paths.data=/nowhere", "test=[basic_7w1s]"])
+    text = yaml.safe_dump(asdict(read_settings(composed, TrainVerb)), sort_keys=False)
     return [text.encode(), text.replace("\n", "\r\n").encode()]

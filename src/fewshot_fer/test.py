@@ -2,26 +2,21 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from fewshot_fer.cli.launch import launch
-
-
-def test(config: DictConfig, folder: Path) -> None:
-    """Check the configuration and run it; results lie in `folder`."""
-    from fewshot_fer.config.checks import validate
-    from fewshot_fer.config.schema import TestVerb
-
-    settings = validate(config, TestVerb)
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.runs.test_run import test_session
-
-    test_session(settings, folder)
+from fewshot_fer.config.schema import TestVerb
 
 
 def main() -> None:
     """Entry point of the command line."""
     launch("test", test)
+
+
+def test(settings: TestVerb, folder: Path) -> None:
+    """Test the run; results lie in `folder`."""
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.runs.test_run import test_session
+
+    test_session(settings, folder)
 
 
 if __name__ == "__main__":

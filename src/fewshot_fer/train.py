@@ -3,31 +3,26 @@
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from fewshot_fer.cli.launch import launch
-from fewshot_fer.config.hydra import in_sweep
+from fewshot_fer.config.hydra import choices, in_sweep
+from fewshot_fer.config.schema import TrainVerb
 
 
-def train(config: DictConfig, folder: Path) -> None:
-    """Check the configuration and run it; results lie in `folder`."""
-    from fewshot_fer.config.checks import validate
-    from fewshot_fer.config.schema import TrainVerb
+def main() -> None:
+    """Entry point of the command line."""
+    launch("train", train)
 
-    settings = validate(config, TrainVerb)
+
+def train(settings: TrainVerb, folder: Path) -> None:
+    """Train, or go on with a run that was stopped; results lie in the run's folder."""
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.config.hydra import choices
     from fewshot_fer.training.launch import resume_session, train_anywhere
 
     if settings.resume is not None:
         resume_session(settings, list(HydraConfig.get().overrides.task))
         return
     train_anywhere(settings, folder, resumed=in_sweep(), taken=choices())
-
-
-def main() -> None:
-    """Entry point of the command line."""
-    launch("train", train)
 
 
 if __name__ == "__main__":

@@ -9,29 +9,20 @@ import time
 from inspect import signature
 from pathlib import Path
 
-import hydra
 import pandas as pd
 import pytest
 import yaml
 from conftest import TINY, Command
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 
 from fewshot_fer.cli import sweep as commands
 from fewshot_fer.cli.sweep import plan_sweep
 from fewshot_fer.cli.words import expand_sweep, expand_tests
-from fewshot_fer.config.hydra import conf_dir, register_schemas, run_id
+from fewshot_fer.config.hydra import compose, conf_dir
 from fewshot_fer.system.errors import ConfigError
 
 SWEEP = ("-m", "train.n_way=2,9", "seed=0,1")
 SMALL = (*TINY, "train.epochs=1", "threads=1")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def schemas() -> None:
-    """What the command line registers before it composes anything."""
-    register_schemas()
-    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 
 
 def only_sweep(outputs: Path = Path("outputs")) -> Path:
@@ -171,9 +162,7 @@ def test_other_ways_to_ask_for_a_sweep() -> None:
     words = ["run=x", "test=compound_4w5s"]
     assert expand_tests(["-m", *words, "methods=tim,all"])[-1] == "methods=[tim],[all]"
     assert expand_tests([*words, "methods=all"])[-1] == "methods=['all']"
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        composed = hydra.compose("test", [*words, "methods=[all]"])
-    assert composed.methods == ["all"]
+    assert compose("test", [*words, "methods=[all]"]).methods == ["all"]
 
 
 @pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/:UserWarning")
@@ -181,10 +170,7 @@ def test_other_ways_to_ask_for_a_sweep() -> None:
 def test_every_launcher_composes(file: Path) -> None:
     """And what its file names is there, with every argument that it is given."""
     pytest.importorskip(f"hydra_plugins.hydra_{file.stem.split('_')[0]}_launcher")
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        words = [f"hydra/launcher={file.stem}"]
-        composed = hydra.compose("train", words, return_hydra_config=True)
-    launcher = composed.hydra.launcher
+    launcher = compose("train", [f"hydra/launcher={file.stem}"], with_hydra=True).hydra.launcher
     kind = get_class(launcher._target_)
     assert set(launcher) - {"_target_"} <= set(signature(kind).parameters) or any(
         each.kind is each.VAR_KEYWORD for each in signature(kind).parameters.values()

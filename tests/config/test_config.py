@@ -14,17 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.words import composed_tests, expand_tests
-from fewshot_fer.config.checks import validate
-from fewshot_fer.config.hydra import conf_dir, register_schemas, run_id
+from fewshot_fer.config.hydra import conf_dir, run_id
 from fewshot_fer.config.method_rules import TRAINED
+from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.system.errors import ConfigError
-
-
-@pytest.fixture(autouse=True, scope="module")
-def schemas() -> None:
-    register_schemas()
-    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 
 
 @pytest.mark.parametrize(
@@ -41,27 +35,22 @@ def test_every_file_composes_and_validates(choice: str) -> None:
     needs = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED}
     needs["method=classifier"] = ["train=supervised"]
     needs["method=ptmap"] = ["method.normalise=l2"]
-    settings = validate(composed("train", choice, *needs.get(choice, [])), TrainVerb)
+    settings = read_settings(composed("train", choice, *needs.get(choice, [])), TrainVerb)
     assert settings.train.epochs > 0 or choice == "train=frozen"
 
 
 @pytest.mark.parametrize("name", files("test"))
 def test_every_test_composes_alone(name: str) -> None:
     """The tests of a trained run name the data set and shape that their name says."""
-    settings = validate(composed("test", "run=somewhere", f"test=[{name}]"), TestVerb)
+    settings = read_settings(composed("test", "run=somewhere", f"test=[{name}]"), TestVerb)
     test = settings.test[name]
     shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
     assert name == f"{test.name}_{shape}"
 
 
-def test_conf_names_the_same_evaluations_twice() -> None:
-    """Whatever can be validated on can be tested on."""
-    assert files("eval") == files("test")
-
-
 def test_classic_is_the_study() -> None:
     """The numbers of the study's run, pinned: a preset that drifts is worth nothing."""
-    settings = validate(composed("train", "train=classic"), TrainVerb)
+    settings = read_settings(composed("train", "train=classic"), TrainVerb)
     train = settings.train
     assert (train.epochs, train.episodes_per_epoch, settings.eval.episodes) == (500, 100, 100)
     assert (train.n_way, train.k_shot, train.n_query) == (3, 5, 5)
@@ -74,7 +63,7 @@ def test_classic_is_the_study() -> None:
 def test_fields_of_evaluations_can_be_overridden() -> None:
     """eval.n_way=5, and any data set in the place of the one that an eval file names."""
     overrides = ("eval.n_way=5", "eval.episodes=7", "dataset@eval.dataset=folder")
-    settings = validate(composed("train", *overrides, "eval.dataset.root=x"), TrainVerb)
+    settings = read_settings(composed("train", *overrides, "eval.dataset.root=x"), TrainVerb)
     assert (settings.eval.n_way, settings.eval.episodes) == (5, 7)
     assert (settings.eval.dataset.adapter, settings.eval.dataset.root) == ("folder", "x")
 
@@ -104,7 +93,7 @@ def test_fields_of_evaluations_can_be_overridden() -> None:
 def test_settings_out_of_range_are_named(override: str, culprit: str) -> None:
     """What the schema lets through is caught, with the key and what was found."""
     with pytest.raises(ConfigError) as error:
-        validate(composed("train", override), TrainVerb)
+        read_settings(composed("train", override), TrainVerb)
     assert culprit in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -179,7 +168,7 @@ def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> No
         with contextlib.suppress(OmegaConfBaseException):  # refused before our own checks
             OmegaConf.update(config, key, value)
     with contextlib.suppress(ConfigError):
-        settings = validate(config, TrainVerb)
+        settings = read_settings(config, TrainVerb)
         assert settings.train.n_way >= 2
         assert 0 <= settings.seed < 2**32
 

@@ -9,11 +9,10 @@ import pytest
 from conf_files import composed, files
 from conftest import face_table
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from fewshot_fer.config.checks import validate
-from fewshot_fer.config.hydra import conf_dir, register_schemas, run_id
+from fewshot_fer.config.hydra import conf_dir
 from fewshot_fer.config.method_rules import check_run_answers
+from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
@@ -23,12 +22,6 @@ from fewshot_fer.system.errors import ConfigError
 
 TRAINED = ("cosine", "euclidean", "matching_fce", "relation", "feat")
 TRANSDUCTIVE = ("bdcspn", "laplacianshot", "tim", "ptmap")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def schemas() -> None:
-    register_schemas()
-    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 
 
 REFUSED = [
@@ -46,7 +39,7 @@ REFUSED = [
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
 def test_what_does_not_go_together_is_refused(words: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        validate(composed("train", *words), TrainVerb)
+        read_settings(composed("train", *words), TrainVerb)
     assert re.search(r"^(eval|test|method)\S*=", str(error.value))
     assert "\n" not in str(error.value)
 
@@ -63,7 +56,7 @@ def test_what_does_not_go_together_is_refused(words: list[str]) -> None:
     ids=" ".join,
 )
 def test_what_goes_together_is_taken(words: list[str]) -> None:
-    settings = validate(composed("train", *words), TrainVerb)
+    settings = read_settings(composed("train", *words), TrainVerb)
     assert f"method={settings.method.name}" == words[0]
 
 
@@ -126,7 +119,7 @@ STUDY = [name for name in files("experiment") if name.startswith("study_")]
 
 @cache
 def recipe(name: str) -> TrainConfig:
-    return validate(composed("train", f"train={name}"), TrainVerb).train
+    return read_settings(composed("train", f"train={name}"), TrainVerb).train
 
 
 @pytest.mark.parametrize("default", files("train"))
@@ -140,7 +133,7 @@ def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path:
     main.write_text(text)
     for name in STUDY:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
-            settings = validate(compose("train", overrides=[f"experiment={name}"]), TrainVerb)
+            settings = read_settings(compose("train", overrides=[f"experiment={name}"]), TrainVerb)
         is_fifth = name.startswith("study_5")
         assert settings.train == recipe("supervised" if is_fifth else "classic"), name
         method = "classifier" if is_fifth else "protonet"

@@ -1,39 +1,80 @@
-"""The way from the command line into a verb and, for an error of the user, one line back out.
+"""From the command line into a verb and, for an error of the user, one line back out.
 
-Hydra composes the configuration. Two things are added in front of it: `test=a,b` means a list, not
-a sweep, unless -m is given; and `test.n_way=5` means every test that is named.
+Hydra composes the configuration from words that `words` has rewritten; `plugins=` and `--help` are
+no business of Hydra's.
 """
 
-import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from fewshot_fer.cli.help import HELP, help_page
 from fewshot_fer.cli.job import SweepStopped, run_job
+from fewshot_fer.cli.messages import (
+    INTERRUPTED,
+    USER_ERROR,
+    errors_as_lines,
+    one_line,
+    print_error,
+    show_warnings,
+)
 from fewshot_fer.cli.sweep import Sweep, plan_sweep
-from fewshot_fer.cli.words import composed_tests, expand_sweep, expand_tests
-from fewshot_fer.config.hydra import JOBS, conf_dir, in_sweep, register_schemas, run_id
+from fewshot_fer.cli.words import hydra_words
+from fewshot_fer.config.hydra import JOBS, SCHEMAS, conf_dir, in_sweep, register_schemas
+from fewshot_fer.config.plugins import import_plugins, take_plugins
+from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import Interrupted, UserError
 
-JOBS_FAILED = 1
-USER_ERROR = 2
-INTERRUPTED = 130
-LONGEST = 1600  # characters of a message
+JOBS_FAILED = 1  # exit code of a sweep
 RECORDED = ("train", "test")  # verbs whose sweeps skip what is done and end in one table
 
 
-def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
-    """Compose conf/<verb>.yaml with the command line and call `job(config, run folder)`.
+@dataclass(frozen=True)
+class HydraTask:
+    """The function that Hydra calls with a configuration, also in another process of a sweep.
+
+    failed: the error that ended it; there Hydra would print a line of its own in front of it.
+    """
+
+    verb: str
+    job: Callable[[Any, Path], None]
+    plugins: tuple[str, ...]
+    failed: list[UserError | Interrupted] = field(default_factory=list)
+
+    def __call__(self, config: DictConfig) -> None:
+        """Run the job in its folder; leave no folder of a run that wrote no file."""
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if in_sweep() and self.verb in RECORDED:
+            run_job(lambda: self._run(config, folder), config, folder)
+            return
+        try:
+            self._run(config, folder)
+        except UserError as error:
+            self.failed.append(error)
+            print_error(error)
+        except Interrupted as asked:
+            self.failed.append(asked)
+        finally:
+            _remove_if_empty(folder)
+
+    def _run(self, config: DictConfig, folder: Path) -> None:
+        show_warnings()  # a job in another process has no handler yet, nor plugins
+        import_plugins(self.plugins)
+        self.job(read_settings(config, SCHEMAS[self.verb]), folder)
+
+
+def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
+    """Compose conf/<verb>.yaml with the command line and call `job(settings, run folder)`.
 
     Exits with code 2 and one line on stderr for errors of the user, configuration errors included;
     with HYDRA_FULL_ERROR=1 in the environment they come with their traceback. In a sweep the jobs
@@ -41,38 +82,29 @@ def launch(verb: str, job: Callable[[DictConfig, Path], None]) -> None:
     """
     full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
-    failed: list[UserError | Interrupted] = []
-    _show_messages()
-    try:
-        register_schemas([verb])
-        OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
-        # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
-        sys.argv[1:] = [word for word in sys.argv[1:] if word != "experiment=null"]
-        sys.argv[1:] = expand_tests(expand_sweep(sys.argv[1:]), partial(composed_tests, verb))
-        main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)
-        sweep = plan_sweep(verb, sys.argv[1:]) if verb in RECORDED else None
-        if sweep is not None:
-            sys.exit(_run_sweep(sweep, main(_in_run_folder(job, failed)), full_error))
-        main(_in_run_folder(job, failed))()
-        if failed and (full_error or isinstance(failed[0], Interrupted)):
-            raise failed[0]
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        if full_error:
-            raise
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        sys.exit(USER_ERROR)
-    except OSError as error:  # a folder that cannot be written, a full disk
-        if full_error or error.filename is None:
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        sys.exit(USER_ERROR)
-    except Interrupted as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    if failed:
+    show_warnings()
+    with errors_as_lines(full_error):
+        words, plugins = take_plugins(sys.argv[1:])
+        import_plugins(plugins)
+        register_schemas()
+        words = hydra_words(verb, words)
+        if HELP.intersection(words):
+            print(help_page(verb, words))
+            return
+        _run(HydraTask(verb, job, plugins), words, full_error)
+
+
+def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
+    """Let Hydra call the task once, or once for each job of a sweep; exit where one failed."""
+    sys.argv[1:] = words
+    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=task.verb)(task)
+    sweep = plan_sweep(task.verb, words) if task.verb in RECORDED else None
+    if sweep is not None:
+        sys.exit(_run_sweep(sweep, main, full_error))
+    main()
+    if task.failed and (full_error or isinstance(task.failed[0], Interrupted)):
+        raise task.failed[0]
+    if task.failed:
         sys.exit(USER_ERROR)
 
 
@@ -108,70 +140,9 @@ def _run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
     return stopped or (JOBS_FAILED if undone or broken else 0)
 
 
-def _show_messages() -> None:
-    """Send the package's warnings and remarks to stderr, one line each."""
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(_Line())
-    log = logging.getLogger("fewshot_fer")
-    log.handlers = [shown]
-    log.setLevel(logging.INFO)
-
-
-class _Line(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        return prefix + record.getMessage()
-
-
-def _in_run_folder(
-    job: Callable[[DictConfig, Path], None], failed: list[UserError | Interrupted]
-) -> Callable[[DictConfig], None]:
-    """Wrap `job`: report its error at once, and leave no folder of a run that wrote no file."""
-
-    def task(config: DictConfig) -> None:
-        folder = Path(HydraConfig.get().runtime.output_dir)
-
-        def shown() -> None:
-            _show_messages()  # of a job in another process nobody has yet
-            job(config, folder)
-
-        if in_sweep() and HydraConfig.get().job.config_name in RECORDED:
-            run_job(shown, config, folder)
-            return
-        try:
-            job(config, folder)
-        except UserError as error:  # Hydra would print a line of its own in front of it
-            failed.append(error)
-            print(f"error: {one_line(error)}", file=sys.stderr)
-        except Interrupted as asked:
-            failed.append(asked)
-        finally:
-            _remove_if_empty(folder)
-
-    return task
-
-
 def _remove_if_empty(folder: Path) -> None:
     """Remove the run's folder and, above it, train/ and outputs/, as far as they are empty."""
     for level in (folder, *folder.parents[:2]):
         if not level.is_dir() or any(level.iterdir()) or level == Path.cwd():
             return
         level.rmdir()
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message, and that of its cause where Hydra hides the reason there."""
-    parts = [str(error)]
-    cause = error.__cause__
-    if not isinstance(error, UserError) and cause is not None and str(cause) not in parts[0]:
-        parts.append(str(cause))
-    text = " ".join(" ".join(parts).split())
-    text = re.sub(r"\s*Config search path:.*$", "", text)
-    if unknown := re.search(
-        r"Could not load '(\w+)/[^']*'\.", text
-    ):  # of a list Hydra says no more
-        names = sorted(path.stem for path in (conf_dir() / unknown[1]).glob("*.yaml"))
-        text += f" Available: {', '.join(names)}"
-    text = re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)
-    # Files hold lines of any length, and what is wrong with one is said at both ends.
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"

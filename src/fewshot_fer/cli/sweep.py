@@ -14,14 +14,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.hydra import compose, conf_names
 from fewshot_fer.system.errors import ConfigError
 
 FLAGS = ("-m", "--multirun")
@@ -115,7 +114,7 @@ def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple
     words have to do.
     """
     swept = [each for each in own if each.is_sweep_override()]
-    values = [each for each in swept if not (conf_dir() / str(each.key_or_group)).is_dir()]
+    values = [each for each in swept if not conf_names(str(each.key_or_group))]
     try:
         lines = [_lines(each)[:1] if each in values else _lines(each) for each in own]
         bases = [] if others else [_compose(verb, combined) for combined in product(*lines)]
@@ -130,9 +129,7 @@ def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple
 
 
 def _compose(verb: str, lines: Sequence[str]) -> dict[str, Any]:
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        composed = hydra.compose(verb, overrides=list(lines))
-    content = OmegaConf.to_container(composed, resolve=True)
+    content = OmegaConf.to_container(compose(verb, lines), resolve=True)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 

@@ -1,28 +1,57 @@
-"""Words of the command line that Hydra's grammar would take for something else.
+"""Words of the command line, rewritten into those that Hydra's grammar takes for what they mean.
 
 `images=a.jpg,b.jpg` means two pictures, not a sweep, and a path may hold spaces, brackets or Korean
-letters. Such words are put in the quotes and brackets that Hydra asks for.
+letters; `test=a,b` is a list unless -m is given, `test.n_way=5` is for every test that is named,
+and `sweep=NAME` stands for the words in conf/sweep/NAME.yaml.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
 
-import hydra
 import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.sweep import FLAGS
-from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.hydra import compose, conf_dir, conf_names
 from fewshot_fer.config.schema import EvalConfig
 from fewshot_fer.system.errors import ConfigError
 
+LISTS = {"predict": ("images", "classes"), "report": ("compare", "runs")}
+"""Verb -> keys whose value is a list in the place of a sweep."""
+PATHS = {
+    "predict": ("run", "support", "enrol"),
+    "prepare": ("afew", "images", "out"),
+    "export": ("run", "out", "support"),
+    "demo_app": ("run", "support"),
+}
+"""Verb -> keys whose value is one path, whatever letters it has."""
 ITEM = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]*""")
 """An item of key=a,b: in quotes, where it holds a comma, or up to the next comma."""
+SHORT = re.compile(
+    rf"(\+{{0,2}})test\.((?:{'|'.join(each.name for each in fields(EvalConfig))})[.=].*)", re.S
+)
+"""test.n_way=5, a field of every test, as against test.afew_4w5s.n_way=5, a field of one."""
+
+
+def hydra_words(verb: str, words: Sequence[str]) -> list[str]:
+    """Return the words that Hydra is to read for those that were typed.
+
+    Raises ConfigError for a `sweep=` without a file.
+    """
+    for key in LISTS.get(verb, ()):
+        words = [as_list(word, key) for word in words]
+    for key in PATHS.get(verb, ()):
+        words = [as_text(word, key) for word in words]
+    # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
+    words = [word for word in words if word != "experiment=null"]
+    return expand_tests(expand_sweep(words), partial(composed_tests, verb))
 
 
 def as_list(word: str, key: str) -> str:
-    """Write key=a,b as the list that it means; any other word stays as it is.
+    """Return key=a,b as the list that it means; any other word as it is.
 
     >>> as_list("compare=outputs/a,outputs/b", "compare")
     "compare=['outputs/a','outputs/b']"
@@ -34,7 +63,7 @@ def as_list(word: str, key: str) -> str:
 
 
 def as_text(word: str, key: str) -> str:
-    """Write key=path in quotes, whatever letters the path has; any other word stays as it is.
+    """Return key=path in quotes, whatever letters the path has; any other word as it is.
 
     A path with a comma is left alone too: after -m it is a sweep.
 
@@ -66,7 +95,7 @@ def _quoted(item: str) -> str:
 
 
 def expand_sweep(words: Sequence[str]) -> list[str]:
-    """Put what a file in conf/sweep/ says in the place of `sweep=NAME`.
+    """Return the words with what a file in conf/sweep/ says in the place of `sweep=NAME`.
 
     A key that the command line gives itself is left as it is there, and hydra.mode=MULTIRUN becomes
     the -m that it means. Raises ConfigError for a name without a file.
@@ -76,43 +105,37 @@ def expand_sweep(words: Sequence[str]) -> list[str]:
     others = [word for word in words if not word.startswith("sweep=")]
     if not named or named[-1] in ("", "null"):
         return others
-    file = conf_dir() / "sweep" / f"{named[-1]}.yaml"
-    names = sorted(path.stem for path in file.parent.glob("*.yaml"))
+    names = conf_names("sweep")
     if named[-1] not in names:
         raise ConfigError(f"sweep={named[-1]} is not known: choose one of {', '.join(names)}")
     given = {word.lstrip("+~").split("=", 1)[0] for word in others}
+    file = conf_dir() / "sweep" / f"{named[-1]}.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     added = [f"{key}={values}" for key, values in content.items() if key not in given]
     flags = [] if any(word in FLAGS for word in others) else ["-m"]
     return [*flags, *others, *added]
 
 
-SHORT = re.compile(
-    rf"(\+{{0,2}})test\.((?:{'|'.join(EvalConfig.__dataclass_fields__)})[.=].*)", re.S
-)
-"""test.n_way=5, a field of every test, as against test.afew_4w5s.n_way=5, a field of one."""
-
-
 def expand_tests(
-    arguments: list[str], tests_of: Callable[[list[str]], list[str]] = lambda _: []
+    words: Sequence[str], tests_of: Callable[[list[str]], list[str]] = lambda _: []
 ) -> list[str]:
-    """Rewrite the short forms of `test` into what Hydra understands.
+    """Return the words with the short forms of `test`, and of `methods`, written out.
 
     `tests_of` gives the tests of an experiment, for a command line that names none itself.
 
     >>> expand_tests(["run=x", "test=a,b", "test.n_way=3"])
     ['run=x', 'test=[a,b]', 'test.a.n_way=3', 'test.b.n_way=3']
     """
-    flags = [word for word in arguments if word in FLAGS]  # argparse wants them first
-    given = [word.removeprefix("test=") for word in arguments if word.startswith("test=")]
-    short = {word: found for word in arguments if (found := SHORT.fullmatch(word))}
+    flags = [word for word in words if word in FLAGS]  # argparse wants them first
+    given = [word.removeprefix("test=") for word in words if word.startswith("test=")]
+    short = {word: found for word in words if (found := SHORT.fullmatch(word))}
     if given:
         names = [name.strip() for name in given[-1].strip("[]").split(",")]
         names = [name for name in names if name not in ("", "null")]
     else:
-        names = tests_of([w for w in arguments if w.startswith("experiment=")]) if short else []
+        names = tests_of([w for w in words if w.startswith("experiment=")]) if short else []
     expanded = list(flags)
-    for word in arguments:
+    for word in words:
         if word.startswith("test=") and "[" not in word and names and not flags:
             expanded.append(f"test=[{','.join(names)}]")
         elif word.startswith("methods="):  # test only: a list too or, in a sweep, one after another
@@ -126,7 +149,7 @@ def expand_tests(
 
 
 def _each_a_list(word: str) -> str:
-    """Write methods=a,b of a sweep as two lists of one; lists stay as they are.
+    """Return methods=a,b of a sweep as two lists of one; lists stay as they are.
 
     >>> _each_a_list("methods=tim,all"), _each_a_list("methods=[tim,ptmap],[all]")
     ('methods=[tim],[all]', 'methods=[tim,ptmap],[all]')
@@ -137,10 +160,9 @@ def _each_a_list(word: str) -> str:
     return f"{key}={','.join(f'[{name}]' for name in names.split(','))}"
 
 
-def composed_tests(verb: str, overrides: list[str]) -> list[str]:
-    """Return the tests that these overrides lead to, none if they cannot be composed."""
+def composed_tests(verb: str, words: list[str]) -> list[str]:
+    """Return the names of the tests that these words lead to, none if they do not compose."""
     try:
-        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            return list(map(str, hydra.compose(verb, overrides=overrides).test))
+        return list(map(str, compose(verb, words).test))
     except (HydraException, OmegaConfBaseException):
         return []  # the same line goes to Hydra next, and is refused there

@@ -1,12 +1,4 @@
-"""What the schema cannot say: unknown keys, ranges, and settings that contradict each other."""
-
-import dataclasses
-import difflib
-from collections.abc import Iterator
-from typing import TypeVar
-
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+"""Rules for the settings of train, check and test: ranges, and what contradicts something else."""
 
 from fewshot_fer.config.method_rules import (
     REFINED,
@@ -16,56 +8,15 @@ from fewshot_fer.config.method_rules import (
     check_method,
     draws_episodes,
 )
-from fewshot_fer.config.read import at_least, inside, one_of
 from fewshot_fer.config.schema import LOGGERS, EvalConfig, TestVerb, TrainConfig, TrainVerb
+from fewshot_fer.config.values import a_device, at_least, inside, one_of
 from fewshot_fer.system.errors import ConfigError
 
 ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
-Verb = TypeVar("Verb", TrainVerb, TestVerb)
 
 
-def validate(config: DictConfig, verb: type[Verb]) -> Verb:
-    """Return the configuration as its dataclass. Raises ConfigError naming the key and the fix."""
-    unknown = list(_unknown_keys(config, verb, ""))
-    if unknown:
-        raise ConfigError(unknown[0])
-    try:
-        missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
-            raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}=...")
-        settings = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    assert isinstance(settings, verb)
-    if isinstance(settings, TrainVerb):
-        _check_train(settings)
-    else:
-        _check_test(settings)
-    return settings
-
-
-def _unknown_keys(config: DictConfig, schema: type, prefix: str) -> Iterator[str]:
-    """Yield a line for each key that no schema knows: `+typo=1` gets past Hydra."""
-    known = {field.name: field for field in dataclasses.fields(schema)}
-    for name in map(str, config):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
-            yield f"{prefix}{name} is not a setting; {hint}"
-            continue
-        if OmegaConf.is_missing(config, name):
-            continue
-        value = config._get_node(name)
-        if not isinstance(value, DictConfig) or value._is_none():
-            continue
-        if value._metadata.element_type is EvalConfig:
-            for test in map(str, value):
-                yield from _unknown_keys(value[test], EvalConfig, f"{prefix}{name}.{test}.")
-        elif dataclasses.is_dataclass(below := value._metadata.ref_type):
-            yield from _unknown_keys(value, below, f"{prefix}{name}.")
-
-
-def _check_train(settings: TrainVerb) -> None:
+def check_train(settings: TrainVerb) -> None:
+    """Raise ConfigError naming the key and the fix."""
     train, augment = settings.train, settings.train.augment
     for key in ("episodes_per_epoch", "k_shot", "n_query"):
         at_least(f"train.{key}", getattr(train, key), 1)
@@ -138,7 +89,8 @@ def _check_model(settings: TrainVerb) -> None:
     at_least("demo.seed", settings.demo.seed, 0)
 
 
-def _check_test(settings: TestVerb) -> None:
+def check_test(settings: TestVerb) -> None:
+    """Raise ConfigError naming the key and the fix."""
     for name in settings.methods:
         one_of("methods", name, ("all", "composed", *REFINED, *UNTRAINED))
     for name, test in settings.test.items():
@@ -158,7 +110,7 @@ def _check_test(settings: TestVerb) -> None:
 def _check_shared(settings: TrainVerb | TestVerb) -> None:
     one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
     one_of("on_bad_image", settings.on_bad_image, ("error", "skip"))
-    one_of("device", settings.device, ("auto", "cpu", "cuda"))
+    a_device(settings.device)
     if settings.threads is not None:
         at_least("threads", settings.threads, 1)
     if settings.seed is not None:

@@ -1,19 +1,36 @@
-"""What this package tells Hydra and asks of it: files, schemas, names of runs, threads of a job."""
+"""Compose configurations with Hydra, and read what Hydra knows of the job under way."""
 
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
+import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.config.verbs import DemoAppVerb, ExportVerb, PredictVerb, PrepareVerb, ReportVerb
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.parallel import core_count
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainVerb,
+    "check": TrainVerb,
+    "test": TestVerb,
+    "predict": PredictVerb,
+    "prepare": PrepareVerb,
+    "report": ReportVerb,
+    "export": ExportVerb,
+    "demo_app": DemoAppVerb,
+}
+JOBS = "FEWSHOT_FER_SWEEP_JOBS"
+"""Of the environment, which the processes of jobs inherit: how many jobs their sweep has."""
 
 
 def conf_dir() -> Path:
@@ -29,29 +46,40 @@ def conf_dir() -> Path:
     raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
 
 
-SCHEMAS: dict[str, type] = {
-    "train": TrainVerb,
-    "test": TestVerb,
-    "predict": PredictVerb,
-    "prepare": PrepareVerb,
-    "report": ReportVerb,
-    "export": ExportVerb,
-    "demo_app": DemoAppVerb,
-}
+def conf_names(group: str) -> list[str]:
+    """Return the names that `group=` takes from conf/, sorted; those of eval are test's too."""
+    folder = conf_dir() / ("eval" if group == "test" else group)
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def register_schemas(verbs: Iterable[str] = SCHEMAS) -> None:
-    """Tell Hydra the schemas <verb>_schema that conf/<verb>.yaml names first; check has train's.
+@cache
+def register_schemas() -> None:
+    """Register with Hydra what conf/ refers to and does not hold.
 
-    Hydra copies all that it was told for each group that --help lists: a command tells its own.
+    These are the schemas <verb>_schema that conf/<verb>.yaml names first, the resolver `run_id`,
+    and the group `test`: what can be validated on, conf/eval/NAME.yaml, can be tested on as
+    test.NAME.
     """
-    for verb in verbs:
-        name = "train" if verb == "check" else verb
-        ConfigStore.instance().store(name=f"{name}_schema", node=SCHEMAS[name])
+    store = ConfigStore.instance()
+    for verb, schema in SCHEMAS.items():
+        store.store(name=f"{verb}_schema", node=schema)
+    for name in conf_names("test"):
+        node = {"defaults": [{"/eval@_here_": name}]}
+        store.store(group="test", name=name, node=node, package=f"test.{name}")
+    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 
 
-JOBS = "FEWSHOT_FER_SWEEP_JOBS"
-"""Of the environment, which the processes of jobs inherit: how many jobs their sweep has."""
+def compose(verb: str, words: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    """Return conf/<verb>.yaml under these words, with Hydra's own settings below `hydra` if wanted.
+
+    Also within a verb, where Hydra is initialised already. Raises HydraException and
+    OmegaConfBaseException.
+    """
+    register_schemas()
+    if GlobalHydra.instance().is_initialized():
+        return hydra.compose(verb, list(words), return_hydra_config=with_hydra)
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return hydra.compose(verb, list(words), return_hydra_config=with_hydra)
 
 
 def threads_per_job(given: int | None) -> int | None:

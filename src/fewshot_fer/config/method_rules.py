@@ -1,6 +1,5 @@
 """What can be said of a method from its settings alone: ranges, and what does not go together."""
 
-from fewshot_fer.config.read import inside, one_of
 from fewshot_fer.config.schema import (
     EvalConfig,
     MethodConfig,
@@ -8,6 +7,7 @@ from fewshot_fer.config.schema import (
     TrainVerb,
     supervised_epochs,
 )
+from fewshot_fer.config.values import inside, one_of
 from fewshot_fer.system.errors import ConfigError
 
 UNTRAINED = (  # methods; here by name, as their own files import torch

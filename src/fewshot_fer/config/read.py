@@ -1,60 +1,80 @@
-"""Checks of one value: an error names the key, what was found, and what is expected.
+"""Read a verb's composed configuration as its dataclass, and check it.
 
-The configuration of a verb with flat settings, as its dataclass.
+The dataclass comes first in the verb's defaults list, so Hydra itself refuses misspelt keys and
+wrong types on the command line; the same is checked here for `+typo=1`, and for files of runs.
 """
 
-import dataclasses
 import difflib
-import math
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fewshot_fer.config.checks import check_test, check_train
+from fewshot_fer.config.schema import EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.config.verbs import (
+    DemoAppVerb,
+    ExportVerb,
+    PredictVerb,
+    PrepareVerb,
+    ReportVerb,
+    check_demo_app,
+    check_export,
+    check_predict,
+    check_prepare,
+    check_report,
+)
 from fewshot_fer.system.errors import ConfigError
 
+CHECKS: dict[type, Callable[[Any], None]] = {
+    TrainVerb: check_train,
+    TestVerb: check_test,
+    PredictVerb: check_predict,
+    PrepareVerb: check_prepare,
+    ReportVerb: check_report,
+    ExportVerb: check_export,
+    DemoAppVerb: check_demo_app,
+}
+"""What a schema cannot say: ranges, and settings that contradict each other."""
 
-def at_least(key: str, value: int, low: int) -> None:
-    """Raise ConfigError if a value is below `low`."""
-    if value < low:
-        raise ConfigError(f"{key}={value} is too small: it must be {low} or more")
-
-
-def inside(key: str, value: float, low: float, high: float, above_low: bool = False) -> None:
-    """Raise ConfigError if a value is not from `low` to `high`; with above_low not at `low`."""
-    if not math.isfinite(value) or not low <= value <= high or (above_low and value == low):
-        edge = "above" if above_low else "from"
-        raise ConfigError(f"{key}={value} is out of range: it must be {edge} {low} to {high}")
-
-
-def one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise ConfigError if a value is none of the choices."""
-    if value not in choices:
-        raise ConfigError(f"{key}={value} is not known: choose one of {', '.join(choices)}")
+Settings = TypeVar("Settings")
 
 
-Verb = TypeVar("Verb")
+def read_settings(config: DictConfig, schema: type[Settings]) -> Settings:
+    """Return the configuration as `schema`, the dataclass of a verb.
 
-
-def read_settings(config: DictConfig, verb: type[Verb]) -> Verb:
-    """Return the configuration as `verb`, a dataclass.
-
-    Raises ConfigError for a key that it does not know (`+typo=1` gets past Hydra), with the nearest
-    one, and for values that are missing or of another type.
+    Raises ConfigError, one line that names the key and the fix, for a key that the schema lacks,
+    for values that are missing, of another type or out of range, and for contradictions.
     """
-    known = [field.name for field in dataclasses.fields(verb)]  # type: ignore[arg-type]
-    for key in map(str, config):
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"{key} is not a setting; {hint}")
+    content = OmegaConf.to_container(config)
+    assert isinstance(content, dict)
+    if unknown := next(_unknown_keys(content, schema, ""), None):
+        raise ConfigError(unknown)
     try:
-        missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
+        if missing := sorted(OmegaConf.missing_keys(config)):
             example = "outputs/train/..." if missing[0] == "run" else "..."
             raise ConfigError(f"{missing[0]} has no value: give it as {missing[0]}={example}")
         settings = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
-    assert isinstance(settings, verb)
+    assert isinstance(settings, schema)
+    CHECKS[schema](settings)
     return settings
+
+
+def _unknown_keys(content: Mapping[Any, Any], schema: type, prefix: str) -> Iterator[str]:
+    """Yield a line for each key that the schema lacks, with the nearest one that it has."""
+    known = get_type_hints(schema)
+    for name, value in ((str(name), value) for name, value in content.items()):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
+            yield f"{prefix}{name} is not a setting; {hint}"
+        elif isinstance(value, dict) and is_dataclass(below := known[name]):
+            yield from _unknown_keys(value, below, f"{prefix}{name}.")
+        elif isinstance(value, dict) and get_args(known[name])[1:] == (EvalConfig,):
+            for test, inner in value.items():
+                if isinstance(inner, dict):
+                    yield from _unknown_keys(inner, EvalConfig, f"{prefix}{name}.{test}.")

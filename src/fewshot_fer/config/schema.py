@@ -1,8 +1,6 @@
-"""The typed schema of every verb's configuration, and where conf/ lies.
+"""Settings of train, check and test as dataclasses, which Hydra takes as schemas.
 
-The dataclasses come first in each defaults list, so Hydra itself refuses misspelt keys and wrong
-types; `validation.validate` adds what a schema cannot say. Values stand in conf/, not here: a field
-without a default must be given by a file there.
+Values stand in conf/, not here: a field without a default must be given by a file there.
 """
 
 import hashlib

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from fewshot_fer.config.checks import validate
+from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import BackboneConfig, TrainVerb
 from fewshot_fer.models.backbones.from_file import WEIGHTS, encoder_file
 from fewshot_fer.system.errors import ConfigError, RunError
@@ -30,7 +30,7 @@ def read_run_settings(run: Path) -> TrainVerb:
         loaded = OmegaConf.create(read_yaml_text(path))
         _refuse_interpolations(OmegaConf.to_container(loaded))
         merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), loaded)
-        settings = validate(merged, TrainVerb)  # type: ignore[arg-type]
+        settings = read_settings(merged, TrainVerb)  # type: ignore[arg-type]
         if lacking := [key for key in LAST if key not in loaded]:
             raise ConfigError(f"it is cut off, for it lacks {', '.join(lacking)}")
         return settings

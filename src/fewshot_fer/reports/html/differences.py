@@ -30,7 +30,7 @@ class Difference:
 def differences(run: Run) -> list[Difference]:
     """Return each setting of a run that is not as conf/train.yaml or conf/test.yaml has it.
 
-    Tests are compared with the files of conf/test that they are named after; which are taken is a
+    Tests are compared with the files of conf/eval that they are named after; which are taken is a
     difference of its own, called `test`.
     """
     default = _base(run, [])
@@ -91,9 +91,9 @@ def _base(run: Run, groups: list[str]) -> Row | None:
 
 
 def _tests(run: Run) -> dict[str, None]:
-    """Return the names of a run's tests that conf/test has, in their order."""
+    """Return the names of a run's tests that conf/eval has, in their order."""
     names = dict.fromkeys(key.split(".")[1] for key in run.settings if key.startswith("test."))
-    return {name: None for name in names if (conf_dir() / "test" / f"{name}.yaml").is_file()}
+    return {name: None for name in names if (conf_dir() / "eval" / f"{name}.yaml").is_file()}
 
 
 def _group_overrides(run: Run) -> list[str]:

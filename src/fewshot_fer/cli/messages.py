@@ -1,0 +1,79 @@
+"""Messages of a command on stderr: warnings as lines, errors of the user as one line each."""
+
+import contextlib
+import logging
+import re
+import sys
+from collections.abc import Iterator
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.config.hydra import conf_names
+from fewshot_fer.system.errors import Interrupted, UserError
+
+USER_ERROR = 2  # exit codes
+INTERRUPTED = 130
+LONGEST = 1600  # characters of a message
+
+
+def show_warnings() -> None:
+    """Send the package's warnings and remarks to stderr, one line each."""
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(_Line())
+    log = logging.getLogger("fewshot_fer")
+    log.handlers = [shown]
+    log.setLevel(logging.INFO)
+
+
+class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        return prefix + record.getMessage()
+
+
+@contextlib.contextmanager
+def errors_as_lines(full_error: bool) -> Iterator[None]:
+    """Print an error of the user as one line and exit with 2; exit with a signal's code after one.
+
+    full_error: let errors of the user through instead, with their traceback.
+    """
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if full_error:
+            raise
+        print_error(error)
+        sys.exit(USER_ERROR)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        if full_error or error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def print_error(error: BaseException) -> None:
+    """Print `error: ` and the message, one line on stderr."""
+    print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message, and that of its cause where Hydra hides the reason there."""
+    parts = [str(error)]
+    cause = error.__cause__
+    if not isinstance(error, UserError) and cause is not None and str(cause) not in parts[0]:
+        parts.append(str(cause))
+    text = " ".join(" ".join(parts).split())
+    text = re.sub(r"\s*Config search path:.*$", "", text)
+    # Of a name in a list Hydra does not say what could be there.
+    if unknown := re.search(r"Could not load '(\w+)/[^']*'\.", text):
+        text += f" Available: {', '.join(conf_names(unknown[1]))}"
+    text = re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)
+    # Files hold lines of any length, and what is wrong with one is said at both ends.
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
