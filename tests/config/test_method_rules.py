@@ -10,7 +10,7 @@ from conf_files import composed, files
 from conftest import face_table
 from hydra import compose, initialize_config_dir
 
-from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.hydra import conf_dir, register_schemas
 from fewshot_fer.config.method_rules import check_run_answers
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainConfig, TrainVerb
@@ -127,6 +127,7 @@ def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path:
     """Its presets take nothing from the recipe that train.yaml takes by default."""
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
+    register_schemas()
     main = conf / "train.yaml"
     text, count = re.subn(r"- train: \w+", f"- train: {default}", main.read_text())
     assert count == 1

@@ -1,1 +1,1 @@
-"""Many runs from one command: what they are, what became of each, and one table of all."""
+"""From the words of a command to a verb or to the jobs of a sweep."""

@@ -72,8 +72,8 @@ def _unknown_keys(content: Mapping[Any, Any], schema: type, prefix: str) -> Iter
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
             yield f"{prefix}{name} is not a setting; {hint}"
-        elif isinstance(value, dict) and is_dataclass(below := known[name]):
-            yield from _unknown_keys(value, below, f"{prefix}{name}.")
+        elif isinstance(value, dict) and is_dataclass(known[name]):
+            yield from _unknown_keys(value, known[name], f"{prefix}{name}.")
         elif isinstance(value, dict) and get_args(known[name])[1:] == (EvalConfig,):
             for test, inner in value.items():
                 if isinstance(inner, dict):

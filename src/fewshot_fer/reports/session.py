@@ -16,9 +16,8 @@ def report_session(settings: ReportVerb, folder: Path) -> None:
         roots = [Path(root).expanduser() for root in settings.runs]
         texts, screen = runs_report(roots, settings.embeddings, settings.pictures)
     else:
-        texts, screen = _compare(
-            [Path(run).expanduser() for run in settings.compare], settings.seed
-        )
+        runs = [Path(run).expanduser() for run in settings.compare]
+        texts, screen = _compare(runs, settings.seed)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
