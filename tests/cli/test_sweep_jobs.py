@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from fewshot_fer.cli import job as job_module
 from fewshot_fer.cli.job import run_job
-from fewshot_fer.cli.launch import _run_sweep
+from fewshot_fer.cli.launch import run_sweep
 from fewshot_fer.cli.sweep import Sweep
 from fewshot_fer.config import hydra as threads
 from fewshot_fer.reports.sweep import draw_sweep, end_sweep, screen_table
@@ -43,7 +43,7 @@ def test_a_job_that_is_killed_from_outside_ends_in_a_row(
     def main() -> None:
         raise RuntimeError("a worker was\nkilled")
 
-    assert _run_sweep(Sweep(tmp_path, [], 3, in_turn=False), main, full_error=False) == 1
+    assert run_sweep(Sweep(tmp_path, [], 3, in_turn=False), main, full_error=False) == 1
     seen = capsys.readouterr()
     line = "the launcher gave up: RuntimeError: a worker was killed"
     assert seen.err == f"error: {line}\n"
@@ -51,7 +51,7 @@ def test_a_job_that_is_killed_from_outside_ends_in_a_row(
     table = pd.read_csv(tmp_path / "sweep.csv", keep_default_na=False)
     assert table["error"].tolist() == ["", f"{UNFINISHED}: {line}"]
     with pytest.raises(RuntimeError):
-        _run_sweep(Sweep(tmp_path, [], 3, in_turn=True), main, full_error=False)
+        run_sweep(Sweep(tmp_path, [], 3, in_turn=True), main, full_error=False)
 
 
 def test_a_sweep_that_began_nothing_says_so(

@@ -1,4 +1,4 @@
-"""One job of a sweep: begun, gone on with or skipped, and what became of it left in its folder.
+"""Run one job of a sweep, or skip it where it is done; its folder records what became of it.
 
 job.json   the job's overrides and its configuration's fingerprint, written as it begins
 error.txt  why it failed: one line, and the traceback below it where it was no error of the user
@@ -24,15 +24,15 @@ LAUNCHERS_IN_TURN = ("BasicLauncher",)
 
 
 class SweepStopped(BaseException):
-    """A signal asked for an end: no further job is to start."""
+    """Raised after SIGINT or SIGTERM in a job: no further one is to start."""
 
-    def __init__(self, asked: Interrupted) -> None:
-        super().__init__(str(asked))
-        self.exit_code = asked.exit_code
+    def __init__(self, interrupted: Interrupted) -> None:
+        super().__init__(str(interrupted))
+        self.exit_code = interrupted.exit_code
 
 
 def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
-    """Run a job unless it is done; an error ends with it, and the sweep goes on.
+    """Run a job unless it is done; its error is recorded, and the sweep goes on.
 
     Raises SweepStopped where the job was interrupted and the next one waits in this process, and
     RunError, which ends the sweep too, where the folder holds a job of other settings.
@@ -44,13 +44,13 @@ def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
         print(f"job {number}: done before", flush=True)
         return
     try:
-        with contextlib.nullcontext() if in_turn else _told_in(folder / "job.log"):
+        with contextlib.nullcontext() if in_turn else _output_to(folder / "job.log"):
             job()
         write_text(folder / "DONE", _fingerprint(config) + "\n")
-    except Interrupted as asked:
+    except Interrupted as interrupted:
         if in_turn:
-            raise SweepStopped(asked) from asked
-        print(f"job {number}: {asked}, or type the same command again", flush=True)
+            raise SweepStopped(interrupted) from interrupted
+        print(f"job {number}: {interrupted}, or type the same command again", flush=True)
         return
     except Exception as error:  # whatever it is: the other jobs must run
         _fail(folder, error)
@@ -88,6 +88,7 @@ def _fingerprint(config: DictConfig) -> str:
 
 
 def _fail(folder: Path, error: Exception) -> None:
+    """Write error.txt."""
     lines = [" ".join(f"{error}".split()) or type(error).__name__]
     if not isinstance(error, UserError):
         lines[0] = f"{type(error).__name__}: {lines[0]}"
@@ -97,8 +98,8 @@ def _fail(folder: Path, error: Exception) -> None:
 
 
 @contextlib.contextmanager
-def _told_in(log: Path) -> Iterator[None]:
-    """Keep what a job says in a file: of several at once nobody can read a screen."""
+def _output_to(log: Path) -> Iterator[None]:
+    """Write what a job prints to a file: the lines of several at once would mix on the screen."""
     with (
         log.open("a", encoding="utf-8") as file,
         contextlib.redirect_stdout(file),

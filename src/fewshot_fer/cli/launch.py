@@ -1,7 +1,7 @@
 """From the command line into a verb and, for an error of the user, one line back out.
 
-Hydra composes the configuration from words that `words` has rewritten; `plugins=` and `--help` are
-no business of Hydra's.
+Hydra composes the configuration from words that `words` has rewritten; `plugins=` and `--help` do
+not reach it.
 """
 
 import os
@@ -29,9 +29,9 @@ from fewshot_fer.cli.messages import (
     show_warnings,
 )
 from fewshot_fer.cli.sweep import Sweep, plan_sweep
-from fewshot_fer.cli.words import hydra_words
+from fewshot_fer.cli.words import hydra_words, take_plugins
 from fewshot_fer.config.hydra import JOBS, SCHEMAS, conf_dir, in_sweep, register_schemas
-from fewshot_fer.config.plugins import import_plugins, take_plugins
+from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import Interrupted, UserError
 
@@ -62,8 +62,8 @@ class HydraTask:
         except UserError as error:
             self.failed.append(error)
             print_error(error)
-        except Interrupted as asked:
-            self.failed.append(asked)
+        except Interrupted as interrupted:
+            self.failed.append(interrupted)
         finally:
             _remove_if_empty(folder)
 
@@ -100,7 +100,7 @@ def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=task.verb)(task)
     sweep = plan_sweep(task.verb, words) if task.verb in RECORDED else None
     if sweep is not None:
-        sys.exit(_run_sweep(sweep, main, full_error))
+        sys.exit(run_sweep(sweep, main, full_error))
     main()
     if task.failed and (full_error or isinstance(task.failed[0], Interrupted)):
         raise task.failed[0]
@@ -108,7 +108,7 @@ def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
         sys.exit(USER_ERROR)
 
 
-def _run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
+def run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
     """Run all jobs, then write the sweep's table, also where it ends before the last one.
 
     Returns the exit code: 0, 1 where a job failed, or that of the signal that ended it.
@@ -121,9 +121,9 @@ def _run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
     stopped, broken = 0, ""
     try:
         main()
-    except SweepStopped as asked:
-        print(f"{asked}, or type the same command again", file=sys.stderr)
-        stopped = asked.exit_code
+    except SweepStopped as signalled:
+        print(f"{signalled}, or type the same command again", file=sys.stderr)
+        stopped = signalled.exit_code
     except KeyboardInterrupt:
         print("interrupted: type the same command again to go on", file=sys.stderr)
         stopped = INTERRUPTED

@@ -1,7 +1,7 @@
-"""From the words of a command to a sweep: its jobs, and a folder that the same command finds again.
+"""Plan a sweep from the words of a command: how many jobs, and in which folder.
 
-`sweep=NAME` stands for the words in conf/sweep/NAME.yaml. A sweep's folder is named by a digest of
-what it computes, so a second start of a command goes on where the first one ended.
+The folder is named by a digest of what the sweep computes, so the same command finds it again and
+goes on where the first one ended.
 """
 
 import hashlib
@@ -35,8 +35,11 @@ EXTRAS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """folder: of all jobs; words: the command line that Hydra is to read; jobs: how many there are,
-    None where Hydra alone can tell; in_turn: one after the other, within this process."""
+    """A sweep that is about to start.
+
+    folder: of all jobs; words: the command line that Hydra is to read; jobs: how many there are,
+    None where only Hydra can count them; in_turn: one after the other, within this process.
+    """
 
     folder: Path
     words: list[str]
@@ -45,7 +48,7 @@ class Sweep:
 
 
 def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
-    """Return the sweep that the words ask for, None for a single run.
+    """Return the sweep that the words mean, None for a single run.
 
     Words that Hydra refuses are left to it. Raises ConfigError where the launcher is not installed,
     and for a folder that a second start could not find.
@@ -107,7 +110,7 @@ def _lines(override: Override) -> list[str]:
 
 
 def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple[str, list[object]]:
-    """Return the folder for results, and what tells a sweep from all others.
+    """Return the folder for results, and the content that identifies a sweep.
 
     That is the configuration for each combination of the files that are swept over, since a file
     decides what other words mean, and the values that are swept. Where it does not compose, the

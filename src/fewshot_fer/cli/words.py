@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 
 import yaml
 from hydra.errors import HydraException
@@ -34,6 +35,22 @@ SHORT = re.compile(
     rf"(\+{{0,2}})test\.((?:{'|'.join(each.name for each in fields(EvalConfig))})[.=].*)", re.S
 )
 """test.n_way=5, a field of every test, as against test.afew_4w5s.n_way=5, a field of one."""
+
+
+def take_plugins(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the words without `plugins=`, and what it names: modules, or full paths of files.
+
+    >>> take_plugins(["run=x", "plugins=my_methods,my_data"])
+    (['run=x'], ('my_methods', 'my_data'))
+    """
+    key = "plugins="
+    given = [word.removeprefix(key).strip("[]") for word in words if word.startswith(key)]
+    names = [name.strip(" '\"") for value in given for name in value.split(",")]
+    found = [
+        str(Path(name).expanduser().absolute()) if name.endswith(".py") else name for name in names
+    ]
+    others = [word for word in words if not word.startswith(key)]
+    return others, tuple(name for name in found if name not in ("", "null"))
 
 
 def hydra_words(verb: str, words: Sequence[str]) -> list[str]:

@@ -8,11 +8,10 @@ from fewshot_fer.config.method_rules import (
     check_method,
     draws_episodes,
 )
+from fewshot_fer.config.names import require_name
 from fewshot_fer.config.schema import LOGGERS, EvalConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.config.values import a_device, at_least, inside, one_of
 from fewshot_fer.system.errors import ConfigError
-
-ADAPTERS = ("rafdb_basic", "rafdb_compound", "afew", "mixed", "folder", "csv")
 
 
 def check_train(settings: TrainVerb) -> None:
@@ -34,7 +33,7 @@ def check_train(settings: TrainVerb) -> None:
     inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
     inside("train.augment.colour", augment.colour, 0.0, 1.0)
     inside("train.augment.crop", augment.crop, 0.0, 0.5)
-    one_of("dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    require_name("dataset.adapter", settings.dataset.adapter, "dataset")
     _check_model(settings)
     _check_eval("eval", settings.eval, answering_name(settings.method))
     _check_tests(settings.test, answering_name(settings.method))
@@ -123,7 +122,7 @@ def _check_tests(tests: dict[str, EvalConfig], method: str = "composed") -> None
 
 
 def _check_eval(where: str, settings: EvalConfig, method: str = "composed") -> None:
-    one_of(f"{where}.dataset.adapter", settings.dataset.adapter, ADAPTERS)
+    require_name(f"{where}.dataset.adapter", settings.dataset.adapter, "dataset")
     one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
     at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
     check_answers(where, settings, method)

@@ -123,7 +123,7 @@ def choices() -> dict[str, str]:
 
 
 def in_sweep() -> bool:
-    """Tell whether the job under way is one of several."""
+    """Return whether the job under way is one of several."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 

@@ -1,5 +1,6 @@
 """What can be said of a method from its settings alone: ranges, and what does not go together."""
 
+from fewshot_fer.config.names import require_name
 from fewshot_fer.config.schema import (
     EvalConfig,
     MethodConfig,
@@ -16,7 +17,6 @@ UNTRAINED = (  # methods; here by name, as their own files import torch
 )
 TRAINED = ("cosine", "euclidean", "matching_fce", "relation", "feat")  # with weights of their own
 TRANSDUCTIVE = ("bdcspn", "laplacianshot", "tim", "ptmap")  # ask all queries of an episode together
-METHODS = (*UNTRAINED, *TRAINED, "classifier", "composed")
 KINDS = ("none", "l2", "cl2n")  # of normalising
 REFINEMENTS = ("bdcspn", "laplacianshot", "tim")  # of composed prototypes, by the queries
 REFINED = tuple(f"composed+{name}" for name in REFINEMENTS)  # as tables and methods= have them
@@ -27,7 +27,7 @@ SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a pr
 def check_method(settings: TrainVerb) -> None:
     """Raise ConfigError for what no training run can do."""
     method = settings.method
-    one_of("method.name", method.name, METHODS)
+    require_name("method.name", method.name, "method")
     one_of("method.normalise", method.normalise, KINDS)
     if method.name == "classifier" and method.normalise != "none":
         raise ConfigError(

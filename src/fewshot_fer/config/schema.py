@@ -25,7 +25,7 @@ class DatasetConfig:
 
 @dataclass
 class EvalConfig:
-    """A data set, and how it is asked: in episodes, or every image against a fixed support."""
+    """A data set and how it is evaluated: in episodes, or all its images on a fixed support."""
 
     name: str = MISSING
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -202,7 +202,7 @@ LOGGERS = ("csv", "tensorboard")
 
 
 def fingerprint(config: dict[str, Any]) -> str:
-    """Return 16 hex digits that say which configuration this is, wherever its results are put."""
+    """Return 16 hex digits that identify a configuration, wherever its results are put."""
     paths = {key: value for key, value in config.get("paths", {}).items() if key != "outputs"}
     text = json.dumps({**config, "paths": paths}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

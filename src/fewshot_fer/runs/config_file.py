@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import BackboneConfig, TrainVerb
 from fewshot_fer.models.backbones.from_file import WEIGHTS, encoder_file
-from fewshot_fer.system.errors import ConfigError, RunError
+from fewshot_fer.system.errors import ConfigError, RunError, UnknownNameError
 from fewshot_fer.system.files import atomic, read_yaml_text
 
 LAST = ("seed", "device", "precision")  # that every version wrote, near the end
@@ -34,6 +34,11 @@ def read_run_settings(run: Path) -> TrainVerb:
         if lacking := [key for key in LAST if key not in loaded]:
             raise ConfigError(f"it is cut off, for it lacks {', '.join(lacking)}")
         return settings
+    except UnknownNameError as error:
+        raise RunError(
+            f"{run} needs {error.setting}, which no module has registered: give plugins=my_module, "
+            f"the module that it was trained with"
+        ) from error
     except Exception as error:  # YAML has no one class for what it meets in a strange file
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunError(f"{path} is not the configuration of a trained run: {reason}") from error

@@ -12,6 +12,17 @@ class ConfigError(UserError):
     """A key or a value in the configuration that cannot work."""
 
 
+class UnknownNameError(ConfigError):
+    """A name of which neither conf/ nor an imported module knows anything.
+
+    setting: what named it, as `method.name=mine`.
+    """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
 class DataError(UserError):
     """Something on disk that is missing, damaged or laid out in an unknown way."""
 

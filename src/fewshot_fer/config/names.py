@@ -1,0 +1,70 @@
+"""Names that settings may give: those of the files in conf/, and those that modules register.
+
+Every adapter, for one, has a file in conf/dataset/ that is called after it. So a wrong name is
+refused before anything of the data or of torch is imported. Modules of the user that register a
+method, an adapter or an encoder are named on the command line alone, as `plugins=my_module`: a
+configuration that a run has stored may be a stranger's, so nothing that it names is ever imported.
+"""
+
+import importlib
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from fewshot_fer.config.hydra import conf_names
+from fewshot_fer.system.errors import ConfigError, UnknownNameError, UserError
+
+PLUGINS = "FEWSHOT_FER_PLUGINS"
+"""Of the environment, written here for processes that a run starts, and never read from outside."""
+
+_REGISTERED: dict[str, set[str]] = defaultdict(set)
+
+
+def register_name(group: str, name: str) -> None:
+    """Make a name known that has no file in conf/<group>/: one of a user's own module."""
+    _REGISTERED[group].add(name)
+
+
+def known_names(group: str) -> tuple[str, ...]:
+    """Return the names of a group of conf/, sorted, with those that are registered besides."""
+    return tuple(sorted({*conf_names(group), *_REGISTERED[group]}))
+
+
+def require_name(key: str, name: str, group: str) -> None:
+    """Raise UnknownNameError where `key=name` is neither a file of a group nor registered."""
+    if name not in (known := known_names(group)):
+        raise UnknownNameError(
+            f"{key}={name} is not known: choose one of {', '.join(known)}; or give "
+            f"plugins=my_module, a module of your own that registers it",
+            f"{key}={name}",
+        )
+
+
+def import_plugins(names: Sequence[str]) -> None:
+    """Import modules by their names, or by the paths of their files, which end in .py.
+
+    A name is also looked for in the working folder. Raises ConfigError for one that cannot be
+    imported, with the reason.
+    """
+    os.environ[PLUGINS] = ",".join(names)
+    for name in names:
+        file = Path(name) if name.endswith(".py") else None
+        folder = str(file.parent if file else Path.cwd())
+        if folder not in sys.path:
+            sys.path.append(folder)
+        try:
+            module = importlib.import_module(file.stem if file else name)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a module of somebody else raises
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ConfigError(f"plugins={name} cannot be imported: {reason}") from error
+        if file and Path(module.__file__ or "") != file:
+            raise ConfigError(f"plugins={name}: {module.__file__} has the same name: rename it")
+
+
+def import_inherited_plugins() -> None:
+    """Import, in a process that a run has started, what `import_plugins` was given before."""
+    import_plugins([name for name in os.environ.get(PLUGINS, "").split(",") if name])

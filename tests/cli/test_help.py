@@ -1,0 +1,69 @@
+"""What users read of the choices: the page of --help, and the README's table."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from fewshot_fer.config.hydra import SCHEMAS, conf_dir, conf_names
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ASIDE = {"paths": {"as_trained"}}
+"""Files that nobody names: the default of the verb test."""
+
+
+@pytest.mark.parametrize("verb", SCHEMAS)
+def test_help_shows_how_to_start_and_every_setting(command: Command, verb: str) -> None:
+    shown = command(verb, "--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert f"python -m fewshot_fer.{verb} " in shown.out
+    for key in vars(SCHEMAS[verb])["__dataclass_fields__"]:
+        assert re.search(rf"^{key}:", shown.out, re.M), key
+
+
+def test_help_shows_settings_under_the_words_that_are_given(command: Command) -> None:
+    """With choices and values put in, and a mistake refused."""
+    shown = command("train", "backbone=resnet50", "test=afew_4w5s", "test.k_shot=3", "-h")
+    assert "name: resnet50" in shown.out
+    assert "k_shot: 3" in shown.out
+    refused = command("train", "backbone=nothing", "--help")
+    assert refused.code == 2
+    assert "resnet50" in refused.err
+
+
+def test_help_lists_the_groups_of_a_verb(command: Command) -> None:
+    """Those that it takes, with every name; a derived one among them."""
+    shown = " ".join(command("train", "--help").out.split())
+    for path in conf_dir().iterdir():
+        if path.is_dir() and path.name != "hydra":
+            assert f"{path.name}: {', '.join(conf_names(path.name))}" in shown
+    assert f"test: {', '.join(conf_names('eval'))}" in shown
+    assert "dataset: afew" not in command("test", "--help").out
+    assert "group=name" not in command("predict", "--help").out
+
+
+def test_help_does_not_import_torch() -> None:
+    """torch takes seconds to import: nobody waits for them to read a page."""
+    code = """
+import sys
+from fewshot_fer import check, report, test, train
+sys.argv = ["train", "--help"]
+train.main()
+sys.exit("torch" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_table_in_the_readme_is_complete() -> None:
+    """Whatever can be chosen stands there, and nothing else."""
+    rows = re.findall(r"^\| (`\w+=`(?:, `\w+=`)*) \| (.*) \|$", README, re.M)
+    table = {
+        group: set(re.findall(r"`([\w+]+)`", choices))
+        for groups, choices in rows
+        for group in re.findall(r"`(\w+)=`", groups)
+    }
+    groups = ("dataset", "eval", "test", "train", "backbone", "method", "paths", "sweep")
+    assert table == {group: {*conf_names(group)} - ASIDE.get(group, set()) for group in groups}
