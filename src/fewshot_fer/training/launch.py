@@ -20,6 +20,7 @@ from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, Sign
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from fewshot_fer.config.names import import_inherited_plugins
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.runs.resume import (
     last_progress,
@@ -97,6 +98,7 @@ def _rank(
     from fewshot_fer.training.session import train_session
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an end between any two steps: no traceback
+    import_inherited_plugins()
     rank, own = int(os.environ["RANK"]), Path(folder)
     on_gpus = settings.device != "cpu" and torch.cuda.is_available()
     distributed.init_process_group("nccl" if on_gpus else "gloo")
