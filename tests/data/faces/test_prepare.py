@@ -224,7 +224,7 @@ def test_a_name_that_was_given_before_is_kept(tmp_path: Path) -> None:
         (["images=full", "out=full/a.jpg"], "is a file"),
         (["images=full"], "out has no value"),
         (["images=full", "out=o", "fps=0"], "fps=0.0 is out of range"),
-        (["images=full", "out=o", "faces=both"], "choose largest or all"),
+        (["images=full", "out=o", "faces=both"], "choose one of largest, all"),
         (["images=full", "out=o", "siez=3"], "siez"),
     ],
 )
