@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conf_files import composed, files
+from conftest import Command
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -46,6 +47,20 @@ def test_every_test_composes_alone(name: str) -> None:
     test = settings.test[name]
     shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
     assert name == f"{test.name}_{shape}"
+
+
+def test_check_reads_what_train_reads() -> None:
+    """A training command is checked by changing its verb."""
+    words = ("experiment=demo", "train=classic", "test=[basic_7w1s]", "seed=3")
+    assert composed("check", *words) == composed("train", *words)
+
+
+@pytest.mark.parametrize("word", ["test=nothing", "test=[basic_7w1s,nothing]", "eval=nothing"])
+def test_an_unknown_evaluation_is_refused_with_those_there_are(command: Command, word: str) -> None:
+    outcome = command("train", word)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert all(name in outcome.err for name in files("eval"))
 
 
 def test_classic_is_the_study() -> None:
