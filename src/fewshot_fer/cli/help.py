@@ -14,6 +14,7 @@ from fewshot_fer.config.hydra import compose, conf_dir, conf_names
 
 HELP = frozenset({"--help", "-h"})
 WIDTH = 100
+PLUGINS_LINE = "plugins=my_module imports a module that registers a method, adapter or encoder."
 
 
 def help_page(verb: str, words: Sequence[str]) -> str:
@@ -29,7 +30,7 @@ def help_page(verb: str, words: Sequence[str]) -> str:
     if groups:
         sections.append("== What can be chosen (group=name) ==\n\n" + "\n".join(groups) + "\n")
     sections.append(f"== Settings (key.below=value) ==\n\n{OmegaConf.to_yaml(config)}")
-    return "\n".join([*sections, f"Files: {conf_dir()}"])
+    return "\n".join([*sections, PLUGINS_LINE, f"Files: {conf_dir()}"])
 
 
 def _groups(config: DictConfig) -> list[str]:
