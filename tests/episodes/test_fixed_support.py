@@ -6,22 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from conftest import TINY, Command, face_table
+from conftest import TINY, Command, face_table, train_in
 from sklearn.metrics import accuracy_score, f1_score, log_loss, recall_score
-from sklearn.neighbors import NearestCentroid
 
 from fewshot_fer.episodes.fixed_support import draw_fixed_support
-from fewshot_fer.evaluation.fixed import (
-    fixed_log_probabilities,
-    vote_by_majority,
-    vote_by_probability,
-)
-from fewshot_fer.models.methods.method import BoundMethod
-from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.system.errors import EpisodeError
 
 FIXED = ("dataset.split=all", "test=afew_fixed5", "test.k_shot=1")
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was tested with a fixed support from its own training set."""
+    return train_in(tmp_path_factory.mktemp("fixed"), cache, *TINY, f"paths.data={data}", *FIXED)
 
 
 def test_draws_are_exact_seeded_and_different() -> None:
@@ -40,46 +37,12 @@ def test_draws_are_exact_seeded_and_different() -> None:
         draw_fixed_support(table, 6, 1, seed=1, what="test")
 
 
-def test_probabilities_and_labels_equal_nearest_centroid() -> None:
-    """The nearest prototype is scikit-learn's nearest centroid; probabilities sum to one."""
-    torch.manual_seed(0)
-    support, query = torch.randn(4, 6, 10), torch.randn(3000, 10)
-    ours = fixed_log_probabilities(BoundMethod(prototype_logits), support, query)
-    centroid = NearestCentroid().fit(support.flatten(0, 1).numpy(), np.repeat(np.arange(4), 6))
-    assert np.array_equal(ours.argmax(axis=1), centroid.predict(query.numpy()))
-    np.testing.assert_allclose(np.exp(ours).sum(axis=1), 1, rtol=1e-9)
-
-
-def test_votes_by_hand() -> None:
-    """Mean probability and majority disagree where one frame is sure; a tie goes to the surer."""
-    frames = np.array([[0.9, 0.1], [0.45, 0.55], [0.4, 0.6], [0.7, 0.3], [0.35, 0.65]])
-    clips = np.array([0, 0, 0, 1, 1])
-    mean = vote_by_probability(frames, clips)
-    np.testing.assert_allclose(mean, [[1.75 / 3, 1.25 / 3], [0.525, 0.475]])
-    majority = vote_by_majority(frames, clips)
-    assert mean.argmax(axis=1).tolist() == [0, 0]
-    assert majority.argmax(axis=1).tolist() == [1, 0]
-
-
-def test_tie_break_never_outvotes_a_frame() -> None:
-    """One frame more decides, however sure the others were."""
-    for frames in range(3, 60, 2):
-        less = frames // 2
-        sure = np.tile([[0.999, 0.001]], (less, 1))
-        unsure = np.tile([[0.499, 0.501]], (less + 1, 1))
-        voted = vote_by_majority(np.concatenate([sure, unsure]), np.zeros(frames, dtype=np.int64))
-        assert voted.argmax(axis=1).tolist() == [1]
-
-
-def test_figures_equal_those_of_the_predictions(command: Command, data: Path) -> None:
+def test_figures_equal_those_of_the_predictions(trained: Path) -> None:
     """results.csv says what scikit-learn makes of predictions.csv, at every level."""
-    outcome = command("train", *TINY, f"paths.data={data}", *FIXED)
-    assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
-    results = pd.read_csv(outcome.folder / "results.csv")
+    results = pd.read_csv(trained / "results.csv")
     fixed = results[results["protocol"] == "afew_fixed1"].set_index("level")
     assert fixed.index.tolist() == ["frame", "clip", "clip_complete"]
-    predictions = pd.read_csv(outcome.folder / "predictions.csv")
+    predictions = pd.read_csv(trained / "predictions.csv")
     names = sorted(predictions["true"].unique())
     assert len(predictions) == 5 * 63
     draws = [draw for _, draw in predictions.groupby("draw")]
@@ -101,17 +64,14 @@ def test_figures_equal_those_of_the_predictions(command: Command, data: Path) ->
     assert fixed["chance"].tolist() == pytest.approx([1 / 7] * 3, abs=1e-5)
 
 
-def test_support_is_taken_out_of_training(command: Command, data: Path) -> None:
+def test_support_is_taken_out_of_training(command: Command, trained: Path) -> None:
     """What is support of any draw is not trained on, and the run says how many images are left."""
-    outcome = command("train", *TINY, f"paths.data={data}", *FIXED)
-    assert outcome.folder is not None
-    results = pd.read_csv(outcome.folder / "results.csv").set_index("role")
+    results = pd.read_csv(trained / "results.csv").set_index("role")
     left = int(results.loc["train", "n_images"])
     assert 63 - 5 * 7 <= left <= 63 - 7
-    assert "trained on" not in outcome.err
-    elsewhere = command("test", f"run={outcome.folder}", "test=afew_fixed5", "test.k_shot=2")
+    elsewhere = command("test", f"run={trained}", "test=afew_fixed5", "test.k_shot=2")
     assert "the support was trained on" in elsewhere.err
-    same = command("test", f"run={outcome.folder}", "test=afew_fixed5", "test.k_shot=1")
+    same = command("test", f"run={trained}", "test=afew_fixed5", "test.k_shot=1")
     assert "trained on" not in same.err
     assert same.folder is not None
     again = pd.read_csv(same.folder / "results.csv")["accuracy"].tolist()

@@ -1,4 +1,4 @@
-"""Embeddings: the same alone or in company, in memory or from the disk, however scarce memory is"""
+"""Embeddings: alone or in company, folded or not, from memory or disk, in scarce memory."""
 
 from pathlib import Path
 
@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from small_networks import random_images, small_encoder
+from torch import nn
 
+from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.evaluation import embedder as embedding
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import Embedder, fold_batch_norms
+from fewshot_fer.models import build_encoder
 
 
 def test_an_image_alone_is_embedded_as_in_company() -> None:
@@ -18,6 +21,29 @@ def test_an_image_alone_is_embedded_as_in_company() -> None:
     for row in range(37):
         alone = Embedder(small_encoder()).embed(images, np.array([row]))
         assert torch.equal(alone[0], together[row])
+
+
+def test_each_image_is_embedded_once_and_only_if_drawn() -> None:
+    """Several tests on one table share embeddings, and images never drawn are never embedded."""
+    images, encoder = random_images(50), small_encoder()
+    seen: list[int] = []
+    embedder = Embedder(encoder)
+    forward = embedder.encode_pixels
+    embedder.encode_pixels = lambda pixels: seen.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign,func-returns-value]
+    first = embedder.embed(images, np.array([3, 5, 8]))
+    second = embedder.embed(images, np.array([3, 8, 9]))
+    assert seen == [3, 1]
+    torch.testing.assert_close(first[[0, 2]], second[:2])
+
+
+def test_evaluation_leaves_the_encoder_as_it_was() -> None:
+    """Validation neither moves batch-norm statistics nor leaves the encoder in eval mode."""
+    images, encoder = random_images(20), small_encoder().train()
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    Embedder(encoder).embed(images, np.arange(20))
+    assert encoder.training
+    for key, value in encoder.state_dict().items():
+        assert torch.equal(value, before[key])
 
 
 def test_training_on_does_not_change_an_embedder() -> None:
@@ -117,3 +143,39 @@ def test_scarce_memory_halves_the_batches(
     other.fingerprint = "other"
     with pytest.raises(RuntimeError, match="x"):
         scarce.embed(other, np.arange(41))
+
+
+@pytest.mark.parametrize("name", ["conv4", "resnet18"])
+def test_folded_batch_norms_change_nothing(name: str) -> None:
+    """After training has moved the running statistics, and without touching the original."""
+    encoder = build_encoder(BackboneConfig(name=name, filters=16, image_size=64))
+    for _ in range(3):
+        encoder(torch.randn(8, 3, 64, 64) * 3 + 1)
+    folded = fold_batch_norms(encoder)
+    assert encoder.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    images = torch.randn(5, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), encoder.eval()(images), rtol=1e-4, atol=1e-4)
+
+
+class Untraceable(nn.Module):
+    """An encoder whose way through depends on its input, which no tracing can follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if images.sum() > 0:
+            images = images * 2
+        normed: torch.Tensor = self.norm(images)
+        return normed.flatten(1)
+
+
+def test_an_encoder_that_cannot_be_folded_is_used_as_it_is() -> None:
+    """It is slower, not wrong, and in eval mode."""
+    encoder = Untraceable()
+    folded = fold_batch_norms(encoder)
+    images = torch.rand(4, 3, 8, 8)
+    torch.testing.assert_close(folded(images), encoder.eval()(images))

@@ -1,4 +1,4 @@
-"""Every fast way of evaluation equals the plain one, on fresh random input each time."""
+"""Scores in bulk equal those of one forward an episode, whichever way and chunk is taken."""
 
 import numpy as np
 import pytest
@@ -6,17 +6,69 @@ import torch
 from conftest import face_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from small_networks import SHAPE, random_images, small_encoder
 
-from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation import scoring
-from fewshot_fer.evaluation.embedder import fold_batch_norms
-from fewshot_fer.evaluation.scoring import gram_matrix, prototype_logits_from_gram
-from fewshot_fer.models import build_encoder
+from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.scoring import (
+    evaluate,
+    gram_matrix,
+    prototype_logits_from_gram,
+    score_episodes,
+)
 from fewshot_fer.models.methods.method import PROTOTYPES
 from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.network import episode_logits, episode_losses, query_labels
+from fewshot_fer.models.preprocessing import normalise
+
+
+def test_bulk_scores_equal_one_forward_an_episode() -> None:
+    """The fast path gives each episode the loss and accuracy that it has on its own."""
+    table = face_table({"a": 15, "b": 9, "c": 6, "d": 20})
+    episodes = draw_episodes(build_pool(table, SHAPE), 25, seed=0)
+    images, encoder = random_images(len(table)), small_encoder()
+    scores = evaluate(Embedder(encoder), PROTOTYPES, images, episodes)
+    encoder.eval()
+    labels = query_labels(3, 2)
+    for number in range(25):
+        rows = np.concatenate([episodes.support[number].ravel(), episodes.query[number].ravel()])
+        with torch.no_grad():
+            embeddings = encoder(normalise(images.gather(rows)))
+        logits = episode_logits(embeddings[None], 3, 2, prototype_logits)
+        loss = float(episode_losses(logits, labels))
+        assert scores.loss[number] == pytest.approx(loss, rel=1e-4)
+        accuracy = (logits[0].argmax(1) == labels).double().mean()
+        assert scores.accuracy[number] == pytest.approx(float(accuracy))
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little memory a chunk may take, the figures are the same."""
+    table = face_table({"a": 15, "b": 9, "c": 6})
+    episodes = draw_episodes(build_pool(table, SHAPE), 40, seed=0)
+    embeddings = torch.randn(len(table), 16)
+    rows = np.arange(len(table))
+    whole = score_episodes(PROTOTYPES, embeddings, rows, episodes)
+    monkeypatch.setattr(scoring, "DIRECT_BYTES", {"cpu": 1})
+    chunked = score_episodes(PROTOTYPES, embeddings, rows, episodes)
+    assert np.array_equal(whole.accuracy, chunked.accuracy)
+    assert np.array_equal(whole.confusion, chunked.confusion)
+    np.testing.assert_allclose(whole.loss, chunked.loss, rtol=1e-6)
+
+
+def test_perfect_and_hopeless_embeddings_score_as_they_must() -> None:
+    """Classes far apart: all right. All embeddings equal: the first position wins everywhere."""
+    table = face_table({"a": 10, "b": 10, "c": 10})
+    episodes = draw_episodes(build_pool(table, SHAPE), 30, seed=0)
+    numbers = torch.tensor(table["label"].map({"a": 0, "b": 1, "c": 2}).tolist())
+    rows = np.arange(len(table))
+    apart = score_episodes(PROTOTYPES, torch.eye(3)[numbers] * 50, rows, episodes)
+    assert apart.accuracy.mean() == 1.0
+    assert apart.confusion.sum() == np.diag(apart.confusion).sum() == 30 * 3 * 2
+    equal = score_episodes(PROTOTYPES, torch.zeros(len(table), 4), rows, episodes)
+    assert equal.accuracy.mean() == pytest.approx(1 / 3)
+    np.testing.assert_allclose(equal.loss, np.log(3), rtol=1e-6)
 
 
 @settings(deadline=None, max_examples=40)
@@ -52,10 +104,10 @@ def test_both_sides_of_the_cut_over_agree(n_episodes: int, monkeypatch: pytest.M
     taken = scoring.gram_pays(len(rows), episodes, embeddings)
     assert taken == (n_episodes == 5000)
     monkeypatch.setattr(scoring, "GRAM_CHUNK", 999)
-    given_ = list(scoring.logits_in_chunks(PROTOTYPES, embeddings, rows, episodes))
+    taken_way = list(scoring.logits_in_chunks(PROTOTYPES, embeddings, rows, episodes))
     monkeypatch.setattr(scoring, "gram_pays", lambda *_: not taken)
     other = list(scoring.logits_in_chunks(PROTOTYPES, embeddings, rows, episodes))
-    torch.testing.assert_close(torch.cat(given_), torch.cat(other), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(torch.cat(taken_way), torch.cat(other), rtol=1e-4, atol=1e-3)
 
 
 def test_a_matrix_that_is_too_large_is_not_made() -> None:
@@ -70,39 +122,3 @@ def test_a_matrix_that_is_too_large_is_not_made() -> None:
     assert scoring.gram_pays(most, many, embeddings)
     assert not scoring.gram_pays(most + 1, many, embeddings)
     assert not scoring.gram_pays(most, many, embeddings.double())
-
-
-@pytest.mark.parametrize("name", ["conv4", "resnet18"])
-def test_folded_batch_norms_change_nothing(name: str) -> None:
-    """After training has moved the running statistics, and without touching the original."""
-    encoder = build_encoder(BackboneConfig(name=name, filters=16, image_size=64))
-    for _ in range(3):
-        encoder(torch.randn(8, 3, 64, 64) * 3 + 1)
-    folded = fold_batch_norms(encoder)
-    assert encoder.training
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    images = torch.randn(5, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(folded(images), encoder.eval()(images), rtol=1e-4, atol=1e-4)
-
-
-class Untraceable(nn.Module):
-    """An encoder whose way through depends on its input, which no tracing can follow."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(3)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        if images.sum() > 0:
-            images = images * 2
-        normed: torch.Tensor = self.norm(images)
-        return normed.flatten(1)
-
-
-def test_an_encoder_that_cannot_be_folded_is_used_as_it_is() -> None:
-    """It is slower, not wrong, and in eval mode."""
-    encoder = Untraceable()
-    folded = fold_batch_norms(encoder)
-    images = torch.rand(4, 3, 8, 8)
-    torch.testing.assert_close(folded(images), encoder.eval()(images))
