@@ -55,7 +55,7 @@ def draw_episodes(
     Every episode that the rules allow can be drawn. With a pool of groups, no group has images in
     both support and query of an episode, whatever their classes. `stream` and `epoch` choose
     independent random streams of the same seed. Raises EpisodeError where groups shared between
-    classes leave no way to draw.
+    classes leave nothing to draw.
     """
     random = np.random.default_rng([seed, zlib.crc32(stream.encode()), epoch])
     available = np.full(n_episodes, len(pool.class_names), dtype=np.int64)

@@ -50,7 +50,7 @@ class TrainingSetup:
 
 @dataclass(frozen=True)
 class TestSetup:
-    """Protocols of a test of a finished run; trained_on_test is None where nobody can tell.
+    """Protocols of a test of a finished run; trained_on_test is None where unknown.
 
     warnings: stamps of the quick audit of training, validation and tests together.
     """

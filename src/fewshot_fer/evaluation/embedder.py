@@ -171,7 +171,7 @@ class FewShotModel:
     epoch: int
 
     def with_method(self, method: Method) -> "FewShotModel":
-        """Return the same weights with another method, and the embeddings that it asks for."""
+        """Return the same weights with another method, embeddings normalised as it needs them."""
         embedder = self.embedder
         if method.normalisation is not None:
             embedder = embedder.normalised(method.normalisation)

@@ -141,7 +141,7 @@ def sum_confusion(predictions: FixedPredictions, n_way: int) -> NDArray[np.int64
 def answer_rows(
     row: Row, table: pd.DataFrame, asked: NDArray[np.float64], correct: NDArray[np.float64]
 ) -> pd.DataFrame:
-    """Return the rows of answers.csv behind a row of results.csv, without images never a query.
+    """Return the rows of answers.csv behind a row of results.csv: images that were a query.
 
     asked, correct [N]: how often each row of the table was a query, and was predicted rightly.
     """
@@ -168,9 +168,9 @@ def _episodic_group_interval(
     protocol: EpisodicProtocol, scores: EpisodeScores
 ) -> tuple[float, float]:
     """Return the interval over groups; they count even where episodes are image-disjoint."""
-    asked = len(scores.row_asked)
-    groups = pd.factorize(protocol.table["group"])[0][:asked]
-    classes = pd.factorize(protocol.table["label"])[0][:asked] if protocol.pool.nested else None
+    count = len(scores.row_asked)
+    groups = pd.factorize(protocol.table["group"])[0][:count]
+    classes = pd.factorize(protocol.table["label"])[0][:count] if protocol.pool.nested else None
     return group_interval(scores.row_correct, scores.row_asked, groups, classes)
 
 

@@ -141,18 +141,18 @@ def with_priors(
     has no parts, or pictures after all.
     """
     support = _without_priors(support)
-    asked = [canonical(name) for name in more_classes]
-    priors.require(asked, "classes", "support=folder")
+    more = [canonical(name) for name in more_classes]
+    priors.require(more, "classes", "support=folder")
     own = [canonical(name) for name in support.class_names]
-    if twice := [name for name in asked if name in own or asked.count(name) > 1]:
+    if twice := [name for name in more if name in own or more.count(name) > 1]:
         raise ConfigError(f"classes: {twice[0]} is there already; name each class once")
-    names = [*own, *asked]
+    names = [*own, *more]
     vectors, weights = _weighed_priors(support, priors, names)
     added = [place for place in range(len(names)) if weights[place] > 0]
     described = [f"{COMPOSED}{' + '.join(priors.parts_of(names[place]))})" for place in added]
     return replace(
         support,
-        class_names=(*support.class_names, *asked),
+        class_names=(*support.class_names, *more),
         embeddings=torch.cat([support.embeddings, vectors[added]]),
         labels=torch.cat([support.labels, torch.tensor(added, dtype=torch.int64)]),
         paths=(*support.paths, *described),

@@ -57,16 +57,16 @@ RESULT_COLUMNS = (
     "n_images",  # images that episodes are drawn from
     "n_groups",  # clips, subjects or, without either, images
     "epoch",  # of the weights that were scored
-    "group_ci95_low",  # bootstrap over the distinct groups asked: clips, subjects or images
+    "group_ci95_low",  # bootstrap over the distinct groups: clips, subjects or images
     "group_ci95_high",
-    "level",  # what an answer is: image, frame, clip, or clip_complete: lost clips count as errors
+    "level",  # of a prediction: image, frame, clip, or clip_complete: lost clips count as errors
     "macro_f1",
     "deviation",  # of the accuracy over draws of a fixed support
     "majority",  # what always giving the commonest class would score
-    "method",  # how it was answered: protonet, classifier, ...
-    "episodes_id",  # equal where the very same episodes, or support and queries, were asked
+    "method",  # protonet, classifier, ...
+    "episodes_id",  # equal for the very same episodes, or support and queries
     "trained_on_test",  # whether test images of any data set were in the training set
-    "uses",  # what the answers rest on beside the support: nothing, or the names of the parts, ...
+    "uses",  # what the method uses beside the support: nothing, names of the parts, ...
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "pandas", "pillow")

@@ -1,8 +1,8 @@
 """Tables of a run's evaluations: answers, predictions, confusion matrices and recalls.
 
-answers.csv says how often each image was a query and was predicted rightly, so that two runs can be
+answers.csv counts how often each image was a query and was predicted rightly, so two runs can be
 compared image by image on the same episodes: much less of their difference is then chance.
-predictions.csv says what each image was taken for, with a fixed support.
+predictions.csv holds what each image was taken for, with a fixed support.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ ANSWER_COLUMNS = (
     "protocol",
     "method",
     "level",
-    "episodes_id",  # equal where the very same episodes, or support and queries, were scored
+    "episodes_id",  # equal for the very same episodes, or support and queries
     "path",  # of the image, or the key of the clip
     "group",
     "label",
