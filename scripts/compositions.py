@@ -4,10 +4,10 @@
     python scripts/compositions.py run=outputs/train/... --queries 15 --csv compositions.csv
 
 Every picture of the compound data set is embedded once, by the run's encoder, centred on its
-training mean and at unit length. Each way is asked at 0, 1 and 5 shots, 4-way and 5-way. What it
-gains over plain prototypes is counted episode by episode, with a 95 % interval; at 0 shots, where
-those have nothing to go by, over the mean of the parts. `found in validation` chooses its weight on
-other episodes of the same pictures, which flatters it. Other words than run= are those of paths.
+training mean and at unit length. Each composition is scored at 0, 1 and 5 shots, 4-way and 5-way.
+Its gain over plain prototypes is counted episode by episode, with a 95 % interval; at 0 shots,
+where there are none, over the mean of the parts. `found in validation` chooses its weight on other
+episodes of the same pictures, which flatters it. Other words than run= are those of paths.
 """
 
 import argparse
@@ -38,9 +38,8 @@ from fewshot_fer.evaluation.methods import choose_prior_weight, priors, reweight
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.evaluation.training_statistics import CLASS_IMAGES, TrainingStatistics
-from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined, untrained_method
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
 from fewshot_fer.runs.load import load_model, stored_statistics
@@ -61,7 +60,8 @@ class WeighedParts(Priors):
 
     shares: Tensor | None = None
 
-    def _composed(self, parts: Sequence[str]) -> Tensor:
+    def composed(self, parts: Sequence[str]) -> Tensor:
+        """Return the mean [D] of the parts' prototypes by their shares."""
         assert self.shares is not None
         rows = [self.class_names.index(part) for part in parts]
         shares = self.shares[rows] / self.shares[rows].sum()
@@ -144,9 +144,8 @@ def ways(
         weighed = WeighedParts(**vars(base), shares=each)
         made[f"parts by {kind}"] = replace(found, priors=weighed)
     for name in transductive:
-        logits = UNTRAINED[name].logits
-        made[name] = Method(name, logits)
-        made[f"composed, then {name}"] = refined(found, name, logits)
+        made[name] = untrained_method(name)
+        made[f"composed, then {name}"] = refined(found, name)
     return made
 
 

@@ -41,7 +41,6 @@ from bad_input.words import (
     OWN,
     PREDICT,
     RAFDB,
-    SCRIPT,
     TEST,
     Words,
 )
@@ -96,7 +95,6 @@ KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
     (set_cases.folders, write_folder, OWN),
     (weight_cases.weights, weight_cases.write_weights, (*RAFDB, "backbone.weights=weights.pth")),
     (weight_cases.safetensors_files, weight_cases.write_safetensors, CARD),
-    (weight_cases.scripts, weight_cases.write_script, SCRIPT),
     (run_cases.checkpoints, lambda root: _trained(root) / "best.pt", TEST),
     (run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
     (run_cases.stopped_runs, _stopped, ("train", "resume=run")),

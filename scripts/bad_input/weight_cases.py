@@ -1,12 +1,12 @@
-"""Weights from elsewhere, with a card or without, and encoders that are programs."""
+"""Weights from elsewhere, with a card or without."""
 
 import pickle
-import warnings
+import zipfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from bad_input.case import (
     LINE,
@@ -22,37 +22,12 @@ from bad_input.case import (
     replaced,
     text,
     truncated,
-    with_variable,
 )
 from bad_input.good_files import write_rafdb
 from bad_input.run_spoils import MARK, Payload
 
-TRUST = ("FEWSHOT_FER_TRUST_SCRIPTS", "1")
 CARD = "image_size: 16\nmean: [0.5, 0.5, 0.5]\nstd: [0.5, 0.5, 0.5]\narchitecture: conv4\n"
 DEEP = f"image_size: {'[' * 5000}"
-
-
-class Means(nn.Module):
-    """An encoder that answers with the means of its channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images.mean(dim=(2, 3)) * self.weight
-
-
-class Writes(Means):
-    """One that leaves a mark as well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mark = MARK
-
-    def forward(self, images: Tensor) -> Tensor:
-        torch.save(images, self.mark)
-        return images.mean(dim=(2, 3)) * self.weight
 
 
 def write_weights(root: Path) -> Path:
@@ -69,20 +44,6 @@ def write_safetensors(root: Path) -> Path:
     save_file(_state(), root / "faces.safetensors")
     (root / "faces.yaml").write_text(CARD)
     return root / "faces.safetensors"
-
-
-def write_script(root: Path) -> Path:
-    """Write RAF-DB and an encoder in TorchScript with its card; return the script."""
-    write_rafdb(root)
-    (root / "faces.yaml").write_text(CARD)
-    return _script(root / "faces.pt", Means())
-
-
-def _script(file: Path, network: nn.Module) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch would rather have another format
-        torch.jit.script(network).save(str(file))  # type: ignore[no-untyped-call]
-    return file
 
 
 def _state() -> dict[str, Tensor]:
@@ -106,6 +67,7 @@ def weights() -> list[Case]:
         Case(kind, "no weights in it", _saved({"epoch": 3}), LINE, "holds no weights"),
         Case(kind, "hostile: a pickle that runs code", text(pickle.dumps(Payload(), protocol=2))),
         Case(kind, "hostile: a torch file that runs code", _saved({"state_dict": Payload()})),
+        Case(kind, "hostile: a program in TorchScript", _program, LINE, "TorchScript"),
         Case(kind, "in a wrapper, with a prefix", as_it_is, WORKS),
     ]
 
@@ -136,25 +98,14 @@ def safetensors_files() -> list[Case]:
     ]
 
 
-def scripts() -> list[Case]:
-    """An encoder that is a program."""
-    kind = "TorchScript"
-    return [
-        Case(kind, "not said to be trusted", as_it_is, LINE, TRUST[0]),
-        Case(kind, "hostile, not said to be trusted", _hostile, LINE, TRUST[0]),
-        Case(kind, "hostile, and trusted", with_variable(*TRUST, _hostile), LINE, "refused"),
-        Case(kind, "trusted, truncated", with_variable(*TRUST, edited(truncated)), LINE, "faces"),
-        Case(kind, "trusted, text", with_variable(*TRUST, text("hello")), LINE, "faces.pt"),
-        Case(kind, "trusted", with_variable(*TRUST), WORKS),
-    ]
-
-
-def _hostile(file: Path) -> None:
-    _script(file, Writes())
-
-
 def _saved(content: object) -> Spoil:
     return lambda path: torch.save(content, path)
+
+
+def _program(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/data.pkl", pickle.dumps(Payload(), protocol=2))
+        archive.writestr("weights/constants.pkl", b"")
 
 
 def _flipped_weights(path: Path) -> None:

@@ -10,7 +10,6 @@ AFEW: Words = ("train", "dataset=afew", "eval=afew_4w5s", *IN_PLACE)
 NAMED = "dataset.clips={anger:['000100000','000100009'],fear:['000299999']}"
 MIXED: Words = ("train", "dataset=mixed", NAMED, "eval=basic_7w1s", *IN_PLACE)
 CARD: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.safetensors")
-SCRIPT: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.pt")
 OWN: Words = (
     *("train", "dataset=folder", "dataset.root=faces"),
     *("eval=folder_5w5s", "eval.dataset.root=faces", *TINY),

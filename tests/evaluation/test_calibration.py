@@ -14,8 +14,8 @@ from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.calibration import calibrate, fit_temperature, run_calibration
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.tasks import EpisodicTask
-from fewshot_fer.models.methods import TRAINED, UNTRAINED, build_logits
-from fewshot_fer.models.methods.method import OF_MEANS, PROTOTYPES, Method
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, untrained_method
+from fewshot_fer.models.methods.registry import build_logits, find_method, method_names
 
 SHAPE = Shape(3, 2, 2)
 CLASSES = ("a", "b", "c", "d")
@@ -43,13 +43,13 @@ def embedder_of(task: EpisodicTask, head: nn.Module | None = None, *names: str) 
     return SimpleNamespace(head=head, head_names=names, embed=embed, known=known)
 
 
-def methods_of_means() -> dict[str, Method]:
-    trained = {name: build_logits(name, 16, 4) for name in TRAINED}
+def some_methods() -> dict[str, Method]:
+    trained = {name: build_logits(name, 16, 4) for name in method_names(needs_episodes=True)}
     for logits in trained.values():
         assert isinstance(logits, nn.Module)
         logits.eval()
-    known = {name: method.logits for name, method in UNTRAINED.items()} | trained
-    return {name: Method(name, logits) for name, logits in known.items()}
+    made = {name: Method(name, logits) for name, logits in trained.items()}
+    return made | {name: untrained_method(name) for name in method_names(needs_no_training=True)}
 
 
 def test_methods_of_means_need_nothing_but_means() -> None:
@@ -60,15 +60,14 @@ def test_methods_of_means_need_nothing_but_means() -> None:
         torch.randn(1, 4, 5, 16, generator=random),
         torch.randn(6, 16, generator=random),
     )
-    for name, method in methods_of_means().items():
+    for name, method in some_methods().items():
         with torch.no_grad():
             whole = method.logits(support, query[None])[0]
             means = support.mean(dim=2)[0]
             alone = torch.cat([method.by_means(means, one[None]) for one in query])
         same = torch.allclose(whole, alone, atol=1e-4)
-        assert same == (name in OF_MEANS), name
-        assert not (UNTRAINED[name].queries if name in UNTRAINED else "") or not method.is_of_means
-    assert set(OF_MEANS) - set(methods_of_means()) == {"composed"}  # protonet with priors
+        assert same == find_method(name).of_means == method.is_of_means, name
+        assert not (method.queries and same), name
 
 
 def test_a_temperature_of_logits_and_a_threshold_of_distances() -> None:
@@ -97,7 +96,7 @@ def test_each_method_is_calibrated_as_it_answers() -> None:
     torch.testing.assert_close(found.known, plain.known)
     torch.testing.assert_close(found.unknown, plain.unknown)
     assert float(plain.known.max()) < 0
-    tim = Method("tim", UNTRAINED["tim"].logits)
+    tim = untrained_method("tim")
     assert run_calibration(task, FewShotModel(embedder, tim, 1), 0).temperature == plain.temperature
     assert plain.head_temperature is None
 

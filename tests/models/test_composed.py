@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot_fer.config.method_rules import REFINEMENTS
 from fewshot_fer.evaluation.support import SupportSet, support_of_names, with_priors
-from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors, composed_prototypes, shrink
 from fewshot_fer.models.methods.method import Method, for_single_pictures, refined
 from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.methods.registry import find_method, method_names
 from fewshot_fer.system.errors import ConfigError
 
 NAMES = ("anger", "happiness", "neutral", "surprise")
@@ -151,7 +150,7 @@ def test_a_stored_support_answers_as_an_episode(weight: float | None) -> None:
         with_priors(stored, priors, ["Angry"])
 
 
-@pytest.mark.parametrize("by", REFINEMENTS)
+@pytest.mark.parametrize("by", method_names(refines=True))
 @pytest.mark.parametrize("shot", [0, 3])
 def test_refined_prototypes_are_a_support_of_their_own(by: str, shot: int) -> None:
     """Protects what queries move: each composed prototype stands for eight pictures of its class,
@@ -162,9 +161,9 @@ def test_refined_prototypes_are_a_support_of_their_own(by: str, shot: int) -> No
     classes = torch.tensor([[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]])
     names = ("happily surprised", "anger", "bored")
     priors = some_priors(2.0)
-    logits = UNTRAINED[by].logits
+    logits = find_method(by).logits
     plain = Method("composed", prototype_logits, priors=priors)
-    method = refined(plain, by, logits)
+    method = refined(plain, by)
     expected = priors.of(names)[0][classes]
     prototypes = (support.sum(dim=2) + 2 * expected) / (shot + 2) if shot else expected
     eight = prototypes[:, :, None].repeat(1, 1, 8, 1)
@@ -276,27 +275,6 @@ def test_pictures_and_names_together(
     first, second = (pd.read_csv(f / "predictions.csv") for f in Path("outputs/predict").iterdir())
     assert first["label"].isin(["bored", "sadly angry"]).all()
     assert first["distance"].tolist() == second["distance"].tolist()
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["method.prior_weight=much"], "support or validation"),
-        (["method.prior_weight=-1"], "prior_weight"),
-        (["method.composition=sum"], "mean, unit, neutral"),
-        (["+method.parts.bored=[]"], "parts.bored is empty"),
-        (["method.refine=ptmap"], "none, bdcspn, laplacianshot, tim"),
-        (["method.refine=tim", "method=protonet"], "take method=tim, or add method=composed"),
-        (
-            ["method.refine=bdcspn", "eval=compound_fixed5"],
-            "eval.kind=fixed: method=composed+bdcsp",
-        ),
-    ],
-)
-def test_bad_settings_name_the_key(words: list[str], expected: str, command: Command) -> None:
-    outcome = command("train", *COMPOSED, *words)
-    assert outcome.code == 2
-    assert expected in outcome.err
 
 
 @pytest.mark.parametrize("weight", ["validation", "3"])

@@ -1,6 +1,7 @@
 """Every method against easyfsl's on the same random embeddings, an episode at a time there."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,19 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.method_rules import TRAINED as TRAINED_NAMES
-from fewshot_fer.config.method_rules import TRANSDUCTIVE as TRANSDUCTIVE_NAMES
-from fewshot_fer.config.method_rules import UNTRAINED as UNTRAINED_NAMES
-from fewshot_fer.models.methods import TRAINED, UNTRAINED, baseline, build_logits
+from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.models.methods import baseline
 from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.models.methods.matching import MatchingNetwork
-from fewshot_fer.models.methods.method import TRANSDUCTIVE
 from fewshot_fer.models.methods.prototypes import (
     COSINE_SCALE,
     CosinePrototypes,
     EuclideanPrototypes,
-    prototype_logits,
 )
+from fewshot_fer.models.methods.registry import build_logits, find_method, method_names
 from fewshot_fer.models.methods.relation import RelationNetwork
 
 WAY, SHOT, QUERY, FEATURES = 4, 5, 3, 24
@@ -90,17 +88,9 @@ def test_as_easyfsl_answers(name: str, shot: int, centred: bool) -> None:
     """Many episodes at once give what one at a time gives there, to 1e-4."""
     classifier, output, normalised = PAIRS[name]
     support, query = embeddings(shot + 10, shot, centred=centred)
-    ours = UNTRAINED[name].logits
+    ours = find_method(name).logits
     answers = output((unit(ours) if normalised else ours)(support, query))
     assert (answers - theirs(classifier, support, query)).abs().max() < 1e-4
-
-
-@CENTRED
-def test_prototypes_as_easyfsl(centred: bool) -> None:
-    """Theirs is a distance, ours the squared one."""
-    support, query = embeddings(3, centred=centred)
-    reference = theirs(easyfsl.PrototypicalNetworks(nn.Identity()), support, query)
-    assert (-prototype_logits(support, query).neg().sqrt() - reference).abs().max() < 1e-4
 
 
 @CENTRED
@@ -132,7 +122,7 @@ def test_matching_as_easyfsl(centred: bool) -> None:
         assert (network(support, query) - theirs(reference, support, query)).abs().max() < 1e-4
         for parameter in network.parameters():
             parameter.zero_()
-        plain = UNTRAINED["matching"].logits(support, query)
+        plain = find_method("matching").logits(support, query)
         assert (plain - theirs(reference, support, query)).abs().max() < 1e-4
 
 
@@ -185,11 +175,11 @@ def test_baseline_against_a_plain_loop(centred: bool) -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.sampled_from(sorted(UNTRAINED)), st.integers(1, 4), st.integers(0, 99))
+@given(st.sampled_from(method_names(needs_no_training=True)), st.integers(1, 4), st.integers(0, 99))
 def test_no_episode_sees_another(name: str, shot: int, seed: int) -> None:
     """However episodes are put together, each has the logits that it has alone."""
     support, query = embeddings(seed, shot, episodes=3)
-    logits = UNTRAINED[name].logits
+    logits = find_method(name).logits
     whole = logits(support, query)
     assert whole.shape == (3, WAY * QUERY, WAY)
     assert torch.isfinite(whole).all()
@@ -197,15 +187,17 @@ def test_no_episode_sees_another(name: str, shot: int, seed: int) -> None:
     assert torch.allclose(whole, alone, atol=1e-4)
 
 
-def test_settings_name_the_methods_that_there_are() -> None:
-    """Settings are checked without torch, by names that must be those of the catalogue."""
-    assert set(UNTRAINED_NAMES) == set(UNTRAINED)
-    assert set(TRAINED_NAMES) == set(TRAINED)
-    together = {name for name, each in UNTRAINED.items() if each.queries.startswith(TRANSDUCTIVE)}
-    assert set(TRANSDUCTIVE_NAMES) == together
+def test_each_method_has_a_file_and_a_word_in_the_readme() -> None:
+    """Names are checked without torch by the files of conf/method/, so both must be the same."""
+    methods = (find_method(name) for name in method_names())
+    own = {each.name for each in methods if each.source.__module__.startswith("fewshot_fer.")}
+    assert own == {path.stem for path in (conf_dir() / "method").iterdir()}
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if line.startswith("| `method=`"))
+    assert own == set(row.split("|")[2].split("`")[1::2])
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", method_names(needs_episodes=True))
 def test_trained_methods_can_learn(name: str) -> None:
     """A gradient reaches every weight, and the embeddings."""
     support, query = embeddings(1, features=16)

@@ -6,15 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torchvision
 from conftest import TINY, Command, face_table
 
-from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.models import build_encoder
-from fewshot_fer.models.backbones.conv4 import count_features
-from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.training.supervised import _shuffled, class_weights
 
 CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=8", "train.lr=3e-3")
@@ -77,38 +72,3 @@ def test_class_weights_balance_and_average_to_one() -> None:
     assert torch.allclose(share, share[0].expand(3))
     root = class_weights(protocol, "root")
     assert float(root[2] / root[0]) == pytest.approx(5)
-
-
-def test_resnet_equals_torchvision(tmp_path: Path) -> None:
-    """Weights from a file give torchvision's own features, and the head takes all of them."""
-    torch.manual_seed(0)
-    network = torchvision.models.resnet18(weights=None)
-    torch.save(network.state_dict(), tmp_path / "weights.pth")
-    encoder = build_encoder(BackboneConfig("resnet18", weights=str(tmp_path / "weights.pth")))
-    network.fc = torch.nn.Identity()
-    images = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(encoder.eval()(images), network.eval()(images))
-    assert count_features(encoder, 64) == 512
-
-
-def test_weights_that_cannot_be_had_are_explained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Offline: where to get the file and what to type. Missing and foreign files are named."""
-
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
-    with pytest.raises(ConfigError, match=r"resnet50-\w+\.pth .*backbone\.weights=/path/") as error:
-        build_encoder(BackboneConfig("resnet50", weights="imagenet"))
-    assert "backbone.weights=none" in str(error.value)
-    with pytest.raises(ConfigError, match="is not a file"):
-        build_encoder(BackboneConfig("resnet18", weights=str(tmp_path / "gone.pth")))
-    for number, content in enumerate((b"", b"PK", b"hello")):
-        (tmp_path / f"{number}.pth").write_bytes(content)
-        with pytest.raises(ConfigError, match=rf"{number}\.pth cannot be read as weights: \w"):
-            build_encoder(BackboneConfig("resnet18", weights=str(tmp_path / f"{number}.pth")))
-    torch.save({"weights": torch.ones(2)}, tmp_path / "other.pth")
-    with pytest.raises(ConfigError, match=r"other\.pth does not fit"):
-        build_encoder(BackboneConfig("resnet18", weights=str(tmp_path / "other.pth")))

@@ -1,13 +1,6 @@
 """Rules for the settings of train, check and test: ranges, and what contradicts something else."""
 
-from fewshot_fer.config.method_rules import (
-    REFINED,
-    UNTRAINED,
-    answering_name,
-    check_answers,
-    check_method,
-    draws_episodes,
-)
+from fewshot_fer.config.method_rules import check_method, draws_episodes
 from fewshot_fer.config.names import require_name
 from fewshot_fer.config.schema import LOGGERS, EvalConfig, TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.config.values import a_device, at_least, inside, one_of
@@ -35,8 +28,8 @@ def check_train(settings: TrainVerb) -> None:
     inside("train.augment.crop", augment.crop, 0.0, 0.5)
     require_name("dataset.adapter", settings.dataset.adapter, "dataset")
     _check_model(settings)
-    _check_eval("eval", settings.eval, answering_name(settings.method))
-    _check_tests(settings.test, answering_name(settings.method))
+    _check_eval("eval", settings.eval)
+    _check_tests(settings.test)
     _check_shared(settings)
 
 
@@ -79,7 +72,7 @@ def _check_model(settings: TrainVerb) -> None:
     at_least("backbone.filters", settings.backbone.filters, 1)
     if settings.backbone.image_size is not None:
         inside("backbone.image_size", settings.backbone.image_size, 16, 512)
-    check_method(settings)
+    check_method(settings.method)
     if settings.mix.per_class is not None:
         at_least("mix.per_class", settings.mix.per_class, 1)
     one_of("precision", settings.precision, ("float32", "float64", "bf16"))
@@ -90,8 +83,6 @@ def _check_model(settings: TrainVerb) -> None:
 
 def check_test(settings: TestVerb) -> None:
     """Raise ConfigError naming the key and the fix."""
-    for name in settings.methods:
-        one_of("methods", name, ("all", "composed", *REFINED, *UNTRAINED))
     for name, test in settings.test.items():
         if settings.methods and test.kind != "episodes":
             raise ConfigError(
@@ -116,16 +107,15 @@ def _check_shared(settings: TrainVerb | TestVerb) -> None:
         inside("seed", settings.seed, 0, 2**32 - 1)
 
 
-def _check_tests(tests: dict[str, EvalConfig], method: str = "composed") -> None:
+def _check_tests(tests: dict[str, EvalConfig]) -> None:
     for name, test in tests.items():
-        _check_eval(f"test.{name}", test, method)
+        _check_eval(f"test.{name}", test)
 
 
-def _check_eval(where: str, settings: EvalConfig, method: str = "composed") -> None:
+def _check_eval(where: str, settings: EvalConfig) -> None:
     require_name(f"{where}.dataset.adapter", settings.dataset.adapter, "dataset")
     one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
     at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
-    check_answers(where, settings, method)
     if settings.kind == "fixed":
         if settings.n_way != 0:
             raise ConfigError(f"{where}.n_way={settings.n_way}: a fixed support has all classes, 0")

@@ -1,4 +1,4 @@
-"""The method that a run's settings name, with what it knows of the training side."""
+"""The method that a run's settings name, with what it knows of the training images."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,53 +15,60 @@ from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
-from fewshot_fer.models import LogitsFunction
-from fewshot_fer.models.methods import UNTRAINED
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined, untrained_method
+from fewshot_fer.models.methods.registry import LogitsFunction, find_method
 
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-OTHER_EPISODES = 1_000_000  # counts as an epoch that no run reaches: episodes of their own
+OTHER_EPISODES = 1_000_000  # as an epoch that no run reaches: episodes that no epoch has
 
 
 def choose_method(
     settings: MethodConfig,
     logits: LogitsFunction,
-    side: TrainingStatistics | None,
+    statistics: TrainingStatistics | None,
     prior_weight: float | None = None,
 ) -> Method:
-    """Return the method; prior_weight: what validation chose, where the settings give none."""
-    if settings.name == "classifier":
-        return PROTOTYPES  # on its features, beside its own answers
-    if settings.name in UNTRAINED:
-        known = UNTRAINED[settings.name]
-        return Method(settings.name, known.logits, known.queries)
-    if settings.name != "composed":
+    """Return the method to evaluate.
+
+    logits: what was trained; statistics: None where the method needs none; prior_weight: what
+    validation chose, where the settings give none.
+    """
+    known = find_method(settings.name)
+    if known.supervised:
+        return PROTOTYPES  # on its features; a classifier's head is beside it
+    if known.needs_episodes:
         return Method(settings.name, logits)
-    assert side is not None
-    method = composed(side, settings.normalise, settings)
+    if known.needs_no_training:
+        return untrained_method(settings.name)
+    assert statistics is not None
+    method = composed(statistics, settings.normalise, settings)
     if settings.prior_weight == VALIDATION:
         return reweighted(method, PRIOR_WEIGHT if prior_weight is None else prior_weight)
     return method
 
 
-def composed(side: TrainingStatistics, normalise: str, settings: MethodConfig) -> Method:
+def composed(statistics: TrainingStatistics, normalise: str, settings: MethodConfig) -> Method:
     """Return composed prototypes over embeddings that are normalised in this way."""
-    known = priors(side, normalise, settings)
+    known = priors(statistics, normalise, settings)
     method = Method("composed", PROTOTYPES.logits, priors=known)
     if settings.prior_weight not in FOUND_IN:
         method = reweighted(method, float(settings.prior_weight))
     if settings.refine == "none":
         return method
-    return refined(method, settings.refine, UNTRAINED[settings.refine].logits)
+    return refined(method, settings.refine)
 
 
-def priors(side: TrainingStatistics, normalise: str, settings: MethodConfig) -> Priors:
-    """Return where classes are expected by their names; the weight is found in each support."""
-    known = (side.class_names, side.prototypes[normalise], side.spreads[normalise])
+def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfig) -> Priors:
+    """Return priors of classes by their names, whose weight is found in each support."""
     return Priors(
-        *known, weight=None, parts=_named_parts(settings), composition=settings.composition
+        class_names=statistics.class_names,
+        prototypes=statistics.prototypes[normalise],
+        spread=statistics.spreads[normalise],
+        weight=None,
+        parts=_named_parts(settings),
+        composition=settings.composition,
     )
 
 
@@ -73,8 +80,8 @@ def _named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
 
 
 def require_named_parts(settings: MethodConfig, class_names: Sequence[str]) -> None:
-    """Raise ConfigError where method.parts names what is none of the training classes."""
-    _unplaced(settings, class_names).require_named_parts()
+    """Raise ConfigError if `method.parts` names a part that is no training class."""
+    _parts_alone(settings, class_names).require_named_parts()
 
 
 def require_parts(
@@ -82,24 +89,24 @@ def require_parts(
     class_names: Sequence[str],
     protocols: Sequence[EpisodicProtocol | FixedProtocol],
 ) -> None:
-    """Raise ConfigError where a class that may be asked without a support has no parts among the
-    training classes: nothing would be known of it."""
+    """Raise ConfigError if a class that is tested without a support has no parts among the training
+    classes: nothing would be known of it."""
     if settings.name != "composed":
         return
     for protocol in protocols:
         if isinstance(protocol, EpisodicProtocol) and protocol.shape.k_shot == 0:
             what = f"{protocol.role} {protocol.title}"
-            _unplaced(settings, class_names).require(protocol.pool.class_names, what)
+            _parts_alone(settings, class_names).require(protocol.pool.class_names, what)
 
 
-def _unplaced(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
-    """Return which classes are made of which, before anything is embedded."""
+def _parts_alone(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
+    """Return priors without prototypes: what the parts of classes are, before any embedding."""
     nowhere = torch.zeros(len(class_names), 0)
     return Priors(tuple(class_names), nowhere, 0.0, None, _named_parts(settings))
 
 
 def reweighted(method: Method, weight: float) -> Method:
-    """Return composed prototypes with a fixed weight of their priors."""
+    """Return composed prototypes whose priors have a fixed weight."""
     assert method.priors is not None
     return replace(method, priors=replace(method.priors, weight=weight))
 
@@ -113,8 +120,8 @@ def choose_prior_weight(
 ) -> float:
     """Return the weight with the best accuracy on the validation's classes, the lower of equals.
 
-    Other episodes are asked than those that validation reports. PRIOR_WEIGHT where validation
-    draws no episodes, and where they have no support, so that every weight is the same.
+    The episodes are other ones than those that validation reports. PRIOR_WEIGHT where validation
+    draws no episodes, and where they have no support, so that every weight gives the same.
     """
     if not isinstance(validation, EpisodicTask) or validation.protocol.shape.k_shot == 0:
         return PRIOR_WEIGHT

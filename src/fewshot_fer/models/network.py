@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.models import LogitsFunction
-from fewshot_fer.models.backbones.conv4 import count_channels, count_features
-from fewshot_fer.models.methods import build_logits
+from fewshot_fer.models.backbones.registry import count_channels, count_features
+from fewshot_fer.models.methods.registry import LogitsFunction, build_logits
 
 
 @dataclass

@@ -1,9 +1,4 @@
-"""From packed uint8 pixels to what an encoder takes.
-
-What an encoder's weights expect of an image, and how it is given that.
-
-What is done to embeddings before they are compared: nothing, unit length, or centred too.
-"""
+"""Preprocessing before and after an encoder: of pixels, of what weights expect, of embeddings."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.config.method_rules import KINDS as KINDS
 from fewshot_fer.system.errors import ConfigError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+Triple = tuple[float, float, float]
 
 
 def preprocessing() -> dict[str, Any]:
-    """Return what `normalise` does, in words and numbers that a checkpoint can carry."""
+    """Return the constants of `normalise`, to be stored in a checkpoint."""
     return {"scale": 1 / 255, "mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
 
 
@@ -42,14 +39,14 @@ def _constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor
     return mean, std
 
 
-Triple = tuple[float, float, float]
-
-
 @dataclass(frozen=True)
 class EncoderInput:
-    """image_size: pixels a side that the weights were made for; mean, std: of channels in 0..1, in
-    the order in which the encoder takes them; bgr: blue first; channels_last: [B, side, side, 3];
-    any_size: other sizes run too, if hardly as well."""
+    """The images that an encoder's weights expect.
+
+    image_size: pixels a side; mean, std: of channels in 0..1, in the order in which the encoder
+    takes them; bgr: blue first; channels_last: [B, side, side, 3]; any_size: other sizes run too,
+    if hardly as well.
+    """
 
     image_size: int
     mean: Triple = IMAGENET_MEAN
@@ -72,51 +69,48 @@ class EncoderInput:
 
 
 class Encoder(nn.Module):
-    """A network under the name that checkpoints use, given images as it expects them."""
+    """A network, under the name that checkpoints use, behind the conversion to its input."""
 
-    def __init__(self, network: nn.Module, takes: EncoderInput | None = None) -> None:
+    def __init__(self, network: nn.Module, expected: EncoderInput) -> None:
         super().__init__()
         self.network = network
-        usual = takes is None or takes == EncoderInput(takes.image_size, any_size=takes.any_size)
-        self.adapting = nn.Identity() if takes is None or usual else Adapting(takes)
+        usual = EncoderInput(expected.image_size, any_size=expected.any_size)
+        self.convert = nn.Identity() if expected == usual else InputConversion(expected)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings [B, D] of images [B, 3, side, side] as `normalise` gives them."""
-        features: Tensor = self.network(self.adapting(images))
+        features: Tensor = self.network(self.convert(images))
         return features
 
 
-class Adapting(nn.Module):
-    """From images by ImageNet's mean and deviation to those that an encoder expects."""
+class InputConversion(nn.Module):
+    """Converts images by ImageNet's mean and deviation to those that an encoder expects."""
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, takes: EncoderInput) -> None:
+    def __init__(self, expected: EncoderInput) -> None:
         super().__init__()
-        order = [2, 1, 0] if takes.bgr else [0, 1, 2]
+        order = [2, 1, 0] if expected.bgr else [0, 1, 2]
         mean, std = (torch.tensor(values)[order] for values in (IMAGENET_MEAN, IMAGENET_STD))
-        own_mean, own_std = torch.tensor(takes.mean), torch.tensor(takes.std)
+        own_mean, own_std = torch.tensor(expected.mean), torch.tensor(expected.std)
         # (x * std + mean - own_mean) / own_std
         self.register_buffer("scale", (std / own_std).view(1, 3, 1, 1), persistent=False)
         shift = (mean - own_mean) / own_std
         self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
-        self.bgr, self.channels_last = takes.bgr, takes.channels_last
+        self.bgr, self.channels_last = expected.bgr, expected.channels_last
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images [B, 3, side, side], or [B, side, side, 3], as the encoder has them."""
+        """Return images [B, 3, side, side], or [B, side, side, 3], as the encoder expects them."""
         if self.bgr:
             images = images.flip(1)
         images = images * self.scale + self.shift
         return images.permute(0, 2, 3, 1) if self.channels_last else images
 
 
-KINDS = ("none", "l2", "cl2n")
-
-
 @dataclass(frozen=True)
 class Normalisation:
-    """A map of embeddings, each on its own.
+    """Normalisation of embeddings, each on its own, before they are compared.
 
     kind: `none`; `l2`, x / |x|; `cl2n`, (x - mean) / |x - mean| (SimpleShot, Wang et al.,
     arXiv:1911.04623). mean [D]: for `cl2n`, of training images as they were embedded, never of
@@ -127,7 +121,7 @@ class Normalisation:
     mean: Tensor | None = None
 
     def __call__(self, embeddings: Tensor) -> Tensor:
-        """Return embeddings [..., D] normalised; one of no length stays as it is."""
+        """Return embeddings [..., D] normalised; one of length 0 stays as it is."""
         if self.kind == "none":
             return embeddings
         if self.kind == "cl2n":
@@ -136,7 +130,7 @@ class Normalisation:
         return F.normalize(embeddings, dim=-1)
 
     def state(self) -> dict[str, Tensor]:
-        """Return what, beside the encoder's weights, decides what an embedding is."""
+        """Return what determines an embedding beside the encoder's weights."""
         if self.kind == "none":
             return {}
         mean = torch.zeros(0) if self.mean is None else self.mean

@@ -13,12 +13,13 @@ from omegaconf import OmegaConf
 
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import BackboneConfig, TrainVerb
-from fewshot_fer.models.backbones.from_file import WEIGHTS, encoder_file
+from fewshot_fer.models.backbones.from_file import encoder_file
+from fewshot_fer.models.methods.rules import check_training
 from fewshot_fer.system.errors import ConfigError, RunError, UnknownNameError
 from fewshot_fer.system.files import atomic, read_yaml_text
 
 LAST = ("seed", "device", "precision")  # that every version wrote, near the end
-CARD, SCRIPT = "encoder.yaml", "encoder.pt"
+CARD = "encoder.yaml"
 
 
 def read_run_settings(run: Path) -> TrainVerb:
@@ -31,6 +32,7 @@ def read_run_settings(run: Path) -> TrainVerb:
         _refuse_interpolations(OmegaConf.to_container(loaded))
         merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), loaded)
         settings = read_settings(merged, TrainVerb)  # type: ignore[arg-type]
+        check_training(settings)
         if lacking := [key for key in LAST if key not in loaded]:
             raise ConfigError(f"it is cut off, for it lacks {', '.join(lacking)}")
         return settings
@@ -45,29 +47,24 @@ def read_run_settings(run: Path) -> TrainVerb:
 
 
 def keep_encoder(settings: BackboneConfig, run: Path) -> None:
-    """Copy the card of an encoder's file, and a file of TorchScript, into a run's folder.
+    """Copy the card of an encoder's file into a run's folder, whose checkpoints hold its weights.
 
-    Weights alone lie in the run's checkpoints. Raises WriteError.
+    Raises WriteError.
     """
     if settings.name != "file":
         return
     file = encoder_file(settings.weights)
-    copies = {run / CARD: file.with_suffix(".yaml")}
-    if file.suffix != WEIGHTS:
-        copies[run / SCRIPT] = file
-    for target, source in copies.items():
-        with atomic(target) as partial:
-            shutil.copyfile(source, partial)
+    with atomic(run / CARD) as partial:
+        shutil.copyfile(file.with_suffix(".yaml"), partial)
 
 
 def with_kept_encoder(settings: TrainVerb, run: Path) -> TrainVerb:
-    """Return a run's settings with the encoder's file that its folder holds, if it holds one."""
+    """Return a run's settings with the card of its encoder that its folder holds, if any."""
     backbone = settings.backbone
     if backbone.name != "file" or not (run / CARD).is_file():
         return settings
-    file = run / SCRIPT
-    weights = file if file.is_file() else file.with_suffix(WEIGHTS)
-    return replace(settings, backbone=replace(backbone, weights=str(weights)))
+    weights = str((run / CARD).with_suffix(".safetensors"))  # beside the card, where none lies
+    return replace(settings, backbone=replace(backbone, weights=weights))
 
 
 def _refuse_interpolations(content: object) -> None:

@@ -13,7 +13,7 @@ from fewshot_fer.evaluation.methods import choose_method, priors
 from fewshot_fer.evaluation.support import SupportSet, support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models import build_encoder
-from fewshot_fer.models.backbones.conv4 import count_features
+from fewshot_fer.models.backbones.registry import count_features
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.network import Network, build_network

@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.hydra import choices, threads_per_job
-from fewshot_fer.config.method_rules import check_run_answers
 from fewshot_fer.config.schema import MethodConfig, PathsConfig, TestVerb, TrainVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
@@ -20,8 +19,9 @@ from fewshot_fer.evaluation.methods import composed, require_parts
 from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
-from fewshot_fer.models.methods import UNTRAINED
-from fewshot_fer.models.methods.method import Method
+from fewshot_fer.models.methods.method import Method, untrained_method
+from fewshot_fer.models.methods.registry import find_method, method_names
+from fewshot_fer.models.methods.rules import check_comparison, check_run_tests
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
@@ -45,9 +45,10 @@ interval; what both find hard does not widen it."""
 def test_session(settings: TestVerb, path: Path) -> RunFolder:
     """Test a finished run and write a folder that names it. Raises UserError before it writes."""
     started = time.perf_counter()
+    check_comparison(settings.methods)
     run = Path(settings.run).expanduser()
     trained = read_run_settings(run)
-    check_run_answers(settings, trained)
+    check_run_tests(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
     source = find_source(_paths(settings, trained), trained.demo, skipping(settings, trained))
@@ -95,7 +96,7 @@ def other_methods(
     """
     if side is None:
         raise RunError("the run was trained by an earlier version: it lacks its training mean")
-    every = [*UNTRAINED, "composed", "composed+bdcspn"]
+    every = [*method_names(needs_no_training=True), "composed", "composed+bdcspn"]
     chosen = every if "all" in names else list(dict.fromkeys(names))
     made = []
     for name in chosen:
@@ -106,9 +107,9 @@ def other_methods(
             method = composed(side, "cl2n", replace(settings, refine=by))
             made.append(replace(method, normalisation=side.normalisation("cl2n")))
             continue
-        known = UNTRAINED[name]
-        how = side.normalisation(known.normalise) if known.normalise else Normalisation()
-        made.append(Method(name, known.logits, known.queries, normalisation=how))
+        kind = find_method(name).normalise
+        how = side.normalisation(kind) if kind else Normalisation()
+        made.append(replace(untrained_method(name), normalisation=how))
     return made
 
 
@@ -175,8 +176,6 @@ def _episodic(tasks: Sequence[Task]) -> Iterator[EpisodicTask]:
 
 def _can_score(method: Method, task: EpisodicTask) -> bool:
     """Return whether a method has what a task needs: a support, or parts of its classes."""
-    if method.name == "ptmap" and task.protocol.shape.n_query < 1:
-        return False
     if method.priors is None or task.protocol.shape.k_shot > 0:
         return task.protocol.shape.k_shot > 0
     try:

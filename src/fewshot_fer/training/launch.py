@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from fewshot_fer.config.names import import_inherited_plugins
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.models.methods.rules import check_training
 from fewshot_fer.runs.resume import (
     last_progress,
     resume_command,
@@ -159,6 +160,7 @@ def train_anywhere(settings: TrainVerb, path: Path, resumed: bool, taken: dict[s
     resumed: whether the folder may hold a run to go on with; taken: the files of conf/ that the
     settings came from, as far as that is known.
     """
+    check_training(settings)
     if settings.trainer.devices > 1:
         train_in_ranks(settings, path, resumed, taken)
         return

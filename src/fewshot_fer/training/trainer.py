@@ -22,7 +22,7 @@ from fewshot_fer.evaluation.training_statistics import (
     gather_statistics,
     statistics_from,
 )
-from fewshot_fer.models.methods import LEARN_BY_THEMSELVES, TRAINED
+from fewshot_fer.models.methods.registry import find_method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
@@ -83,8 +83,7 @@ class Trainer:
         """Return what was trained in an epoch, as results.csv names it."""
         if epoch <= supervised_epochs(self.settings):
             return "classifier"
-        name = self.settings.method.name
-        return name if name in (*TRAINED, *LEARN_BY_THEMSELVES) else "protonet"
+        return find_method(self.settings.method.name).trained_as
 
     def optimiser_state(self, epoch: int) -> dict[str, Any]:
         """Return the state of the optimiser that ran in an epoch; of epoch 0 there is none."""

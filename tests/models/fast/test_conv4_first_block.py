@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.conv4 import Conv4
 from fewshot_fer.models.fast import conv4_first_block as module
 from fewshot_fer.models.fast.conv4_first_block import first_block, takes
 
 
-def layers(images: Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+def layers(images: Tensor, convolution: nn.Module, norm: nn.Module) -> Tensor:
     return F.relu(F.max_pool2d(norm(convolution(images)), 2))
 
 
@@ -58,11 +60,11 @@ def test_outputs_gradients_and_statistics_are_those_of_the_layers(
         torch.testing.assert_close(own, their, **close)
 
 
-def test_a_step_of_conv4_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_of_conv4_at_full_size() -> None:
     """In float32, on pictures with flat areas: the loss to 1e-5, gradients within the 1e-2 by which
     two layouts of the same convolution differ too (rounding moves maxima)."""
     torch.manual_seed(0)
-    fast, plain = Conv4(), Conv4()
+    fast, plain = Conv4(fast=True), Conv4(fast=False)
     plain.load_state_dict(fast.state_dict())
     images = torch.randn(6, 3, 84, 84).contiguous(memory_format=torch.channels_last)
     images[:, :, 60:] = 0.5
@@ -71,7 +73,6 @@ def test_a_step_of_conv4_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
         loss = encoder(images).square().mean()
         loss.backward()
         losses.append(float(loss.detach()))
-        monkeypatch.setattr("fewshot_fer.models.backbones.conv4.takes", lambda *_: False)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     for (name, own), their in zip(fast.named_parameters(), plain.parameters(), strict=True):
         if not name.startswith("convolutions") or name.endswith("weight"):  # else all is rounding:
@@ -79,6 +80,27 @@ def test_a_step_of_conv4_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
             assert own.grad is not None
             assert their.grad is not None
             assert (own.grad - their.grad).norm() <= 1e-2 * their.grad.norm(), name
+
+
+def test_one_switch_leaves_the_plain_layers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects `fast=false`: outputs bit for bit those of the layers, and no fast path is taken."""
+
+    def taken(*_: object) -> Tensor:
+        raise AssertionError("a fast path was taken")
+
+    monkeypatch.setattr(module, "first_block", taken)
+    monkeypatch.setattr("fewshot_fer.models.fast.conv4_gpu.gpu_block", taken)
+    torch.manual_seed(0)
+    plain = build_encoder(BackboneConfig("conv4", filters=4), fast=False)
+    reference = copy.deepcopy(plain)
+    images = torch.randn(6, 3, 32, 32)
+    found = plain(images)
+    assert isinstance(reference, Conv4)
+    for convolution, norm in zip(reference.convolutions, reference.norms, strict=True):
+        images = layers(images, convolution, norm)
+    assert torch.equal(found, images.flatten(1))
+    with pytest.raises(AssertionError, match="was taken"):
+        build_encoder(BackboneConfig("conv4", filters=4))(torch.randn(6, 3, 32, 32))
 
 
 def test_where_it_cannot_stand_in() -> None:

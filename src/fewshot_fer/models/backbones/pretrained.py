@@ -1,121 +1,120 @@
-"""torchvision's networks as encoders, with ImageNet weights, weights from a file, or none.
+"""Any network of torchvision's, or of timm's (the extra `timm`), as an encoder.
 
-Any network of timm's as an encoder (the extra `timm`).
+Weights are those of ImageNet that the library offers for the name, downloaded on first use, those
+of a file, or none.
 """
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
+from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
 from fewshot_fer.models.backbones.weights import cut_head, load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 from fewshot_fer.system.errors import ConfigError
 
-FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # names that begin so take one size only
+TIMM = "timm/"
+FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # torchvision's names that begin so take one size only
 OTHER_WAYS = ("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1")
-"""Networks with answers in several places, or without a linear layer at the end."""
+"""torchvision's networks with several outputs, or without a linear layer at the end."""
 
 
-def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classification networks that can be an encoder."""
-    from torchvision import models
-
-    return [name for name in models.list_models(module=models) if name not in OTHER_WAYS]
-
-
-def torchvision_input(name: str) -> EncoderInput:
+def torchvision_input(settings: BackboneConfig) -> EncoderInput:
     """Return what a network's ImageNet weights expect. Raises ConfigError for an unknown name."""
-    how = _weights(name).transforms()
-    side = int(how.crop_size[0])
-    any_size = not name.startswith(FIXED_SIZE)
-    return EncoderInput(side, tuple(how.mean), tuple(how.std), any_size=any_size)
+    how = _torchvision_weights(settings.name).transforms()
+    any_size = not settings.name.startswith(FIXED_SIZE)
+    return EncoderInput(how.crop_size[0], tuple(how.mean), tuple(how.std), any_size=any_size)
 
 
-def build_torchvision(name: str, weights: str) -> nn.Module:
-    """Return a network of torchvision's that gives the features under its last linear layer, [B, D]
-    (resnet18: 512, resnet50: 2,048, mobilenet_v2 and efficientnet_b0: 1,280, vit_b_16: 768).
+@register_backbone("*", torchvision_input)
+def build_torchvision(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
+    """Return a network that gives the features under its last linear layer, [B, D] (resnet18: 512,
+    resnet50: 2,048, mobilenet_v2 and efficientnet_b0: 1,280, vit_b_16: 768).
 
-    weights: `imagenet` (downloaded by torchvision on first use), `none`, or a file. Raises
-    ConfigError where they cannot be had or do not fit, and says what to do.
+    Raises ConfigError where weights cannot be had or do not fit, and says what to do.
     """
     from torchvision import models
 
-    takes = torchvision_input(name)
-    network = models.get_model(name, weights=None)
-    if weights == "imagenet":
-        network.load_state_dict(_imagenet_weights(name))
-    head = cut_head(network, name)
+    expected, weights = torchvision_input(settings), _torchvision_weights(settings.name)
+    network = models.get_model(settings.name, weights=None)
+    if options.weights == "imagenet":
+        try:
+            state = weights.get_state_dict(progress=True, check_hash=True)
+        except (OSError, RuntimeError) as error:
+            file = Path(weights.url).name
+            raise _not_downloaded(f"{file} ({error})", weights.url, file) from error
+        network.load_state_dict(state)
+    return _encoder(network, expected, options.weights, cut_head(network, settings.name))
+
+
+def timm_input(settings: BackboneConfig) -> EncoderInput:
+    """Return what a network's own weights expect. Raises ConfigError for an unknown name."""
+    known = _timm_configuration(settings.name)
+    side, any_size = known.input_size[-1], not known.fixed_input_size
+    return EncoderInput(side, tuple(known.mean), tuple(known.std), any_size=any_size)
+
+
+@register_backbone(f"{TIMM}*", timm_input)
+def build_timm(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
+    """Return a network without its classifier, [B, D].
+
+    Raises ConfigError where weights cannot be had or do not fit, and says what to do.
+    """
+    expected, known = timm_input(settings), _timm_configuration(settings.name)
+    name, pretrained = settings.name.removeprefix(TIMM), options.weights == "imagenet"
+    try:
+        network = _timm().create_model(name, pretrained=pretrained, num_classes=0)
+    except Exception as error:  # the hub's client raises what its transport raises
+        if not pretrained:
+            raise
+        what, file = f"the weights of {settings.name}", "model.safetensors"
+        raise _not_downloaded(what, f"{file} of {known.hf_hub_id or 'its hub'}", file) from error
+    head = known.classifier if isinstance(known.classifier, str) else ""
+    return _encoder(network, expected, options.weights, head)
+
+
+def _encoder(network: nn.Module, expected: EncoderInput, weights: str, head: str) -> Encoder:
+    """Return the network as an encoder, with the weights of a file if `weights` names one.
+
+    head: the path of the layer that was cut, whose weights are left out.
+    """
     if weights not in ("imagenet", "none"):
         load_weights(network, Path(weights).expanduser(), head)
-    return Encoder(network, takes)
+    return Encoder(network, expected)
 
 
-def _weights(name: str) -> Any:  # noqa: ANN401
+def _not_downloaded(what: str, source: str, file: str) -> ConfigError:
+    return ConfigError(
+        f"backbone.weights=imagenet: {what} cannot be downloaded. Fetch {source} where there is a "
+        f"network, then give backbone.weights=/path/{file}, or train from scratch with "
+        f"backbone.weights=none"
+    )
+
+
+def _torchvision_weights(name: str) -> Any:  # noqa: ANN401
     from torchvision import models
 
-    known = torchvision_names()
+    known = [name for name in models.list_models(module=models) if name not in OTHER_WAYS]
     if name not in known:
-        near = difflib.get_close_matches(name, ["conv4", "resnet12", *known], n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "see backbone= in the README"
+        near = _near(name, [*backbone_names(), *known], "see backbone= in the README")
         raise ConfigError(
-            f"backbone.name={name} is not known; {hint} Others: timm/NAME for any of timm's, file "
+            f"backbone.name={name} is not known; {near} Others: timm/NAME for any of timm's, file "
             f"for a file with a card"
         )
     return models.get_model_weights(name).DEFAULT
 
 
-def _imagenet_weights(name: str) -> dict[str, Any]:
-    weights = _weights(name)
-    try:
-        state: dict[str, Any] = weights.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        file = Path(weights.url).name
-        raise ConfigError(
-            f"backbone.weights=imagenet: {file} cannot be downloaded ({error}). Fetch "
-            f"{weights.url} where there is a network, then give backbone.weights=/path/{file}, "
-            f"or train from scratch with backbone.weights=none"
-        ) from error
-    return state
-
-
-PREFIX = "timm/"
-
-
-def timm_input(name: str) -> EncoderInput:
-    """Return what a network's own weights expect. Raises ConfigError for an unknown name."""
-    known = _configuration(name)
-    side = int(known.input_size[-1])
-    mean, std = tuple(known.mean), tuple(known.std)
-    return EncoderInput(side, mean, std, any_size=not known.fixed_input_size)
-
-
-def build_timm(name: str, weights: str) -> nn.Module:
-    """Return a network without its classifier, [B, D].
-
-    weights: `imagenet` (timm's own for that name, downloaded on first use), `none`, or a file.
-    Raises ConfigError where they cannot be had or do not fit, and says what to do.
-    """
-    timm, takes = _timm(), timm_input(name)
-    plain = name.removeprefix(PREFIX)
-    try:
-        network = timm.create_model(plain, pretrained=weights == "imagenet", num_classes=0)
-    except Exception as error:  # the hub's client raises what its transport raises
-        if weights != "imagenet":
-            raise
-        hub = _configuration(name).hf_hub_id or "its hub"
-        raise ConfigError(
-            f"backbone.weights=imagenet: the weights of {name} cannot be downloaded. Fetch "
-            f"model.safetensors of {hub} where there is a network, then give "
-            f"backbone.weights=/path/model.safetensors, or train from scratch with "
-            f"backbone.weights=none"
-        ) from error
-    if weights not in ("imagenet", "none"):
-        head = _configuration(name).classifier
-        load_weights(network, Path(weights).expanduser(), head if isinstance(head, str) else "")
-    return Encoder(network, takes)
+def _timm_configuration(name: str) -> Any:  # noqa: ANN401
+    timm, plain = _timm(), name.removeprefix(TIMM)
+    if not timm.is_model(plain):
+        near = _near(plain, timm.list_models(), "timm.list_models() names them")
+        raise ConfigError(f"backbone.name={name}: timm has no {plain}; {near}")
+    return timm.get_pretrained_cfg(plain)
 
 
 def _timm() -> ModuleType:
@@ -128,10 +127,6 @@ def _timm() -> ModuleType:
     return timm
 
 
-def _configuration(name: str) -> Any:  # noqa: ANN401
-    timm, plain = _timm(), name.removeprefix(PREFIX)
-    if not timm.is_model(plain):
-        near = difflib.get_close_matches(plain, timm.list_models(), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them"
-        raise ConfigError(f"backbone.name={name}: timm has no {plain}; {hint}")
-    return timm.get_pretrained_cfg(plain)
+def _near(name: str, known: Iterable[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"did you mean {', '.join(near)}?" if near else otherwise

@@ -1,4 +1,4 @@
-"""The ResNet-12 of the few-shot literature."""
+"""ResNet-12, the residual encoder of the few-shot literature."""
 
 from itertools import pairwise
 
@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
+
 CHANNELS = (64, 160, 320, 640)
+
+
+@register_backbone("resnet12")
+def build_resnet12(_settings: BackboneConfig, _options: BuildOptions) -> nn.Module:
+    """Return a ResNet-12."""
+    return ResNet12()
 
 
 class ResNet12(nn.Module):

@@ -1,6 +1,7 @@
-"""Weights from a file: read without running code, whatever classes they were trained on."""
+"""Weights from a file, read without running code, and a network without its classifier."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ PREFIXES = ("module.", "network.")
 
 
 def cut_head(network: nn.Module, name: str) -> str:
-    """Replace the last linear layer by nothing, so that features come out; return where it was.
+    """Replace the last linear layer by the identity, so that features come out; return its path.
 
     Raises ConfigError where there is none.
     """
@@ -71,7 +72,22 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return content
 
 
+def refuse_script(file: Path) -> None:
+    """Raise ConfigError for a network saved as a program, which no reading of weights may run."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            is_script = any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return  # `torch.load` says what is wrong with it
+    if is_script:
+        raise ConfigError(
+            f"backbone.weights={file} is a program in TorchScript, which is not loaded: give the "
+            f"network's state_dict(), as .safetensors or .pth"
+        )
+
+
 def _read_torch(file: Path) -> Any:  # noqa: ANN401
+    refuse_script(file)
     try:
         require_sums(file)
         return torch.load(file, map_location="cpu", weights_only=True)

@@ -1,8 +1,8 @@
-"""The first block of Conv-4 as one operation, for training on a CPU.
+"""The first block of Conv-4 as one fused operation, for training on a CPU.
 
-Its convolution of an 84x84 batch of 30 fills 54 MB, which batch norm, max-pool and their gradients
-would each read and write anew: almost half of a step, for 4 % of its arithmetic. Three facts do
-without:
+The outputs of its convolution, of an 84x84 batch of 30, fill 54 MB, which batch norm, max-pool and
+their gradients would each read and write anew: almost half of a step, for 4 % of its arithmetic.
+Three facts avoid that:
 
 - A convolution's outputs are linear in the patches of 27 pixels, so their mean and variance over
   the batch follow from the mean and covariance [27, 27] of the patches, before any is computed.
@@ -26,8 +26,10 @@ POOL: list[list[int]] = [[2, 2], [2, 2], [0, 0], [1, 1]]  # kernel, stride, padd
 
 
 def takes(images: Tensor, convolution: nn.Module, norm: nn.Module) -> bool:
-    """Tell whether `first_block` may stand for convolution, norm, ReLU and max-pool here: while
-    training on a CPU, with a plain batch norm, and no gradient to the images."""
+    """Tell whether `first_block` can replace convolution, norm, ReLU and max-pool.
+
+    That is while training on a CPU, with a plain batch norm, and no gradient to the images.
+    """
     return (
         torch.is_grad_enabled()
         and images.device.type == "cpu"

@@ -1,9 +1,9 @@
-"""A block of Conv-4 for training on a GPU: its convolution, and the rest of it in few kernels.
+"""A block of Conv-4 for training on a GPU: its convolution, then batch norm to max-pool fused.
 
 A small encoder's step on a GPU is memory traffic. The convolution's bias is left out, as batch norm
 takes it out again: adding it and summing its gradient, which is zero, took a tenth of a step. In a
-captured step what follows the convolution goes through kernels of this package, where Triton is
-there: it comes with torch for CUDA on Linux. Elsewhere torch's own do the same.
+captured step what follows the convolution runs in the Triton kernels of `conv4_gpu_kernels`; Triton
+comes with torch for CUDA on Linux. Elsewhere torch's own kernels do the same.
 """
 
 import logging
@@ -28,7 +28,7 @@ ALIGNED = 4  # channels, below which convolutions of a GPU take a way that is th
 
 @contextmanager
 def for_a_graph() -> Iterator[None]:
-    """Take the kernels of this package meanwhile: in steps that are captured, or are about to be.
+    """Use the Triton kernels within this context: in steps that are captured, or are about to be.
 
     Triton takes longer to start a kernel than torch. In a graph that costs nothing; started one by
     one, steps of 30 images took 4.2 ms on an H200, and 3.3 with torch's kernels.
@@ -41,8 +41,8 @@ def for_a_graph() -> Iterator[None]:
 
 
 def takes(images: Tensor, convolution: nn.Module, norm: nn.Module) -> bool:
-    """Tell whether `gpu_block` may stand for convolution, batch norm, ReLU and 2x2 max-pool:
-    while training on a GPU in float32 or bfloat16, with a plain batch norm."""
+    """Tell whether `gpu_block` can replace convolution, batch norm, ReLU and 2x2 max-pool: while
+    training on a GPU in float32 or bfloat16, with a plain batch norm."""
     return (
         torch.is_grad_enabled()
         and images.device.type == "cuda"
@@ -82,9 +82,9 @@ def norm_pool(made: Tensor, bias: Tensor, norm: nn.Module, kernels: ModuleType) 
 
 @lru_cache
 def fused_kernels(device: torch.device) -> ModuleType | None:
-    """Return the kernels of this package, None where they cannot be had, and why in a line.
+    """Return the module of Triton kernels, or None with a line in the log that says why.
 
-    Tried on a few numbers first: Triton compiles them, and may find no compiler for C.
+    They are tried on a few numbers first: Triton compiles them, and may find no compiler for C.
     """
     try:
         from fewshot_fer.models.fast import conv4_gpu_kernels

@@ -1,8 +1,8 @@
 """Batch norm, ReLU and 2x2 max-pool as five kernels for a GPU, forward and backward.
 
-After a convolution of a small encoder these three move its outputs ten times between a GPU's memory
-and its processors; here they are read twice on the way forward and once on the way back. Images
-lie in channels_last memory, so a tensor is a matrix: of pixels or of pooled windows, by channel.
+As separate operations these three move the outputs of a convolution ten times between a GPU's
+memory and its processors; here they are read twice forward and once backward. Images lie in
+channels_last memory, so a tensor is a matrix: of pixels or of pooled windows, by channel.
 """
 
 import triton

@@ -1,17 +1,16 @@
-"""Compound classes from their parts: a prototype that is partly known before the first picture.
+"""Composed prototypes: a compound class starts from the prototypes of its parts.
 
 A compound expression is two basic ones. Where the training side has both, the mean of their two
 prototypes says where the compound class should lie, and the pictures of a support move it from
 there. That uses more than an episode holds, the names of the parts: such figures are not plain
 few-shot ones, and are marked.
 
-How far an expected prototype can be trusted beside a few pictures: found in those pictures.
-
-Class means are taken as mean = prior + offset + error. The offset is common to all classes of a
-support (another data set lies elsewhere as a whole), the error is each class's own. An observed
-mean of n pictures adds noise of variance spread / n. All three are estimated from how far the
-observed means lie from their priors, together and each (empirical Bayes: Efron and Morris, JASA
-1973; the offset is shrunk as James and Stein did, Berkeley Symposium 1961).
+How far such a prior can be trusted beside a few pictures is found in those pictures. Class means
+are taken as mean = prior + offset + error. The offset is common to all classes of a support
+(another data set lies elsewhere as a whole), the error is each class's own. An observed mean of n
+pictures adds noise of variance spread / n. All three are estimated from how far the observed means
+lie from their priors, together and each (empirical Bayes: Efron and Morris, JASA 1973; the offset
+is shrunk as James and Stein did, Berkeley Symposium 1961).
 """
 
 import difflib
@@ -23,48 +22,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fewshot_fer.data.labels import COMPOUND_PARTS
+from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.methods.registry import register_method
 from fewshot_fer.system.errors import ConfigError
 
 LEAST = 0.01  # of the spread: a prior never counts for more than 100 pictures
-
-
-def shrink(
-    means: Tensor, counts: Tensor, priors: Tensor, known: Tensor, spread: float
-) -> tuple[Tensor, Tensor]:
-    """Return priors [E, C, D] moved by their common offset, and how many pictures each counts for
-    [E, C]; 0 for classes that have none.
-
-    means [E, C, D]: over counts [C] pictures, and anything where there are 0; known [E, C]: which
-    classes have a prior; spread: mean squared distance of a picture to the mean of its class.
-    """
-    spread = max(spread, torch.finfo(priors.dtype).tiny)
-    seen = (known & (counts > 0)).to(priors)  # [E, C]
-    n_seen = seen.sum(dim=-1)
-    total = n_seen.clamp_min(1)
-    apart = torch.where(seen[..., None] > 0, means - priors, torch.zeros((), dtype=priors.dtype))
-    offset = apart.sum(dim=-2) / total[:, None]
-    offset = torch.where(n_seen[:, None] > 1, offset, 0.0)  # one class: offset and error are one
-    own = (apart - seen[..., None] * offset[:, None]).square().sum(dim=(-2, -1))
-    own = own / (n_seen - 1).clamp_min(1)
-    noise = (seen * spread / counts.clamp_min(1)).sum(dim=-1) / total
-    error = (own - noise).clamp_min(LEAST * spread)
-    sure = 1 - own / total / offset.square().sum(dim=-1).clamp_min(spread * 1e-9)
-    moved = priors + (sure.clamp_min(0)[:, None] * offset)[:, None] * known[..., None]
-    weights = torch.where(n_seen > 0, spread / error, 1.0)
-    return moved, known.to(priors) * weights[:, None]
-
-
 PARTS = "names of the parts"  # what it uses beside a support
 NEUTRAL = "neutral"
 STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
 
+# Composed prototypes are compared with queries as plain ones are, once their priors are in.
+register_method("composed", normalise="cl2n", of_means=True, zero_shot=True)(prototype_logits)
+
 
 @dataclass(frozen=True)
 class Priors:
-    """Where classes are expected by their names.
+    """Priors of class prototypes by the names of classes.
 
-    class_names [B] and prototypes [B, D]: of the training side, normalised as queries are; spread:
-    the mean squared distance of its images to their prototypes; weight: how many support images a
+    class_names [B] and prototypes [B, D]: of training, normalised as queries are; spread: the mean
+    squared distance of training images to their prototypes; weight: how many support images a
     prior counts for, None: found in each support, see `shrink`; parts: of classes beyond RAF-DB's
     compound ones; composition: `mean` of the parts' prototypes, of those at `unit` length, or of
     each one's direction from `neutral` added up.
@@ -79,7 +55,7 @@ class Priors:
 
     @property
     def uses(self) -> str:
-        """What answers rest on through them."""
+        """What a method with these priors knows beside a support, as tables say it."""
         return PARTS if self.weight is None else f"{PARTS}, weight {self.weight:g}"
 
     def of(self, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -91,10 +67,11 @@ class Priors:
         known = torch.zeros(len(class_names), dtype=torch.bool)
         for place, name in enumerate(class_names):
             if parts := self.parts_of(name):
-                priors[place], known[place] = self._composed(parts), True
+                priors[place], known[place] = self.composed(parts), True
         return priors, known
 
-    def _composed(self, parts: Sequence[str]) -> Tensor:
+    def composed(self, parts: Sequence[str]) -> Tensor:
+        """Return the prior [D] of a class with these training classes as its parts."""
         rows = [self.class_names.index(part) for part in parts]
         if self.composition == "mean":
             return self.prototypes[rows].mean(dim=0)
@@ -158,3 +135,29 @@ def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Ten
         return priors
     counted = support.shape[2] + weights
     return (support.sum(dim=2) + weights[..., None] * priors) / counted[..., None]
+
+
+def shrink(
+    means: Tensor, counts: Tensor, priors: Tensor, known: Tensor, spread: float
+) -> tuple[Tensor, Tensor]:
+    """Return priors [E, C, D] moved by their common offset, and the number of pictures that each
+    counts for [E, C], 0 for classes without a prior.
+
+    means [E, C, D]: over counts [C] pictures, and anything where there are 0; known [E, C]: which
+    classes have a prior; spread: mean squared distance of a picture to the mean of its class.
+    """
+    spread = max(spread, torch.finfo(priors.dtype).tiny)
+    seen = (known & (counts > 0)).to(priors)  # [E, C]
+    n_seen = seen.sum(dim=-1)
+    total = n_seen.clamp_min(1)
+    apart = torch.where(seen[..., None] > 0, means - priors, torch.zeros((), dtype=priors.dtype))
+    offset = apart.sum(dim=-2) / total[:, None]
+    offset = torch.where(n_seen[:, None] > 1, offset, 0.0)  # one class: offset and error are one
+    own = (apart - seen[..., None] * offset[:, None]).square().sum(dim=(-2, -1))
+    own = own / (n_seen - 1).clamp_min(1)
+    noise = (seen * spread / counts.clamp_min(1)).sum(dim=-1) / total
+    error = (own - noise).clamp_min(LEAST * spread)
+    sure = 1 - own / total / offset.square().sum(dim=-1).clamp_min(spread * 1e-9)
+    moved = priors + (sure.clamp_min(0)[:, None] * offset)[:, None] * known[..., None]
+    weights = torch.where(n_seen > 0, spread / error, 1.0)
+    return moved, known.to(priors) * weights[:, None]

@@ -1,14 +1,16 @@
-"""FEAT: the prototypes of an episode look at one another before queries are compared with them."""
+"""FEAT: prototypes of an episode attend to one another before queries are compared with them."""
 
 import math
 
 from torch import Tensor, nn
 
 from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.methods.registry import register_method
 
 DROPOUT = 0.1  # the paper's 0.5 is for 640 features of a ResNet-12
 
 
+@register_method("feat", of_means=True)
 class Feat(nn.Module):
     """One head of self-attention over an episode's prototypes P, with a residual and layer norm,
     then squared distances (the transformer of Ye et al., FEAT, CVPR 2020):
@@ -34,7 +36,7 @@ class Feat(nn.Module):
         self.attention_dropout, self.dropout = nn.Dropout(DROPOUT), nn.Dropout(DROPOUT)
 
     def adapted(self, prototypes: Tensor) -> Tensor:
-        """Return prototypes [E, way, D] after they have seen one another."""
+        """Return prototypes [E, way, D] after attention to one another."""
         scores = self.asking(prototypes) @ self.answering(prototypes).mT
         attention = (scores / math.sqrt(prototypes.shape[-1])).softmax(dim=-1)
         seen = self.attention_dropout(attention) @ self.value(prototypes)

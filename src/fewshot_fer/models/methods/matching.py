@@ -1,15 +1,15 @@
-"""Matching Networks: a query takes its label from the support images that it resembles.
-
-Matching Networks with full context embeddings: support and queries are read before they meet.
-"""
+"""Matching Networks: attention over support images, plain or with full context embeddings."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fewshot_fer.models.methods.registry import register_method
+
 LEAST = 1e-6  # added to a probability before its logarithm
 
 
+@register_method("matching", learns=True)
 def matching_logits(support: Tensor, query: Tensor) -> Tensor:
     """Return log-probabilities [E, Q, way]: the attention over support images, by their direction,
     summed over each class (Vinyals et al., NeurIPS 2016, eq. 1 and section 2.1.1).
@@ -24,9 +24,11 @@ def matching_logits(support: Tensor, query: Tensor) -> Tensor:
     return (summed + LEAST).log()
 
 
+@register_method("matching_fce")
 class MatchingNetwork(nn.Module):
-    """Attention over a support that a bidirectional LSTM reads, of queries that an LSTM reads with
-    attention to that support (Vinyals et al., NeurIPS 2016, section 2.1.2 and appendix A).
+    """Attention over support images, with full context embeddings: a bidirectional LSTM over the
+    support, and over each query an LSTM with attention to that support (Vinyals et al., NeurIPS
+    2016, section 2.1.2 and appendix A).
 
     With g'(x_i) the support's embeddings in a row and f' a query's,
 

@@ -1,4 +1,4 @@
-"""A method by its name, with whatever it knows beside an episode's support."""
+"""A method as it is evaluated: its logits, with what it knows beside an episode's support."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fewshot_fer.models import LogitsFunction
 from fewshot_fer.models.methods.composed import Priors, composed_prototypes
 from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.methods.registry import (
+    TRANSDUCTIVE,
+    LogitsFunction,
+    find_method,
+    method_names,
+)
 from fewshot_fer.models.preprocessing import Normalisation
 
-TRANSDUCTIVE = "all queries of an episode together"
-COUNTED = 8  # pictures that a composed prototype is worth to what averages it with queries
-OF_MEANS = ("protonet", "composed", "simpleshot", "cosine", "euclidean", "relation", "feat")
-"""Methods to which a class is the mean of its support, and each query its own."""
+COUNTED = 8  # pictures that a composed prototype is worth where it is averaged with queries
 
 
 @dataclass(frozen=True)
 class Method:
-    """How queries are answered.
+    """A few-shot method by its name in results.csv.
 
-    name: as in results.csv; logits: (support [E, way, shot, D], query [E, Q, D]) -> [E, Q, way];
-    queries: what it makes of other queries, "" where each is answered alone; priors: of the classes
-    by their names, for a method that has such; normalisation: of what it is given, None: as the run
-    has it.
+    queries: transductive use of the episode's queries, "" for none; priors: of classes by their
+    names, for composed prototypes; normalisation: of embeddings, None: as the run has it.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Method:
 
     @property
     def is_of_means(self) -> bool:
-        """Whether its answers come from the class means alone, so that these can stand for any
+        """Whether its logits come from the class means alone, so that these can stand for any
         support: not where each support image counts, or queries count for one another."""
-        return self.name in OF_MEANS
+        return self.name in method_names(of_means=True)
 
     @property
     def gives_distances(self) -> bool:
@@ -56,8 +56,8 @@ class Method:
         return self.logits is prototype_logits
 
     def by_means(self, prototypes: Tensor, query: Tensor) -> Tensor:
-        """Return logits [Q, C] of queries [Q, D] for prototypes [C, D], priors within, of a method
-        that is of means."""
+        """Return logits [Q, C] of queries [Q, D] for prototypes [C, D], of a method that is
+        of means; priors are in the prototypes already."""
         return self.logits(prototypes[None, :, None], query[None])[0]
 
     def among(self, class_names: Sequence[str], like: Tensor) -> "BoundMethod":
@@ -70,7 +70,7 @@ class Method:
 
 @dataclass(frozen=True)
 class BoundMethod:
-    """A method among C classes: their priors [C, D] and which have one [C], for one with such."""
+    """A method among C classes, with their priors [C, D] and which of them have one [C], if any."""
 
     logits: LogitsFunction
     weighing: Priors | None = None
@@ -97,19 +97,26 @@ class BoundMethod:
 PROTOTYPES = Method("protonet", prototype_logits)
 
 
-def refined(method: Method, by: str, logits: LogitsFunction) -> Method:
-    """Return composed prototypes that the queries of an episode move on from there: those that
-    answer to a class have a part in it, as `by` has it (`logits`)."""
+def untrained_method(name: str) -> Method:
+    """Return a method that needs no training. Raises ConfigError for an unknown name."""
+    known = find_method(name)
+    return Method(name, known.logits, known.uses)
 
-    def answer(prototypes: Tensor, query: Tensor) -> Tensor:
+
+def refined(method: Method, by: str) -> Method:
+    """Return composed prototypes that go on from there with the queries of the episode, by the
+    transductive method `by`."""
+    logits = find_method(by).logits
+
+    def refined_logits(prototypes: Tensor, query: Tensor) -> Tensor:
         return logits(prototypes.expand(-1, -1, COUNTED, -1), query)
 
-    return replace(method, name=f"{method.name}+{by}", logits=answer, queries=TRANSDUCTIVE)
+    return replace(method, name=f"{method.name}+{by}", logits=refined_logits, queries=TRANSDUCTIVE)
 
 
 def for_single_pictures(method: Method) -> Method:
-    """Return what answers pictures one by one: the method itself where it is of means, else the
-    nearest prototype, composed where those are."""
+    """Return the method for pictures one by one: the same where it is of means, else the nearest
+    prototype, composed where those are."""
     if method.is_of_means:
         return method
     if method.priors is None:

@@ -1,13 +1,16 @@
-"""Relation Networks: how well a query and a class go together is itself learnt."""
+"""Relation Networks: a small network learns how well a query and a class go together."""
 
 import math
 
 from torch import Tensor, nn
 
+from fewshot_fer.models.methods.registry import register_method
+
 HIDDEN = 8  # of the last two layers
 POOLED = 5  # side of the maps between the two convolutions
 
 
+@register_method("relation", of_means=True)
 class RelationNetwork(nn.Module):
     """Two convolutions and two linear layers over the maps of a prototype and a query, one upon the
     other: r = g(C(f(s), f(q))) (Sung et al., CVPR 2018, eq. 1 and section 3.4).
@@ -40,12 +43,12 @@ class RelationNetwork(nn.Module):
         """Return scores [E, Q, way] from support [E, way, shot, D] and query [E, Q, D]."""
         prototypes = support.mean(dim=2)
         episodes, way, features = prototypes.shape
-        asked = query.shape[1]
+        queries = query.shape[1]
         side = math.isqrt(features // self.channels)
-        shape = (episodes, asked, way, self.channels, side, side)
+        shape = (episodes, queries, way, self.channels, side, side)
         left = prototypes.view(episodes, 1, way, self.channels, side, side).expand(shape)
-        right = query.view(episodes, asked, 1, self.channels, side, side).expand(shape)
-        pairs = left.new_empty((episodes, asked, way, 2 * self.channels, side, side))
+        right = query.view(episodes, queries, 1, self.channels, side, side).expand(shape)
+        pairs = left.new_empty((episodes, queries, way, 2 * self.channels, side, side))
         pairs[..., : self.channels, :, :], pairs[..., self.channels :, :, :] = left, right
         scores: Tensor = self.relation(pairs.flatten(0, 2))
-        return scores.view(episodes, asked, way)
+        return scores.view(episodes, queries, way)

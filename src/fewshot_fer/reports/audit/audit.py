@@ -14,6 +14,7 @@ from typing import Any
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, load_dataset
+from fewshot_fer.models.methods.rules import check_training
 from fewshot_fer.reports.audit.clips import leak_findings, repeated_ids
 from fewshot_fer.reports.audit.counts import ClassCount, class_counts, count_findings, dataset_name
 from fewshot_fer.reports.audit.findings import Finding, finding_lines, invalidates_if, is_invalid
@@ -184,6 +185,7 @@ def _verdict(audit: Audit) -> str:
 
 def check_session(settings: TrainVerb, path: Path) -> bool:
     """Print what was found and write it to check.json; tell whether it would spoil a result."""
+    check_training(settings)
     found = audit(settings, find_source(settings.paths, settings.demo))
     folder = RunFolder(path)
     content = found.as_json() | {"config": asdict(settings)}

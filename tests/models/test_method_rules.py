@@ -1,54 +1,60 @@
-"""What a method cannot be asked is said before anything runs, in one line that says what to do."""
+"""Settings that do not go together with a method are refused in one line that says what to do."""
 
 import re
-import shutil
-from functools import cache
-from pathlib import Path
 
 import pytest
 from conf_files import composed, files
-from conftest import face_table
-from hydra import compose, initialize_config_dir
+from conftest import Command, face_table
 
-from fewshot_fer.config.hydra import conf_dir, register_schemas
-from fewshot_fer.config.method_rules import check_run_answers
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainConfig, TrainVerb
+from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
+from fewshot_fer.models.methods.registry import find_method, method_names
+from fewshot_fer.models.methods.rules import check_run_tests, check_training
 from fewshot_fer.system.errors import ConfigError
 
-TRAINED = ("cosine", "euclidean", "matching_fce", "relation", "feat")
-TRANSDUCTIVE = ("bdcspn", "laplacianshot", "tim", "ptmap")
+TRAINED = method_names(needs_episodes=True)
+TRANSDUCTIVE = tuple(name for name in method_names() if find_method(name).uses)
+NEEDS = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED} | {
+    "method=classifier": ["train=supervised"],
+    "method=ptmap": ["method.normalise=l2"],
+}
 
 
 REFUSED = [
-    *([f"method={name}", "train=pretrain"] for name in TRAINED),
-    *([f"method={name}", "train=frozen"] for name in TRAINED),
-    *([f"method={name}", "eval=basic_fixed5"] for name in TRANSDUCTIVE),
-    ["method=bdcspn", "test=[afew_fixed5]"],
-    ["method=ptmap", "train=pretrain"],
-    ["method=ptmap", "train=frozen"],
-    ["method=simpleshot", "eval.k_shot=0"],
-    ["method=classifier", "train=pretrain"],
-]
+    *((f"method={name} train={train}", f"method={name} has weights")
+      for name in TRAINED for train in ("pretrain", "frozen")),
+    *((f"method={name} method.normalise=l2 eval=basic_fixed5", f"eval.kind=fixed: method={name}")
+      for name in TRANSDUCTIVE),
+    ("method=bdcspn test=[afew_fixed5]", "test.afew_fixed5.kind=fixed: method=bdcspn"),
+    ("method=ptmap train=pretrain", "method.normalise=cl2n: ptmap compares square roots"),
+    ("method=simpleshot eval.k_shot=0", "eval.k_shot=0: only method=composed"),
+    ("method=classifier train=pretrain", "method.normalise=cl2n: a classifier"),
+    ("method=protonet method.refine=tim", "take method=tim, or add method=composed"),
+    ("method=composed method.prior_weight=much", "support or validation"),
+    ("method=composed method.prior_weight=-1", "prior_weight"),
+    ("method=composed method.composition=sum", "mean, unit, neutral"),
+    ("method=composed +method.parts.bored=[]", "parts.bored is empty"),
+    ("method=composed method.refine=ptmap", "none, bdcspn, laplacianshot, tim"),
+    ("method=composed method.refine=bdcspn eval=compound_fixed5",
+     "eval.kind=fixed: method=composed+bdcspn"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
-def test_what_does_not_go_together_is_refused(words: list[str]) -> None:
-    with pytest.raises(ConfigError) as error:
-        read_settings(composed("train", *words), TrainVerb)
-    assert re.search(r"^(eval|test|method)\S*=", str(error.value))
+@pytest.mark.parametrize(("words", "expected"), REFUSED, ids=[words for words, _ in REFUSED])
+def test_what_does_not_go_together_is_refused(words: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(expected)) as error:
+        check_training(read_settings(composed("train", *words.split()), TrainVerb))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["method=ptmap", "train=pretrain", "method.normalise=l2"],
-        *([f"method={name}", "train=pretrain_meta"] for name in TRAINED),
+        *([choice, *NEEDS.get(choice, [])] for choice in map("method={}".format, files("method"))),
         *([f"method={name}", "train=classic"] for name in TRAINED),
         ["method=classifier", "train=supervised", "trainer.devices=2"],
         ["method=composed", "train=pretrain", "eval.k_shot=0"],
@@ -57,7 +63,17 @@ def test_what_does_not_go_together_is_refused(words: list[str]) -> None:
 )
 def test_what_goes_together_is_taken(words: list[str]) -> None:
     settings = read_settings(composed("train", *words), TrainVerb)
+    check_training(settings)
     assert f"method={settings.method.name}" == words[0]
+
+
+@pytest.mark.parametrize("verb", ["train", "check"])
+def test_a_command_is_refused_before_data_are_read(verb: str, command: Command) -> None:
+    """Even where there are no data: the method is what is wrong first."""
+    outcome = command(verb, "method=tim", "eval=basic_fixed5", "paths.data=nowhere")
+    assert outcome.code == 2
+    assert "eval.kind=fixed: method=tim answers all queries" in outcome.err
+    assert outcome.folder is None
 
 
 def a_test(kind: str, k_shot: int, methods: list[str] | None = None) -> TestVerb:
@@ -83,10 +99,10 @@ def test_a_run_is_asked_what_its_method_can_answer(
 ) -> None:
     trained = TrainVerb(method=MethodConfig(method))
     if expected is None:
-        check_run_answers(asked, trained)
+        check_run_tests(asked, trained)
         return
     with pytest.raises(ConfigError, match=expected):
-        check_run_answers(asked, trained)
+        check_run_tests(asked, trained)
 
 
 def test_parts_by_any_spelling_or_an_error() -> None:
@@ -112,32 +128,3 @@ def test_without_a_support_every_class_needs_parts() -> None:
     with pytest.raises(ConfigError, match=r"test made_2w0s: no picture and no parts of bored"):
         require_parts(plain, BASIC, [with_one, without])
     require_parts(MethodConfig("composed", parts={"Bored": ["Angry", "neutral"]}), BASIC, [without])
-
-
-STUDY = [name for name in files("experiment") if name.startswith("study_")]
-
-
-@cache
-def recipe(name: str) -> TrainConfig:
-    return read_settings(composed("train", f"train={name}"), TrainVerb).train
-
-
-@pytest.mark.parametrize("default", files("train"))
-def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path: Path) -> None:
-    """Its presets take nothing from the recipe that train.yaml takes by default."""
-    conf = tmp_path / "conf"
-    shutil.copytree(conf_dir(), conf)
-    register_schemas()
-    main = conf / "train.yaml"
-    text, count = re.subn(r"- train: \w+", f"- train: {default}", main.read_text())
-    assert count == 1
-    main.write_text(text)
-    for name in STUDY:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
-            settings = read_settings(compose("train", overrides=[f"experiment={name}"]), TrainVerb)
-        is_fifth = name.startswith("study_5")
-        assert settings.train == recipe("supervised" if is_fifth else "classic"), name
-        method = "classifier" if is_fifth else "protonet"
-        assert (settings.method.name, settings.method.normalise) == (method, "none"), name
-        assert settings.mix.per_class == (3000 if name.startswith("study_7") else None)
-        assert settings.backbone.name == ("resnet50" if is_fifth else "conv4")

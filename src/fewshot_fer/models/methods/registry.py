@@ -1,0 +1,126 @@
+"""Registry of few-shot methods: their logits by name, and what is known about each.
+
+@register_method("tim", uses=TRANSDUCTIVE, normalise="cl2n")
+def tim_logits(support: Tensor, query: Tensor) -> Tensor: ...
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from torch import Tensor, nn
+
+from fewshot_fer.config.names import register_name
+from fewshot_fer.system.errors import ConfigError
+
+LogitsFunction = Callable[[Tensor, Tensor], Tensor]
+"""(support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way]"""
+TRANSDUCTIVE = "all queries of an episode together"
+REFERENCE = "protonet"  # through whose logits the encoder learns where a method has none for that
+
+_METHODS: dict[str, "RegisteredMethod"] = {}
+Registered = TypeVar("Registered", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class RegisteredMethod:
+    """A method by the name that settings and tables give it.
+
+    source: its logits or, where it has weights that episodes train, a module's class; uses:
+    transductive use of the episode's queries, "" for none; normalise: the normalisation of its
+    paper, "" for embeddings as they come; refuses: normalisation -> why not, and what to do.
+    """
+
+    name: str
+    source: LogitsFunction | type[nn.Module]
+    uses: str = ""
+    normalise: str = ""
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    learns: bool = False  # the encoder can be trained through its logits
+    supervised: bool = False  # trained as a classifier, in passes over the training set
+    of_means: bool = False  # needs nothing of a support but the class means, and no other query
+    zero_shot: bool = False  # needs no support where priors are known by the names of classes
+    refines: bool = False  # can go on from composed prototypes, see `refined`
+
+    @property
+    def needs_episodes(self) -> bool:
+        """Whether it has weights of its own, which only episodes train."""
+        return isinstance(self.source, type)
+
+    @property
+    def needs_no_training(self) -> bool:
+        """Whether it works on the embeddings of any encoder, and knows the support alone."""
+        return not (self.needs_episodes or self.supervised or self.zero_shot)
+
+    @property
+    def logits(self) -> LogitsFunction:
+        """The logits of a method without weights."""
+        assert not self.needs_episodes, f"{self.name} has weights: build_logits makes it"
+        return cast(LogitsFunction, self.source)
+
+    @property
+    def trained_as(self) -> str:
+        """The name of the method whose logits the encoder is trained through."""
+        return self.name if self.learns or self.needs_episodes else REFERENCE
+
+
+def register_method(name: str, **known: Any) -> Callable[[Registered], Registered]:  # noqa: ANN401
+    """Return a decorator that registers a function or a module's class under a name.
+
+    known: fields of RegisteredMethod. A class is built with those of `n_features` (of an embedding)
+    and `channels` (of the maps that it is the flattened form of) that its constructor names.
+    """
+
+    def register(source: Registered) -> Registered:
+        _METHODS[name] = RegisteredMethod(name, source, **known)
+        register_name("method", name)
+        return source
+
+    return register
+
+
+def find_method(name: str) -> RegisteredMethod:
+    """Return what is registered under a name. Raises ConfigError for an unknown one."""
+    if name not in _METHODS:
+        known = ", ".join(_METHODS)
+        raise ConfigError(f"method.name={name} is not known: choose one of {known}")
+    return _METHODS[name]
+
+
+def method_names(**having: bool) -> tuple[str, ...]:
+    """Return the names of the methods that have these attributes.
+
+    First those through which an encoder can learn, then those fitted to each support, then the
+    transductive ones: the order of tables that compare them.
+
+    >>> method_names(refines=True)
+    ('bdcspn', 'laplacianshot', 'tim')
+    """
+    chosen = [
+        method
+        for method in _METHODS.values()
+        if all(getattr(method, key) == value for key, value in having.items())
+    ]
+    chosen.sort(key=lambda method: (not method.learns, bool(method.uses)))
+    return tuple(method.name for method in chosen)
+
+
+def refined_names() -> tuple[str, ...]:
+    """Return how tables and `methods=` name composed prototypes with each refinement."""
+    return tuple(f"composed+{name}" for name in method_names(refines=True))
+
+
+def build_logits(name: str, n_features: int, channels: int) -> LogitsFunction:
+    """Return the logits that an encoder is trained through for `method.name`.
+
+    An nn.Module where the method has weights; the prototypes' where it cannot be learnt through: a
+    classifier's features, composed classes, and methods that fit something to each episode.
+    """
+    method = find_method(find_method(name).trained_as)
+    if not method.needs_episodes:
+        return method.logits
+    given = {"n_features": n_features, "channels": channels}
+    named = inspect.signature(method.source).parameters
+    built: Any = method.source
+    return cast(LogitsFunction, built(**{key: given[key] for key in given if key in named}))

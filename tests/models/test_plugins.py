@@ -1,0 +1,56 @@
+"""A method and an encoder of a user's own module, from training to prediction."""
+
+import importlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import TINY, Command
+
+MODULE = """
+import torch
+from torch import nn
+
+from fewshot_fer.models.backbones.registry import register_backbone
+from fewshot_fer.models.methods.registry import register_method
+
+
+@register_method("nearest", of_means=True, learns=True, normalise="l2")
+def nearest_logits(support, query):
+    return -torch.cdist(query, support.mean(dim=2))
+
+
+@register_backbone("thumbnail")
+def build_thumbnail(settings, options):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten(), nn.Linear(192, settings.filters))
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that registers a method and an encoder, imported."""
+    (tmp_path / "my_models.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module("my_models")
+
+
+@pytest.mark.usefixtures("plugin")
+def test_own_models_from_training_to_prediction(data: Path, command: Command) -> None:
+    """Protects the two decorators: one file is all that a method or an encoder takes."""
+    own = ("method.name=nearest", "method.normalise=l2", "backbone.name=thumbnail")
+    outcome = command("train", *TINY, *own, f"paths.data={data}", "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    results = pd.read_csv("run/results.csv").set_index("role")
+    assert results.loc["validation", "method"] == "nearest"
+    shape = ("test=compound_4w5s", "test.k_shot=1", "test.episodes=10")
+    tested = command("test", "run=run", *shape, "methods=all")
+    assert tested.code == 0, tested.err
+    picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
+    words = (f"images={picture}", "align=false", "hydra.run.dir=predicted")
+    predicted = command("predict", "run=run", *words)
+    assert predicted.code == 0, predicted.err
+    assert len(pd.read_csv("predicted/predictions.csv")) == 1
+    other = command("train", *TINY, "train.epochs=0", f"paths.data={data}", "hydra.run.dir=other")
+    assert other.code == 0, other.err
+    assert command("test", "run=other", *shape, "methods=all", "hydra.run.dir=all").code == 0
+    assert "nearest" in pd.read_csv("all/methods.csv")["method"].tolist()
