@@ -27,7 +27,8 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 def write_module(name: str, method: str) -> None:
     """Write a module in the working folder that makes a method known."""
     line = (
-        f"from fewshot_fer.config.names import register_name\nregister_name('method', '{method}')\n"
+        "from fewshot_fer.models.methods.registry import register_method\n"
+        f"@register_method('{method}')\ndef logits(support, query): ...\n"
     )
     Path(f"{name}.py").write_text(line)
 

@@ -1,6 +1,6 @@
 """A method and an encoder of a user's own module, from training to prediction."""
 
-import importlib
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -26,28 +26,24 @@ def build_thumbnail(settings, options):
 """
 
 
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that registers a method and an encoder, imported."""
-    (tmp_path / "my_models.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.import_module("my_models")
-
-
-@pytest.mark.usefixtures("plugin")
-def test_own_models_from_training_to_prediction(data: Path, command: Command) -> None:
+def test_own_models_from_training_to_prediction(
+    data: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Protects the two decorators: one file is all that a method or an encoder takes."""
-    own = ("method.name=nearest", "method.normalise=l2", "backbone.name=thumbnail")
+    (tmp_path / "my_models.py").write_text(MODULE)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    plugins = f"plugins={tmp_path / 'my_models.py'}"
+    own = (plugins, "method.name=nearest", "method.normalise=l2", "backbone.name=thumbnail")
     outcome = command("train", *TINY, *own, f"paths.data={data}", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     results = pd.read_csv("run/results.csv").set_index("role")
     assert results.loc["validation", "method"] == "nearest"
     shape = ("test=compound_4w5s", "test.k_shot=1", "test.episodes=10")
-    tested = command("test", "run=run", *shape, "methods=all")
+    tested = command("test", plugins, "run=run", *shape, "methods=all")
     assert tested.code == 0, tested.err
     picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
     words = (f"images={picture}", "align=false", "hydra.run.dir=predicted")
-    predicted = command("predict", "run=run", *words)
+    predicted = command("predict", plugins, "run=run", *words)
     assert predicted.code == 0, predicted.err
     assert len(pd.read_csv("predicted/predictions.csv")) == 1
     other = command("train", *TINY, "train.epochs=0", f"paths.data={data}", "hydra.run.dir=other")
