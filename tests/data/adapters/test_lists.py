@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.adapters.mixed import mix
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic
 from fewshot_fer.data.listing import contents, folders_in, images_in, natural_key
-from fewshot_fer.data.table import mixed
 from fewshot_fer.system.errors import DataError
 
 
@@ -27,7 +27,7 @@ def write_list(folder: Path, text: str) -> Path:
 def test_every_column(tmp_path: Path) -> None:
     """Clip and frame are read, spellings of splits become one, capitals in the header are fine."""
     text = "Path, Label ,GROUP,split,clip,frame,more\na.jpg,Angry, S1 ,Validation,c,12,x\nb.jpg,NA"
-    table = read_csv_list(write_list(tmp_path, text), name="mine")
+    table = read_csv_list(write_list(tmp_path, text))
     first, second = table.to_dict("records")
     assert {**first, "path": Path(first["path"]).name} == {
         "path": "a.jpg",
@@ -36,7 +36,7 @@ def test_every_column(tmp_path: Path) -> None:
         "group": "S1",
         "clip": "c",
         "frame": 12,
-        "dataset": "mine",
+        "dataset": "csv",
     }
     assert (second["label"], second["split"], second["frame"]) == ("na", "all", -1)
     assert second["group"] == second["path"]
@@ -153,9 +153,9 @@ def test_contents_are_short(tmp_path: Path) -> None:
 
 def test_mixed_takes_training_clips_of_the_class(data: Path) -> None:
     """A clip id of validation or of another class matches nothing, nor does an id cut short."""
-    basic, afew = read_rafdb_basic(data, official=False), read_afew(data)
+    basic, afew = read_rafdb_basic(data), read_afew(data)
     sad, val_sad = "000005000", "001005000"
-    table, missing = mixed(basic, afew, {"Sad": [sad, val_sad, sad[1:]], "anger": [sad]})
+    table, missing = mix(basic, afew, {"Sad": [sad, val_sad, sad[1:]], "anger": [sad]})
     assert missing == [f"Sad/{val_sad}", f"Sad/{sad[1:]}", f"anger/{sad}"]
     assert table["dataset"].value_counts().to_dict() == {"rafdb_basic": len(basic), "afew": 3}
 

@@ -88,7 +88,7 @@ def test_original_pictures_stand_in_with_a_warning(
     for class_id in range(1, 8):
         for name in (f"train_{class_id:05}", f"test_{class_id:04}"):
             touch(root / "Image/original" / f"{name}.jpg")
-    assert len(read_rafdb_basic(tmp_path, official=False)) == 14
+    assert len(read_rafdb_basic(tmp_path)) == 14
     assert "original pictures" in caplog.text
 
 
@@ -98,7 +98,7 @@ def test_count_is_compared_with_the_official_one(
     """A differing count is a warning with both numbers, except for the embedded data."""
     subset(tmp_path / "basic")
     with caplog.at_level(logging.WARNING):
-        read_rafdb_basic(tmp_path, official=False)
+        read_rafdb_basic(tmp_path)
         assert not caplog.text
         read_rafdb_basic(tmp_path)
     assert "14 images" in caplog.text
