@@ -75,17 +75,17 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the place of the folder `path` once the block has ended.
+    """Yield a temporary folder that is renamed to `path` once the block has ended.
 
-    A block that fails leaves the old one. Raises WriteError as `atomic` does.
+    Of several that are made at once the first to be finished stays. Raises WriteError.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with writing(path):
         try:
             partial.mkdir(parents=True)
             yield partial
-            shutil.rmtree(path, ignore_errors=True)
-            partial.rename(path)
+            if not path.is_dir():
+                partial.rename(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

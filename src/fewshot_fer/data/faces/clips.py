@@ -79,6 +79,7 @@ def prepare_film(film: Path, target: Path, detector: FaceDetector, settings: Pre
                 _save(aligned[places[number]], partial / f"{name}.jpg")
             else:
                 _save(aligned[0] if copy is None else copy, partial / f"{name}_noface.jpg")
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier start
     status = "truncated" if seen.broken else "ok" if places else "no_face"
     return _row(seen, set(places)) | {"status": status, "reason": seen.broken}
 
