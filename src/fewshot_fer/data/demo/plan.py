@@ -1,7 +1,4 @@
-"""What is to be drawn: every picture's place, class and person, before the first is drawn.
-
-Clips of the embedded AFEW: their ids and how an expression and a head move over the frames.
-"""
+"""Plan the embedded data set: each picture's place, class and person, and how a clip moves."""
 
 from math import ceil
 from typing import NamedTuple
@@ -41,6 +38,16 @@ FOLDERS: dict[str, str] = {
     "surprise": "Surprise",
 }
 """AFEW's folder name of every class."""
+# Share of the real sets' images and clips at scale 1: as much as two cores draw in 45 seconds.
+_BASIC_SHARE, _COMPOUND_SHARE = 0.16, 0.26
+_CLIP_SHARE = {"train": 0.19, "val": 0.225}
+# Enough for a 5-shot episode of other images, or of other clips, at any scale.
+_FEWEST = {"train": 12, "test": 4}
+_FEWEST_CLIPS = 7
+_IMAGES_PER_PERSON = 2
+NO_FACE = "noface"
+# People of one part are numbered from here, so that no two parts share a face.
+_PEOPLE = {"basic train": 0, "basic test": 10**6, "compound": 2 * 10**6, "afew": 3 * 10**6}
 
 
 class Moment(NamedTuple):
@@ -83,18 +90,6 @@ def draw_moments(frames: int, generator: Generator) -> list[Moment]:
 def _ease(time: NDArray[np.float64]) -> NDArray[np.float64]:
     bounded = time.clip(0, 1)
     return np.asarray(bounded * bounded * (3 - 2 * bounded))
-
-
-# Share of the real sets' images and clips at scale 1: as much as two cores draw in 45 seconds.
-_BASIC_SHARE, _COMPOUND_SHARE = 0.16, 0.26
-_CLIP_SHARE = {"train": 0.19, "val": 0.225}
-# Enough for a 5-shot episode of other images, or of other clips, at any scale.
-_FEWEST = {"train": 12, "test": 4}
-_FEWEST_CLIPS = 7
-_IMAGES_PER_PERSON = 2
-NO_FACE = "noface"
-# People of one part are numbered from here, so that no two parts share a face.
-_PEOPLE = {"basic train": 0, "basic test": 10**6, "compound": 2 * 10**6, "afew": 3 * 10**6}
 
 
 class Shot(NamedTuple):
