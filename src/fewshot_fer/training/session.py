@@ -9,8 +9,8 @@ from torch import nn
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
-from fewshot_fer.data.images import load_images
 from fewshot_fer.data.bad_images import skipping
+from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source
 from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
