@@ -126,10 +126,10 @@ def _carve(outputs: Path, overrides: list[str]) -> list[str]:
         part = table.iloc[rows][["path", "label", "group"]]
         part.to_csv(outputs / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL)
     return [
-        *("dataset=csv", f"dataset.file={outputs / 'learn.csv'}", "dataset.outside=true"),
+        *("dataset=csv", f"dataset.file={outputs / 'learn.csv'}", "dataset.root=/"),
         *("eval=basic_7w1s", "eval.k_shot=5", "eval.dataset.adapter=csv"),
         *("eval.dataset.split=all", f"+eval.dataset.file={outputs / 'validate.csv'}"),
-        "eval.dataset.outside=true",
+        "eval.dataset.root=/",
     ]
 
 

@@ -15,7 +15,7 @@ from unittest import mock
 
 import torch
 
-from bad_input.case import LINE, STOPS, WORKS, Case, During, as_it_is, edited, flipped
+from bad_input.case import LINE, STOPS, WORKS, Case, During, as_it_is
 from bad_input.typing_commands import typed
 from bad_input.words import KILLED
 from fewshot_fer.data import pack as store
@@ -39,7 +39,6 @@ def faults() -> list[Case]:
         _case("its folder vanishes", _in_step(lambda: _remove("outputs")), "cannot write"),
         _case("the cache is deleted", _in_step(lambda: _remove("cache/packs")), outcome=WORKS),
         _case("the cache is cut off", _in_step(_cut_off), "cut off while it was in use"),
-        _case("a byte of the cache is flipped", _in_step(_flip), "do not add up", WORKS),
         _case("another process packs the same images", _twin, outcome=WORKS),
         _case("a loss that is no number", _not_finite, "at learning rate"),
         _case("too little memory in training", _scarce_step, "lower train.episodes_per_step"),
@@ -119,11 +118,6 @@ def _packs() -> list[Path]:
 def _cut_off() -> None:
     for pack in _packs():
         os.truncate(pack, 300)
-
-
-def _flip() -> None:
-    for pack in _packs():
-        edited(flipped)(pack)
 
 
 @contextlib.contextmanager

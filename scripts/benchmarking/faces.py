@@ -19,7 +19,7 @@ def write_faces(folder: Path, count: int, demo: Path) -> Path:
     A face is used again under another name where the embedded data set has too few: reading,
     decoding and embedding a file costs the same whether or not its like was met before.
     """
-    table = read_rafdb_compound(demo / "RAF-DB/compound", official=False)
+    table = read_rafdb_compound(demo / "RAF-DB/compound")
     by_class = {
         str(label): itertools.cycle([Path(path).read_bytes() for path in paths])
         for label, paths in table.groupby("label")["path"]

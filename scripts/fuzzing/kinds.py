@@ -62,11 +62,7 @@ KINDS = {
         seeds.csv_lists,
         read_csv_list,
         2_000,
-        (
-            "fewshot_fer.data.adapters.csv_list",
-            "fewshot_fer.data.confines",
-            "fewshot_fer.data.table",
-        ),
+        ("fewshot_fer.data.adapters.csv_list", "fewshot_fer.data.table"),
     ),
     "pictures": Kind(
         "picture.jpg",
@@ -74,7 +70,7 @@ KINDS = {
         lambda path: decode(path, 32),
         2_000,
         (
-            *("fewshot_fer.data.decode", "fewshot_fer.data.jpeg", "PIL.Image", "PIL.ImageFile"),
+            *("fewshot_fer.data.decode", "PIL.Image", "PIL.ImageFile"),
             *(f"PIL.{name}ImagePlugin" for name in PILLOW),
         ),
     ),

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot_fer.data.bad_images import find_bad_images
 from fewshot_fer.data.decode import decode
-from fewshot_fer.data.load import _bad_images
 from fewshot_fer.system.errors import DataError
 
 
@@ -164,5 +164,5 @@ def test_a_raised_limit_is_noticed_by_what_was_found_before(
     found = []
     for limit in (200, 100_000, 200):
         monkeypatch.setenv("FEWSHOT_FER_MAX_PIXELS", str(limit))
-        found.append(len(_bad_images([str(tmp_path / "large.png")], 8)))
+        found.append(len(find_bad_images([str(tmp_path / "large.png")], 8)))
     assert found == [1, 0, 1]

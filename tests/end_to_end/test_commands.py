@@ -210,7 +210,7 @@ def test_own_folder_and_list(command: Command, data: Path, tmp_path: Path) -> No
         f"dataset.root={tmp_path / 'my faces'}",
         "eval=csv_5w5s",
         f"eval.dataset.file={tmp_path / 'list.csv'}",
-        "eval.dataset.outside=true",
+        "eval.dataset.root=/",
         "eval.n_way=3",
     )
     assert outcome.code == 0, outcome.err

@@ -15,11 +15,10 @@ from omegaconf import MISSING
 class DatasetConfig:
     """Which faces: an adapter, where its files lie, and which of its splits is taken."""
 
-    adapter: str = MISSING  # rafdb_basic, rafdb_compound, afew, mixed, folder or csv
+    adapter: str = MISSING  # a name in data/adapters/, such as rafdb_basic or folder
     split: str = "all"
     root: str | None = None  # null: looked for under paths.data
     file: str | None = None  # csv only: the list of images
-    outside: bool = False  # whether links, or names in a list, may lead out of its folder
     clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
 
 

@@ -1,1 +1,1 @@
-"""From a folder on disk to a table of faces, and from the table to one packed array of pixels."""
+"""Data sets on disk to tables of faces, and tables to arrays of packed pixels."""

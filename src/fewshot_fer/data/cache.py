@@ -1,7 +1,4 @@
-"""The folder for what can be made again: packed images and the embedded data set.
-
-One process at a time where several would make the same file.
-"""
+"""The folder for what can be made again: packed images and the embedded data set."""
 
 import contextlib
 import logging
@@ -12,7 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fewshot_fer.system.errors import DataError, WriteError
+
 VARIABLE = "FEWSHOT_FER_CACHE"
+PATIENCE = 0.1  # seconds of waiting without a message
+log = logging.getLogger("fewshot_fer")
 
 
 def cache_folder() -> Path:
@@ -32,12 +33,21 @@ def cache_folder() -> Path:
     return base / "fewshot_fer"
 
 
-log = logging.getLogger("fewshot_fer")
-AT_ONCE = 0.1  # seconds after which waiting is worth a word
+@contextlib.contextmanager
+def writing_cache(what: str, folder: Path) -> Iterator[None]:
+    """Turn an error of writing below `folder` into a DataError that names the variable."""
+    try:
+        yield
+    except (OSError, WriteError) as error:
+        reason = getattr(error.__cause__ or error, "strerror", None) or error
+        raise DataError(
+            f"cannot write {what} to {folder}: {reason}; name another folder with the variable "
+            f"{VARIABLE}"
+        ) from error
 
 
 @contextlib.contextmanager
-def alone(file: Path) -> Iterator[None]:
+def locked(file: Path) -> Iterator[None]:
     """Hold the lock `file`, which is made if need be; wait, with a line, while another holds it.
 
     The system gives it back when its holder ends, however that ends. On a file system without locks
@@ -47,7 +57,7 @@ def alone(file: Path) -> Iterator[None]:
     lock = FileLock(file)
     try:
         try:
-            lock.acquire(timeout=AT_ONCE)
+            lock.acquire(timeout=PATIENCE)
         except Timeout:
             log.info("waiting for another process that makes %s", file.stem)
             lock.acquire()

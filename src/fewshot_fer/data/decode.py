@@ -1,7 +1,4 @@
-"""One picture file to the pixels that an encoder is given.
-
-Whole photographs, as against the crops that `data.decode` makes.
-"""
+"""Decode one picture file: to the square of pixels that an encoder is given, or whole."""
 
 import errno
 import os
@@ -14,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fewshot_fer.data.jpeg import decode_jpeg
 from fewshot_fer.system.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")  # JPEG: MPO of cameras too
@@ -46,11 +42,19 @@ def square_pixels(picture: Image.Image, side: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
+def read_picture(path: str | Path) -> NDArray[np.uint8]:
+    """Return a photograph uint8 [H, W, 3] in RGB, upright as its EXIF says.
+
+    Raises DataError naming the file where it is missing, damaged, no picture or too large.
+    """
+    return np.asarray(read_upright(path))
+
+
 def read_upright(path: str | Path) -> Image.Image:
     """Return a whole picture in RGB, upright as its EXIF says. Raises what `decode` raises."""
     try:
         with _open(path) as picture:
-            return decode_jpeg(path, picture) or as_rgb(ImageOps.exif_transpose(picture))
+            return as_rgb(ImageOps.exif_transpose(picture))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path} is too large, more than {most_pixels():,} pixels: where such pictures are "
@@ -103,9 +107,10 @@ def as_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def read_picture(path: str | Path) -> NDArray[np.uint8]:
-    """Return a photograph uint8 [H, W, 3] in RGB, upright as its EXIF says.
-
-    Raises DataError naming the file where it is missing, damaged, no picture or too large.
-    """
-    return np.asarray(read_upright(path))
+def _centre_square(picture: Image.Image) -> Image.Image:
+    width, height = picture.size
+    side = min(width, height)
+    if width == height:
+        return picture
+    left, top = (width - side) // 2, (height - side) // 2
+    return picture.crop((left, top, left + side, top + side))

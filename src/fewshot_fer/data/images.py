@@ -1,4 +1,4 @@
-"""Packed pixels, where the encoder can reach them."""
+"""Gather packed images by row number, on the device that the encoder is on."""
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ class FaceImages:
 
     @property
     def side(self) -> int:
+        """Pixels a side."""
         return int(self._packed.images.shape[3])
 
     def resident(self, rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Canonical class names, the spellings that data sets use, and the parts of compound classes.
+"""Class names and their spellings, the parts of compound classes, and published counts.
 
 The ids are the official ones of RAF-DB's label files (1-based). They are written out, never derived
 from sorted folder names, because both orders differ.
@@ -29,6 +29,15 @@ RAFDB_BASIC_COUNTS: dict[str, dict[str, int]] = {
 RAFDB_COMPOUND_COUNTS: dict[str, int] = dict(
     zip(COMPOUND, (697, 266, 129, 163, 86, 738, 150, 560, 176, 841, 148), strict=True)
 )
+_AFEW = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+AFEW_CLIP_COUNTS: dict[str, dict[str, int]] = {
+    "train": dict(zip(_AFEW, (133, 74, 81, 150, 144, 117, 74), strict=True)),
+    "val": dict(zip(_AFEW, (64, 40, 46, 63, 63, 61, 46), strict=True)),
+}
+MIXED_COUNTS: dict[str, int] = dict(
+    zip(BASIC, (1772, 514, 1023, 6105, 2599, 1007, 3339), strict=True)
+)
+"""The study's own counts of its mixed set, 16,359 images in all."""
 _ROOTS = {
     "surpris": "surprise",
     "fear": "fear",
@@ -89,14 +98,3 @@ def _of_id(class_id: int, names: tuple[str, ...], what: str) -> str:
     if not 1 <= class_id <= len(names):
         raise DataError(f"label {class_id} is not one of the ids 1..{len(names)} of {what}")
     return names[class_id - 1]
-
-
-_AFEW = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-AFEW_CLIP_COUNTS: dict[str, dict[str, int]] = {
-    "train": dict(zip(_AFEW, (133, 74, 81, 150, 144, 117, 74), strict=True)),
-    "val": dict(zip(_AFEW, (64, 40, 46, 63, 63, 61, 46), strict=True)),
-}
-MIXED_COUNTS: dict[str, int] = dict(
-    zip(BASIC, (1772, 514, 1023, 6105, 2599, 1007, 3339), strict=True)
-)
-"""The study's own counts of its mixed set, 16,359 images in all."""

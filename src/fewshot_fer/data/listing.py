@@ -1,4 +1,4 @@
-"""Looking into folders: what counts as an image, and what to say when something is missing."""
+"""List folders: their images, folders and entries, whatever the case of a name."""
 
 import os
 import re
@@ -98,14 +98,13 @@ def contents(folder: Path) -> str:
     return ", ".join(names[:SHOWN]) + more if names else "nothing"
 
 
-def nothing_found(what: str, folder: Path, expected: str, nearest: Path | None = None) -> DataError:
-    """Return the error for a data set that is not where it was looked for.
+def require_below(path: str, folder: Path, where: str) -> None:
+    """Raise DataError where a name in a list, at `where`, leads out of the folder of the list.
 
-    nearest: the folder within that comes closest, whose contents help more than those of `folder`.
+    Names alone count, so `..` and absolute names; where links lead is their owner's choice.
     """
-    within = f"in {nearest}: " if nearest not in (None, folder) else ""
-    return DataError(
-        f"{what} not found in {folder}: expected {expected}; found {within}"
-        f"{contents(nearest or folder)}. "
-        f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data"
-    )
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
+        raise DataError(
+            f"{where}: {path} lies outside of {folder}: give a folder that holds all of the list's "
+            f"files with dataset.root= (or eval.dataset.root=)"
+        )

@@ -1,11 +1,5 @@
-"""The FaceTable: one row a face image, the form that every data set takes at the edge.
+"""The FaceTable: one row a face image, the same columns for every data set."""
 
-Classes of equal size, by leaving images out and by repeating them.
-
-Tables made from other tables.
-"""
-
-import logging
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.data.labels import canonical
 from fewshot_fer.system.errors import DataError
 
 COLUMNS = ("path", "label", "split", "group", "clip", "frame", "dataset")
@@ -83,7 +76,7 @@ def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataF
 
 
 def has_groups(table: pd.DataFrame) -> bool:
-    """Tell whether any two images share a group, so that disjoint groups ask more than images."""
+    """Return whether any two images share a group."""
     return bool(table["group"].duplicated().any())
 
 
@@ -109,35 +102,3 @@ def balanced_rows(
         whole, rest = divmod(per_class, len(own))
         chosen += [*([own] * whole), random.choice(own, size=rest, replace=False)]
     return np.sort(np.concatenate(chosen))
-
-
-log = logging.getLogger("fewshot_fer")
-
-
-def mixed(
-    rafdb_basic: pd.DataFrame, afew: pd.DataFrame, clips: dict[str, list[str]]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return all of RAF-DB basic with the frames of the named AFEW training clips.
-
-    clips: class -> 9-digit clip ids, the class as any data set spells it. Returns the table and the
-    `class/id` of each clip that is not there: such clips are reported, never guessed, so an id of
-    eight digits is not padded. Raises DataError if none of them is there.
-    """
-    train = afew[afew["split"] == "train"]
-    ids = train["clip"].str.rsplit("/", n=1).str[-1]
-    chosen = pd.Series(False, index=train.index)
-    missing = []
-    for spelling, wanted in clips.items():
-        of_class = train["label"] == canonical(spelling)
-        for clip in wanted:
-            found = of_class & (ids == str(clip).strip())
-            chosen |= found
-            if not found.any():
-                missing.append(f"{spelling}/{clip}")
-    if missing:
-        log.warning("mixed: no AFEW training clip matches %s", ", ".join(missing))
-    if not chosen.any():
-        raise DataError(f"none of the AFEW clips of the mixed set is there: {', '.join(missing)}")
-    table = pd.concat([rafdb_basic, train[chosen]], ignore_index=True)
-    validate_table(table)
-    return table, missing

@@ -19,6 +19,7 @@ from fewshot_fer.system.errors import ConfigError, RunError, UnknownNameError
 from fewshot_fer.system.files import atomic, read_yaml_text
 
 LAST = ("seed", "device", "precision")  # that every version wrote, near the end
+REMOVED = ("dataset.outside",)  # ends of keys that earlier versions wrote, and this one has not
 CARD = "encoder.yaml"
 
 
@@ -29,8 +30,9 @@ def read_run_settings(run: Path) -> TrainVerb:
         raise RunError(f"{run} is not the folder of a trained run: it holds no config.yaml")
     try:
         loaded = OmegaConf.create(read_yaml_text(path))
-        _refuse_interpolations(OmegaConf.to_container(loaded))
-        merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), loaded)
+        content = OmegaConf.to_container(loaded)
+        _refuse_interpolations(content)
+        merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), _without_removed(content))
         settings = read_settings(merged, TrainVerb)  # type: ignore[arg-type]
         check_training(settings)
         if lacking := [key for key in LAST if key not in loaded]:
@@ -65,6 +67,18 @@ def with_kept_encoder(settings: TrainVerb, run: Path) -> TrainVerb:
         return settings
     weights = str((run / CARD).with_suffix(".safetensors"))  # beside the card, where none lies
     return replace(settings, backbone=replace(backbone, weights=weights))
+
+
+def _without_removed(content: Any, key: str = "") -> Any:  # noqa: ANN401
+    """Return a configuration without the settings that earlier versions had."""
+    if not isinstance(content, dict):
+        return content
+    keys = {name: f"{key}.{name}" for name in content}
+    return {
+        name: _without_removed(content[name], full)
+        for name, full in keys.items()
+        if not full.endswith(REMOVED)
+    }
 
 
 def _refuse_interpolations(content: object) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.schema import MethodConfig, PathsConfig, TestVerb, TrainVerb, fingerprint
-from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
+from fewshot_fer.data.bad_images import skipping
+from fewshot_fer.data.load import find_source
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.methods import composed, require_parts
@@ -65,8 +66,8 @@ def test_session(settings: TestVerb, path: Path) -> RunFolder:
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
-    write_bad_images(path, source)
-    folder.stamps["warnings"] = ";".join([*setup.warnings, *warned_bad_images(source)])
+    source.skipping.write(path)
+    folder.stamps["warnings"] = ";".join([*setup.warnings, *source.skipping.warnings])
     if settings.methods:
         side = stored_statistics(checkpoint, where)
         others = other_methods(settings.methods, model.method, side, trained.method)

@@ -9,8 +9,9 @@ from torch import nn
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.data.bad_images import skipping
 from fewshot_fer.data.images import load_images
-from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
+from fewshot_fer.data.load import find_source
 from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
@@ -62,7 +63,7 @@ def train_session(
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))  # from here on it can be resumed
     clear_partials(path)
-    write_bad_images(path, source)
+    source.skipping.write(path)
     try:
         tasks = _load_tasks(setup, settings.backbone.side, device)
     except UserError:
@@ -72,7 +73,7 @@ def train_session(
     only_in = path if begun else None  # a stranger's run may name any file
     save_drawn(setup.evaluations, settings.episodes, settings.seed, only_in)
     found = quick_audit([setup.training, *setup.evaluations])
-    folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
+    folder.stamps["warnings"] = ";".join([*found, *source.skipping.warnings])
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
     with naming_resume_command(path):

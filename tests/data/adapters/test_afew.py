@@ -97,5 +97,5 @@ def test_foreign_classes_and_missing_data_are_named(tmp_path: Path) -> None:
     frames(tmp_path / "AFEW/Train_AFEW/Bored/000000001", "001.jpg")
     with pytest.raises(DataError, match=r"Bored is not a class of AFEW"):
         read_afew(tmp_path)
-    with pytest.raises(DataError, match=r"AFEW not found in .*paths=demo"):
+    with pytest.raises(DataError, match=r"afew not found in .*paths=demo"):
         read_afew(tmp_path / "gone")

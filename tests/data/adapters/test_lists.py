@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.adapters.mixed import mix
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic
 from fewshot_fer.data.listing import contents, folders_in, images_in, natural_key
-from fewshot_fer.data.table import mixed
 from fewshot_fer.system.errors import DataError
 
 
@@ -27,7 +27,7 @@ def write_list(folder: Path, text: str) -> Path:
 def test_every_column(tmp_path: Path) -> None:
     """Clip and frame are read, spellings of splits become one, capitals in the header are fine."""
     text = "Path, Label ,GROUP,split,clip,frame,more\na.jpg,Angry, S1 ,Validation,c,12,x\nb.jpg,NA"
-    table = read_csv_list(write_list(tmp_path, text), name="mine")
+    table = read_csv_list(write_list(tmp_path, text))
     first, second = table.to_dict("records")
     assert {**first, "path": Path(first["path"]).name} == {
         "path": "a.jpg",
@@ -36,7 +36,7 @@ def test_every_column(tmp_path: Path) -> None:
         "group": "S1",
         "clip": "c",
         "frame": 12,
-        "dataset": "mine",
+        "dataset": "csv",
     }
     assert (second["label"], second["split"], second["frame"]) == ("na", "all", -1)
     assert second["group"] == second["path"]
@@ -151,13 +151,46 @@ def test_contents_are_short(tmp_path: Path) -> None:
     assert contents(tmp_path) == "0.txt, 1.txt, 2.txt, 3.txt, 4.txt, 5.txt and 3 more"
 
 
-def test_mixed_takes_training_clips_of_the_class(data: Path) -> None:
-    """A clip id of validation or of another class matches nothing, nor does an id cut short."""
-    basic, afew = read_rafdb_basic(data, official=False), read_afew(data)
+def test_mixed_takes_training_clips_of_the_class(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clip id of validation or of another class matches nothing, nor does an id cut short; what
+    is missing is reported, and that everything is missing is an error."""
+    basic, afew = read_rafdb_basic(data), read_afew(data)
     sad, val_sad = "000005000", "001005000"
-    table, missing = mixed(basic, afew, {"Sad": [sad, val_sad, sad[1:]], "anger": [sad]})
+    table, missing = mix(basic, afew, {"Sad": [sad, val_sad, sad[1:]], "anger": [sad]})
     assert missing == [f"Sad/{val_sad}", f"Sad/{sad[1:]}", f"anger/{sad}"]
+    assert f"Sad/{val_sad}, Sad/{sad[1:]}, anger/{sad}" in caplog.text
     assert table["dataset"].value_counts().to_dict() == {"rafdb_basic": len(basic), "afew": 3}
+    with pytest.raises(DataError, match="none of the AFEW clips"):
+        mix(basic, afew, {"Happy": [sad]})
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../secret.jpg", "a/../../secret.jpg"])
+def test_a_list_names_nothing_outside_of_its_folder(tmp_path: Path, name: str) -> None:
+    """A stranger's list must not lead anywhere; one's own says so with another root."""
+    (tmp_path / "secret.jpg").touch()
+    (tmp_path / "mine").mkdir()
+    file = write_list(tmp_path / "mine", f"path,label\nx/../a.jpg,x\n{tmp_path}/mine/b.jpg,x")
+    (tmp_path / "mine/x").mkdir()
+    assert len(read_csv_list(file)) == 2
+    file.write_text(file.read_text() + f"\n{name},y")
+    with pytest.raises(DataError, match=r"line 4: .*outside of .*dataset\.root="):
+        read_csv_list(file)
+    file.write_text(f"path,label\n{tmp_path}/secret.jpg,x\n{file.parent}/a.jpg,y")
+    assert len(read_csv_list(file, root=Path("/"))) == 2
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    """People keep pictures on another disk: where a link leads is their choice."""
+    (tmp_path / "disk").mkdir()
+    file = write_list(tmp_path / "disk", "")
+    (tmp_path / "mine/happy").mkdir(parents=True)
+    (tmp_path / "mine/happy/1.jpg").symlink_to(tmp_path / "disk/1.jpg")
+    (tmp_path / "mine/sad").symlink_to(file.parent)
+    assert read_folder(tmp_path / "mine")["label"].tolist() == ["happiness"] + 4 * ["sadness"]
+    (tmp_path / "mine/list.csv").write_text("path,label\nsad/a.jpg,x")
+    assert len(read_csv_list(tmp_path / "mine/list.csv")) == 1
 
 
 def test_a_packed_list_is_read(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """RAF-DB: the published layout, the re-packs, and every way in which a label list can be wrong."""
 
-import logging
 import shutil
 from pathlib import Path
 
@@ -8,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data import labels
 from fewshot_fer.data.adapters.label_list import read_label_list
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic, read_rafdb_compound
+from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.table import select_split
 from fewshot_fer.system.errors import DataError
 
@@ -88,7 +89,7 @@ def test_original_pictures_stand_in_with_a_warning(
     for class_id in range(1, 8):
         for name in (f"train_{class_id:05}", f"test_{class_id:04}"):
             touch(root / "Image/original" / f"{name}.jpg")
-    assert len(read_rafdb_basic(tmp_path, official=False)) == 14
+    assert len(read_rafdb_basic(tmp_path)) == 14
     assert "original pictures" in caplog.text
 
 
@@ -97,10 +98,10 @@ def test_count_is_compared_with_the_official_one(
 ) -> None:
     """A differing count is a warning with both numbers, except for the embedded data."""
     subset(tmp_path / "basic")
-    with caplog.at_level(logging.WARNING):
-        read_rafdb_basic(tmp_path, official=False)
-        assert not caplog.text
-        read_rafdb_basic(tmp_path)
+    settings = DatasetConfig("rafdb_basic")
+    assert len(load_dataset(settings, Source(tmp_path, demo=True))) == 14
+    assert not caplog.text
+    load_dataset(settings, Source(tmp_path, demo=False))
     assert "14 images" in caplog.text
     assert "15339" in caplog.text
 

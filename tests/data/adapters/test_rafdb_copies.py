@@ -31,7 +31,7 @@ def test_more_roots(tmp_path: Path, place: str) -> None:
     under any name."""
     folder = write_subset(tmp_path / place)
     data = folder if place == "my copy" else tmp_path
-    table = read_rafdb_basic(data, official=False)
+    table = read_rafdb_basic(data)
     assert sorted(table["label"]) == ["neutral", "sadness", "surprise"]
 
 
@@ -39,7 +39,7 @@ def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A table made from a relative folder still leads to its files from anywhere else."""
     write_subset(tmp_path / "data/basic")
     monkeypatch.chdir(tmp_path)
-    table = read_rafdb_basic(Path("data"), official=False)
+    table = read_rafdb_basic(Path("data"))
     assert table["path"].str.startswith(str(tmp_path)).all()
 
 
@@ -55,7 +55,7 @@ def test_aligned_pictures_are_preferred(tmp_path: Path, caplog: pytest.LogCaptur
     """Where both lie, the aligned ones are read, and without a warning."""
     write_subset(tmp_path / "basic", images="Image/original", suffix="")
     write_subset(tmp_path / "basic")
-    table = read_rafdb_basic(tmp_path, official=False)
+    table = read_rafdb_basic(tmp_path)
     assert table["path"].str.endswith("_aligned.jpg").all()
     assert caplog.text == ""
 
@@ -64,7 +64,7 @@ def test_empty_inner_folder(tmp_path: Path) -> None:
     """An empty aligned/aligned does not hide the images one level above."""
     folder = write_subset(tmp_path / "basic")
     (folder / "Image/aligned/aligned").mkdir()
-    assert len(read_rafdb_basic(tmp_path, official=False)) == 3
+    assert len(read_rafdb_basic(tmp_path)) == 3
 
 
 def test_archive_that_was_not_unpacked(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_folder_without_its_list(tmp_path: Path) -> None:
 def test_three_splits_stay_three(tmp_path: Path) -> None:
     """Where valid stands beside test, neither is dropped, and validation is not test."""
     put(*(tmp_path / f"{split}/3/a.jpg" for split in ("train", "valid", "test")))
-    table = read_rafdb_basic(tmp_path, official=False)
+    table = read_rafdb_basic(tmp_path)
     assert table.groupby("split").size().to_dict() == {"test": 1, "train": 1, "val": 1}
 
 
@@ -92,7 +92,7 @@ def test_list_wins_over_folders(tmp_path: Path) -> None:
     """The published layout is taken where a re-pack lies beside it, so no image counts twice."""
     write_subset(tmp_path / "RAF-DB/basic")
     put(tmp_path / "DATASET/train/1/x.jpg", tmp_path / "DATASET/test/1/x.jpg")
-    assert len(read_rafdb_basic(tmp_path, official=False)) == 3
+    assert len(read_rafdb_basic(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("place", ["DATASET", "basic/DATASET"])
@@ -100,7 +100,7 @@ def test_repack_below_or_given(tmp_path: Path, place: str) -> None:
     """DATASET itself may be given, and may lie within the subset's folder."""
     put(*(tmp_path / place / split / "3/a_aligned.jpg" for split in ("train", "test")))
     for data in (tmp_path, tmp_path / place):
-        assert set(read_rafdb_basic(data, official=False)["label"]) == {"disgust"}
+        assert set(read_rafdb_basic(data)["label"]) == {"disgust"}
 
 
 @pytest.mark.parametrize("name", ["8", "0", "contempt", "misc"])
@@ -124,7 +124,7 @@ def test_links_that_lead_in_circles(tmp_path: Path) -> None:
     folder = write_subset(tmp_path / "basic")
     (folder / "Image/aligned/loop.jpg").symlink_to(folder / "Image/aligned/loop.jpg")
     (folder / "Image/aligned/up").symlink_to(folder, target_is_directory=True)
-    assert len(read_rafdb_basic(tmp_path, official=False)) == 3
+    assert len(read_rafdb_basic(tmp_path)) == 3
 
 
 def test_afew_is_not_a_copy_of_rafdb(tmp_path: Path) -> None:

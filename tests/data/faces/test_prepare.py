@@ -9,11 +9,13 @@ import pytest
 from conftest import Command
 from PIL import Image
 
+from fewshot_fer.config.verbs import PrepareVerb
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.faces import prepare as session
 from fewshot_fer.data.faces.detector import Face
-from fewshot_fer.data.faces.manifest import COLUMNS, Manifest, unshared_names
+from fewshot_fer.data.faces.manifest import COLUMNS, Manifest
 from fewshot_fer.data.faces.video import follow, overlap, persistent
+from fewshot_fer.system.errors import ConfigError, DataError
 
 
 def on_wall(face: Path | None, place: int = 0, side: int = 150) -> np.ndarray:
@@ -68,8 +70,6 @@ def films(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one preparation of all films left."""
-    from fewshot_fer.config.verbs import PrepareVerb
-
     out = tmp_path_factory.mktemp("prepared") / "AFEW_frames"
     session.prepare_session(PrepareVerb(afew=str(films), out=str(out), device="cpu"))
     return out
@@ -132,8 +132,8 @@ def test_a_second_start_does_nothing_and_a_stopped_one_goes_on(
     shutil.copytree(prepared, out)
     before = manifest_of(out)
     shutil.rmtree(out / "Train_AFEW/Happy/000000001")
-    (out / "Train_AFEW/Happy/.000000001.partial").mkdir()
-    (out / "Train_AFEW/Happy/.000000001.partial/001.jpg").write_text("half")
+    (out / "Train_AFEW/Happy/.000000001.7.ab").mkdir()
+    (out / "Train_AFEW/Happy/.000000001.7.ab/001.jpg").write_text("half")
     kept = (out / "Val_AFEW/Angry/000000002/001.jpg").stat().st_mtime_ns
     outcome = command("prepare", f"afew={films}", f"out={out}")
     assert outcome.code == 0, outcome.err
@@ -141,7 +141,7 @@ def test_a_second_start_does_nothing_and_a_stopped_one_goes_on(
     assert "unreadable: Val_AFEW/Happy/000000005.avi" in outcome.out
     assert (out / "Val_AFEW/Angry/000000002/001.jpg").stat().st_mtime_ns == kept
     assert len(list((out / "Train_AFEW/Happy/000000001").iterdir())) == 3
-    assert not list(out.rglob("*.partial"))
+    assert not list(out.rglob(".*"))
     pd.testing.assert_frame_equal(manifest_of(out), before)
 
 
@@ -182,35 +182,27 @@ def test_photographs_keep_their_folders(command: Command, demo: Path, tmp_path: 
     }
 
 
-@pytest.mark.parametrize(
-    ("files", "numbered", "expected"),
-    [
-        ("a.jpg a_2.jpg", True, "a a_2.jpg"),
-        ("a.jpg a_2.jpg", False, "a a_2"),
-        ("a.jpg a_1.jpg a_02.jpg b/a_2.jpg", True, "a a_1 a_02 b/a_2"),
-        ("x.avi x.mp4 y.avi", False, "x.avi x.mp4 y"),
-        ("a.png A.jpg a.png.jpg", False, "a.png~ A.jpg a.png"),
-        ("a_2.jpg a_2_3.jpg a.jpg a.png", True, "a_2.jpg a_2_3.jpg a.jpg a.png"),
-    ],
-)
-def test_no_two_files_become_one(files: str, numbered: bool, expected: str) -> None:
-    """Nor the further faces of one another's; and what is written a second time keeps its name."""
-    given, wanted = ([Path(word) for word in words.split()] for words in (files, expected))
-    assert unshared_names(given, [None] * len(given), numbered) == wanted
-    assert unshared_names(given[::-1], wanted[::-1], numbered) == wanted[::-1]
+def test_two_videos_of_one_clip_are_refused(tmp_path: Path) -> None:
+    """Which of them the clip's faces are of would be chance."""
+    folder = tmp_path / "films/Train_AFEW/Happy"
+    folder.mkdir(parents=True)
+    for name in ("000000001.avi", "000000001.mp4"):
+        (folder / name).touch()
+    with pytest.raises(DataError, match=r"000000001\.avi and .*000000001\.mp4 would both become"):
+        session.prepare_session(PrepareVerb(afew=str(tmp_path / "films"), out=str(tmp_path / "o")))
 
 
-def test_a_name_that_was_given_before_is_kept(tmp_path: Path) -> None:
-    """A photograph that comes later gives way, whatever it is called; other places are refused."""
-    before = [None, Path("a_2"), Path("../../b")]
-    files = [Path("a.jpg"), Path("a_2.jpg"), Path("b.jpg")]
-    assert unshared_names(files, before, True) == [Path("a.jpg"), Path("a_2"), Path("b")]
+def test_a_source_that_has_another_name_already_is_refused(tmp_path: Path) -> None:
+    """A folder that an earlier version prepared would hold each face twice; nor does a manifest
+    lead out of its folder."""
     manifest = Manifest(tmp_path, {})
-    row = dict.fromkeys(COLUMNS, "0") | {"source": "x.avi", "bytes": "5", "target": "x"}
+    row = dict.fromkeys(COLUMNS, "0") | {"source": "x.png", "bytes": "5", "target": "../x.jpg"}
     manifest.add(row)
-    assert manifest.done("x.avi", 5, Path("x"))
-    assert not manifest.done("x.avi", 5, Path("x.avi"))
-    assert manifest.target("x.avi") == Path("x")
+    with pytest.raises(ConfigError, match=r"holds x\.png as \.\./x\.jpg, now it would be x\.png"):
+        manifest.done("x.png", 5, Path("x.png.jpg"))
+    assert manifest.done("x.png", 5, Path("../x.jpg"))
+    assert not manifest.done("x.png", 6, Path("../x.jpg"))
+    assert not manifest.done("y.png", 5, Path("y.png.jpg"))
 
 
 @pytest.mark.parametrize(

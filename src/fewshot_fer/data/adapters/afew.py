@@ -1,4 +1,4 @@
-"""AFEW as folders of frames: <split>/<Class>/<clip>/<frame>.jpg."""
+"""Read AFEW as folders of frames: <split>/<Class>/<clip>/<frame>.jpg."""
 
 import logging
 from collections.abc import Iterator
@@ -6,40 +6,38 @@ from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.confines import require_inside
-from fewshot_fer.data.labels import BASIC, canonical
-from fewshot_fer.data.listing import (
-    VIDEO_ENDINGS,
-    child,
-    contents,
-    folders_in,
-    images_in,
-    nothing_found,
-)
+from fewshot_fer.data.adapters.registry import find_adapter, register_adapter
+from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, BASIC, canonical
+from fewshot_fer.data.listing import VIDEO_ENDINGS, child, contents, folders_in, images_in
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.files import Row
 
-log = logging.getLogger("fewshot_fer")
-# Those that say frames come first: a folder AFEW beside them may hold the videos.
 ROOTS = ("AFEW_frames", "AFEW-frames", "AFEW_faces", "AFEW", "EmotiW")
+"""Folders below paths.data; those that say frames come first: beside them AFEW may hold videos."""
 SPLITS = {
     "train": ("Train_AFEW", "Train", "train_set"),
     "val": ("Val_AFEW", "Val", "Valid", "Validation", "val_set"),
 }
-EXPECTED = (
-    "{0}Train_AFEW/<Class>/<9-digit clip>/001.jpg and {0}Val_AFEW/<Class>/<9-digit clip>/001.jpg"
+CLASSES = "Angry, Disgust, Fear, Happy, Neutral, Sad, Surprise"
+log = logging.getLogger("fewshot_fer")
+
+
+@register_adapter(
+    "afew",
+    "AFEW/Train_AFEW/<Class>/<9-digit clip>/001.jpg and "
+    "AFEW/Val_AFEW/<Class>/<9-digit clip>/001.jpg",
+    counts=AFEW_CLIP_COUNTS,
+    unit="clips",
+    differs="clips may be missing, or in folders of another name",
 )
-Row = dict[str, object]
-
-
-def read_afew(data: Path, outside: bool = False) -> pd.DataFrame:
+def read_afew(data: Path) -> pd.DataFrame:
     """Return the FaceTable of all frames, splits train and val.
 
     data: the folder that holds AFEW, or AFEW itself. A clip's key is split/Class/id, since ids are
     not unique; `frame` counts the clip's frames from 0, frames without a face (`*noface*`) among
     them, but those are left out; attrs["lost_clips"] maps each clip that lost all to its class.
-    Raises DataError where the layout is not that of extracted frames and, unless `outside`, where a
-    link below AFEW's own folder leads out of it.
+    Raises DataError where the layout is not that of extracted frames.
     """
     data = data.absolute()
     rows: list[Row] = []
@@ -60,14 +58,14 @@ def read_afew(data: Path, outside: bool = False) -> pd.DataFrame:
     if lost:
         log.warning("afew: %d clips without any face: %s", len(lost), ", ".join(lost))
     if not rows:
-        raise nothing_found("frames of AFEW", data, EXPECTED.format(""))
-    require_inside((str(row["path"]) for row in rows), next(iter(splits.values())).parent, outside)
+        raise find_adapter("afew").not_found(data, next(iter(splits.values())))
     table = make_table(rows)
     table.attrs["lost_clips"] = lost
     return table
 
 
 def _split_folders(data: Path) -> dict[str, Path]:
+    """Return split -> folder of the first place that has AFEW's. Raises DataError for none."""
     roots = [root for name in ROOTS if (root := child(data, name))]
     found = [(root, splits) for root in (*roots, data) if (splits := _splits_below(root))]
     for _, splits in found:
@@ -77,7 +75,7 @@ def _split_folders(data: Path) -> dict[str, Path]:
     for root, splits in found:
         if _named_afew(root, splits):
             return splits
-    raise nothing_found("AFEW", data, EXPECTED.format("AFEW/"), next(iter(roots), data))
+    raise find_adapter("afew").not_found(data, next(iter(roots), data))
 
 
 def _splits_below(root: Path) -> dict[str, Path]:
@@ -86,7 +84,7 @@ def _splits_below(root: Path) -> dict[str, Path]:
 
 
 def _has_clips(folder: Path) -> bool:
-    """Tell AFEW's split folder from that of another data set: classes by name, clips below."""
+    """Return whether this is a split of AFEW, with classes by name and folders in them."""
     classes = [path for path in folders_in(folder) if canonical(path.name) in BASIC]
     return any(folders_in(path) for path in classes)
 
@@ -102,17 +100,14 @@ def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
     for of_class in folders_in(folder):
         label = canonical(of_class.name)
         if label not in BASIC:
-            raise DataError(
-                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, "
-                f"Neutral, Sad, Surprise"
-            )
+            raise DataError(f"{of_class} is not a class of AFEW: expected {CLASSES}")
         clips = folders_in(of_class)
-        _refuse_what_is_no_clip(of_class, clips)
+        _require_clips(of_class, clips)
         for clip in clips:
             yield clip, label
 
 
-def _refuse_what_is_no_clip(of_class: Path, clips: list[Path]) -> None:
+def _require_clips(of_class: Path, clips: list[Path]) -> None:
     """Raise DataError for a class folder that holds frames of its own, or videos alone."""
     if images_in(of_class):
         raise DataError(

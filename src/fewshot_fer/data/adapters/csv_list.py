@@ -1,4 +1,4 @@
-"""A CSV file of images: path,label and, if there are any, group, split, clip and frame."""
+"""Read a CSV file of images: path,label and, if there are any, group, split, clip and frame."""
 
 import os
 import warnings
@@ -6,29 +6,37 @@ from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.confines import Confines
+from fewshot_fer.config.schema import DatasetConfig
+from fewshot_fer.data.adapters.registry import register_adapter
 from fewshot_fer.data.labels import canonical
+from fewshot_fer.data.listing import require_below
 from fewshot_fer.data.table import SPLITS, make_table
-from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.errors import ConfigError, DataError
+from fewshot_fer.system.files import Row
 
 NEEDED = ("path", "label")
 OPTIONAL = ("group", "split", "clip", "frame")
 DIGITS = 9  # of a frame's number at most
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar")  # which pandas opens
 HEADER = "its first line must name the columns path,label[,group,split,clip,frame]"
-Row = dict[str, object]
 
 
-def read_csv_list(
-    file: Path, root: Path | None = None, name: str = "csv", outside: bool = False
-) -> pd.DataFrame:
+@register_adapter("csv", "a CSV with the columns path,label")
+def read_csv(folder: Path, settings: DatasetConfig) -> pd.DataFrame:
+    """Return the FaceTable of `dataset.file`; `folder` counts where `dataset.root` names it."""
+    if settings.file is None:
+        raise ConfigError("no file for the csv adapter: give dataset.file=/your/list.csv")
+    file = Path(settings.file).expanduser().absolute()
+    return read_csv_list(file, None if settings.root is None else folder)
+
+
+def read_csv_list(file: Path, root: Path | None = None) -> pd.DataFrame:
     """Return the FaceTable of a list. Other columns than the known ones do not count, but
     for NUL bytes, which no text has.
 
-    Paths are relative to `root` or, without it, to the folder of the file, and stay below it unless
-    they may lead `outside`. An empty group is the image itself, an empty split is `all`. Raises
-    DataError naming file, line (the header is line 1) and column, for an image that is not there as
-    well.
+    Paths are relative to `root` or, without it, to the folder of the file, and stay below it. An
+    empty group is the image itself, an empty split is `all`. Raises DataError naming file, line
+    (the header is line 1) and column, for an image that is not there as well.
     """
     listed = _read(file)
     base = (root or file.parent).absolute()
@@ -40,15 +48,14 @@ def read_csv_list(
         where = f"{file}, line {line}"
         row = _row({str(column): str(cell) for column, cell in cells.items()}, where)
         path = str(base / str(row["path"]))
+        require_below(path, base, where)
         if path in lines:
             raise DataError(f"{where}: {path} is listed twice, on line {lines[path]} too")
         lines[path] = line
-        rows.append({**row, "path": path, "dataset": name})
+        rows.append({**row, "path": path, "dataset": "csv"})
     if not rows:
         raise DataError(f"{file} lists no image: expected lines such as 'faces/001.jpg,happiness'")
-    if not outside:
-        _refuse_outside(file, lines, base)
-    _refuse_missing(file, lines)
+    _require_files(file, lines)
     return make_table(rows)
 
 
@@ -126,14 +133,7 @@ def _row(cells: dict[str, str], line: str) -> Row:
     }
 
 
-def _refuse_outside(file: Path, lines: dict[str, int], base: Path) -> None:
-    confines = Confines(base)
-    for path, line in lines.items():
-        if not confines.hold(path):
-            raise DataError(f"{file}, line {line}: {confines.way_out(path)}")
-
-
-def _refuse_missing(file: Path, lines: dict[str, int]) -> None:
+def _require_files(file: Path, lines: dict[str, int]) -> None:
     # os.path answers no where Path raises, as for a name that is too long.
     missing = [path for path in lines if not os.path.isfile(path)]  # noqa: PTH113
     if missing:

@@ -1,4 +1,4 @@
-"""Any labelled folder: root/<class>/[<group>/]*.jpg, or such folders below train/, val/, test/."""
+"""Read any labelled folder: root/<class>/[<group>/]*.jpg, or such folders below train/, test/."""
 
 import logging
 from collections.abc import Iterator
@@ -6,35 +6,33 @@ from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.confines import require_inside
+from fewshot_fer.data.adapters.registry import register_adapter
 from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.listing import contents, folders_in, images_in
 from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.files import Row
 
+LAYOUT = "<class>/*.jpg or <class>/<subject or clip>/*.jpg below it"
+EXPECTED = f"expected {LAYOUT}. Set dataset.root=/your/faces"
 log = logging.getLogger("fewshot_fer")
-EXPECTED = "expected <class>/*.jpg or <class>/<subject or clip>/*.jpg below it"
-Row = dict[str, object]
 
 
-def read_folder(root: Path, name: str = "folder", outside: bool = False) -> pd.DataFrame:
+@register_adapter("folder", LAYOUT)
+def read_folder(root: Path) -> pd.DataFrame:
     """Return the FaceTable of a folder; its split is `all` unless there are split folders.
 
     A group folder names a subject or a clip. The same name under two classes or splits is the same
     group, as a person is who shows several expressions. An image right below its class is its own
-    group. Raises DataError where there is no class folder or no image and, unless `outside`, where
-    a link below `root` leads out of it.
+    group. Raises DataError where there is no class folder or no image.
     """
     root = root.absolute()
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder: {EXPECTED}. Set dataset.root=/your/faces")
+        raise DataError(f"{root} is not a folder: {EXPECTED}")
     rows = [row for split, folder in _splits(root) for row in _rows(folder, split)]
     if not rows:
-        raise DataError(
-            f"no images in {root} ({contents(root)}): {EXPECTED}. Set dataset.root=/your/faces"
-        )
-    require_inside((str(row["path"]) for row in rows), root, outside)
-    return make_table([{**row, "dataset": name} for row in rows])
+        raise DataError(f"no images in {root} ({contents(root)}): {EXPECTED}")
+    return make_table([{**row, "dataset": "folder"} for row in rows])
 
 
 def _splits(root: Path) -> list[tuple[str, Path]]:

@@ -1,7 +1,4 @@
-"""RAF-DB's label list: a name and a class id a line.
-
-The images that RAF-DB's label list names, found on disk.
-"""
+"""Read RAF-DB's label list, a name and a class id a line, and find its images on disk."""
 
 import logging
 import os
@@ -13,10 +10,12 @@ from fewshot_fer.data.listing import child, contents, image_names_in
 from fewshot_fer.system.errors import DataError
 
 NAMES = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real spelling
-LINE = re.compile(
+LINE = re.compile(  # a name has no folder in it, and no ..
     r"(?!.*\.\.)((train|test)_[^/\\\s]+)\.(?:jpg|jpeg|png)[ \t]+([0-9]{1,9})", re.IGNORECASE
 )
+ENDINGS = (".jpg", ".jpeg", ".png")
 SHOWN = 60  # characters of a wrong line that a message repeats
+log = logging.getLogger("fewshot_fer")
 
 
 class LabelLine(NamedTuple):
@@ -64,10 +63,6 @@ def _parse(line: str, number: int, n_classes: int, file: Path) -> LabelLine:
     )
 
 
-log = logging.getLogger("fewshot_fer")
-ENDINGS = (".jpg", ".jpeg", ".png")
-
-
 def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
     """Return the path of every line's image file, in the order of the list.
 
@@ -98,7 +93,7 @@ def _find(name: str, on_disk: dict[str, str]) -> str | None:
 
 
 def _image_folder(folder: Path) -> tuple[Path, str]:
-    """Return the folder of the images, and what their names carry beyond those of the list."""
+    """Return the folder of the images, and what ends their names beyond the list's."""
     images = child(folder, "Image", "Images")
     aligned = images and child(images, "aligned")
     if aligned and aligned.is_dir():

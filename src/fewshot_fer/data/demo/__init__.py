@@ -1,4 +1,4 @@
-"""The embedded data set: faces drawn from a CC0 head, in the layouts of the real data sets."""
+"""Draw the embedded data set: faces from a CC0 head, in the layouts of the real data sets."""
 
 import math
 from pathlib import Path
@@ -35,14 +35,14 @@ def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
         raise ConfigError(f"demo.seed is {seed}; it must be 0 or more")
     root = Path(cache) / f"demo-v{VERSION}-scale{scale:.12g}-seed{seed}"
     if not root.is_dir():
-        # Imported here: the renderer is only paid for by those who draw.
-        from fewshot_fer.data.cache import alone
-        from fewshot_fer.data.demo.writer import unwritable, write_demo
+        # Import the renderer late: most runs find the set drawn.
+        from fewshot_fer.data.cache import locked, writing_cache
+        from fewshot_fer.data.demo.writer import write_demo
 
-        try:
-            with alone(Path(cache) / "locks" / f"{root.name}.lock"):
-                if not root.is_dir():
-                    write_demo(root, scale, seed)
-        except OSError as error:
-            raise unwritable(Path(cache), error) from error
+        with (
+            writing_cache("the embedded data set", Path(cache)),
+            locked(Path(cache) / "locks" / f"{root.name}.lock"),
+        ):
+            if not root.is_dir():
+                write_demo(root, scale, seed)
     return root

@@ -1,4 +1,4 @@
-"""Facial action units: which an expression shows, how strongly, and how they move the baked head.
+"""Draw facial action units: which an expression shows, how strongly, how they move the head.
 
 The table is table 1 of Du, Tao and Martinez, "Compound facial expressions of emotion", PNAS 2014:
 the units seen in over 70 % of the subjects, then those of a fraction, with the share.

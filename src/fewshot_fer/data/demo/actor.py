@@ -1,4 +1,4 @@
-"""Plays a shot: draws its person, expression and scene, and returns JPEG bytes with their facts."""
+"""Draw a shot, one picture or a clip: its person, expression and scene, as JPEG with the facts."""
 
 from dataclasses import replace
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Skin paint that follows the mesh: folds that deepen with a unit, blush, stubble, freckles.
+"""Draw the maps of skin paint: folds that deepen with a unit, blush, stubble, freckles.
 
 The maps lie on the rest shape seen from the front, a hundredth of a decimetre a texel.
 """
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+from fewshot_fer.data.demo.mesh import Floats, Integers
+
 LEFT, TOP, TEXEL, WIDTH, HEIGHT = -1.0, 8.5, 0.01, 200, 250
 _FINER = 4
 Stroke = list[tuple[float, float]]

@@ -1,7 +1,4 @@
-"""Hair: which part of the head it covers, how far it stands off, and its strands.
-
-Hairstyles of invented people.
-"""
+"""Draw hair: its style, what of the head it covers, how far it stands off, its strands."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,9 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from fewshot_fer.data.demo.mesh import Head
-
-Floats = NDArray[np.float32]
+from fewshot_fer.data.demo.mesh import Floats, Head
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,4 @@
-"""The baked head: a mesh, offsets of identity and expression, and how to add them up.
-
-A rasteriser in plain numpy: triangles in, visible fragments out, one image at a time.
+"""Load the head's mesh, shape it by identity and expression, and rasterise it in plain numpy.
 
 A face's triangles at 100x100 are about a pixel wide, so every pixel of every bounding box is
 tested at once and nothing loops over triangles.

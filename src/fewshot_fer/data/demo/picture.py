@@ -1,4 +1,4 @@
-"""One picture of one person in one scene: geometry, rasterising, light, film."""
+"""Draw one picture of one person in one scene: geometry, rasterising, light, film."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from fewshot_fer.data.demo import hair, skin
 from fewshot_fer.data.demo.action_units import Strengths, unit_weights
 from fewshot_fer.data.demo.identity import Identity
-from fewshot_fer.data.demo.mesh import Fragments, Head, rasterise, vertex_normals
+from fewshot_fer.data.demo.mesh import Floats, Fragments, Head, rasterise, vertex_normals
 from fewshot_fer.data.demo.scene import EDGE, FINER, SIZE, Scene, develop, draw_background
 
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 # Crop of RAF-DB's aligned faces: eyes at two fifths of the height, the chin near the lower edge.
 _EYE_ROW = 40.0

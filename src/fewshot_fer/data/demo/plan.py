@@ -1,7 +1,4 @@
-"""What is to be drawn: every picture's place, class and person, before the first is drawn.
-
-Clips of the embedded AFEW: their ids and how an expression and a head move over the frames.
-"""
+"""Plan the embedded data set: each picture's place, class and person, and how a clip moves."""
 
 from math import ceil
 from typing import NamedTuple
@@ -10,7 +7,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from fewshot_fer.data.labels import BASIC, COMPOUND, RAFDB_BASIC_COUNTS, RAFDB_COMPOUND_COUNTS
+from fewshot_fer.data.labels import (
+    AFEW_CLIP_COUNTS,
+    BASIC,
+    COMPOUND,
+    RAFDB_BASIC_COUNTS,
+    RAFDB_COMPOUND_COUNTS,
+)
 
 NAMED: dict[str, dict[str, tuple[str, ...]]] = {
     "train": {
@@ -35,6 +38,16 @@ FOLDERS: dict[str, str] = {
     "surprise": "Surprise",
 }
 """AFEW's folder name of every class."""
+# Share of the real sets' images and clips at scale 1: as much as two cores draw in 45 seconds.
+_BASIC_SHARE, _COMPOUND_SHARE = 0.16, 0.26
+_CLIP_SHARE = {"train": 0.19, "val": 0.225}
+# Enough for a 5-shot episode of other images, or of other clips, at any scale.
+_FEWEST = {"train": 12, "test": 4}
+_FEWEST_CLIPS = 7
+_IMAGES_PER_PERSON = 2
+NO_FACE = "noface"
+# People of one part are numbered from here, so that no two parts share a face.
+_PEOPLE = {"basic train": 0, "basic test": 10**6, "compound": 2 * 10**6, "afew": 3 * 10**6}
 
 
 class Moment(NamedTuple):
@@ -79,23 +92,6 @@ def _ease(time: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(bounded * bounded * (3 - 2 * bounded))
 
 
-# Share of the real sets' images and clips at scale 1: as much as two cores draw in 45 seconds.
-_BASIC_SHARE, _COMPOUND_SHARE = 0.16, 0.26
-_CLIP_SHARE = {"train": 0.19, "val": 0.225}
-# Enough for a 5-shot episode of other images, or of other clips, at any scale.
-_FEWEST = {"train": 12, "test": 4}
-_FEWEST_CLIPS = 7
-# Official clips in AFEW, in the order of clips.FOLDERS.
-_AFEW_CLIPS = {
-    "train": dict(zip(FOLDERS, (133, 74, 81, 150, 144, 117, 74), strict=True)),
-    "val": dict(zip(FOLDERS, (64, 40, 46, 63, 63, 61, 46), strict=True)),
-}
-_IMAGES_PER_PERSON = 2
-NO_FACE = "noface"
-# People of one part are numbered from here, so that no two parts share a face.
-_PEOPLE = {"basic train": 0, "basic test": 10**6, "compound": 2 * 10**6, "afew": 3 * 10**6}
-
-
 class Shot(NamedTuple):
     """One picture, or one clip of several: where it goes and what it shows.
 
@@ -133,7 +129,7 @@ def count_compound(label: str, scale: float) -> dict[str, int]:
 
 def count_clips(split: str, label: str, scale: float) -> int:
     """Return how many clips of a class are drawn in a split of AFEW."""
-    return max(_FEWEST_CLIPS, round(_AFEW_CLIPS[split][label] * _CLIP_SHARE[split] * scale))
+    return max(_FEWEST_CLIPS, round(AFEW_CLIP_COUNTS[split][label] * _CLIP_SHARE[split] * scale))
 
 
 def image_name(split: str, number: int) -> str:

@@ -1,8 +1,7 @@
-"""What surrounds a face: pose, camera, light, background and film, in two domains.
+"""Draw what surrounds a face: pose, camera, light and background, and develop the picture.
 
-"still" is a snapshot as in RAF-DB. "film" is another world: dim coloured light, wider pose, blur.
-
-What a camera makes of a scene: background, sampling, blur, grain.
+A scene is of one of two domains: "still", a snapshot as in RAF-DB, or "film", as in AFEW, with dim
+coloured light, wider poses and blur.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Floats = NDArray[np.float32]
+from fewshot_fer.data.demo.mesh import Floats
+
+Bytes = NDArray[np.uint8]
+SIZE = 100
+# Pixels of the drawing per pixel of the picture, along an edge: the cheapest that looks smooth.
+FINER = 1.4
+EDGE = round(SIZE * FINER)
 
 
 @dataclass(frozen=True)
@@ -119,13 +124,6 @@ def _draw_film(generator: Generator) -> Scene:
         brightness=float(generator.normal(0.02, 0.03)),
         quality=int(generator.integers(60, 88)),
     )
-
-
-Bytes = NDArray[np.uint8]
-SIZE = 100
-# Pixels of the drawing per pixel of the picture, along an edge: the cheapest that looks smooth.
-FINER = 1.4
-EDGE = round(SIZE * FINER)
 
 
 def draw_background(scene: Scene) -> Floats:

@@ -1,9 +1,7 @@
-"""Writes the embedded data set: many processes draw, one writes, and the folder appears whole."""
+"""Write the embedded data set: several processes draw, one writes."""
 
 import csv
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +12,7 @@ from tqdm import tqdm
 from fewshot_fer.data.demo.actor import Drawn, Facts, play
 from fewshot_fer.data.demo.plan import Shot, plan_shots
 from fewshot_fer.data.labels import BASIC, COMPOUND
-from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.files import atomic_folder
 from fewshot_fer.system.parallel import core_count, map_in_processes
 
 _LABEL_FILE = "EmoLabel/list_patition_label.txt"
@@ -34,14 +32,13 @@ labels.csv tells for every picture its class, person, clip, action units, streng
 
 
 def write_demo(root: Path, scale: float, seed: int, processes: int | None = None) -> None:
-    """Draw the set into ``root``, which must not exist yet.
+    """Draw the set into the folder ``root``, which appears whole or not at all.
 
-    Everything is drawn in a temporary folder beside it and renamed at the end: a drawing that is
-    killed leaves nothing under the final name, and of two at once the first to finish stays.
     ``processes`` is the number of drawing processes; by default one a core, fewer for a small set.
+    Raises WriteError.
     """
     shots = plan_shots(scale, seed)
-    with _folder_beside(root) as folder:
+    with atomic_folder(root) as folder:
         rows: list[Facts] = []
         for drawn in _draw(shots, seed, processes):
             target = folder / drawn.facts.path
@@ -51,41 +48,6 @@ def write_demo(root: Path, scale: float, seed: int, processes: int | None = None
         _write_labels(folder, shots)
         _write_table(folder / "labels.csv", rows)
         (folder / "README.txt").write_text(_README.format(seed=seed, scale=scale), encoding="utf-8")
-        _publish(folder, root)
-
-
-@contextmanager
-def _folder_beside(root: Path) -> Iterator[Path]:
-    """Give a temporary sibling of the folder and clear it away however the drawing ends."""
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    except OSError as error:
-        raise unwritable(root.parent, error) from error
-    try:
-        yield folder
-    except OSError as error:
-        raise unwritable(root.parent, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def unwritable(cache: Path, error: OSError) -> DataError:
-    return DataError(
-        f"cannot draw the embedded data set into {cache}: {error.strerror or error}; "
-        "set FEWSHOT_FER_CACHE to a folder that can be written"
-    )
-
-
-def _publish(folder: Path, root: Path) -> None:
-    # mkdtemp makes a private folder; the set should be as readable as any other.
-    folder.chmod(0o755)
-    try:
-        folder.rename(root)
-    except OSError:
-        # Another process finished the same drawing first; both are the same bytes.
-        if not root.is_dir():
-            raise
 
 
 def _draw(shots: list[Shot], seed: int, processes: int | None) -> Iterator[Drawn]:

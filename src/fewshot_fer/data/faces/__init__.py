@@ -1,4 +1,1 @@
-"""Faces in pictures: where they are, and how they are laid out for an encoder.
-
-Videos and photographs to aligned faces, in the layouts that the adapters read.
-"""
+"""Find faces in photographs and videos, align them, and write them in the adapters' layouts."""

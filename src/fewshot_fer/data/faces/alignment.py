@@ -1,5 +1,6 @@
-"""Faces turned, scaled and cut out so that eyes and mouth lie where RAF-DB's aligned faces have
-them: by a similarity transform from the two eyes and the middle of the mouth (Li & Deng, "Reliable
+"""Align faces: turned, scaled and cut out so that eyes and mouth lie as in RAF-DB's aligned ones.
+
+By a similarity transform from the two eyes and the middle of the mouth (Li & Deng, "Reliable
 Crowdsourcing and Deep Locality-Preserving Learning", IEEE TIP 2019)."""
 
 import numpy as np

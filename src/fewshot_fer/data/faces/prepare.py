@@ -1,7 +1,4 @@
-"""A preparation from start to end: a folder in, aligned faces and a manifest out.
-
-Photographs to aligned faces, in the same folders below another one.
-"""
+"""Prepare a folder of clips or photographs: aligned faces and a manifest in another folder."""
 
 import threading
 from collections import Counter
@@ -23,65 +20,13 @@ from fewshot_fer.data.decode import read_picture
 from fewshot_fer.data.faces.alignment import align
 from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film
 from fewshot_fer.data.faces.detector import FaceDetector, load_detector
-from fewshot_fer.data.faces.manifest import Manifest, unshared_names
+from fewshot_fer.data.faces.manifest import Manifest
 from fewshot_fer.data.listing import folders_in, images_in
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
-from fewshot_fer.system.files import Row
+from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.parallel import core_count
 
-
-def find_photographs(root: Path) -> list[Path]:
-    """Return all pictures below a folder, in natural order; links to folders are not followed.
-
-    Raises DataError where there are none.
-    """
-    found: list[Path] = []
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop(0)
-        found += images_in(folder)
-        waiting += [below for below in folders_in(folder) if not below.is_symlink()]
-    if not found:
-        raise DataError(f"no pictures in {root} or in the folders below it")
-    return found
-
-
-def prepare_photograph(
-    photograph: Path, target: Path, detector: FaceDetector, settings: PrepareVerb
-) -> Row:
-    """Write the largest face of a picture to `target`, or all, numbered from the second on as
-    `name_2.jpg`; return its figures."""
-    try:
-        picture = read_picture(photograph)
-    except DataError as error:
-        return _row(0, 0) | {"status": "unreadable", "frames": 0, "reason": str(error)}
-    faces = detector.detect([picture])[0]
-    taken = faces if settings.faces == "all" else faces[:1]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for number, face in enumerate(taken):
-        name = target.name if number == 0 else f"{target.stem}_{number + 1}.jpg"
-        partial = target.with_name(f".{name}.partial")
-        aligned = Image.fromarray(align(picture, face.points, settings.size))
-        aligned.save(partial, format="JPEG", quality=QUALITY, subsampling=0)
-        partial.replace(target.with_name(name))
-    return _row(len(faces), len(taken)) | {"status": "ok" if taken else "no_face"}
-
-
-def _row(faces: int, kept: int) -> Row:
-    return {
-        "frames": 1,
-        "faces": faces,
-        "kept": kept,
-        "no_face": int(faces == 0),
-        "other_face": faces - kept,
-        "no_face_frames": "",
-        "other_face_frames": "",
-        "reason": "",
-    }
-
-
-JPEG = ".jpg"
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
 
 
@@ -105,7 +50,7 @@ def prepare_session(settings: PrepareVerb) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(out, settings.what_counts())
-        jobs = _jobs(found, settings, manifest)
+        jobs = _jobs(found, settings)
         left = [job for job in jobs if not _is_done(job, manifest)]
         if len(left) < len(jobs):
             print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
@@ -117,25 +62,29 @@ def prepare_session(settings: PrepareVerb) -> None:
     print(_summary(rows, "clips" if settings.afew is not None else "pictures", manifest.path))
 
 
-def _jobs(found: list[Path], settings: PrepareVerb, manifest: Manifest) -> list[Job]:
-    """Return what becomes of each file; clips of one split go to the folder of that name that the
-    adapter reads, photographs keep their folders."""
+def _jobs(found: list[Path], settings: PrepareVerb) -> list[Job]:
+    """Return what becomes of each file: of a clip the folder that AFEW's adapter reads, of a
+    photograph a file of its whole name, with .jpg behind, in a folder of the same name."""
     sources = [str(file.relative_to(settings.source)) for file in found]
-    before = [manifest.target(source) for source in sources]
-    if settings.afew is not None:
-        targets = unshared_names([_place(film) for film in found], before)
+    if settings.afew is None:
+        targets = [Path(f"{source}.jpg") for source in sources]
     else:
-        named = [None if old is None else Path(str(old).removesuffix(JPEG)) for old in before]
-        names = unshared_names([*map(Path, sources)], named, settings.faces == "all")
-        targets = [name.with_name(f"{name.name}{JPEG}") for name in names]
-    return [Job(*each) for each in zip(found, sources, targets, strict=True)]
+        targets = [_clip_folder(film) for film in found]
+    jobs = [Job(*each) for each in zip(found, sources, targets, strict=True)]
+    first: dict[Path, str] = {}
+    for job in jobs:
+        if first.setdefault(job.target, job.source) != job.source:
+            raise DataError(
+                f"{first[job.target]} and {job.source} would both become {job.target}: remove one"
+            )
+    return jobs
 
 
-def _place(film: Path) -> Path:
-    """Return where a clip's folder goes, below the official name of its split."""
+def _clip_folder(film: Path) -> Path:
+    """Return where a clip's faces go, below the official name of its split."""
     official = {name.casefold(): names[0] for names in SPLITS.values() for name in names}
     split = official[film.parents[1].name.casefold()]
-    return Path(split) / film.parent.name / film.name
+    return Path(split) / film.parent.name / film.stem
 
 
 def _is_done(job: Job, manifest: Manifest) -> bool:
@@ -193,3 +142,54 @@ def _summary(rows: list[Row], what: str, path: Path) -> str:
         if row["status"] != "ok"
     ]
     return "\n".join([*lines, f"all of it in {path}"])
+
+
+def find_photographs(root: Path) -> list[Path]:
+    """Return all pictures below a folder, in natural order; links to folders are not followed.
+
+    Raises DataError where there are none.
+    """
+    found: list[Path] = []
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop(0)
+        found += images_in(folder)
+        waiting += [below for below in folders_in(folder) if not below.is_symlink()]
+    if not found:
+        raise DataError(f"no pictures in {root} or in the folders below it")
+    return found
+
+
+def prepare_photograph(
+    photograph: Path, target: Path, detector: FaceDetector, settings: PrepareVerb
+) -> Row:
+    """Write the largest face of a picture to `target`, or all, and return its figures.
+
+    Further faces are numbered: of a.png.jpg, the second one lies in a.png_2.jpg.
+    """
+    try:
+        picture = read_picture(photograph)
+    except DataError as error:
+        return _row(0, 0) | {"status": "unreadable", "frames": 0, "reason": str(error)}
+    faces = detector.detect([picture])[0]
+    taken = faces if settings.faces == "all" else faces[:1]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for number, face in enumerate(taken):
+        name = target.name if number == 0 else f"{target.stem}_{number + 1}.jpg"
+        aligned = Image.fromarray(align(picture, face.points, settings.size))
+        with atomic(target.with_name(name)) as partial:
+            aligned.save(partial, format="JPEG", quality=QUALITY, subsampling=0)
+    return _row(len(faces), len(taken)) | {"status": "ok" if taken else "no_face"}
+
+
+def _row(faces: int, kept: int) -> Row:
+    return {
+        "frames": 1,
+        "faces": faces,
+        "kept": kept,
+        "no_face": int(faces == 0),
+        "other_face": faces - kept,
+        "no_face_frames": "",
+        "other_face_frames": "",
+        "reason": "",
+    }

@@ -1,7 +1,4 @@
-"""Frames of a video, decoded one after the other with PyAV.
-
-Of the faces in a clip's frames, the one that the clip is about: the one that stays.
-"""
+"""Read a video's frames, one after the other, with PyAV, and follow faces through them."""
 
 import math
 import os
@@ -16,6 +13,8 @@ from numpy.typing import NDArray
 from fewshot_fer.data.faces.detector import Face
 from fewshot_fer.system.errors import ConfigError, DataError
 
+LEAST_OVERLAP = 0.3  # of two boxes of one face, as a share of both together
+LONGEST_GAP = 12  # frames that a face may be missed for and still be the same
 MAX_FRAMES = "FEWSHOT_FER_MAX_FRAMES"
 MOST_FRAMES = 100_000  # an hour at 28 frames a second
 MOST_PIXELS = 8192 * 4320  # of a frame
@@ -129,10 +128,6 @@ def _library() -> Any:  # noqa: ANN401 - the module itself
         ) from error
     av.logging.set_level(av.logging.PANIC)  # its remarks on damage go past Python to the screen
     return av
-
-
-LEAST_OVERLAP = 0.3  # of two boxes of one face, as a share of both together
-LONGEST_GAP = 12  # frames that a face may be missed for and still be the same
 
 
 @dataclass

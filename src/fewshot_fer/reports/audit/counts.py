@@ -1,7 +1,4 @@
-"""Findings about counts: where they are not the official ones, and why that may be.
-
-How many images or clips of a class there should be, and how many there are.
-"""
+"""Count the images or clips of each class, and compare them with the published numbers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +7,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fewshot_fer.config.schema import DatasetConfig
-from fewshot_fer.data.labels import (
-    AFEW_CLIP_COUNTS,
-    MIXED_COUNTS,
-    RAFDB_BASIC_COUNTS,
-    RAFDB_COMPOUND_COUNTS,
-    canonical,
-)
+from fewshot_fer.data.adapters.registry import find_adapter
+from fewshot_fer.data.labels import canonical
 from fewshot_fer.reports.audit.findings import Finding, invalidates_if
+
+DIGITS = 9  # of a clip id
 
 
 @dataclass(frozen=True)
@@ -39,16 +33,22 @@ def dataset_name(settings: DatasetConfig) -> str:
 
 def class_counts(settings: DatasetConfig, table: pd.DataFrame, official: bool) -> list[ClassCount]:
     """Return the counts of a whole data set, all its splits; without `official` none to compare."""
-    unit = "clips" if settings.adapter == "afew" else "images"
-    found = _clips(table) if unit == "clips" else _images(table)
-    if settings.adapter in ("mixed", "rafdb_compound"):  # published for both splits together
+    adapter = find_adapter(settings.adapter)
+    found = _clips(table) if adapter.unit == "clips" else _images(table)
+    if "all" in adapter.counts:
         found = _together(found)
-    published = _published(settings.adapter) if official else {}
+    published = {
+        (split, label): number
+        for split, of_split in (adapter.counts if official else {}).items()
+        for label, number in of_split.items()
+    }
     order = {split: place for place, split in enumerate(("train", "val", "test"))}
     keys = sorted({*found, *published}, key=lambda key: (order.get(key[0], len(order)), key))
     name = dataset_name(settings)
     return [
-        ClassCount(name, split, label, unit, found[split, label], published.get((split, label)))
+        ClassCount(
+            name, split, label, adapter.unit, found[split, label], published.get((split, label))
+        )
         for split, label in keys
     ]
 
@@ -71,16 +71,6 @@ def _together(counts: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
     return total
 
 
-def _published(adapter: str) -> dict[tuple[str, str], int]:
-    by_split = {
-        "rafdb_basic": RAFDB_BASIC_COUNTS,
-        "rafdb_compound": {"all": RAFDB_COMPOUND_COUNTS},
-        "afew": AFEW_CLIP_COUNTS,
-        "mixed": {"all": MIXED_COUNTS},
-    }.get(adapter, {})
-    return {(split, label): n for split, some in by_split.items() for label, n in some.items()}
-
-
 def missing_clips(settings: DatasetConfig, table: pd.DataFrame) -> list[str]:
     """Return `class/id` of each clip that the mixed set names and the table has not."""
     clips = table[table["clip"] != ""]
@@ -93,13 +83,6 @@ def missing_clips(settings: DatasetConfig, table: pd.DataFrame) -> list[str]:
     ]
 
 
-DIGITS = 9  # of a clip id
-WHY = {
-    "mixed": "how many frames a clip gives depends on how they were extracted",
-    "afew": "clips may be missing, or in folders of another name",
-}
-
-
 def count_findings(
     settings: DatasetConfig, counts: Sequence[ClassCount], table: pd.DataFrame
 ) -> list[Finding]:
@@ -110,7 +93,7 @@ def count_findings(
     if differ:
         wanted = sum(count.official or 0 for count in published)
         there = sum(count.found for count in counts)
-        why = WHY.get(settings.adapter, "the copy may be incomplete, augmented or re-packed")
+        why = find_adapter(settings.adapter).differs
         detail = f"{there} {counts[0].unit}, officially {wanted}; {why}; see the table above"
         found.append(
             invalidates_if(False, f"counts of {dataset_name(settings)} differ", detail, ())

@@ -1,0 +1,89 @@
+"""Registry of data sets: read by name, with the layout and the counts that are published of each.
+
+@register_adapter("folder", layout="<class>/*.jpg or <class>/<subject or clip>/*.jpg below it")
+def read_folder(root: Path) -> pd.DataFrame: ...
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from fewshot_fer.config.names import register_name
+from fewshot_fer.config.schema import DatasetConfig
+from fewshot_fer.data.listing import contents
+from fewshot_fer.system.errors import ConfigError, DataError
+
+Read = TypeVar("Read", bound=Callable[..., pd.DataFrame])
+_ADAPTERS: dict[str, "Adapter"] = {}
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A data set by the name that `dataset.adapter` gives it.
+
+    function: from the folder that is searched to the FaceTable of all splits; where it has a
+    parameter `settings`, the data set's settings are given as well. layout: the files that show
+    where it lies, for messages. counts: split -> class -> number as published, the split `all` for
+    numbers of all splits together; unit: what is counted, images or clips; differs: why the numbers
+    found may be others.
+    """
+
+    name: str
+    function: Callable[..., pd.DataFrame]
+    layout: str
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unit: str = "images"
+    differs: str = "the copy may be incomplete, augmented or re-packed"
+
+    def read(self, folder: Path, settings: DatasetConfig) -> pd.DataFrame:
+        """Return the FaceTable of all splits. Raises DataError where the files are not right."""
+        if "settings" in inspect.signature(self.function).parameters:
+            return self.function(folder, settings=settings)
+        return self.function(folder)
+
+    def not_found(self, folder: Path, nearest: Path | None = None) -> DataError:
+        """Return the error for a data set that does not lie in the folder that was searched.
+
+        nearest: the folder within that comes closest, whose contents help more than those of
+        `folder`.
+        """
+        within = f"in {nearest}: " if nearest not in (None, folder) else ""
+        return DataError(
+            f"{self.name} not found in {folder}: expected {self.layout}; found {within}"
+            f"{contents(nearest or folder)}. "
+            f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data"
+        )
+
+    @property
+    def n_images(self) -> int | None:
+        """The number of all images as published, None where images are not counted."""
+        if not self.counts or self.unit != "images":
+            return None
+        return sum(sum(of_split.values()) for of_split in self.counts.values())
+
+
+def register_adapter(name: str, layout: str, **known: Any) -> Callable[[Read], Read]:  # noqa: ANN401
+    """Return a decorator that registers a reading function. known: fields of Adapter."""
+
+    def register(function: Read) -> Read:
+        _ADAPTERS[name] = Adapter(name, function, layout, **known)
+        register_name("dataset", name)
+        return function
+
+    return register
+
+
+def find_adapter(name: str) -> Adapter:
+    """Return what is registered under a name. Raises ConfigError for an unknown one."""
+    if name not in _ADAPTERS:
+        raise ConfigError(f"dataset.adapter={name} is not known: {', '.join(_ADAPTERS)} are")
+    return _ADAPTERS[name]
+
+
+def adapter_names() -> tuple[str, ...]:
+    """Return the names of all adapters whose modules are imported."""
+    return tuple(_ADAPTERS)
