@@ -15,8 +15,7 @@ from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.reports.audit.clips import leak_share
 from fewshot_fer.reports.audit.counts import class_counts
-from fewshot_fer.reports.audit.duplicates import find_twins, stack
-from fewshot_fer.reports.audit.images import look_at_all
+from fewshot_fer.reports.audit.images import find_twins, look_at_all, thumbnails_of
 
 
 def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None:
@@ -26,7 +25,7 @@ def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None
         for place in ("RAF-DB/basic", "RAF-DB/compound", "AFEW/Train_AFEW", "AFEW/Val_AFEW")
     ]
     seen = look_at_all(list(itertools.chain(*parts)))
-    thumbnails = [stack([seen[path].thumbnail for path in paths], 32) for paths in parts]
+    thumbnails = [thumbnails_of(seen[path] for path in paths) for paths in parts]
     for left, right in itertools.combinations(thumbnails, 2):
         assert find_twins(left, right) == []
     originals = parts[0][::4]
@@ -35,7 +34,7 @@ def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None
         side, quality = (64, 90, 100, 150, 200)[number % 5], (60, 75, 95)[number % 3]
         saved_anew(Path(original), Path(copy), side, quality)
     looks = look_at_all(copies)
-    made = stack([looks[copy].thumbnail for copy in copies], 32)
+    made = thumbnails_of(looks[copy] for copy in copies)
     wanted = [(place * 4, place) for place in range(len(originals))]
     assert find_twins(thumbnails[0], made) == wanted
 
@@ -46,7 +45,7 @@ def test_masked_faces_are_no_twins(demo: Path) -> None:
     looks = look_at_all(paths)
     places = (np.arange(32) - 15.5) ** 2
     face = places[:, None] / 14**2 + places / 11**2 <= 1
-    masked = stack([looks[path].thumbnail for path in paths], 32) * face
+    masked = thumbnails_of(looks[path] for path in paths) * face
     assert find_twins(masked[::2], masked[1::2]) == []
     assert len(find_twins(masked, masked)) == len(masked)
 

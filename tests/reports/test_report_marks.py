@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from test_report_runs import made, table_of
 
-from fewshot_fer.reports.html.charts import _chance as chance_of
+from fewshot_fer.reports.html.charts import chance_of
 from fewshot_fer.reports.html.collect import Run, collect_runs
-from fewshot_fer.reports.html.groups import Group, Result, Warned, group_results
+from fewshot_fer.reports.html.groups import Group, Result, RowWarnings, group_results
 from fewshot_fer.reports.html.leaderboard import title
 from fewshot_fer.reports.html.matrices import heat_maps
 from fewshot_fer.reports.html.report import runs_report
@@ -64,7 +64,7 @@ def test_titles_name_the_shape_that_is_asked() -> None:
 
 
 def title_of(row: dict[str, object]) -> str:
-    return title(Group([Result(Run(1, "a", Path("a")), row, {}, Warned([], []))]))
+    return title(Group([Result(Run(1, "a", Path("a")), row, {}, RowWarnings([], []))]))
 
 
 @pytest.mark.parametrize(

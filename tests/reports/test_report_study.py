@@ -84,8 +84,8 @@ def test_what_chance_could_have_done_is_said_so(command: Command, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "culprit"),
     [
-        ("{", "summary.json cannot be read"),
-        (100_000 * "[", "summary.json cannot be read"),
+        ("{", "summary.json is damaged"),
+        (100_000 * "[", "summary.json is damaged"),
         ("[]", "has no results"),
         ('{"results": 3}', "has no results"),
         ('{"choices": {"experiment": "study_1"}, "results": []}', "has no results"),

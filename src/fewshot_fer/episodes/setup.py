@@ -64,7 +64,7 @@ def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
     """Return all protocols of a training run; fixed supports are taken out of training."""
     table = load_dataset(settings.dataset, source)
     data = RunData(source, settings.episodes, settings.seed, table)
-    evaluations = [_evaluation(*each, data) for each in _evaluations(settings)]
+    evaluations = [build_protocol(*each, data) for each in evaluations_of(settings)]
     training = training_protocol(settings, source, held_out_rows(table, evaluations))
     warn_of_shared_images(training, evaluations)
     validation, *tests = evaluations
@@ -79,7 +79,7 @@ def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestS
     table = _training_table(settings, trained, source)
     seed = trained.seed if settings.seed is None else settings.seed
     data = RunData(source, settings.episodes, seed, table)
-    tests = [_evaluation("test", test, data) for test in settings.test.values()]
+    tests = [build_protocol("test", test, data) for test in settings.test.values()]
     if table is None:
         return TestSetup(tests, None, [])
     # Which images a run was trained on does not depend on a file of episodes.
@@ -89,6 +89,18 @@ def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestS
     warn_of_shared_images(training, tests)
     found = quick_audit([training, *_validation_again(trained, data), *tests])
     return TestSetup(tests, trained_on_test(table), found)
+
+
+def evaluations_of(settings: TrainVerb) -> Iterator[tuple[str, EvalConfig]]:
+    """Yield the role and the settings of a training run's validation and tests."""
+    yield "validation", settings.eval
+    yield from (("test", test) for test in settings.test.values())
+
+
+def build_protocol(role: str, settings: EvalConfig, data: RunData) -> AnyProtocol:
+    """Return the protocol of a validation or test, of the kind that its settings name."""
+    build = evaluation_protocol if settings.kind == "episodes" else fixed_protocol
+    return build(role, settings, data)
 
 
 def held_out_rows(
@@ -120,17 +132,6 @@ def save_drawn(
     save_episodes(file, {each.stream: (each.table, each.draw(seed)) for each in episodic})
 
 
-def _evaluations(settings: TrainVerb) -> Iterator[tuple[str, EvalConfig]]:
-    """Yield the role and the settings of a training run's validation and tests."""
-    yield "validation", settings.eval
-    yield from (("test", test) for test in settings.test.values())
-
-
-def _evaluation(role: str, settings: EvalConfig, data: RunData) -> AnyProtocol:
-    build = evaluation_protocol if settings.kind == "episodes" else fixed_protocol
-    return build(role, settings, data)
-
-
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:
     """Return the training table of a finished run, None where it is not at hand and not needed."""
     try:
@@ -145,15 +146,15 @@ def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> p
 
 def _training_again(trained: TrainVerb, table: pd.DataFrame, data: RunData) -> EpisodicProtocol:
     """Return the protocol that a run was trained by: without its own fixed supports."""
-    fixed = [each for each in _evaluations(trained) if each[1].kind == "fixed"]
-    held_out = held_out_rows(table, [_evaluation(*each, data) for each in fixed])
+    fixed = [each for each in evaluations_of(trained) if each[1].kind == "fixed"]
+    held_out = held_out_rows(table, [build_protocol(*each, data) for each in fixed])
     return training_protocol(trained, data.source, held_out)
 
 
 def _validation_again(trained: TrainVerb, data: RunData) -> list[AnyProtocol]:
     """Return the protocol that a run was validated by, none where its images are not at hand."""
     try:
-        return [_evaluation("validation", trained.eval, data)]
+        return [build_protocol("validation", trained.eval, data)]
     except (DataError, EpisodeError):
         log.info("the run's validation set is not at hand: overlap with it cannot be checked")
         return []

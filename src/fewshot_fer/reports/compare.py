@@ -1,8 +1,7 @@
-"""Is one run better than another? The paired difference on what both were asked.
+"""Compare runs on the queries that both classified: paired difference, interval, verdict.
 
-A comparison as text for the screen: percent, and differences in points.
-
-Two runs' answers to the same questions, and the interval of their difference.
+Runs are compared image by image on the same episodes. As text, accuracies are in percent and
+differences in points.
 """
 
 from collections.abc import Iterator
@@ -15,10 +14,55 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import resample_groups
-from fewshot_fer.runs.read import read_answers
+from fewshot_fer.runs.find import folder_fault
+from fewshot_fer.runs.read import read_answers, require
 from fewshot_fer.system.errors import RunError
+from fewshot_fer.system.text import percent
 
 DIFFERENT = 6  # groups: the fewest whose signs alone can tell at 95 %, 2 * 0.5 ** 6 = 0.03
+SHARED = ["role", "protocol", "level"]
+OTHER_EPISODES, NOTHING_SHARED = "other episodes", "nothing in common"
+COLUMNS = (
+    "reference", "run", "letter", *SHARED, "reference_method", "method", "images", "groups",
+    "reference_accuracy", "accuracy", "difference", "ci95_low", "ci95_high", "verdict",
+)  # fmt: skip
+REMEDY = (
+    "give both the same seed and shape, or episodes.save=FILE in the one and episodes.load=FILE in "
+    "the other"
+)
+NOTE = (
+    "The 95 % interval is a paired bootstrap over the clips, subjects or images that were asked.\n"
+    "It speaks of these runs as they were trained: another seed of the training moves both."
+)
+
+
+def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
+    """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
+
+    accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
+    reference, with its 95 % interval; images, groups: how many were asked. Where the two answered
+    other episodes, or a run shares nothing, the figures are empty. Raises RunError where nothing
+    can be compared.
+    """
+    answers = [_read(run) for run in runs]
+    rows: list[dict[str, Any]] = []
+    for number in range(1, len(runs)):
+        names = {"reference": str(runs[0]), "run": str(runs[number])}
+        names["letter"] = ascii_uppercase[number]
+        found = list(_compared(answers[0], answers[number], names, seed))
+        rows += [names | row for row in found or [{"verdict": NOTHING_SHARED}]]
+    if all(row["verdict"] in (OTHER_EPISODES, NOTHING_SHARED) for row in rows):
+        raise RunError(_nothing_shared(rows))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def compare_text(table: pd.DataFrame) -> str:
+    """Return the rows of `compare_runs` for people: who is who, then each evaluation."""
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+    runs = {"A": f"{rows[0]['reference']}  (the reference)"}
+    runs |= {row["letter"]: str(row["run"]) for row in rows}
+    head = "\n".join(f"{letter}  {run}" for letter, run in runs.items())
+    return "\n\n".join([head, *map(_block, rows), NOTE])
 
 
 def pair_answers(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
@@ -36,11 +80,6 @@ def pair_answers(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
             paired = reference[["group", "label", "asked", "correct"]].reset_index(drop=True)
             return paired.assign(other=answered["correct"].to_numpy())
     raise RunError("the images asked are not the same, though their episodes_id is: damaged")
-
-
-def _short(path: str) -> str:
-    """Return what names an image wherever its data set lies, as the id of the episodes does."""
-    return "/".join(path.replace("\\", "/").split("/")[-4:])
 
 
 def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
@@ -61,12 +100,6 @@ def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _strata(paired: pd.DataFrame) -> NDArray[np.int64] | None:
-    if paired[["group", "label"]].drop_duplicates()["group"].duplicated().any():
-        return None
-    return pd.factorize(paired["label"])[0].astype(np.int64)
-
-
 def verdict(paired: pd.DataFrame, interval: tuple[float, float], names: tuple[str, str]) -> str:
     """Return which of the two names (reference, other) is better, or that neither is shown to be.
 
@@ -79,36 +112,18 @@ def verdict(paired: pd.DataFrame, interval: tuple[float, float], names: tuple[st
     return "no difference shown"
 
 
-SHARED = ["role", "protocol", "level"]
-OTHER_EPISODES, NOTHING_SHARED = "other episodes", "nothing in common"
-COLUMNS = (
-    "reference", "run", "letter", *SHARED, "reference_method", "method", "images", "groups",
-    "reference_accuracy", "accuracy", "difference", "ci95_low", "ci95_high", "verdict",
-)  # fmt: skip
-REMEDY = (
-    "give both the same seed and shape, or episodes.save=FILE in the one and episodes.load=FILE in "
-    "the other"
-)
-
-
-def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
-    """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
-
-    accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
-    reference, with its 95 % interval; images, groups: how many were asked. Where the two answered
-    other episodes, or a run shares nothing, the figures are empty. Raises RunError where nothing
-    can be compared.
-    """
-    answers = [read_answers(run) for run in runs]
-    rows: list[dict[str, Any]] = []
-    for number in range(1, len(runs)):
-        names = {"reference": str(runs[0]), "run": str(runs[number])}
-        names["letter"] = ascii_uppercase[number]
-        found = list(_compared(answers[0], answers[number], names, seed))
-        rows += [names | row for row in found or [{"verdict": NOTHING_SHARED}]]
-    if all(row["verdict"] in (OTHER_EPISODES, NOTHING_SHARED) for row in rows):
-        raise RunError(_nothing_shared(rows))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+def _read(run: Path) -> pd.DataFrame:
+    """Return a run's answers.csv, whole. Raises RunError."""
+    fault = folder_fault(run)
+    if fault:
+        raise RunError(fault)
+    file = run / "answers.csv"
+    table, faults = require(read_answers, file)
+    if faults:
+        raise RunError(f"{file} is damaged: {faults[0]}")
+    if table.empty:
+        raise RunError(f"{file} has no answers")
+    return table
 
 
 def _compared(
@@ -160,6 +175,17 @@ def _figures(
     }
 
 
+def _short(path: str) -> str:
+    """Return what names an image wherever its data set lies, as the id of the episodes does."""
+    return "/".join(path.replace("\\", "/").split("/")[-4:])
+
+
+def _strata(paired: pd.DataFrame) -> NDArray[np.int64] | None:
+    if paired[["group", "label"]].drop_duplicates()["group"].duplicated().any():
+        return None
+    return pd.factorize(paired["label"])[0].astype(np.int64)
+
+
 def _nothing_shared(rows: list[dict[str, Any]]) -> str:
     asked = [row for row in rows if row["verdict"] == OTHER_EPISODES]
     if not asked:
@@ -169,21 +195,6 @@ def _nothing_shared(rows: list[dict[str, Any]]) -> str:
         )
     where = dict.fromkeys(f"{row['role']} {row['protocol']}" for row in asked)
     return f"nothing to compare: different episodes were asked in {', '.join(where)}; {REMEDY}"
-
-
-NOTE = (
-    "The 95 % interval is a paired bootstrap over the clips, subjects or images that were asked.\n"
-    "It speaks of these runs as they were trained: another seed of the training moves both."
-)
-
-
-def compare_text(table: pd.DataFrame) -> str:
-    """Return the rows of `compare_runs` for people: who is who, then each evaluation."""
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
-    runs = {"A": f"{rows[0]['reference']}  (the reference)"}
-    runs |= {row["letter"]: str(row["run"]) for row in rows}
-    head = "\n".join(f"{letter}  {run}" for letter, run in runs.items())
-    return "\n\n".join([head, *map(_block, rows), NOTE])
 
 
 def _block(row: dict[str, Any]) -> str:
@@ -196,12 +207,8 @@ def _block(row: dict[str, Any]) -> str:
     what = "clips" if row["level"] == "clip" else "images"
     return (
         f"{title}: {row['images']:.0f} {what} of {row['groups']:.0f} groups\n"
-        f"   A {row['reference_method']} {_percent(row['reference_accuracy'])}   "
-        f"{row['letter']} {row['method']} {_percent(row['accuracy'])}   "
+        f"   A {row['reference_method']} {percent(row['reference_accuracy'])}   "
+        f"{row['letter']} {row['method']} {percent(row['accuracy'])}   "
         f"{row['letter']} - A {100 * row['difference']:+.1f} points "
         f"(95 %: {100 * row['ci95_low']:+.1f}..{100 * row['ci95_high']:+.1f})   {row['verdict']}"
     )
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"

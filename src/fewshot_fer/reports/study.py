@@ -1,34 +1,32 @@
-"""The study's seven experiments: its numbers, and those of the newest run of each.
-
-The study's own table, and what each of its numbers means.
-"""
+"""Lay the published study's table beside the newest run of each of its seven experiments."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from fewshot_fer.runs.read import check_results, finished_runs
+from fewshot_fer.runs.find import folder_fault
+from fewshot_fer.runs.read import Row, read_summary, require, result_fault
 from fewshot_fer.system.errors import RunError
 
 
 @dataclass(frozen=True)
 class Published:
-    """A row of the study's table; accuracies are fractions, None where it prints none.
+    """A row of the study's table, attributes named after the columns of study.csv.
 
-    experiment: the file in conf/experiment that repeats it.
+    experiment: the file in conf/experiment that repeats it; study_acc, study_loss, study_test: as
+    printed, accuracies as fractions, None where the study prints no number.
     """
 
     number: int
     experiment: str
     train_set: str
     evaluation: str
-    accuracy: float | None
-    loss: float | None
-    test: float | None
-    test_set: str
+    study_acc: float | None
+    study_loss: float | None
+    study_test: float | None
+    study_test_set: str
     meaning: str
 
 
@@ -79,6 +77,8 @@ COLUMNS = (
     "study_test_set", "role", "protocol", "method", "level", "accuracy", "ci95_low", "ci95_high",
     "group_ci95_low", "group_ci95_high", "chance", "majority", "trained_on_test", "run", "meaning",
 )  # fmt: skip
+NEEDED = tuple(c for c in COLUMNS[8:] if c not in ("trained_on_test", "run", "meaning"))
+"""Columns that a result must have to be shown."""
 
 
 def study_table(folder: Path) -> pd.DataFrame:
@@ -94,37 +94,39 @@ def study_table(folder: Path) -> pd.DataFrame:
             f"{folder} holds no finished run of the study: "
             f"python -m fewshot_fer.train experiment={STUDY[0].experiment} starts one"
         )
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for published in STUDY:
-        printed = _printed(published)
         run, results = newest.get(published.number, (None, [{}]))
-        rows += [{**result, **printed, "run": run} for result in results]
+        rows += [{**result, **asdict(published), "run": run} for result in results]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _printed(published: Published) -> dict[str, Any]:
-    """Return the columns that come from the study."""
-    return {
-        "experiment": published.experiment,
-        "number": published.number,
-        "train_set": published.train_set,
-        "evaluation": published.evaluation,
-        "study_acc": published.accuracy,
-        "study_loss": published.loss,
-        "study_test": published.test,
-        "study_test_set": published.test_set,
-        "meaning": published.meaning,
-    }
-
-
-def _newest(folder: Path) -> dict[int, tuple[str, list[dict[str, Any]]]]:
+def _newest(folder: Path) -> dict[int, tuple[str, list[Row]]]:
     """Return the newest finished run of each experiment, by number, with its results."""
-    newest: dict[int, tuple[str, list[dict[str, Any]]]] = {}
-    for run, summary in finished_runs(folder):
+    newest: dict[int, tuple[str, list[Row]]] = {}
+    for file in _summaries(folder):
+        summary = require(read_summary, file)
         chosen = summary.get("choices")
         name = chosen.get("experiment") if isinstance(chosen, dict) else None
         found = re.match(r"study_([1-7])(?:_|$)", str(name))
         if found:
-            check_results(run / "summary.json", summary["results"])
-            newest[int(found[1])] = (str(run), summary["results"])
+            _check_results(file, summary["results"])
+            newest[int(found[1])] = (str(file.parent), summary["results"])
     return newest
+
+
+def _summaries(folder: Path) -> list[Path]:
+    """Return each summary.json in or below a folder, oldest first. Raises RunError."""
+    fault = folder_fault(folder)
+    if fault:
+        raise RunError(fault)
+    return sorted(folder.rglob("summary.json"), key=lambda file: (file.stat().st_mtime_ns, file))
+
+
+def _check_results(file: Path, results: list[object]) -> None:
+    if not results:
+        raise RunError(f"{file} has no results")
+    for number, result in enumerate(results, start=1):
+        fault = result_fault(result, NEEDED)
+        if fault:
+            raise RunError(f"{file} is damaged: result {number} {fault}")

@@ -1,16 +1,18 @@
-"""sweep.csv, one row a job, and sweep_mean.csv, one row for the jobs that differ in seed alone."""
+"""Make the tables of a sweep: one row a job, and one row for the jobs that differ in seed alone."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from fewshot_fer.runs.find import JobRecord
 from fewshot_fer.runs.folder import RESULT_COLUMNS
-from fewshot_fer.system.errors import RunError
+from fewshot_fer.runs.read import read_rows, require
 
 SEED = "seed"
 AVERAGED = ("accuracy", "uar", "macro_f1", "loss")
+Texts = dict[str, str]
+"""A row of results.csv as it stands there."""
 NAMES = (
     ("role",),
     ("role", "dataset"),
@@ -19,8 +21,8 @@ NAMES = (
     ("role", "dataset", "method", "level"),
     ("role", "protocol", "method", "level"),
 )
-"""What may name a figure, the shortest first: taken is the first that no job has twice. Two tests
-may be alike in all of it: the second is then `.2`, in the order of results.csv."""
+"""Columns that may name a figure: the first set is taken in which no job has two equal rows. Two
+tests may be alike in all of them: the second is then `.2`, in the order of results.csv."""
 
 
 def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
@@ -31,15 +33,15 @@ def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
     that cannot be read.
     """
     results = {job.number: _results(job) for job in jobs}
-    name = _naming(list(results.values()))
+    naming = _naming(list(results.values()))
     keys = swept_keys(jobs)
     rows = []
     for job in jobs:
         row = {"job": str(job.number)} | {key: job.overrides.get(key, "") for key in keys}
         row["error"] = job.error
         met: Counter[str] = Counter()
-        for _, result in results[job.number].iterrows():
-            own = name[result["role"]](result)
+        for result in results[job.number]:
+            own = ".".join(filter(None, (result[key] for key in naming[result["role"]])))
             met[own] += 1
             own += f".{met[own]}" if met[own] > 1 else ""
             row |= {f"{own}.{key}": result[key] for key in RESULT_COLUMNS[1:]}
@@ -55,42 +57,15 @@ def swept_keys(jobs: Sequence[JobRecord]) -> list[str]:
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
 
 
-def _results(job: JobRecord) -> pd.DataFrame:
-    """Return a job's results.csv as text; no rows where it failed before its first figure."""
-    file = job.folder / "results.csv"
-    if job.error or not file.is_file():
-        return pd.DataFrame(columns=list(RESULT_COLUMNS), dtype=str)
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-        return table[list(RESULT_COLUMNS)]
-    except (ValueError, KeyError) as error:  # those of pandas among them
-        raise RunError(
-            f"{file} is not a table of results: {' '.join(str(error).split())}"
-        ) from error
-
-
-def _naming(results: Sequence[pd.DataFrame]) -> dict[str, Callable[[pd.Series], str]]:
-    """Return, for each role, how its figures are called."""
-    roles = {str(role) for table in results for role in table["role"]}
-    return {role: _named_by(_shortest(results, role)) for role in sorted(roles)}
-
-
-def _named_by(columns: Sequence[str]) -> Callable[[pd.Series], str]:
-    return lambda row: ".".join(str(row[column]) for column in columns if row[column] != "")
-
-
-def _shortest(results: Sequence[pd.DataFrame], role: str) -> tuple[str, ...]:
-    for columns in NAMES:
-        own = (table.loc[table["role"] == role, list(columns)] for table in results)
-        if not any(table.duplicated().any() for table in own):
-            return columns
-    return NAMES[-1]
-
-
 def figures(table: pd.DataFrame) -> list[str]:
     """Return the names of the figures in a sweep's table, `validation` or `test.afew`."""
     names = map(str, table.columns)
     return [name.removesuffix(".accuracy") for name in names if name.endswith(".accuracy")]
+
+
+def combination_keys(table: pd.DataFrame) -> list[str]:
+    """Return the swept overrides in a sweep's table but the seed."""
+    return [key for key in table.columns[1 : list(table.columns).index("error")] if key != SEED]
 
 
 def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +75,7 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     Jobs that failed are left out; a seed that was not swept is one seed.
     """
     done = table[table["error"] == ""]
-    keys = [key for key in table.columns[1 : list(table.columns).index("error")] if key != SEED]
+    keys = combination_keys(table)
     wanted = [f"{name}.{kind}" for name in figures(table) for kind in AVERAGED]
     rows = []
     for _, group in done.groupby(keys, sort=False) if keys else [((), done)]:
@@ -111,3 +86,24 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
                 row |= {f"{name}.mean": values.mean(), f"{name}.deviation": values.std()}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _results(job: JobRecord) -> list[Texts]:
+    """Return a job's results.csv as text; no rows where it failed before its first figure."""
+    file = job.folder / "results.csv"
+    return [] if job.error or not file.is_file() else require(read_rows, file, RESULT_COLUMNS)
+
+
+def _naming(results: Sequence[list[Texts]]) -> dict[str, Sequence[str]]:
+    """Return the columns that name the figures of each role."""
+    naming: dict[str, Sequence[str]] = {}
+    for role in {result["role"] for own in results for result in own}:
+        of_role = [[row for row in own if row["role"] == role] for own in results]
+        fitting = (columns for columns in NAMES if all(_differ(own, columns) for own in of_role))
+        naming[role] = next(fitting, NAMES[-1])
+    return naming
+
+
+def _differ(rows: Sequence[Texts], columns: Sequence[str]) -> bool:
+    """Tell whether no two rows are equal in all of these columns."""
+    return len({tuple(row[key] for key in columns) for row in rows}) == len(rows)

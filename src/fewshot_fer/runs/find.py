@@ -1,4 +1,4 @@
-"""Which folders below the named ones are those of runs."""
+"""Find the folders of runs below given ones, and the jobs in the folder of a sweep."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from tqdm import tqdm
 SIGNS = ("results.csv", "metrics.csv", "summary.json")
 """A folder that holds one of these is a run's. So is one with a config.yaml of train or test."""
 SWEEP = "sweep.csv"
+UNFINISHED = "stopped before its end"
 
 
 def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[Path], list[str]]:
@@ -25,7 +26,7 @@ def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[Pa
     sweeps: list[Path] = []
     problems = []
     for root in roots:
-        fault = _fault(root)
+        fault = folder_fault(root)
         if fault:
             problems.append(fault)
             continue
@@ -40,11 +41,37 @@ def find_folders(roots: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[Pa
     return sorted(found.values()), sweeps, problems
 
 
-def _fault(root: Path) -> str | None:
+def folder_fault(path: Path) -> str:
+    """Return why a path cannot be searched as a folder, in words with its name; "" if it can."""
     try:
-        return None if root.is_dir() else f"{root} is not a folder"
+        return "" if path.is_dir() else f"{path} is not a folder"
     except (OSError, ValueError) as error:  # a name that is too long, for one
-        return f"{root} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job of a sweep. overrides: as typed, key -> value; error: "" where it is done."""
+
+    number: int
+    folder: Path
+    overrides: dict[str, str]
+    error: str
+
+
+def read_jobs(folder: Path) -> list[JobRecord]:
+    """Return all jobs that began in a sweep's folder, by number."""
+    records = [_record(path.parent) for path in folder.glob("*/job.json")]
+    return sorted(records, key=lambda record: record.number)
+
+
+def read_job(file: Path) -> dict[str, Any]:
+    """Return a job.json, nothing where there is none or it is torn."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, bool]]:
@@ -70,25 +97,6 @@ def _name(root: Path, folder: Path, n_roots: int) -> str:
     return below if n_roots == 1 else f"{root.name or root}/{below}"
 
 
-UNFINISHED = "stopped before its end"
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """What a job's folder says: overrides as typed, key -> value; error: "" where it is done."""
-
-    number: int
-    folder: Path
-    overrides: dict[str, str]
-    error: str
-
-
-def read_jobs(folder: Path) -> list[JobRecord]:
-    """Return all jobs that began in a sweep's folder, by number."""
-    records = [_record(path.parent) for path in folder.glob("*/job.json")]
-    return sorted(records, key=lambda record: record.number)
-
-
 def _record(folder: Path) -> JobRecord:
     content, error = read_job(folder / "job.json"), UNFINISHED
     if (folder / "DONE").is_file():
@@ -99,12 +107,3 @@ def _record(folder: Path) -> JobRecord:
     pairs = (word.lstrip("+").partition("=") for word in words)
     number = content.get("number", 0)
     return JobRecord(int(number), folder, {key: value for key, _, value in pairs}, error)
-
-
-def read_job(file: Path) -> dict[str, Any]:
-    """Return a job.json, nothing where there is none or it is torn."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,1 +1,1 @@
-"""What would spoil a result, found before anything trains."""
+"""The audit behind `check`: what would invalidate a result, found before anything trains."""

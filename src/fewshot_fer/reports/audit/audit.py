@@ -1,9 +1,4 @@
-"""The whole audit: what is looked at, and what of it is kept.
-
-The job of `check` from start to end: settings in, a table on screen and check.json out.
-
-An audit as plain text: roles, layouts, counts, findings, and the verdict.
-"""
+"""Audit the data of a training command: the job of `check` from settings to check.json."""
 
 import json
 from collections.abc import Sequence
@@ -17,17 +12,20 @@ from fewshot_fer.data.load import Source, find_source, load_dataset
 from fewshot_fer.models.methods.rules import check_training
 from fewshot_fer.reports.audit.clips import leak_findings, repeated_ids
 from fewshot_fer.reports.audit.counts import ClassCount, class_counts, count_findings, dataset_name
-from fewshot_fer.reports.audit.findings import Finding, finding_lines, invalidates_if, is_invalid
+from fewshot_fer.reports.audit.findings import Finding, note
 from fewshot_fer.reports.audit.images import look_at_all, picture_findings
 from fewshot_fer.reports.audit.overlaps import overlap_findings
 from fewshot_fer.reports.audit.tables import AuditedTable, Row, audited_tables, table_row
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.files import write_text
+from fewshot_fer.system.text import text_table
+
+ROLE_COLUMNS = ("role", "dataset", "split", "images", "groups", "classes", "asked")
 
 
 @dataclass(frozen=True)
 class Audit:
-    """roles: one row each; counts: of whole data sets, all splits."""
+    """Outcome of an audit. roles: one row each; counts: of whole data sets, all splits."""
 
     roles: list[Row]
     counts: list[ClassCount]
@@ -35,7 +33,7 @@ class Audit:
 
     @property
     def is_invalid(self) -> bool:
-        return is_invalid(self.findings)
+        return any(finding.invalidates for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, with all paths, as plain values."""
@@ -45,6 +43,18 @@ class Audit:
             "counts": [asdict(count) for count in self.counts],
             "findings": [finding.as_json() for finding in self.findings],
         }
+
+
+def check_session(settings: TrainVerb, path: Path) -> bool:
+    """Print what was found and write it to check.json; return whether it invalidates a result."""
+    check_training(settings)
+    found = audit(settings, find_source(settings.paths, settings.demo))
+    file = RunFolder(path).folder / "check.json"
+    content = found.as_json() | {"config": asdict(settings)}
+    write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    print(audit_text(found))
+    print(f"all paths are in {file}")
+    return found.is_invalid
 
 
 def audit(settings: TrainVerb, source: Source) -> Audit:
@@ -58,8 +68,20 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     findings += _trained_on_test(audited[0])
     for one in audited:
         findings += leak_findings(one, settings.episodes.disjoint)
-    findings.sort(key=lambda finding: finding.level != "spoils")
+    findings.sort(key=lambda finding: not finding.invalidates)
     return Audit([table_row(one) for one in audited], counts, findings)
+
+
+def audit_text(audit: Audit) -> str:
+    """Return roles, layouts, counts, findings and the verdict as text for the screen."""
+    blocks = [
+        _table([ROLE_COLUMNS, *([_cell(row[c]) for c in ROLE_COLUMNS] for row in audit.roles)]),
+        _layouts(audit.roles),
+        *_counts(audit.counts),
+        "\n".join(line for finding in audit.findings for line in finding.lines()),
+        _verdict(audit),
+    ]
+    return "\n\n".join(block for block in blocks if block)
 
 
 def _paths(audited: Sequence[AuditedTable]) -> list[str]:
@@ -85,7 +107,7 @@ def _whole_datasets(
         findings += repeated_ids(dataset_name(settings), table)
     if source.demo:
         detail = "the embedded data set is smaller by design"
-        findings.append(invalidates_if(False, "official counts are not applicable", detail, ()))
+        findings.append(note("official counts are not applicable", detail))
     return counts, findings
 
 
@@ -98,40 +120,17 @@ def _trained_on_test(training: AuditedTable) -> list[Finding]:
         f"{len(held_out)} images of an official test or validation split are trained on: no figure "
         f"on those of {names} means anything, and results are stamped trained_on_test"
     )
-    return [invalidates_if(False, "trained on test images", detail, ())]
+    return [note("trained on test images", detail)]
 
 
-ROLE_COLUMNS = ("role", "dataset", "split", "images", "groups", "classes", "asked")
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells in columns, those of numbers flush right."""
+    columns = enumerate(zip(*rows, strict=True))
+    return text_table(rows, [place for place, cells in columns if not _are_numbers(cells[1:])])
 
 
-def audit_text(audit: Audit) -> str:
-    """Return everything that is worth reading at once."""
-    blocks = [
-        table_text([ROLE_COLUMNS, *([_cell(row[c]) for c in ROLE_COLUMNS] for row in audit.roles)]),
-        _layouts(audit.roles),
-        *_counts(audit.counts),
-        "\n".join(line for finding in audit.findings for line in finding_lines(finding)),
-        _verdict(audit),
-    ]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def table_text(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells in columns, numbers to the right."""
-    columns = list(zip(*rows, strict=True))
-    numeric = [all(_is_number(cell) for cell in column[1:]) for column in columns]
-    widths = [max(map(len, column)) for column in columns]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _is_number(cell: str) -> bool:
-    return cell in ("", "-") or cell.isdecimal()
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return all(cell in ("", "-") or cell.isdecimal() for cell in cells)
 
 
 def _cell(value: object) -> str:
@@ -168,7 +167,7 @@ def _count_table(dataset: str, counts: list[ClassCount]) -> str:
             count = by_place.get((label, split))
             row += [str(count.found) if count else "0", *([_official(count)] if compared else [])]
         rows.append(row)
-    return table_text(rows)
+    return _table(rows)
 
 
 def _official(count: ClassCount | None) -> str:
@@ -176,21 +175,8 @@ def _official(count: ClassCount | None) -> str:
 
 
 def _verdict(audit: Audit) -> str:
-    faults = sum(finding.level == "spoils" for finding in audit.findings)
+    faults = sum(finding.invalidates for finding in audit.findings)
     if not faults:
         return "nothing found that would spoil a result"
     things = "thing" if faults == 1 else "things"
     return f"{faults} {things} found that would spoil a result"
-
-
-def check_session(settings: TrainVerb, path: Path) -> bool:
-    """Print what was found and write it to check.json; tell whether it would spoil a result."""
-    check_training(settings)
-    found = audit(settings, find_source(settings.paths, settings.demo))
-    folder = RunFolder(path)
-    content = found.as_json() | {"config": asdict(settings)}
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    write_text(folder.folder / "check.json", text + "\n")
-    print(audit_text(found))
-    print(f"all paths are in {folder.folder / 'check.json'}")
-    return found.is_invalid

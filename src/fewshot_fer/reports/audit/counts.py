@@ -1,4 +1,4 @@
-"""Count the images or clips of each class, and compare them with the published numbers."""
+"""Count the images or clips of each class, and compare with the published counts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ import pandas as pd
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import find_adapter
 from fewshot_fer.data.labels import canonical
-from fewshot_fer.reports.audit.findings import Finding, invalidates_if
+from fewshot_fer.reports.audit.findings import Finding, note
 
 DIGITS = 9  # of a clip id
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many of a class are there. official: as published, None where nothing is."""
+    """The count of one class in one split. official: as published, None where nothing is."""
 
     dataset: str
     split: str
@@ -53,6 +53,28 @@ def class_counts(settings: DatasetConfig, table: pd.DataFrame, official: bool) -
     ]
 
 
+def count_findings(
+    settings: DatasetConfig, counts: Sequence[ClassCount], table: pd.DataFrame
+) -> list[Finding]:
+    """Return notes on counts that differ from the published ones, and on clips that match none."""
+    found = []
+    published = [count for count in counts if count.official is not None]
+    differ = [count for count in published if count.found != count.official]
+    if differ:
+        wanted = sum(count.official or 0 for count in published)
+        there = sum(count.found for count in counts)
+        why = find_adapter(settings.adapter).differs
+        detail = f"{there} {counts[0].unit}, officially {wanted}; {why}; see the table above"
+        found.append(note(f"counts of {dataset_name(settings)} differ", detail))
+    missing = _missing_clips(settings, table) if settings.adapter == "mixed" else []
+    if missing:
+        detail = f"no AFEW training clip is {', '.join(missing)}"
+        odd = [clip for clip in missing if len(clip.split("/")[-1]) != DIGITS]
+        detail += f" (not {DIGITS} digits, as printed: {', '.join(odd)})" if odd else ""
+        found.append(note("named clips that are not there", detail))
+    return found
+
+
 def _images(table: pd.DataFrame) -> Counter[tuple[str, str]]:
     return Counter(zip(table["split"], table["label"], strict=True))
 
@@ -71,7 +93,7 @@ def _together(counts: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
     return total
 
 
-def missing_clips(settings: DatasetConfig, table: pd.DataFrame) -> list[str]:
+def _missing_clips(settings: DatasetConfig, table: pd.DataFrame) -> list[str]:
     """Return `class/id` of each clip that the mixed set names and the table has not."""
     clips = table[table["clip"] != ""]
     there = set(zip(clips["label"], clips["clip"].str.rsplit("/", n=1).str[-1], strict=True))
@@ -81,27 +103,3 @@ def missing_clips(settings: DatasetConfig, table: pd.DataFrame) -> list[str]:
         for clip in wanted
         if (canonical(label), clip.strip()) not in there
     ]
-
-
-def count_findings(
-    settings: DatasetConfig, counts: Sequence[ClassCount], table: pd.DataFrame
-) -> list[Finding]:
-    """Return notes on counts that differ from the published ones, and on clips that match none."""
-    found = []
-    published = [count for count in counts if count.official is not None]
-    differ = [count for count in published if count.found != count.official]
-    if differ:
-        wanted = sum(count.official or 0 for count in published)
-        there = sum(count.found for count in counts)
-        why = find_adapter(settings.adapter).differs
-        detail = f"{there} {counts[0].unit}, officially {wanted}; {why}; see the table above"
-        found.append(
-            invalidates_if(False, f"counts of {dataset_name(settings)} differ", detail, ())
-        )
-    missing = missing_clips(settings, table) if settings.adapter == "mixed" else []
-    if missing:
-        detail = f"no AFEW training clip is {', '.join(missing)}"
-        odd = [clip for clip in missing if len(clip.split("/")[-1]) != DIGITS]
-        detail += f" (not {DIGITS} digits, as printed: {', '.join(odd)})" if odd else ""
-        found.append(invalidates_if(False, "named clips that are not there", detail, ()))
-    return found

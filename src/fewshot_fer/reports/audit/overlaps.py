@@ -1,4 +1,4 @@
-"""Images and groups that stand in two roles: the faults that make a good figure mean nothing."""
+"""Find images and groups that stand in two roles: faults that make a good figure mean nothing."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,9 +9,8 @@ import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.episodes.leakage import groups_of
-from fewshot_fer.reports.audit.duplicates import find_twins, stack
-from fewshot_fer.reports.audit.findings import Finding, invalidates_if
-from fewshot_fer.reports.audit.images import SIDE, Look
+from fewshot_fer.reports.audit.findings import Finding, fault, note
+from fewshot_fer.reports.audit.images import Look, find_twins, thumbnails_of
 from fewshot_fer.reports.audit.tables import AuditedTable
 
 KINDS = ("training", "validation", "test")
@@ -28,15 +27,16 @@ class Pair:
 
     def finding(self, what: str, detail: str, paths: Iterable[Sequence[str]]) -> Finding:
         """Return what both have in common as a fault or, with an excuse, as a note."""
-        detail += f"; {self.excuse}" if self.excuse else ""
-        return invalidates_if(not self.excuse, f"{what} {self.where}", detail, paths)
+        if self.excuse:
+            return note(f"{what} {self.where}", f"{detail}; {self.excuse}", paths)
+        return fault(f"{what} {self.where}", detail, paths)
 
 
 def overlap_findings(
     audited: Sequence[AuditedTable], looks: dict[str, Look], settings: TrainVerb
 ) -> list[Finding]:
-    """Return what any two kinds of roles share, and what is twice within one."""
-    tables = tables_by_kind(audited)
+    """Return findings on what any two kinds of roles share, and on what is twice within one."""
+    tables = _tables_by_kind(audited)
     found: list[Finding] = []
     for pair in [*_kind_pairs(tables, settings), *_support_pairs(audited)]:
         found += _shared_images(pair, looks)
@@ -46,7 +46,7 @@ def overlap_findings(
     return found
 
 
-def tables_by_kind(audited: Sequence[AuditedTable]) -> dict[str, pd.DataFrame]:
+def _tables_by_kind(audited: Sequence[AuditedTable]) -> dict[str, pd.DataFrame]:
     """Return the images of each kind of role; tests count as one, an image of several once."""
     tables = {kind: [one.table for one in audited if one.kind == kind] for kind in KINDS}
     return {
@@ -109,8 +109,8 @@ def _twins(left: list[Look], right: list[Look], copied: set[str]) -> list[tuple[
     """Return the paths of each of `right`, but the copied ones, with its twin in `left` first."""
     left = [look for look in left if look.path not in copied]
     right = [look for look in right if look.path not in copied]
-    thumbnails = [stack([look.thumbnail for look in side], SIDE) for side in (left, right)]
-    return [(left[i].path, right[j].path) for i, j in find_twins(*thumbnails)]
+    pairs = find_twins(thumbnails_of(left), thumbnails_of(right))
+    return [(left[i].path, right[j].path) for i, j in pairs]
 
 
 def _shared_groups(pair: Pair, kept_apart: bool) -> Iterator[Finding]:
@@ -134,8 +134,6 @@ def _doubles(table: pd.DataFrame, looks: dict[str, Look], kind: str) -> Iterator
         paths[look.content].append(look.path)
     doubles = [tuple(same) for same in paths.values() if len(same) > 1]
     if doubles:
-        detail = (
-            f"{len(doubles)} pictures, byte for byte: a repeat can be support and query of one "
-            f"episode"
-        )
-        yield invalidates_if(False, f"the same pictures twice in {kind}", detail, doubles)
+        what = "a repeat can be support and query of one episode"
+        detail = f"{len(doubles)} pictures, byte for byte: {what}"
+        yield note(f"the same pictures twice in {kind}", detail, doubles)

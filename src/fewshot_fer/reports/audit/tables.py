@@ -1,35 +1,26 @@
-"""The tables that a training command would use, loaded as `train` loads them.
+"""Load the tables that a training command would use, as `train` loads them, and describe each.
 
 What `train` would refuse with an error becomes a finding here, so that one look shows everything.
-
-What was recognised on disk: the folder, and how classes and clips lie in it.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
 from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
-from fewshot_fer.episodes.leakage import groups_of
-from fewshot_fer.episodes.protocol import (
-    EpisodicProtocol,
-    RunData,
-    evaluation_protocol,
-    training_protocol,
-)
-from fewshot_fer.episodes.setup import held_out_rows
-from fewshot_fer.reports.audit.findings import Finding, invalidates_if
+from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.episodes.leakage import AnyProtocol, groups_of
+from fewshot_fer.episodes.protocol import RunData, training_protocol
+from fewshot_fer.episodes.setup import build_protocol, evaluations_of, held_out_rows
+from fewshot_fer.reports.audit.findings import Finding, fault, note
 from fewshot_fer.system.errors import EpisodeError
 
-Protocol = TypeVar("Protocol", EpisodicProtocol, FixedProtocol)
-TITLE = "cannot be drawn as asked"
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class AuditedTable:
     name: str
     dataset: DatasetConfig
     table: pd.DataFrame
-    protocol: EpisodicProtocol | FixedProtocol | None
+    protocol: AnyProtocol | None
     findings: list[Finding] = field(default_factory=list)
     support_split: str | None = None
 
@@ -62,65 +53,18 @@ class AuditedTable:
 def audited_tables(settings: TrainVerb, source: Source) -> list[AuditedTable]:
     """Return training, validation and every test. Raises DataError where files are not right."""
     table = load_dataset(settings.dataset, source)
-    asked = [("validation", settings.eval), *(("test", test) for test in settings.test.values())]
-    evaluations = [_evaluation(kind, one, table, settings, source) for kind, one in asked]
-    return [_training(settings, table, evaluations, source), *evaluations]
+    data = RunData(source, settings.episodes, settings.seed, table)
+    evaluations = [_evaluation(*each, data) for each in evaluations_of(settings)]
+    # Fixed supports are not trained on, but they come from this table, and it holds them here.
+    held_out = held_out_rows(table, (one.protocol for one in evaluations))
 
+    def build(rules: EpisodesConfig) -> AnyProtocol:
+        return training_protocol(replace(settings, episodes=rules), source, held_out)
 
-def _training(
-    settings: TrainVerb, table: pd.DataFrame, others: list[AuditedTable], source: Source
-) -> AuditedTable:
-    # Fixed supports are taken out of training, but they answer for it: they stay in this table.
-    held_out = held_out_rows(table, (other.protocol for other in others))
-
-    def build(episodes: EpisodesConfig) -> EpisodicProtocol:
-        return training_protocol(replace(settings, episodes=episodes), source, held_out)
-
-    protocol, findings = _try("training", build, settings.episodes)
-    return AuditedTable(
-        "training", settings.dataset.adapter, settings.dataset, table, protocol, findings
-    )
-
-
-def _evaluation(
-    kind: str, asked: EvalConfig, training: pd.DataFrame, settings: TrainVerb, source: Source
-) -> AuditedTable:
-    table = load_dataset(asked.dataset, source)
-    data = RunData(source, settings.episodes, settings.seed, training)
-    protocol: EpisodicProtocol | FixedProtocol | None
-    if asked.kind == "fixed":
-
-        def fixed(_: EpisodesConfig) -> FixedProtocol:
-            return fixed_protocol(kind, asked, data)
-
-        protocol, findings = _try(f"{kind} {asked.name}", fixed, settings.episodes)
-        table = table if protocol is None else protocol.table  # without what is support
-    else:
-
-        def episodic(episodes: EpisodesConfig) -> EpisodicProtocol:
-            return evaluation_protocol(kind, asked, replace(data, rules=episodes))
-
-        protocol, findings = _try(f"{kind} {asked.name}", episodic, settings.episodes)
-    return AuditedTable(
-        kind, asked.name, asked.dataset, table, protocol, findings, asked.support_split
-    )
-
-
-def _try(
-    what: str, build: Callable[[EpisodesConfig], Protocol], episodes: EpisodesConfig
-) -> tuple[Protocol | None, list[Finding]]:
-    """Return a protocol and what stands in its way; classes that may be skipped are a note."""
-    findings: list[Finding] = []
-    for skip in (False, True) if episodes.skip_small_classes else (False,):
-        try:
-            return build(replace(episodes, skip_small_classes=skip)), findings
-        except EpisodeError as error:
-            may_go_on = episodes.skip_small_classes and not skip
-            findings.append(invalidates_if(not may_go_on, f"{what} {TITLE}", str(error), ()))
-    return None, findings
-
-
-Row = dict[str, object]
+    protocol, findings = _try("training", build, _stricter_first(settings.episodes))
+    name = settings.dataset.adapter
+    training = AuditedTable("training", name, settings.dataset, table, protocol, findings)
+    return [training, *evaluations]
 
 
 def table_row(audited: AuditedTable) -> Row:
@@ -135,9 +79,44 @@ def table_row(audited: AuditedTable) -> Row:
         "classes": int(table["label"].nunique()),
         "asked": _asked(audited),
         "layouts": [
-            layout(rows, audited.dataset.file) for _, rows in table.groupby("dataset", sort=False)
+            _layout(rows, audited.dataset.file) for _, rows in table.groupby("dataset", sort=False)
         ],
     }
+
+
+def _evaluation(kind: str, settings: EvalConfig, data: RunData) -> AuditedTable:
+    def build(rules: EpisodesConfig) -> AnyProtocol:
+        return build_protocol(kind, settings, replace(data, rules=rules))
+
+    # A fixed support leaves small classes out where that is allowed, and logs which.
+    rules = [data.rules] if settings.kind == "fixed" else _stricter_first(data.rules)
+    protocol, findings = _try(f"{kind} {settings.name}", build, rules)
+    table = load_dataset(settings.dataset, data.source) if protocol is None else protocol.table
+    names = (kind, settings.name, settings.dataset)
+    return AuditedTable(*names, table, protocol, findings, settings.support_split)
+
+
+def _stricter_first(rules: EpisodesConfig) -> list[EpisodesConfig]:
+    """Return rules that refuse small classes, then rules that skip them if these may do so."""
+    skips = (False, True) if rules.skip_small_classes else (False,)
+    return [replace(rules, skip_small_classes=skip) for skip in skips]
+
+
+def _try(
+    what: str, build: Callable[[EpisodesConfig], AnyProtocol], rules: Sequence[EpisodesConfig]
+) -> tuple[AnyProtocol | None, list[Finding]]:
+    """Return the first protocol that rules allow, and a finding for each that failed before it.
+
+    The last failure is a fault, the ones before it are notes.
+    """
+    findings: list[Finding] = []
+    for number, one in enumerate(rules, start=1):
+        try:
+            return build(one), findings
+        except EpisodeError as error:
+            make = fault if number == len(rules) else note
+            findings.append(make(f"{what} cannot be drawn as asked", str(error)))
+    return None, findings
 
 
 def _asked(audited: AuditedTable) -> str:
@@ -148,7 +127,7 @@ def _asked(audited: AuditedTable) -> str:
     return str(audited.protocol.shape) if audited.protocol.shape.k_shot else "every image"
 
 
-def layout(table: pd.DataFrame, file: str | None = None) -> Row:
+def _layout(table: pd.DataFrame, file: str | None = None) -> Row:
     """Return where the images of one data set lie and how, with one of them as an example.
 
     file: the list that names them, if they come from one.
@@ -169,10 +148,10 @@ def layout(table: pd.DataFrame, file: str | None = None) -> Row:
 
 
 def _labels(table: pd.DataFrame) -> str:
-    """Tell from the first image where its label and its group come from."""
+    """Return in words where label and group of the first image come from."""
     first = table.iloc[0]
     folders = [parent.name for parent in Path(first["path"]).parents[:2]]
-    named = [_names(folder, first["label"]) for folder in folders]
+    named = [_is_named(folder, first["label"]) for folder in folders]
     if named[0]:
         return "folders of classes"
     if named[-1]:
@@ -180,7 +159,7 @@ def _labels(table: pd.DataFrame) -> str:
     return "a list of labels"
 
 
-def _names(folder: str, label: str) -> bool:
+def _is_named(folder: str, label: str) -> bool:
     if canonical(folder) == label:
         return True
     return (

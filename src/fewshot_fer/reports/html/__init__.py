@@ -1,1 +1,1 @@
-"""One page and one table made from any mix of runs and sweeps, finished or not."""
+"""The report on any mix of runs and sweeps: one page and one table."""

@@ -1,4 +1,4 @@
-"""Any mix of runs and sweeps, finished or not, as a list of runs."""
+"""Collect the runs in any mix of folders, of runs and of sweeps, finished or not."""
 
 import logging
 import re
@@ -45,12 +45,12 @@ class Confusion:
 
 @dataclass
 class Run:
-    """What a run's folder holds. What is missing or damaged is empty, and named in `problems`.
+    """The content of a run's folder. What is missing or damaged is empty, and named in `problems`.
 
     name: its path below the folder that was given; short: the end of it, without the time, where
-    that tells it from all others; settings: the configuration, flat; trained:
-    the settings of the run that was tested, for a test; results: rows of results.csv; metrics:
-    column to values [epochs].
+    that tells it from all others; settings: the configuration, flat; trained: for a test, the
+    settings of the run that was tested; results: rows of results.csv; metrics: column to values
+    [epochs].
     """
 
     number: int
@@ -75,10 +75,10 @@ class Run:
 
     @property
     def epochs(self) -> tuple[int, int | None]:
-        """Epochs done, and epochs asked for if that is known."""
-        asked = self.settings.get("train.epochs")
+        """Epochs done, and epochs of the configuration if that is known."""
+        planned = self.settings.get("train.epochs")
         done = self.metrics.get("epoch", np.zeros(0))
-        return int(done.max()) if len(done) else 0, asked if isinstance(asked, int) else None
+        return int(done.max()) if len(done) else 0, planned if isinstance(planned, int) else None
 
     @property
     def sweep(self) -> str:
@@ -101,7 +101,7 @@ class Run:
         return self.trained | {k: v for k, v in own if v is not None or k not in self.trained}
 
     def best(self, role: str) -> Row | None:
-        """Return the first result of a role, which is its headline."""
+        """Return the first result of a role, its headline."""
         return next((row for row in self.results if row["role"] == role), None)
 
 
@@ -128,24 +128,6 @@ def collect_runs(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
     return runs, problems
 
 
-def _failed_jobs(folders: Sequence[Path]) -> list[str]:
-    """Return a line for each job that a sweep.csv says has failed: it may have no run's folder."""
-    lines = []
-    for folder in {folder.resolve(): folder for folder in folders}.values():
-        file = folder / "sweep.csv"
-        try:
-            found = read_failures(file) if file.exists() else []
-        except Unreadable as error:
-            found = [str(error)]
-        lines += [f"{folder.name}/sweep.csv, {line}" for line in found]
-    return lines
-
-
-def _short(run: Run) -> str:
-    parts = run.name.split("/")[-2 if run.sweep else -1 :]
-    return "/".join(STAMP.sub("", part) or part for part in parts)
-
-
 def read_run(number: int, name: str, folder: Path) -> Run | None:
     """Return the run in a folder, or None where its config.yaml is that of something else."""
     run = Run(number, name, folder)
@@ -168,6 +150,24 @@ def read_run(number: int, name: str, folder: Path) -> Run | None:
     return run
 
 
+def log_problems(problems: Sequence[str]) -> None:
+    """Log what is wrong as warnings, one line each, so that it stands on screen."""
+    for problem in problems[:SHOWN]:
+        log.warning("%s", problem)
+    if len(problems) > SHOWN:
+        log.warning("and %d more, all in report.html", len(problems) - SHOWN)
+
+
+def draws_episodes(settings: Row) -> bool:
+    """Tell whether the last epochs of a training draw episodes; else its way and shot do not count.
+
+    settings: flat, and possibly incomplete.
+    """
+    supervised, epochs = settings.get("train.supervised_epochs"), settings.get("train.epochs")
+    only_passes = isinstance(supervised, int) and isinstance(epochs, int) and supervised >= epochs
+    return settings.get("method.name") != "classifier" and not only_passes
+
+
 def _read(run: Run, name: str, read: Callable[[Path], Read], needed: bool = False) -> Read | None:
     """Return a file's content, or None where it is missing or damaged, which is then noted."""
     file = run.folder / name
@@ -176,8 +176,7 @@ def _read(run: Run, name: str, read: Callable[[Path], Read], needed: bool = Fals
     try:
         return read(file)
     except Unreadable as error:
-        missing = not file.exists()
-        run.problems.append(f"{name} is not there" if missing else f"{name} {error}")
+        run.problems.append(f"{name} {error}")
         return None
 
 
@@ -198,9 +197,19 @@ def _trained_settings(run: Run) -> Row:
         return {}
 
 
-def warn_of(problems: Sequence[str]) -> None:
-    """Say on screen what is wrong, one line each."""
-    for problem in problems[:SHOWN]:
-        log.warning("%s", problem)
-    if len(problems) > SHOWN:
-        log.warning("and %d more, all in report.html", len(problems) - SHOWN)
+def _failed_jobs(folders: Sequence[Path]) -> list[str]:
+    """Return a line for each job that a sweep.csv says has failed: it may have no run's folder."""
+    lines = []
+    for folder in {folder.resolve(): folder for folder in folders}.values():
+        file = folder / "sweep.csv"
+        try:
+            found = read_failures(file) if file.exists() else []
+        except Unreadable as error:
+            found = [str(error)]
+        lines += [f"{folder.name}/sweep.csv, {line}" for line in found]
+    return lines
+
+
+def _short(run: Run) -> str:
+    parts = run.name.split("/")[-2 if run.sweep else -1 :]
+    return "/".join(STAMP.sub("", part) or part for part in parts)

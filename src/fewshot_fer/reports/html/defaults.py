@@ -1,4 +1,4 @@
-"""What a configuration is without any change to it, composed from conf/."""
+"""Compose the default settings of train and test from conf/, as a report compares runs with."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from fewshot_fer.runs.read import Row, flatten
 
 @dataclass(frozen=True)
 class Composed:
-    """settings: flat; choices: which file of conf/ was taken for each group."""
+    """A composed configuration. settings: flat; choices: the file of conf/ for each group."""
 
     settings: Row
     choices: dict[str, str]
@@ -74,7 +74,7 @@ def defaults(verb: str, groups: tuple[str, ...], tests: tuple[str, ...]) -> Row 
 
 
 def _composer() -> "nullcontext[None] | hydra.initialize_config_dir":
-    """Return what `compose` needs around it: within a verb, Hydra is there already."""
+    """Return the context that `compose` needs: within a verb, Hydra is initialized already."""
     if GlobalHydra.instance().is_initialized():
         return nullcontext()
     return hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()))

@@ -1,4 +1,4 @@
-"""What a run's configuration changes, and the command that repeats it."""
+"""Find the settings that a run changes, and write the command that repeats it."""
 
 import re
 import shlex
@@ -45,7 +45,7 @@ def differences(run: Run) -> list[Difference]:
 
 
 def command(run: Run) -> str | None:
-    """Return what to type to repeat a run, None where its configuration is not there.
+    """Return the command that repeats a run, None where its configuration is not there.
 
     Made from config.yaml rather than from what was typed: the line of a sweep is one for all jobs,
     and defaults may have changed since. Only what differs from today's defaults is given.

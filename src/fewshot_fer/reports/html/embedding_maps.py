@@ -1,8 +1,7 @@
-"""A map of what a run's encoder makes of the pictures that it was asked.
+"""Draw the embeddings of a run's pictures in two dimensions: t-SNE and principal components.
 
-The map of embeddings as inline SVG: a point a picture, coloured by class.
-
-Two dimensions for embeddings: principal components, and t-SNE.
+For the best run of each group a sample of the pictures that were asked is embedded anew, with the
+run's own weights, and drawn as inline SVG: a point a picture, coloured by class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,109 +18,32 @@ from tqdm import tqdm
 from fewshot_fer.data.decode import decode
 from fewshot_fer.reports.html.charts import drawing
 from fewshot_fer.reports.html.collect import Run
-from fewshot_fer.reports.html.groups import Group
-from fewshot_fer.reports.html.thumbnails import Pictures
+from fewshot_fer.reports.html.groups import Group, ResultKey
+from fewshot_fer.reports.html.pictures import Copies
 from fewshot_fer.system.errors import DataError, RunError, UserError
 
 Floats = NDArray[np.float64]
-STEPS, EXAGGERATED = 1000, 250
-
-
-def principal_components(vectors: Floats) -> tuple[Floats, float]:
-    """Return [N, 2], the projection on the two directions of largest variance, and their share.
-
-    The sign of a direction means nothing: its largest entry is made positive.
-    """
-    centred = vectors - vectors.mean(axis=0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    first = np.zeros((2, vectors.shape[1]))
-    first[: min(2, len(directions))] = directions[:2]
-    signs = np.sign(first[np.arange(2), np.abs(first).argmax(axis=1)])
-    total = float((sizes**2).sum())
-    return centred @ (first * signs[:, None]).T, float(
-        (sizes[:2] ** 2).sum()
-    ) / total if total else 0.0
-
-
-def t_sne(vectors: Floats, perplexity: float = 30.0) -> Floats:
-    """Return [N, 2] in which neighbours stay neighbours; distances between clusters mean little.
-
-    Exact t-SNE (van der Maaten and Hinton, JMLR 2008) from the principal components, so the same
-    vectors always give the same map. Quadratic in N: for some hundreds of points, a second.
-    """
-    count = len(vectors)
-    if count < 5:
-        return principal_components(vectors)[0]
-    near = _affinities(_squared_distances(vectors), min(perplexity, (count - 1) / 3))
-    places = principal_components(vectors)[0]
-    places = 1e-4 * places / (places[:, 0].std() or 1.0)
-    speed, gain = np.zeros_like(places), np.ones_like(places)
-    rate = max(count / 12 / 4, 50.0)
-    for step in range(STEPS):
-        exaggeration = 12.0 if step < EXAGGERATED else 1.0
-        if step == EXAGGERATED:
-            speed, gain = np.zeros_like(places), np.ones_like(places)
-        slope = _gradient(places, exaggeration * near)
-        against = speed * slope < 0
-        gain = np.maximum(np.where(against, gain + 0.2, gain * 0.8), 0.01)
-        speed = (0.5 if step < EXAGGERATED else 0.8) * speed - rate * gain * slope
-        places = places + speed
-    return np.asarray(places - places.mean(axis=0))
-
-
-def _gradient(places: Floats, near: Floats) -> Floats:
-    # Without products of matrices: for these sizes their threads cost more than they save.
-    across, down = (side[:, None] - side for side in places.T)
-    kernel = 1 / (1 + across * across + down * down)
-    np.fill_diagonal(kernel, 0.0)
-    pull = (near - np.maximum(kernel / kernel.sum(), 1e-12)) * kernel
-    return np.asarray(
-        4 * np.stack([(pull * across).sum(axis=1), (pull * down).sum(axis=1)], axis=1)
-    )
-
-
-def _squared_distances(vectors: Floats) -> Floats:
-    squares = (vectors**2).sum(axis=1)
-    crossed = vectors @ vectors.T
-    return np.asarray(np.maximum(squares[:, None] + squares[None] - 2 * crossed, 0.0))
-
-
-def _affinities(distances: Floats, perplexity: float) -> Floats:
-    """Return symmetric probabilities [N, N] whose rows have this perplexity, by bisection."""
-    others = distances.copy()
-    np.fill_diagonal(others, np.inf)
-    others -= others.min(axis=1, keepdims=True)  # else all underflows where all are far
-    there = others[np.isfinite(others) & (others > 0)]
-    scale = float(np.median(there)) if len(there) else 1.0
-    low, high = np.full(len(others), -30.0), np.full(len(others), 30.0)  # log of the precision
-    weights = np.zeros_like(others)
-    for _ in range(60):
-        middle = (low + high) / 2
-        weights = np.exp(-np.exp(middle)[:, None] * others / scale)
-        weights /= weights.sum(axis=1, keepdims=True)
-        entropy = -(weights * np.log(np.maximum(weights, 1e-300))).sum(axis=1)
-        wide = entropy > np.log(perplexity)
-        low, high = np.where(wide, middle, low), np.where(wide, high, middle)
-    return np.asarray(np.maximum((weights + weights.T) / (2 * len(weights)), 1e-12))
-
-
 MAPS = 4  # in a page: one for each of so many groups, of its best run
 TRIED = 12  # groups, where weights or pictures are gone
 POINTS = 280  # of a map
-AskedBy = Mapping[tuple[int, str, str, str, str], pd.DataFrame]
-"""Answers to pictures, by number of the run, role, protocol, method and level."""
+PERPLEXITY = 30.0  # about how many neighbours of a point t-SNE keeps
+WIDTH, HEIGHT, MARGIN = 560, 420, 26  # pixels
 
 
 @dataclass(frozen=True)
 class Map:
-    """t_sne, pca [N, 2]; labels, paths [N]; right [N]: share answered rightly; explained: share of
-    the variance in the two principal components; gone: pictures that could not be read."""
+    """Two projections of a run's embeddings.
+
+    t_sne, pca [N, 2]; labels, paths [N]; right [N]: share of a picture's queries classified
+    rightly; explained: share of the variance in the two principal components; gone: pictures that
+    could not be read.
+    """
 
     run: Run
     role: str
     protocol: str
-    t_sne: NDArray[np.float64]
-    pca: NDArray[np.float64]
+    t_sne: Floats
+    pca: Floats
     labels: list[str]
     paths: list[str]
     right: list[float]
@@ -129,15 +51,20 @@ class Map:
     gone: int
 
 
-def make_maps(groups: Sequence[Group], asked: AskedBy) -> tuple[list[Map], list[str]]:
-    """Return a map for the best run of each group, and a line for each that cannot be made."""
+def make_maps(
+    groups: Sequence[Group], counts: Mapping[ResultKey, pd.DataFrame]
+) -> tuple[list[Map], list[str]]:
+    """Return a map for the best run of each group, and a line for each that cannot be made.
+
+    counts: how often pictures were asked and classified rightly, as from `read_counts`.
+    """
     chosen: dict[tuple[int, str, str], tuple[Run, str, str, pd.DataFrame]] = {}
     for group in groups:
         row, run = group.best.row, group.best.run
-        answers = asked.get((run.number, row["role"], row["protocol"], row["method"], row["level"]))
-        if answers is not None and row["role"] != "train":
+        own = counts.get(group.best.key)
+        if own is not None and row["role"] != "train":
             where = (run.number, row["role"], row["protocol"])
-            chosen.setdefault(where, (run, row["role"], row["protocol"], answers))
+            chosen.setdefault(where, (run, row["role"], row["protocol"], own))
     maps: list[Map] = []
     problems: list[str] = []
     first = list(chosen.values())[:TRIED]
@@ -151,12 +78,12 @@ def make_maps(groups: Sequence[Group], asked: AskedBy) -> tuple[list[Map], list[
     return maps, problems
 
 
-def make_map(run: Run, role: str, protocol: str, answers: pd.DataFrame) -> Map:
+def make_map(run: Run, role: str, protocol: str, counts: pd.DataFrame) -> Map:
     """Embed a sample of the pictures asked, as many of each class. Raises UserError."""
     folder, which = _checkpoint_of(run)
     if not (folder / f"{which}.pt").is_file():  # torch takes seconds to import
         raise RunError(f"{folder} holds no {which}.pt")
-    sample = _sample(answers)
+    sample = _sample(counts)
     vectors, kept = embed_pictures(folder, which, [str(path) for path in sample.index])
     if len(kept) < 3:
         raise DataError(f"its pictures are gone, {sample.index[0]} for one")
@@ -176,25 +103,34 @@ def make_map(run: Run, role: str, protocol: str, answers: pd.DataFrame) -> Map:
     )
 
 
-def _sample(answers: pd.DataFrame) -> pd.DataFrame:
-    """Return some of each class, the same ones every time."""
-    classes = answers["label"].nunique()
-    each = max(1, POINTS // max(1, classes))
-    shuffled = answers.sample(frac=1, random_state=0)
-    return shuffled.groupby("label", sort=False, observed=True).head(each).sort_index()
+def t_sne(vectors: Floats) -> Floats:
+    """Return [N, 2] in which neighbours stay neighbours; distances between clusters mean little.
+
+    The same vectors always give the same map. Fewer than five points, or equal ones, have no
+    neighbours to speak of and are placed by their principal components.
+    """
+    if len(vectors) < 5 or not np.ptp(vectors, axis=0).any():
+        return principal_components(vectors)[0]
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
+    with threadpool_limits(1):  # for some hundreds of points, threads cost more than they save
+        made = TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
+    return np.asarray(made, dtype=np.float64)
 
 
-def _checkpoint_of(run: Run) -> tuple[Path, str]:
-    """Return the folder that holds a run's weights, and which of them it was tested with."""
-    if run.verb == "train":
-        return run.folder, str(run.settings.get("train.tested") or "best")
-    tested = run.summary.get("run") or run.settings.get("run")
-    return Path(str(tested)).expanduser(), str(run.summary.get("checkpoint") or "best")
+def principal_components(vectors: Floats) -> tuple[Floats, float]:
+    """Return [N, 2], the projection on the two directions of largest variance, and their share."""
+    from sklearn.decomposition import PCA
+
+    padded = np.pad(vectors, ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
+    with np.errstate(invalid="ignore"):  # equal vectors have no variance to share
+        found = PCA(2, svd_solver="full").fit(padded)
+    return found.transform(padded), float(np.nan_to_num(found.explained_variance_ratio_.sum()))
 
 
-def embed_pictures(
-    folder: Path, which: str, paths: Sequence[str]
-) -> tuple[NDArray[np.float64], list[int]]:
+def embed_pictures(folder: Path, which: str, paths: Sequence[str]) -> tuple[Floats, list[int]]:
     """Return embeddings [K, D] of the pictures that can be read, and which of `paths` they are.
 
     The weights are those of `which`.pt. Raises UserError where there are none that fit.
@@ -217,6 +153,40 @@ def embed_pictures(
     return vectors, kept
 
 
+def map_chart(one: Map, copies: Copies) -> Markup:
+    """Return both projections over one another; the page shows one of them at a time."""
+    names = class_names(one)
+    numbers = [copies.number(path) for path in one.paths]
+    layers = []
+    for kind, places in (("tsne", one.t_sne), ("pca", one.pca)):
+        at = _scaled(places)
+        points = [_point(one, place, at, names, numbers) for place in range(len(at))]
+        layers.append(Markup('<g class="layer {}">{}</g>').format(kind, Markup("").join(points)))
+    said = f"map of the embeddings of {len(one.labels)} pictures"
+    return drawing(WIDTH, HEIGHT, said, layers, "chart map")
+
+
+def class_names(one: Map) -> list[str]:
+    """Return the classes of a map in the order of their colours."""
+    return sorted(set(one.labels))
+
+
+def _sample(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return some pictures of each class, the same ones every time."""
+    classes = counts["label"].nunique()
+    each = max(1, POINTS // max(1, classes))
+    shuffled = counts.sample(frac=1, random_state=0)
+    return shuffled.groupby("label", sort=False).head(each).sort_index()
+
+
+def _checkpoint_of(run: Run) -> tuple[Path, str]:
+    """Return the folder that holds a run's weights, and which of them it was tested with."""
+    if run.verb == "train":
+        return run.folder, str(run.settings.get("train.tested") or "best")
+    tested = run.summary.get("run") or run.settings.get("run")
+    return Path(str(tested)).expanduser(), str(run.summary.get("checkpoint") or "best")
+
+
 def _decoded(paths: Sequence[str], size: int) -> tuple[NDArray[np.uint8], list[int]]:
     """Return pixels [K, 3, size, size] of the pictures that are there, and which they are."""
 
@@ -233,23 +203,7 @@ def _decoded(paths: Sequence[str], size: int) -> tuple[NDArray[np.uint8], list[i
     return np.stack(found) if found else np.zeros((0, 3, size, size), dtype=np.uint8), kept
 
 
-WIDTH, HEIGHT, MARGIN = 560, 420, 26
-
-
-def map_chart(one: Map, pictures: Pictures) -> Markup:
-    """Return both projections over one another; the page shows one of them at a time."""
-    names = class_names(one)
-    numbers = [pictures.number(path) for path in one.paths]
-    layers = []
-    for kind, places in (("tsne", one.t_sne), ("pca", one.pca)):
-        at = _scaled(places)
-        points = [_point(one, place, at, names, numbers) for place in range(len(at))]
-        layers.append(Markup('<g class="layer {}">{}</g>').format(kind, Markup("").join(points)))
-    said = f"map of the embeddings of {len(one.labels)} pictures"
-    return drawing(WIDTH, HEIGHT, said, layers, "chart map")
-
-
-def _scaled(places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scaled(places: Floats) -> Floats:
     """Return places in pixels, without the outermost hundredth stretching all the rest."""
     low, high = np.percentile(places, 1, axis=0), np.percentile(places, 99, axis=0)
     span = np.where(high > low, high - low, 1.0)
@@ -258,9 +212,7 @@ def _scaled(places: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(MARGIN + inside * size, dtype=np.float64)
 
 
-def _point(
-    one: Map, place: int, at: NDArray[np.float64], names: list[str], numbers: list[int | None]
-) -> Markup:
+def _point(one: Map, place: int, at: Floats, names: list[str], numbers: list[int | None]) -> Markup:
     name, right, number = one.labels[place], one.right[place], numbers[place]
     said = f"{name}, right {100 * right:.0f} %"
     wrong = " wrong" if right < 0.5 else ""
@@ -274,8 +226,3 @@ def _point(
         "" if number is None else number,
         said,
     )
-
-
-def class_names(one: Map) -> list[str]:
-    """Return the classes of a map in the order of their colours."""
-    return sorted(set(one.labels))

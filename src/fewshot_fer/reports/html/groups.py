@@ -1,9 +1,7 @@
-"""Which results may stand side by side: the same question, asked of the same faces.
+"""Group results that can be compared: the same protocol on the same images, best first.
 
-Which of a run's results the check's warnings spoil.
-
-A run's warnings stand in every row of its results.csv. Whether a row suffers from them depends on
-its data set: images that stand in training and in one test do not spoil the test on another set.
+A run's warnings stand in every row of its results.csv. Which rows they invalidate depends on the
+data sets: images that are in training and in one test do not invalidate the test on another set.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,67 +11,151 @@ from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.runs.read import Row
 
 OWN = frozenset({"own"})  # folders and lists: any two may hold the same files
-FAMILIES = {
-    "mixed": frozenset({"rafdb_basic", "afew"}),
-    "folder": OWN,
-    "csv": OWN,
-}
+FAMILIES = {"mixed": frozenset({"rafdb_basic", "afew"}), "folder": OWN, "csv": OWN}
 OFFICIAL = ("test", "val", "all")
+ORDER = {"test": 0, "validation": 1, "train": 2}
+DATA = ("split", "root", "file")
+FIXED = ("support_split", "support_draws")
+RoleData = tuple[str, Row]
+"""A role, and the settings of its data set: `dataset.adapter` and the like."""
+ResultKey = tuple[int, str, str, str, str]
+"""Number of the run, role, protocol, method and level."""
 
 
 @dataclass(frozen=True)
-class Warned:
-    """spoils: what is wrong with a row; noted: warnings of its run that do not concern it."""
+class RowWarnings:
+    """Warnings of the check on a row, in words.
 
-    spoils: list[str]
+    invalidating: what is wrong with the row; noted: warnings of its run that do not concern it.
+    """
+
+    invalidating: list[str]
     noted: list[str]
 
 
-def warned(row: Row, settings: Row, asked: Row) -> Warned:
-    """Return the check's warnings on a row of results.csv, in words.
+@dataclass(frozen=True)
+class Result:
+    """A row of results.csv, the run it is of, and the settings of its evaluation (flat)."""
 
-    settings: of the run and, for a test, of its training (flat); asked: of the row's evaluation.
-    Where they are not known, each warning concerns the row.
+    run: Run
+    row: Row
+    evaluation: Row
+    warnings: RowWarnings
+
+    @property
+    def key(self) -> ResultKey:
+        """What its rows of predictions.csv and answers.csv are found by."""
+        row = self.row
+        return self.run.number, row["role"], row["protocol"], row["method"], row["level"]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the check found nothing that invalidates it."""
+        return not self.warnings.invalidating
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it rests on nothing but the support: plain few-shot, and valid."""
+        return self.is_valid and not self.row["uses"]
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """The interval to believe: over groups or, in its absence, over episodes."""
+        low, high = self.row["group_ci95_low"], self.row["group_ci95_high"]
+        if low is not None and high is not None:
+            return low, high
+        return self.row["ci95_low"], self.row["ci95_high"]
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether the interval holds chance."""
+        low, high = self.interval
+        return low is not None and high is not None and low <= self.row["chance"] <= high
+
+
+@dataclass(frozen=True)
+class Group:
+    """Results that can be compared, best first, invalid ones among them."""
+
+    results: list[Result]
+
+    @property
+    def row(self) -> Row:
+        return self.results[0].row
+
+    @property
+    def best(self) -> Result:
+        """The best result that is plain few-shot or, in its absence, valid, or the best."""
+        valid = [result for result in self.results if result.is_valid]
+        plain = [result for result in self.results if result.is_plain]
+        return next(iter(plain or valid or self.results))
+
+    def shared(self, key: str) -> object:
+        """Return a setting of the evaluation, which all results share."""
+        return self.results[0].evaluation.get(key)
+
+
+def group_results(runs: Iterable[Run]) -> list[Group]:
+    """Return all results in groups of comparable ones: tests, then validations, then training."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for run in runs:
+        for row, evaluation in zip(run.results, _evaluations(run), strict=True):
+            result = Result(run, row, evaluation, row_warnings(row, run.everything, evaluation))
+            groups.setdefault(_key(result), []).append(result)
+    for results in groups.values():
+        results.sort(key=lambda result: (-result.row["accuracy"], result.run.number))
+    ordered = sorted(groups, key=lambda key: (ORDER.get(str(key[0]), 3), *map(str, key)))
+    return [Group(groups[key]) for key in ordered]
+
+
+def row_warnings(row: Row, settings: Row, evaluation: Row) -> RowWarnings:
+    """Return the check's warnings on a row of results.csv.
+
+    settings: of the run and, for a test, of its training (flat); evaluation: those of the row's
+    evaluation. Where they are not known, each warning concerns the row.
     """
-    found = Warned([], [])
+    found = RowWarnings([], [])
     if row["role"] == "train":  # nobody takes it for a figure of new faces
         return found
     roles = list(_roles(settings))
-    known = bool(asked) and "dataset.adapter" in settings
+    known = bool(evaluation) and "dataset.adapter" in settings
     words = [word for word in str(row["warnings"] or "").split(";") if word]
     if row["trained_on_test"] is True and "trained_on_test" not in words:
         words.insert(0, "trained_on_test")
     for word in words:
         kind, _, count = word.partition(":")
-        spoils = not known or _concerns(kind, (str(row["role"]), asked), roles)
         text = {
             "trained_on_test": "trained on test images",
             "shared_images": f"{count} images stand in two roles",
             "shared_groups": f"{count} clips or subjects stand in two roles",
         }.get(kind, word)
-        (found.spoils if spoils else found.noted).append(
-            text if spoils else f"{text}, of another data set"
-        )
+        if not known or _concerns(kind, (str(row["role"]), evaluation), roles):
+            found.invalidating.append(text)
+        else:
+            found.noted.append(f"{text}, of another data set")
     return found
 
 
-Part = tuple[str, Row]
-"""A role, and the settings of its data set: `dataset.adapter` and the like."""
+def data_of(result: Result) -> tuple[object, ...]:
+    """Return which images were asked, as far as the settings of the evaluation tell."""
+    data = (result.evaluation.get(f"dataset.{key}") for key in DATA)
+    return (*data, *_demo(result.run))
 
 
-def _concerns(kind: str, own: Part, roles: list[Part]) -> bool:
+def _concerns(kind: str, own: RoleData, roles: list[RoleData]) -> bool:
+    """Tell whether a warning of this kind invalidates results on `own`."""
     if kind == "trained_on_test":
         trained = next(settings for role, settings in roles if role == "train")
         official = str(own[1].get("dataset.split")) in OFFICIAL
         return official and bool(_family(own[1]) & _family(trained))
     if kind not in ("shared_images", "shared_groups"):
         return True
-    if not any(_meet(kind, one, other) for one in roles for other in roles):
+    if not any(_can_share(kind, one, other) for one in roles for other in roles):
         return True  # found where it should not be: nobody can say which row is free of it
-    return any(_meet(kind, own, other) for other in roles)
+    return any(_can_share(kind, own, other) for other in roles)
 
 
-def _meet(kind: str, first: Part, second: Part) -> bool:
+def _can_share(kind: str, first: RoleData, second: RoleData) -> bool:
     """Tell whether two roles can share images, or clips and subjects, which may cross splits."""
     (role, one), (other_role, other) = first, second
     if role == other_role:
@@ -88,106 +170,33 @@ def _family(settings: Row) -> frozenset[str]:
     return FAMILIES.get(adapter, frozenset({adapter}))
 
 
-def _roles(settings: Row) -> Iterator[Part]:
+def _roles(settings: Row) -> Iterator[RoleData]:
     """Yield each role of a run; several tests are one role."""
     yield "train", settings
-    yield "validation", below(settings, "eval.")
+    yield "validation", _below(settings, "eval.")
     for name in dict.fromkeys(key.split(".")[1] for key in settings if key.startswith("test.")):
-        yield "test", below(settings, f"test.{name}.")
+        yield "test", _below(settings, f"test.{name}.")
 
 
-def below(settings: Row, prefix: str) -> Row:
+def _below(settings: Row, prefix: str) -> Row:
     """Return the settings below a prefix, without it."""
     start = len(prefix)
     return {key[start:]: value for key, value in settings.items() if key.startswith(prefix)}
 
 
-ORDER = {"test": 0, "validation": 1, "train": 2}
-DATA = ("split", "root", "file")
-FIXED = ("support_split", "support_draws")
-
-
-@dataclass(frozen=True)
-class Result:
-    """A row of results.csv, the run it is of, and the settings of its evaluation (flat)."""
-
-    run: Run
-    row: Row
-    asked: Row
-
-    warned: Warned
-
-    @property
-    def spoiled(self) -> list[str]:
-        """What the check found, in words: the figure is not to be trusted."""
-        return self.warned.spoils
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it rests on nothing but the support: plain few-shot, and not spoiled."""
-        return not self.spoiled and not self.row["uses"]
-
-    @property
-    def at_chance(self) -> bool:
-        """Whether the interval over groups holds chance."""
-        low, high = self.row["group_ci95_low"], self.row["group_ci95_high"]
-        if low is None or high is None:
-            low, high = self.row["ci95_low"], self.row["ci95_high"]
-        return low is not None and high is not None and low <= self.row["chance"] <= high
-
-
-@dataclass(frozen=True)
-class Group:
-    """Results that can be compared, best first, spoiled ones among them."""
-
-    results: list[Result]
-
-    @property
-    def row(self) -> Row:
-        return self.results[0].row
-
-    @property
-    def best(self) -> Result:
-        """The best result that is plain few-shot and that nothing spoils or, in its absence, the
-        best that nothing spoils, or the best."""
-        sound = [result for result in self.results if not result.spoiled]
-        plain = [result for result in self.results if result.is_plain]
-        return next(iter(plain or sound or self.results))
-
-    def shared(self, key: str) -> object:
-        """Return a setting of the evaluation, which all results share."""
-        return self.results[0].asked.get(key)
-
-
-def group_results(runs: Iterable[Run]) -> list[Group]:
-    """Return all results in groups of comparable ones: tests, then validations, then training."""
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for run in runs:
-        for row, asked in zip(run.results, _evaluations(run), strict=True):
-            result = Result(run, row, asked, warned(row, run.everything, asked))
-            groups.setdefault(_key(run, row, asked), []).append(result)
-    for results in groups.values():
-        results.sort(key=lambda result: (-result.row["accuracy"], result.run.number))
-    ordered = sorted(groups, key=lambda key: (ORDER.get(str(key[0]), 3), *map(str, key)))
-    return [Group(groups[key]) for key in ordered]
-
-
-def data_of(run: Run, asked: Row) -> tuple[object, ...]:
-    """Return which images were asked, as far as the settings of the evaluation (flat) tell."""
-    return (*(asked.get(f"dataset.{key}") for key in DATA), *_demo(run))
-
-
-def _key(run: Run, row: Row, asked: Row) -> tuple[object, ...]:
+def _key(result: Result) -> tuple[object, ...]:
     """Return what must be equal for two accuracies to be compared.
 
     A fixed support that is taken out of the evaluation's own images leaves a few more or fewer of
     them, seed by seed: their number is then no sign of other data.
     """
+    row, evaluation = result.row, result.evaluation
     fixed = row["deviation"] is not None
-    data = [*data_of(run, asked), *(asked.get(key) for key in FIXED)]
+    data = [*data_of(result), *(evaluation.get(key) for key in FIXED)]
     shape = [row["n_way"], row["k_shot"], None if fixed else row["n_query"]]
-    faces = [None, None] if asked.get("support_split") else [row["n_images"], row["n_groups"]]
-    vote = asked.get("vote") if str(row["level"]).startswith("clip") else None
+    own_support = evaluation.get("support_split")
+    faces = [None, None] if own_support else [row["n_images"], row["n_groups"]]
+    vote = evaluation.get("vote") if str(row["level"]).startswith("clip") else None
     rules = [row["disjoint"], row["level"], vote, row["chance"]]
     names = [row["role"], row["dataset"], row["protocol"]]
     return (*names, *shape, *rules, *faces, *data)
@@ -215,7 +224,7 @@ def _evaluations(run: Run) -> list[Row]:
         number = seen.get(kind, 0)
         seen[kind] = number + 1
         place = fitting[min(number, len(fitting) - 1)] if fitting else None
-        found.append({} if place is None else below(run.settings, f"{place}." if place else ""))
+        found.append({} if place is None else _below(run.settings, f"{place}." if place else ""))
     return found
 
 

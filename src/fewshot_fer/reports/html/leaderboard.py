@@ -1,7 +1,4 @@
-"""The leaderboard: a table for each group of comparable results.
-
-What the report says on screen: how many runs, and the best of each group.
-"""
+"""Make a leaderboard of each group of comparable results, for the page and for the screen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from fewshot_fer.reports.html.charts import dot
 from fewshot_fer.reports.html.collect import FINISHED, Run
 from fewshot_fer.reports.html.differences import shown, telling
 from fewshot_fer.reports.html.groups import Group, Result
+from fewshot_fer.system.text import interval, percent
 
 LEVELS = {
     "image": "image by image",
@@ -21,11 +19,13 @@ LEVELS = {
     "clip_complete": "clip by clip, clips without a face count as errors",
 }
 MOST_SETTINGS = 6  # that tell runs apart, beside a run's name
+BEST = 3  # results of a group on screen
+MOST_GROUPS = 20  # on screen
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a leaderboard: what is shown, and what it is sorted and filtered by."""
+    """A row of a leaderboard: the cells, and what it is sorted and filtered by."""
 
     run: Run
     method: str
@@ -38,21 +38,21 @@ class Line:
     epoch: int | None
     same: str  # equal letters: the very same episodes were asked
     settings: str  # in which the runs of the page differ
-    uses: str  # what the answers rest on beside the support, nothing for plain few-shot
-    warnings: list[str]
+    uses: str  # what the classes rest on beside the support, nothing for plain few-shot
+    warnings: list[str]  # that invalidate it
     remarks: list[str]  # not finished, not told from chance
     bar: Markup
 
     @property
     def words(self) -> str:
-        """What the filter looks through, beside the words of the run."""
-        parts = [self.method, self.settings, self.uses, *self.warnings, *self.remarks]
-        return " ".join(parts).lower()
+        """Text that the page's filter searches, beside the words of the run."""
+        texts = [self.method, self.settings, self.uses, *self.warnings, *self.remarks]
+        return " ".join(texts).lower()
 
 
 @dataclass(frozen=True)
 class Board:
-    """A group of comparable results: its title, what guessing gives, and its lines."""
+    """A table of comparable results: its title, what guessing gives, and its lines."""
 
     anchor: str
     role: str
@@ -67,6 +67,57 @@ def boards(groups: Sequence[Group]) -> list[Board]:
     """Return the leaderboards; beside each run stand the settings in which those of its table
     differ."""
     return [_board(number, group) for number, group in enumerate(groups, start=1)]
+
+
+def screen_text(runs: Sequence[Run], groups: Sequence[Group]) -> str:
+    """Return the counts and the best results of each group that was not trained on."""
+    finished = sum(run.state == FINISHED for run in runs)
+    results = sum(len(run.results) for run in runs)
+    head = f"{len(runs)} runs, {finished} of them finished, {results} results"
+    asked = [group for group in groups if group.row["role"] != "train"]
+    blocks = [_block(group) for group in asked[:MOST_GROUPS]]
+    if len(asked) > MOST_GROUPS:
+        blocks.append(f"and {len(asked) - MOST_GROUPS} more tables in report.html")
+    return "\n\n".join([head, *blocks])
+
+
+def title(group: Group) -> str:
+    """Return a group's name: role, protocol, data set and shape."""
+    row = group.row
+    shape = f"{row['n_way']} classes"
+    if row["k_shot"] or (row["k_shot"] == 0 and row["role"] != "train"):
+        shape = f"{row['n_way']}-way {row['k_shot']}-shot"
+    return f"{row['role']} {row['protocol']}: {row['dataset']}, {shape}"
+
+
+def details(group: Group) -> str:
+    """Return what else makes the results of a group comparable: level, split, images."""
+    row = group.row
+    texts = [LEVELS.get(str(row["level"]), str(row["level"]))]
+    if row["deviation"] is not None:
+        texts.append("every image asked, against a fixed support")
+    elif row["disjoint"]:
+        texts.append(f"support and query share no {row['disjoint']}")
+    for key, name in (("dataset.split", "split"), ("support_split", "support from split")):
+        if group.shared(key) not in (None, ""):
+            texts.append(f"{name} {group.shared(key)}")
+    for key in ("dataset.root", "dataset.file"):
+        if group.shared(key):
+            texts.append(str(group.shared(key)))
+    if row["n_images"] is not None and not group.shared("support_split"):
+        groups = (
+            "" if row["n_groups"] in (None, row["n_images"]) else f" of {row['n_groups']} groups"
+        )
+        texts.append(f"{row['n_images']} images{groups}")
+    return ", ".join(texts)
+
+
+def settings_text(run: Run, keys: Sequence[str]) -> str:
+    """Return some settings of a run in short."""
+    settings = run.everything
+    known = [f"{key}={shown(settings[key])}" for key in keys if key in settings]
+    more = len(known) - MOST_SETTINGS
+    return " ".join(known[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _board(number: int, group: Group) -> Board:
@@ -84,39 +135,8 @@ def _board(number: int, group: Group) -> Board:
     )
 
 
-def title(group: Group) -> str:
-    """Return a group's name: what is asked, of which faces."""
-    row = group.row
-    shape = f"{row['n_way']} classes"
-    if row["k_shot"] or (row["k_shot"] == 0 and row["role"] != "train"):
-        shape = f"{row['n_way']}-way {row['k_shot']}-shot"
-    return f"{row['role']} {row['protocol']}: {row['dataset']}, {shape}"
-
-
-def details(group: Group) -> str:
-    """Return what else makes the results of a group comparable."""
-    row = group.row
-    parts = [LEVELS.get(str(row["level"]), str(row["level"]))]
-    if row["deviation"] is not None:
-        parts.append("every image asked, against a fixed support")
-    elif row["disjoint"]:
-        parts.append(f"support and query share no {row['disjoint']}")
-    for key, name in (("dataset.split", "split"), ("support_split", "support from split")):
-        if group.shared(key) not in (None, ""):
-            parts.append(f"{name} {group.shared(key)}")
-    for key in ("dataset.root", "dataset.file"):
-        if group.shared(key):
-            parts.append(str(group.shared(key)))
-    if row["n_images"] is not None and not group.shared("support_split"):
-        groups = (
-            "" if row["n_groups"] in (None, row["n_images"]) else f" of {row['n_groups']} groups"
-        )
-        parts.append(f"{row['n_images']} images{groups}")
-    return ", ".join(parts)
-
-
 def _letters(group: Group) -> dict[Any, str]:
-    """Return a letter for each set of questions that two results or more share."""
+    """Return a letter for each set of episodes that two results or more share."""
     ids = [result.row["episodes_id"] for result in group.results if result.row["episodes_id"]]
     shared = [one for one in dict.fromkeys(ids) if ids.count(one) > 1]
     if len(set(ids)) < 2:
@@ -131,12 +151,12 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
         remarks.append("not told from chance")
     if row["trained_on_test"] is None and row["role"] == "test":
         remarks.append("not known what it was trained on")
-    remarks += [text for text in result.warned.noted if text.startswith("trained")]
+    remarks += [text for text in result.warnings.noted if text.startswith("trained")]
     return Line(
         run,
         str(row["method"]),
         row["accuracy"],
-        *interval(row),
+        *result.interval,
         row["uar"],
         row["macro_f1"],
         row["loss"],
@@ -144,87 +164,55 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
         letters.get(row["episodes_id"], ""),
         settings_text(run, keys),
         str(row["uses"] or ""),
-        result.spoiled,
+        result.warnings.invalidating,
         remarks,
-        bar(row),
+        _bar(result),
     )
 
 
-def settings_text(run: Run, keys: Sequence[str]) -> str:
-    """Return some settings of a run in short."""
-    settings = run.everything
-    known = [f"{key}={shown(settings[key])}" for key in keys if key in settings]
-    more = len(known) - MOST_SETTINGS
-    return " ".join(known[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
-
-
-def interval(row: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Return the interval to believe: over groups or, in its absence, over episodes."""
-    if row["group_ci95_low"] is not None and row["group_ci95_high"] is not None:
-        return row["group_ci95_low"], row["group_ci95_high"]
-    return row["ci95_low"], row["ci95_high"]
-
-
-def bar(row: dict[str, Any]) -> Markup:
+def _bar(result: Result) -> Markup:
     """Return 0..100 % with chance, majority, the interval and the accuracy."""
-    low, high = interval(row)
+    row, (low, high) = result.row, result.interval
     ticks = [("chance", row["chance"]), ("majority", row["majority"])]
-    parts = [Markup('<line class="rail" x1="0" x2="150" y1="9" y2="9"/>')]
+    shapes = [Markup('<line class="rail" x1="0" x2="150" y1="9" y2="9"/>')]
     for kind, value in ticks:
         if value is not None:
-            parts.append(
+            shapes.append(
                 Markup('<line class="{}" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="16"/>').format(
                     kind, x=150 * value
                 )
             )
     if low is not None and high is not None:
-        parts.append(
+        shapes.append(
             Markup('<line class="interval" x1="{:.1f}" x2="{:.1f}" y1="9" y2="9"/>').format(
                 150 * low, 150 * high
             )
         )
-    parts.append(dot(150 * row["accuracy"], 9, 3.5, "accuracy"))
+    shapes.append(dot(150 * row["accuracy"], 9, 3.5, "accuracy"))
     return Markup('<svg class="bar" viewBox="-4 0 158 18" aria-hidden="true">{}</svg>').format(
-        Markup("").join(parts)
+        Markup("").join(shapes)
     )
-
-
-BEST = 3  # of a group
-MOST_GROUPS = 20
-
-
-def screen_text(runs: Sequence[Run], groups: Sequence[Group]) -> str:
-    """Return the counts and the best results of each group that was not trained on."""
-    finished = sum(run.state == FINISHED for run in runs)
-    results = sum(len(run.results) for run in runs)
-    head = f"{len(runs)} runs, {finished} of them finished, {results} results"
-    asked = [group for group in groups if group.row["role"] != "train"]
-    blocks = [_block(group) for group in asked[:MOST_GROUPS]]
-    if len(asked) > MOST_GROUPS:
-        blocks.append(f"and {len(asked) - MOST_GROUPS} more tables in report.html")
-    return "\n\n".join([head, *blocks])
 
 
 def _block(group: Group) -> str:
-    level = (
-        "" if group.row["level"] == "image" else f", by {str(group.row['level']).replace('_', ' ')}"
-    )
-    lines = [f"{title(group)}{level}; chance {100 * group.row['chance']:.1f} %"]
-    shown = group.results[:BEST]
-    if not any(result is group.best for result in shown):
-        shown = [*shown, group.best]
-    lines += [f"   {_screen_line(result)}" for result in shown]
-    if len(group.results) > len(shown):
-        lines.append(f"   and {len(group.results) - len(shown)} more")
+    row = group.row
+    level = "" if row["level"] == "image" else f", by {str(row['level']).replace('_', ' ')}"
+    lines = [f"{title(group)}{level}; chance {percent(row['chance'])}"]
+    first = group.results[:BEST]
+    if not any(result is group.best for result in first):
+        first = [*first, group.best]
+    lines += [f"   {_screen_line(result)}" for result in first]
+    if len(group.results) > len(first):
+        lines.append(f"   and {len(group.results) - len(first)} more")
     return "\n".join(lines)
 
 
 def _screen_line(result: Result) -> str:
-    low, high = interval(result.row)
-    span = "" if low is None or high is None else f" ({100 * low:.1f}..{100 * high:.1f})"
-    uses = result.row["uses"]
-    known = [f"uses {uses}"] if uses else []
-    remarks = [*known, *result.spoiled, *(["not told from chance"] if result.at_chance else [])]
-    said = f"   {'; '.join(remarks)}" if remarks else ""
-    accuracy = f"{100 * result.row['accuracy']:5.1f} %{span:15}"
-    return f"{accuracy}  {result.row['method']:10}  {result.run.name}{said}"
+    low, high = result.interval
+    span = "" if low is None or high is None else f" ({interval(low, high)})"
+    remarks = [f"uses {result.row['uses']}"] if result.row["uses"] else []
+    remarks += result.warnings.invalidating
+    remarks += ["not told from chance"] if result.at_chance else []
+    known = f"   {'; '.join(remarks)}" if remarks else ""
+    accuracy = f"{percent(result.row['accuracy']):>7}{span:15}"
+    return f"{accuracy}  {result.row['method']:10}  {result.run.name}{known}"

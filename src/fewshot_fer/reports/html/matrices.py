@@ -1,7 +1,4 @@
-"""Confusion matrices, and the recall of each class over the runs.
-
-Way x shot: how accuracy changes with the shape of the episodes, all else equal.
-"""
+"""Make confusion matrices, tables of recalls, and heat maps of accuracy by way and shot."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,16 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import recalls
-from fewshot_fer.reports.html.collect import Confusion, Run
+from fewshot_fer.reports.html.collect import Confusion, Run, draws_episodes
 from fewshot_fer.reports.html.differences import shown
 from fewshot_fer.reports.html.groups import Group, Result, data_of
-from fewshot_fer.runs.read import draws_episodes
+
+MOST_ROWS = 30  # of a table of recalls
+ASIDE = ("paths.", "test.", "device", "seed", "episodes.save", "run", "resume")
+"""Settings that may differ between the runs of one heat map."""
+TRAINING_SHAPE, EVALUATION_SHAPE = ("train.n_way", "train.k_shot"), ("eval.n_way", "eval.k_shot")
+SAME = ("role", "dataset", "disjoint", "level", "method", "uses", "n_query")
+"""Columns of results.csv that must not differ between the results of one heat map."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """given: names of the columns, `no face` last where queries were lost; shares [C, columns]:
-    percent of the true class; asked [C]."""
+    """A confusion matrix in percent of the true class.
+
+    given: names of the columns, `no face` last where queries were lost; shares [C, columns];
+    asked [C]: queries of each class.
+    """
 
     role: str
     protocol: str
@@ -27,7 +33,45 @@ class Matrix:
     given: list[str]
     shares: list[list[int]]
     asked: list[int]
-    recalls: list[int | None]
+
+
+@dataclass(frozen=True)
+class RecallTable:
+    """The recall of each class in some runs, hardest class first.
+
+    values [runs][classes]: 0..1 or None; mean [classes]: over all runs.
+    """
+
+    class_names: list[str]
+    runs: list[Result]
+    values: list[list[float | None]]
+    mean: list[float | None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Mean accuracy over `runs` runs, its deviation over them, and chance, all fractions."""
+
+    accuracy: float
+    deviation: float | None
+    chance: float
+    runs: int
+
+    @property
+    def above_chance(self) -> float:
+        """0 at chance, 1 at 100 %: what colours a cell, since chance differs with the way."""
+        return max(0.0, (self.accuracy - self.chance) / (1 - self.chance or 1))
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Accuracies by way and shot. cells [ways][shots], None where no run has the shape."""
+
+    title: str
+    which: str  # whose way and shot: of the episodes in training, or of the evaluation's
+    ways: list[int]
+    shots: list[int]
+    cells: list[list[Cell | None]]
 
 
 def matrix(confusion: Confusion) -> Matrix:
@@ -36,23 +80,8 @@ def matrix(confusion: Confusion) -> Matrix:
     asked = counts.sum(axis=1)
     shares = np.rint(100 * counts / np.maximum(asked, 1)[:, None]).astype(int)
     given = names + ["no face"] * (counts.shape[1] - len(names))
-    own = [None if np.isnan(share) else round(100 * share) for share in recalls(counts)]
-    return Matrix(
-        confusion.role, confusion.protocol, names, given, shares.tolist(), asked.tolist(), own
-    )
-
-
-@dataclass(frozen=True)
-class RecallTable:
-    """values [runs][classes]: recall 0..1 or None; mean: over the runs; order: hardest first."""
-
-    class_names: list[str]
-    runs: list[Result]
-    values: list[list[float | None]]
-    mean: list[float | None]
-
-
-MOST_ROWS = 30
+    columns = (given, shares.tolist(), asked.tolist())
+    return Matrix(confusion.role, confusion.protocol, names, *columns)
 
 
 def recall_table(group: Group) -> RecallTable | None:
@@ -60,7 +89,7 @@ def recall_table(group: Group) -> RecallTable | None:
 
     Only headlines have a confusion matrix: of several levels or methods, the first of a run.
     """
-    found = [(result, confusion_of(result)) for result in group.results]
+    found = [(result, _confusion_of(result)) for result in group.results]
     known = [(result, confusion) for result, confusion in found if confusion is not None]
     if not known:
         return None
@@ -68,29 +97,40 @@ def recall_table(group: Group) -> RecallTable | None:
     values = np.array([_recalls_by_name(confusion, names) for _, confusion in known])
     mean = _mean(values)
     order = np.argsort(np.where(np.isnan(mean), 2, mean), kind="stable")
-    shown = values[:MOST_ROWS, order]
     return RecallTable(
         [names[place] for place in order],
         [result for result, _ in known[:MOST_ROWS]],
-        [_or_none(row) for row in shown],
+        [_or_none(row) for row in values[:MOST_ROWS, order]],
         _or_none(mean[order]),
     )
 
 
-def confusion_of(result: Result) -> Confusion | None:
+def heat_maps(groups: Sequence[Group]) -> list[HeatMap]:
+    """Return a map for each set of results that differ in nothing but a shape and the seed."""
+    found: dict[tuple[object, ...], dict[tuple[int, int], list[Result]]] = {}
+    for result in (result for group in groups for result in group.results if result.is_valid):
+        row = result.row
+        if row["role"] == "train" or row["deviation"] is not None:
+            continue
+        same = (*(row[key] for key in SAME), *data_of(result))
+        name = row["protocol"].rpartition("_")[0] or row["protocol"]  # compound of compound_4w5s
+        key = ("episodes", name, *same, _all_else(result.run, EVALUATION_SHAPE))
+        found.setdefault(key, {}).setdefault((row["n_way"], row["k_shot"]), []).append(result)
+        trained = _training_shape(result.run)
+        if trained is not None:
+            key = ("training", row["protocol"], *same, _all_else(result.run, TRAINING_SHAPE))
+            found.setdefault(key, {}).setdefault(trained, []).append(result)
+    return [_heat_map(key, cells) for key, cells in found.items() if len(cells) > 1]
+
+
+def _confusion_of(result: Result) -> Confusion | None:
     """Return the matrix of a result, None where it has none of its own."""
-    row = result.row
-    same = [
-        r
-        for r in result.run.results
-        if (r["role"], r["protocol"]) == (row["role"], row["protocol"])
-    ]
-    if same[0] is not row:
+    own = (result.row["role"], result.row["protocol"])
+    same = (row for row in result.run.results if (row["role"], row["protocol"]) == own)
+    if next(same) is not result.row:
         return None
-    for confusion in result.run.confusions:
-        if (confusion.role, confusion.protocol) == (row["role"], row["protocol"]):
-            return confusion
-    return None
+    confusions = result.run.confusions
+    return next((one for one in confusions if (one.role, one.protocol) == own), None)
 
 
 def _recalls_by_name(confusion: Confusion, names: Sequence[str]) -> list[float]:
@@ -107,58 +147,6 @@ def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _or_none(values: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]
-
-
-ASIDE = ("paths.", "test.", "device", "seed", "episodes.save", "run", "resume")
-TRAINED, ASKED = ("train.n_way", "train.k_shot"), ("eval.n_way", "eval.k_shot")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Mean accuracy over `runs` runs, its deviation over them, and chance; fractions."""
-
-    accuracy: float
-    deviation: float | None
-    chance: float
-    runs: int
-
-    @property
-    def above_chance(self) -> float:
-        """0 at chance, 1 at 100 %: what colours a cell, since chance differs with the way."""
-        return max(0.0, (self.accuracy - self.chance) / (1 - self.chance or 1))
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """cells [ways][shots], None where no run has the shape."""
-
-    title: str
-    which: str  # whose way and shot: of the episodes in training, or of the evaluation's
-    ways: list[int]
-    shots: list[int]
-    cells: list[list[Cell | None]]
-
-
-def heat_maps(groups: Sequence[Group]) -> list[HeatMap]:
-    """Return a map for each set of results that differ in nothing but a shape and the seed."""
-    found: dict[tuple[object, ...], dict[tuple[int, int], list[Result]]] = {}
-    for result in (result for group in groups for result in group.results if not result.spoiled):
-        row = result.row
-        if row["role"] == "train" or row["deviation"] is not None:
-            continue
-        same = tuple(
-            row[key]
-            for key in ("role", "dataset", "disjoint", "level", "method", "uses", "n_query")
-        )
-        same += data_of(result.run, result.asked)
-        name = _name(row["protocol"])
-        asked = ("episodes", name, *same, _all_else(result.run, ASKED))
-        found.setdefault(asked, {}).setdefault((row["n_way"], row["k_shot"]), []).append(result)
-        trained = _trained(result.run)
-        if trained is not None:
-            key = ("training", row["protocol"], *same, _all_else(result.run, TRAINED))
-            found.setdefault(key, {}).setdefault(trained, []).append(result)
-    return [_heat_map(key, cells) for key, cells in found.items() if len(cells) > 1]
 
 
 def _heat_map(key: tuple[object, ...], cells: dict[tuple[int, int], list[Result]]) -> HeatMap:
@@ -182,10 +170,10 @@ def _cell(results: Iterable[Result]) -> Cell | None:
     return Cell(float(np.mean(accuracies)), deviation, chance, len(accuracies))
 
 
-def _trained(run: Run) -> tuple[int, int] | None:
+def _training_shape(run: Run) -> tuple[int, int] | None:
     """Return the way and shot that a run was trained with, None where it drew no episodes."""
     settings = run.trained or run.settings
-    way, shot = (settings.get(key) for key in TRAINED)
+    way, shot = (settings.get(key) for key in TRAINING_SHAPE)
     if not isinstance(way, int) or not isinstance(shot, int) or not draws_episodes(settings):
         return None
     return way, shot
@@ -195,8 +183,3 @@ def _all_else(run: Run, shape: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     settings = run.everything
     kept = (key for key in settings if key not in shape and not key.startswith(ASIDE))
     return tuple((key, shown(settings[key])) for key in sorted(kept))
-
-
-def _name(protocol: str) -> str:
-    """Return a protocol's name without its shape: compound for compound_4w5s."""
-    return protocol.rpartition("_")[0] or protocol

@@ -1,4 +1,4 @@
-"""report.html: everything in one file, without an address outside of it."""
+"""Build report.html: one file that names no address outside itself."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,25 +11,23 @@ import pandas as pd
 from markupsafe import Markup
 
 from fewshot_fer import __version__
-from fewshot_fer.reports.html.charts import COLOURED, group_curves, run_curves, unique
+from fewshot_fer.reports.html.charts import COLOURED, group_curves, run_curves
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.differences import Difference, command, differences, telling
 from fewshot_fer.reports.html.embedding_maps import Map, class_names, map_chart
 from fewshot_fer.reports.html.groups import Group, Result
 from fewshot_fer.reports.html.leaderboard import boards, details, settings_text, title
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
-from fewshot_fer.reports.html.predictions import Mistake, hardest_pictures
-from fewshot_fer.reports.html.thumbnails import Pictures
+from fewshot_fer.reports.html.pictures import Copies, Mistake, hardest_pictures
 
 HARD_CLASSES = 3  # of a group, with pictures
 MOST_CURVES = 6  # pictures, those with the most runs
 MOST_GROUPS = 12  # with pictures of mistakes and of hard classes
-Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as it is shown: its number or None, and the lines below it."""
+    """A picture on the page: the number of its copy or None, and the lines below it."""
 
     number: int | None
     name: str
@@ -38,21 +36,26 @@ class Shown:
 
 @dataclass
 class Findings:
-    """What was made from the larger files: mistakes by run and evaluation, answers to pictures by
-    group, maps."""
+    """Content of the larger files of all runs.
 
-    mistakes: Mapping[int, Mapping[Key, list[Mistake]]] = field(default_factory=dict)
-    asked: Mapping[int, pd.DataFrame] = field(default_factory=dict)  # by place of the group
+    mistakes: by number of the run, then by (role, protocol, method); counts: by place of the group,
+    as from `PictureCounts.total`.
+    """
+
+    mistakes: Mapping[int, Mapping[tuple[str, str, str], list[Mistake]]] = field(
+        default_factory=dict
+    )
+    counts: Mapping[int, pd.DataFrame] = field(default_factory=dict)
     maps: Sequence[Map] = ()
 
 
 @dataclass(frozen=True)
 class Card:
-    """A run with all that is known of it."""
+    """A run with everything that is known of it."""
 
     run: Run
     settings: str
-    words: str  # what the filter looks through
+    words: str  # text that the page's filter searches
     differences: list[Difference]
     command: str | None
     curves: Markup
@@ -79,10 +82,10 @@ def build_page(
     with_pictures: bool = True,
 ) -> str:
     """Return the text of report.html."""
-    pictures = Pictures() if with_pictures else Pictures(most=0)
-    context = _context(runs, groups, findings, pictures)
-    context["picture_style"] = pictures.style()
-    context |= {"pictures": pictures, "with_pictures": with_pictures, "problems": problems}
+    copies = Copies() if with_pictures else Copies(most=0)
+    context = _context(runs, groups, findings, copies)
+    context["picture_style"] = copies.style()
+    context |= {"pictures": copies, "with_pictures": with_pictures, "problems": problems}
     context |= {"version": __version__, "made": time.strftime("%Y-%m-%d %H:%M")}
     here = files("fewshot_fer.reports.html")
     for name in ("style.css", "page.js"):
@@ -96,29 +99,24 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["percent"] = percent
+    environment.filters["percent"] = _percent
     return environment
 
 
-def percent(fraction: float | None, digits: int = 1) -> str:
-    """Return a fraction in percent, a dash for none."""
-    return "-" if fraction is None else f"{100 * fraction:.{digits}f}"
-
-
 def _context(
-    runs: Sequence[Run], groups: Sequence[Group], findings: Findings, pictures: Pictures
+    runs: Sequence[Run], groups: Sequence[Group], findings: Findings, copies: Copies
 ) -> dict[str, Any]:
     keys = telling(runs)
-    asked = [group for group in groups if group.row["role"] != "train"]
+    evaluated = [group for group in groups if group.row["role"] != "train"]
     return {
         "runs": runs,
         "boards": boards(groups),
-        "maps": [(one, map_chart(one, pictures), class_names(one)) for one in findings.maps],
-        "classes": list(_classes(groups, findings, pictures)),
-        "mistakes": list(_group_mistakes(groups, findings, pictures)),
-        "curves": _curves(asked),
+        "maps": [(one, map_chart(one, copies), class_names(one)) for one in findings.maps],
+        "classes": list(_classes(groups, findings, copies)),
+        "mistakes": list(_group_mistakes(groups, findings, copies)),
+        "curves": _curves(evaluated),
         "heat_maps": heat_maps(groups),
-        "cards": [_card(run, keys, findings, pictures) for run in runs],
+        "cards": [_card(run, keys, findings, copies) for run in runs],
         "coloured": COLOURED,
     }
 
@@ -127,54 +125,51 @@ def _curves(groups: Sequence[Group]) -> list[tuple[str, Markup, list[Run]]]:
     drawn = []
     validated = [group for group in groups if group.row["role"] == "validation"]
     for group in sorted(validated, key=lambda group: -len(group.results))[:MOST_CURVES]:
-        chart = group_curves(group)
-        named = unique([r.run for r in group.results if len(r.run.metrics.get("epoch", ()))])
+        chart, drawn_runs = group_curves(group)
         if chart:
-            drawn.append((title(group), chart, named))
+            drawn.append((title(group), chart, drawn_runs))
     return drawn
 
 
-def _classes(
-    groups: Sequence[Group], findings: Findings, pictures: Pictures
-) -> Iterator[ClassesOf]:
+def _classes(groups: Sequence[Group], findings: Findings, copies: Copies) -> Iterator[ClassesOf]:
     for place, group in enumerate(groups):
         recall = recall_table(group) if group.row["role"] != "train" else None
         if recall is None:
             continue
-        asked = findings.asked.get(place) if place < MOST_GROUPS else None
+        counts = findings.counts.get(place) if place < MOST_GROUPS else None
         hardest = []
         for name, mean in list(zip(recall.class_names, recall.mean, strict=True))[:HARD_CLASSES]:
-            hard = hardest_pictures(asked, name) if asked is not None else []
-            hardest.append((name, mean, [_hard(one, pictures) for one in hard]))
+            hard = hardest_pictures(counts, name) if counts is not None else []
+            hardest.append((name, mean, [_hard(one, copies) for one in hard]))
         yield ClassesOf(title(group), details(group), recall, hardest)
 
 
-def _hard(picture: tuple[str, float, float], pictures: Pictures) -> Shown:
+def _hard(picture: tuple[str, float, float], copies: Copies) -> Shown:
     path, right, asked = picture
     lines = [f"{right:.0f} of {asked:.0f} right"]
-    return Shown(pictures.number(path), path, lines)
+    return Shown(copies.number(path), path, lines)
 
 
 def _group_mistakes(
-    groups: Sequence[Group], findings: Findings, pictures: Pictures
+    groups: Sequence[Group], findings: Findings, copies: Copies
 ) -> Iterator[tuple[str, Result, list[Shown]]]:
     for group in groups[:MOST_GROUPS]:
         result = group.best
         key = (result.row["role"], result.row["protocol"], result.row["method"])
         mistakes = findings.mistakes.get(result.run.number, {}).get(key, [])
         if mistakes and not str(result.row["level"]).startswith("clip"):
-            yield title(group), result, [_mistake(one, pictures) for one in mistakes]
+            yield title(group), result, [_mistake(one, copies) for one in mistakes]
 
 
-def _mistake(mistake: Mistake, pictures: Pictures) -> Shown:
+def _mistake(mistake: Mistake, copies: Copies) -> Shown:
     lines = [f"{mistake.predicted} {100 * mistake.probability:.0f}\u00a0%", f"is {mistake.true}"]
-    return Shown(pictures.number(mistake.path), mistake.path, lines)
+    return Shown(copies.number(mistake.path), mistake.path, lines)
 
 
-def _card(run: Run, keys: Sequence[str], findings: Findings, pictures: Pictures) -> Card:
+def _card(run: Run, keys: Sequence[str], findings: Findings, copies: Copies) -> Card:
     found, changed = findings.mistakes.get(run.number, {}), differences(run)
     mistakes = [
-        (f"{role} {protocol}, {method}", [_mistake(one, pictures) for one in wrong])
+        (f"{role} {protocol}, {method}", [_mistake(one, copies) for one in wrong])
         for (role, protocol, method), wrong in found.items()
         if wrong
     ]
@@ -198,13 +193,13 @@ def _words(run: Run, changed: Sequence[Difference]) -> str:
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
-    """Yield (name, value) of what is known of how a run was made."""
+    """Yield (name, value) of the facts about the making of a run."""
     warnings = dict.fromkeys(str(row["warnings"]) for row in run.results if row["warnings"])
     if warnings:
         yield "the check found", "; ".join(warnings).replace(";", "; ")
-    done, asked = run.epochs
+    done, planned = run.epochs
     if done:
-        yield "epochs", f"{done} of {asked}" if asked else str(done)
+        yield "epochs", f"{done} of {planned}" if planned else str(done)
     names = {"seconds": "seconds", "device": "device", "git_commit": "commit"}
     names |= {"fingerprint": "fingerprint", "command": "typed then", "run": "tested run"}
     for key, name in names.items():
@@ -214,3 +209,8 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     if isinstance(versions, dict):
         yield "versions", ", ".join(f"{name} {value}" for name, value in versions.items())
     yield "folder", str(run.folder)
+
+
+def _percent(fraction: float | None, digits: int = 1) -> str:
+    """Return a fraction in percent, a dash for none."""
+    return "-" if fraction is None else f"{100 * fraction:.{digits}f}"

@@ -1,6 +1,6 @@
-"""From run folders to report.csv, report.html and the lines on screen.
+"""Make report.csv, report.html and the lines on screen from folders of runs.
 
-report.csv: a row for each result of each run, and one for each run without any.
+report.csv has a row for each result of each run, and one for each run without any.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,35 @@ from typing import Any
 
 import pandas as pd
 
-from fewshot_fer.reports.html.collect import Run, collect_runs, warn_of
+from fewshot_fer.reports.html.collect import Run, collect_runs, log_problems
 from fewshot_fer.reports.html.differences import GROUPS, changed_keys, shown
 from fewshot_fer.reports.html.embedding_maps import make_maps
-from fewshot_fer.reports.html.groups import Group, group_results
+from fewshot_fer.reports.html.groups import Group, ResultKey, group_results
 from fewshot_fer.reports.html.leaderboard import screen_text
-from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, Key, build_page
-from fewshot_fer.reports.html.predictions import Asked, Mistake, each_answers
+from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, build_page
+from fewshot_fer.reports.html.pictures import PictureCounts, each_pictures
 from fewshot_fer.runs.folder import RESULT_COLUMNS
 
 LEADING = ("run", "verb", "state", "sweep", "tested_run")
+
+
+def runs_report(
+    roots: Sequence[Path], embeddings: bool = True, pictures: bool = True
+) -> tuple[dict[str, str], str]:
+    """Return the files of the report, name to content, and the text for the screen.
+
+    embeddings: draw maps, for which pictures are decoded and embedded; pictures: put small copies
+    of them in the page. Raises RunError where the folders hold no run at all.
+    """
+    runs, problems = collect_runs(roots)
+    groups = group_results(runs)
+    findings, more = find_pictures(runs, groups, embeddings)
+    problems = [*problems, *more]
+    log_problems(problems)
+    page = build_page(runs, groups, findings, problems, pictures)
+    table = report_table(runs).to_csv(index=False)
+    files = {"report.csv": table.encode("utf-8", "replace").decode("utf-8"), "report.html": page}
+    return files, screen_text(runs, groups)
 
 
 def report_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -40,6 +59,35 @@ def report_table(runs: Sequence[Run]) -> pd.DataFrame:
         rows += [first | _figures(row) for row in run.results or [{}]]
     columns = [*LEADING, *(f"choices.{group}" for group in GROUPS), *keys, *RESULT_COLUMNS]
     return pd.DataFrame(rows, columns=[*columns, "problems"], dtype=object)
+
+
+def find_pictures(
+    runs: Sequence[Run], groups: Sequence[Group], embeddings: bool
+) -> tuple[Findings, list[str]]:
+    """Read predictions.csv and answers.csv of all runs, a few runs at a time, and make the maps.
+
+    Returns lines on what is damaged too.
+    """
+    places = reversed(list(enumerate(groups)))  # of two groups with one key, the first counts
+    place_of = {result.key: place for place, group in places for result in group.results}
+    best = {group.best.key for group in groups}
+    counts: dict[int, PictureCounts] = {}
+    of_best: dict[ResultKey, pd.DataFrame] = {}
+    mistakes = {}
+    problems = []
+    for run, read in zip(runs, each_pictures([run.folder for run in runs]), strict=True):
+        mistakes[run.number] = read.mistakes
+        run.problems += read.problems
+        for kind, own in read.counts.items():
+            key = (run.number, *kind)
+            if place_of.get(key, MOST_GROUPS) < MOST_GROUPS:
+                counts.setdefault(place_of[key], PictureCounts()).add(own)
+            if key in best:
+                of_best[key] = own
+        problems += [f"{run.name}: {problem}" for problem in read.problems]
+    maps, missing = make_maps(groups, of_best) if embeddings else ([], [])
+    totals = {place: one.total() for place, one in counts.items()}
+    return Findings(mistakes, totals, maps), problems + missing
 
 
 def _choices(run: Run, tested: Run | None) -> dict[str, str]:
@@ -66,69 +114,3 @@ def _cell(value: object) -> object:
     if isinstance(value, bool | list):
         return shown(value)
     return f"{value:.6g}" if isinstance(value, float) else value
-
-
-AnswerKey = tuple[int, str, str, str, str]
-
-
-def runs_report(
-    roots: Sequence[Path], embeddings: bool = True, pictures: bool = True
-) -> tuple[dict[str, str], str]:
-    """Return the files of the report, name to content, and what goes on screen.
-
-    embeddings: draw maps, for which pictures are decoded and embedded; pictures: put small copies
-    of them in the page. Raises RunError where the folders hold no run at all.
-    """
-    runs, problems = collect_runs(roots)
-    groups = group_results(runs)
-    findings, more = find_in_answers(runs, groups, embeddings)
-    problems = [*problems, *more]
-    warn_of(problems)
-    page = build_page(runs, groups, findings, problems, pictures)
-    table = report_table(runs).to_csv(index=False)
-    files = {"report.csv": table.encode("utf-8", "replace").decode("utf-8"), "report.html": page}
-    return files, screen_text(runs, groups)
-
-
-def find_in_answers(
-    runs: Sequence[Run], groups: Sequence[Group], embeddings: bool
-) -> tuple[Findings, list[str]]:
-    """Read predictions.csv and answers.csv of all runs, a few runs at a time, and make the maps.
-
-    Returns lines on what is damaged too.
-    """
-    place_of = _places(groups)
-    best = {_answer_key(group) for group in groups}
-    asked: dict[int, Asked] = {}
-    of_best: dict[AnswerKey, pd.DataFrame] = {}
-    mistakes: dict[int, dict[Key, list[Mistake]]] = {}
-    problems = []
-    for run, read in zip(runs, each_answers([run.folder for run in runs]), strict=True):
-        mistakes[run.number] = read.mistakes
-        run.problems += read.problems
-        for kind, answers in read.asked.items():
-            key = (run.number, *kind)
-            if key in place_of and place_of[key] < MOST_GROUPS:
-                asked.setdefault(place_of[key], Asked()).add(answers)
-            if key in best:
-                of_best[key] = answers
-        problems += [f"{run.name}: {problem}" for problem in read.problems]
-    maps, missing = make_maps(groups, of_best) if embeddings else ([], [])
-    tables = {place: one.table() for place, one in asked.items()}
-    return Findings(mistakes, tables, maps), problems + missing
-
-
-def _places(groups: Sequence[Group]) -> dict[AnswerKey, int]:
-    """Return the place of the group that each evaluation's answers belong to."""
-    places: dict[AnswerKey, int] = {}
-    for place, group in enumerate(groups):
-        for result in group.results:
-            row = result.row
-            key = (result.run.number, row["role"], row["protocol"], row["method"], row["level"])
-            places.setdefault(key, place)
-    return places
-
-
-def _answer_key(group: Group) -> AnswerKey:
-    row = group.best.row
-    return (group.best.run.number, row["role"], row["protocol"], row["method"], row["level"])
