@@ -115,7 +115,7 @@ def test_averaged_weights_answer_and_episodes_start_from_them() -> None:
         MethodConfig("protonet"), average=0.5, supervised_epochs=1, batch_size=10, lr=0.05
     )
     found.run_epoch(1)
-    averaged = {k: v.clone() for k, v in found.answering.encoder.state_dict().items()}
+    averaged = {k: v.clone() for k, v in found.evaluated.encoder.state_dict().items()}
     last = found.network.encoder.state_dict()
     key = next(name for name in averaged if name.endswith("weight"))
     assert not torch.equal(averaged[key], last[key])

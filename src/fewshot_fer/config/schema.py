@@ -179,6 +179,7 @@ class TrainVerb:
     device: str = "auto"
     threads: int | None = None  # on the CPU; null: all of them
     precision: str = "float32"
+    fast: bool = True  # false: plain layers and loops, no hand-made fast path
     logger: str = "csv"  # or tensorboard, which is written beside the tables
 
 

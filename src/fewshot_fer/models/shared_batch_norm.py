@@ -1,10 +1,9 @@
-"""Batch norm over the images of all ranks, on the CPU and on GPUs.
+"""Batch norms over the images of all ranks: torch's SyncBatchNorm on GPUs, the same on the CPU.
 
-torch's SyncBatchNorm takes GPUs only; without any, ranks would normalise each by its own images,
-which is another algorithm than one process with all of them.
+SyncBatchNorm takes GPUs only; without any, ranks would normalise each by its own images, which is
+another algorithm than one process with all of them.
 """
 
-import functools
 from typing import Any, cast
 
 import torch
@@ -13,63 +12,7 @@ from torch import Tensor, distributed, nn
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.ranks import world
 
-ACTIVATED = "BatchNormAct2d"  # timm's, with an activation and a dropout of its own behind it
-
-
-class SharedBatchNorm2d(nn.BatchNorm2d):
-    """As nn.BatchNorm2d, with mean and variance over the batches of all ranks while training.
-
-    unshared: the class that it has on its own.
-    """
-
-    unshared: type[nn.BatchNorm2d] = nn.BatchNorm2d
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return images [B, C, H, W] normalised; B may differ between ranks."""
-        if not self.training:
-            return super().forward(images)
-        sums = torch.cat([images.sum(dim=(0, 2, 3)), images.new_tensor([images[:, 0].numel()])])
-        sums = _summed(sums)
-        count = sums[-1].detach()
-        mean = sums[:-1] / count
-        centred = images - mean[:, None, None]
-        variance = _summed(centred.square().sum(dim=(0, 2, 3))) / count
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
-        scale = torch.rsqrt(variance + self.eps)
-        if not self.affine:
-            return centred * scale[:, None, None]
-        return centred * (self.weight * scale)[:, None, None] + self.bias[:, None, None]
-
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None:
-            return
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(1)
-        momentum = self.momentum
-        if momentum is None:
-            momentum = 1 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
-
-
-class _Sum(torch.autograd.Function):
-    """The sum of a tensor over all ranks; its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(_context: Any, own: Tensor) -> Tensor:  # noqa: ANN401
-        summed = own.clone()
-        distributed.all_reduce(summed)
-        return summed
-
-    @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
-        summed = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
-
-
-def _summed(own: Tensor) -> Tensor:
-    return cast(Tensor, _Sum.apply(own))
+ACTIVATED = "BatchNormAct2d"  # timm's, with a dropout `drop` and an activation `act` behind it
 
 
 def share_batch_norms(network: nn.Module) -> None:
@@ -80,12 +23,15 @@ def share_batch_norms(network: nn.Module) -> None:
     """
     if world() == 1:
         return
+    on_gpu = any(parameter.is_cuda for parameter in network.parameters())
     for name, module in network.named_modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = SharedBatchNorm2d
-        elif type(module).__name__ == ACTIVATED and isinstance(module, nn.BatchNorm2d):
-            module.__class__ = _shared_activated(type(module))  # type: ignore[arg-type]
-        elif _keeps_statistics(module):
+        if type(module) is nn.BatchNorm2d or type(module).__name__ == ACTIVATED:
+            norm = cast(Any, module)
+            norm.unshared, norm.process_group = type(module), None
+            norm.__class__ = _OnGpu if on_gpu else _OnCpu
+        elif any(
+            buffer.startswith("running_") for buffer, _ in module.named_buffers(recurse=False)
+        ):
             raise ConfigError(
                 f"trainer.devices={world()}: {name} ({type(module).__name__}) keeps running "
                 f"statistics that processes cannot share: take trainer.devices=1, or another "
@@ -94,28 +40,60 @@ def share_batch_norms(network: nn.Module) -> None:
 
 
 def unshare_batch_norms(network: nn.Module) -> None:
-    """Make every batch norm an ordinary one again."""
+    """Give every shared batch norm the class back that it had."""
     for module in network.modules():
-        if isinstance(module, SharedBatchNorm2d):
-            module.__class__ = module.unshared  # type: ignore[assignment]
+        if isinstance(module, _OnGpu | _OnCpu):
+            cast(Any, module).__class__ = module.unshared
 
 
-def _keeps_statistics(module: nn.Module) -> bool:
-    return not isinstance(module, SharedBatchNorm2d) and any(
-        name.startswith("running_") for name, _ in module.named_buffers(recurse=False)
-    )
+class _OnGpu(nn.SyncBatchNorm):
+    unshared: type[nn.BatchNorm2d]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return _activated(self, super().forward(images))
 
 
-@functools.cache
-def _shared_activated(kind: type[nn.BatchNorm2d]) -> type[SharedBatchNorm2d]:
-    """Return timm's batch norm with an activation behind it, over all ranks."""
+class _OnCpu(nn.BatchNorm2d):
+    unshared: type[nn.BatchNorm2d]
 
-    def forward(module: Any, images: Tensor) -> Tensor:  # noqa: ANN401
-        if not module.training:
-            return kind.forward(module, images)
-        normalised = SharedBatchNorm2d.forward(module, images)
-        activated: Tensor = module.act(module.drop(normalised))
-        return activated
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images [B, C, H, W] normalised; B may differ between ranks."""
+        if not self.training:
+            return _activated(self, super().forward(images))
+        sums = images.sum(dim=(0, 2, 3))
+        sums = _Sum.apply(torch.cat([sums, sums.new_tensor([images[:, 0].numel()])]))
+        count = sums[-1].detach()
+        mean = sums[:-1] / count
+        centred = images - mean[:, None, None]
+        variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
+        if self.running_mean is not None and self.running_var is not None:
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+            batches = float(self.num_batches_tracked)
+            momentum = 1 / batches if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean.detach(), momentum)
+            self.running_var.lerp_(variance.detach() * count / (count - 1), momentum)
+        normalised = centred * torch.rsqrt(variance + self.eps)[:, None, None]
+        if self.affine:
+            normalised = normalised * self.weight[:, None, None] + self.bias[:, None, None]
+        return _activated(self, normalised)
 
-    content = {"forward": forward, "unshared": kind}
-    return type(f"Shared{ACTIVATED}", (SharedBatchNorm2d, kind), content)
+
+def _activated(norm: Any, normalised: Tensor) -> Tensor:  # noqa: ANN401
+    """Return what comes behind a batch norm of timm's; torch's own has nothing there."""
+    plain = norm.unshared is nn.BatchNorm2d
+    return normalised if plain else cast(Tensor, norm.act(norm.drop(normalised)))
+
+
+class _Sum(torch.autograd.Function):
+    """The sum of a tensor over all ranks; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_context: Any, own: Tensor) -> Tensor:  # noqa: ANN401
+        summed = own.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        return _Sum.forward(_context, gradient)

@@ -14,7 +14,7 @@ from fewshot_fer.system.errors import WriteError
 
 Row = dict[str, Any]  # of a table: column -> value
 
-LARGEST = 1_000_000  # bytes of a YAML file; the longest configuration of a run has some ten thousand
+LARGEST = 1_000_000  # bytes of a YAML file; the longest of a run has some ten thousand
 DEEPEST = 50  # levels, where that configuration has six
 OPENING = (
     *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),

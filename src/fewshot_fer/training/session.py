@@ -1,24 +1,27 @@
-"""The two jobs from start to end: settings in, a run's folder out."""
+"""A training run from start to end: settings in, a finished run's folder out."""
 
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.images import load_images
-from fewshot_fer.data.load import find_source, skipping, warned_bad_images, write_bad_images
+from fewshot_fer.data.load import (
+    Source,
+    find_source,
+    skipping,
+    warned_bad_images,
+    write_bad_images,
+)
 from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
-from fewshot_fer.runs.config_file import (
-    keep_encoder,
-)
+from fewshot_fer.runs.config_file import keep_encoder
 from fewshot_fer.runs.figures import plot_curves
 from fewshot_fer.runs.folder import EventFiles, RunFolder, finish_run, require_tensorboard
 from fewshot_fer.runs.load import load_model
@@ -32,6 +35,7 @@ from fewshot_fer.runs.resume import (
 from fewshot_fer.runs.test_run import run_tests
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import UserError
+from fewshot_fer.training.checkpoints import complete_checkpoints
 from fewshot_fer.training.loop import TrainingRun
 
 
@@ -39,11 +43,12 @@ def train_session(
     settings: TrainVerb,
     path: Path,
     reached: tuple[Checkpoint, Progress] | None,
-    taken: dict[str, str],
+    choices: dict[str, str],
 ) -> RunFolder:
     """Train, validate, test, and write the run's folder. Raises UserError before it writes.
 
-    reached: where a run that was stopped stands; taken: as in `train_anywhere`.
+    reached: where a stopped run stands, None for a new one; choices: the files of conf/ that the
+    settings came from, as far as they are known.
     """
     started = time.perf_counter()
     threads = threads_per_job(settings.threads)
@@ -56,7 +61,37 @@ def train_session(
     names = setup.training.pool.class_names
     require_named_parts(settings.method, names)
     require_parts(settings.method, names, [setup.validation, *setup.tests])
-    encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
+    encoder = build_encoder(settings.backbone)
+    folder, tasks = _open_folder(settings, path, setup, source, device)
+    with telling_how_to_go_on(path):
+        clear_the_end(folder, reached[1] if reached else None)
+        encoder = encoder.to(device, DTYPES[settings.precision])
+        run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
+        run.choices = choices
+        if reached is not None:
+            with restored(path):
+                run.restore(*reached)
+        run.fit()
+        complete_checkpoints(settings, path, tasks.training, tasks.validation, device)
+        _test(settings, folder, tasks, device)
+        facts = {"seed": settings.seed, "choices": run.choices}
+        finish_run(folder, asdict(settings), facts, device, started)
+    return folder
+
+
+@dataclass(frozen=True)
+class RunTasks:
+    """The tasks of a training run: its protocols with their images."""
+
+    training: EpisodicTask
+    validation: Task
+    tests: list[Task]
+
+
+def _open_folder(
+    settings: TrainVerb, path: Path, setup: TrainingSetup, source: Source, device: torch.device
+) -> tuple[RunFolder, RunTasks]:
+    """Write all that is known before training into the run's folder, and decode the images."""
     begun = (path / "config.yaml").is_file()
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))  # from here on it can be resumed
@@ -69,26 +104,13 @@ def train_session(
         raise
     keep_encoder(settings.backbone, path)
     only_in = path if begun else None  # a stranger's run may name any file
-    save_drawn([setup.validation, *setup.tests], settings.episodes, settings.seed, only_in)
-    found = quick_audit([setup.training, setup.validation, *setup.tests])
-    folder.stamps["warnings"] = ";".join([*found, *warned_bad_images(source)])
+    evaluated = [setup.validation, *setup.tests]
+    save_drawn(evaluated, settings.episodes, settings.seed, only_in)
+    warnings = [*quick_audit([setup.training, *evaluated]), *warned_bad_images(source)]
+    folder.stamps["warnings"] = ";".join(warnings)
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
-    with telling_how_to_go_on(path):
-        clear_the_end(folder, reached[1] if reached else None)
-        taken = _learn_and_test(settings, folder, tasks, encoder, reached, taken)
-        facts = {"seed": settings.seed, "choices": taken}
-        finish_run(folder, asdict(settings), facts, device, started)
-    return folder
-
-
-@dataclass(frozen=True)
-class RunTasks:
-    """The protocols of a training run with their images."""
-
-    training: EpisodicTask
-    validation: Task
-    tests: list[Task]
+    return folder, tasks
 
 
 def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
@@ -99,29 +121,13 @@ def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> 
     return RunTasks(EpisodicTask(setup.training, images), validation, tests)
 
 
-def _learn_and_test(
-    settings: TrainVerb,
-    folder: RunFolder,
-    tasks: RunTasks,
-    encoder: nn.Module,
-    reached: tuple[Checkpoint, Progress] | None,
-    taken: dict[str, str],
-) -> dict[str, str]:
-    """Write everything between the configuration and the summary; return the files of conf/ that
-    the run, begun earlier or now, was composed of."""
-    run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
-    if reached is not None:
-        with restored(folder.folder):
-            run.restore(*reached)
-        taken = reached[1].choices
-    run.fit(taken)
-    run.add_supports()
-    device, path = run.learning.device, folder.folder
+def _test(settings: TrainVerb, folder: RunFolder, tasks: RunTasks, device: torch.device) -> None:
+    """Score the tests with the weights that `train.tested` names, and draw the curves."""
+    path = folder.folder
     if tasks.tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         model = load_model(settings, checkpoint, device)
         run_tests(folder, model, tasks.tests, settings.seed)
-    chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
-    if run.metrics:
+    if settings.train.epochs:
+        chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
         plot_curves(path / "metrics.csv", chances, path / "curves.png")
-    return taken
