@@ -54,13 +54,8 @@ def train_session(
     threads = threads_per_job(settings.threads)
     device = prepare_device(settings.device, settings.seed, settings.precision, threads)
     settings = replace(settings, backbone=with_image_size(settings.backbone))
-    if settings.logger == "tensorboard":
-        require_tensorboard()
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
-    setup = setup_training(settings, source)
-    names = setup.training.pool.class_names
-    require_named_parts(settings.method, names)
-    require_parts(settings.method, names, [setup.validation, *setup.tests])
+    setup = _checked_setup(settings, source)
     encoder = build_encoder(settings.backbone)
     folder, tasks = _open_folder(settings, path, setup, source, device)
     with telling_how_to_go_on(path):
@@ -77,6 +72,17 @@ def train_session(
         facts = {"seed": settings.seed, "choices": run.choices}
         finish_run(folder, asdict(settings), facts, device, started)
     return folder
+
+
+def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
+    """Return the protocols of a run. Raises UserError where they, or the method, cannot work."""
+    if settings.logger == "tensorboard":
+        require_tensorboard()
+    setup = setup_training(settings, source)
+    names = setup.training.pool.class_names
+    require_named_parts(settings.method, names)
+    require_parts(settings.method, names, [setup.validation, *setup.tests])
+    return setup
 
 
 @dataclass(frozen=True)

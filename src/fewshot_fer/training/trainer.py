@@ -8,9 +8,9 @@ from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
-from fewshot_fer.evaluation.training_statistics import statistics_from
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.evaluation.training_statistics import statistics_from
 from fewshot_fer.models.methods import LEARN_BY_THEMSELVES, TRAINED
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
@@ -68,18 +68,15 @@ class Trainer:
         return phase.run_epoch(self.training.images, protocol, epoch), protocol
 
     def _phase(self, epoch: int) -> EpisodicTraining | SupervisedTraining:
-        """Return what trains in an epoch, made in its first one."""
-        settings, supervised = self.settings, self.is_supervised(epoch)
+        """Return what trains in an epoch, with the optimiser of its phase."""
+        supervised = self.is_supervised(epoch)
         if supervised not in self._phases:
-            self._phases[supervised] = (
-                SupervisedTraining(
-                    self.network, self.training.protocol, settings.train, settings.seed, self.precision
-                )
-                if supervised
-                else EpisodicTraining(
-                    self.network, settings.train, settings.seed, self.precision, settings.fast
-                )
-            )
+            how = (self.settings.train, self.settings.seed, self.precision)
+            if supervised:
+                protocol = self.training.protocol
+                self._phases[True] = SupervisedTraining(self.network, protocol, *how)
+            else:
+                self._phases[False] = EpisodicTraining(self.network, *how, self.settings.fast)
         return self._phases[supervised]
 
     def is_supervised(self, epoch: int) -> bool:
