@@ -3,12 +3,11 @@
 import time
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.embedder import FewShotModel
+from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -22,6 +21,11 @@ from fewshot_fer.system.files import Row, plain_row
 from fewshot_fer.system.signals import Stop, caught_signals
 from fewshot_fer.system.text import epoch_line
 from fewshot_fer.training.checkpoints import Snapshot, snapshot_checkpoint, take_snapshot
+from fewshot_fer.training.failures import (
+    out_of_memory,
+    require_finite,
+    require_finite_validation,
+)
 from fewshot_fer.training.optim import learning_rate
 from fewshot_fer.training.trainer import Trainer
 
@@ -85,7 +89,8 @@ class TrainingRun:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise TrainingError(self._too_large()) from error
+            supervised = self.trainer.is_supervised(self.epoch)
+            raise TrainingError(out_of_memory(self.epoch, supervised)) from error
         if self._is_out_of_patience():
             print(f"stopped: no better validation for {self.settings.train.patience} epochs")
         if self.trained:
@@ -111,17 +116,8 @@ class TrainingRun:
         validated = self._validate(snapshot.model)
         require_finite_validation(validated.loss, epoch, lr)
         is_best = self._is_best(validated)
-        row: Row = {
-            "epoch": epoch,
-            "lr": lr,
-            "train_loss": float(scores.loss.mean()),
-            "train_accuracy": float(scores.accuracy.mean()),
-            "val_loss": validated.loss,
-            "val_accuracy": validated.accuracy,
-            "val_ci95": validated.half,
-            "seconds": round(time.perf_counter() - started, 2),
-        }
-        self.metrics.append(plain_row(row))
+        seconds = time.perf_counter() - started
+        self.metrics.append(_metrics_row(epoch, lr, scores, validated, seconds))
         own = {"method": self.trainer.method_name(epoch)}
         self.trained = plain_row(episodic_row(protocol, scores, epoch) | own)
         self._save(snapshot, validated, is_best)
@@ -178,38 +174,20 @@ class TrainingRun:
             where = "stopped in the first epoch, so the run will start anew from its config.yaml"
         return f"{where}. Go on with: {line_to_go_on(self.folder.folder)}"
 
-    def _too_large(self) -> str:
-        names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
-        if self.trainer.is_supervised(self.epoch):
-            names = "train.batch_size or backbone.image_size"
-        return f"too little memory for a step of training: lower {names}. {kept_before(self.epoch)}"
 
-
-def require_finite(losses: NDArray[np.float64], epoch: int, lr: float, unit: str) -> None:
-    """Raise TrainingError if one of an epoch's losses, in order, is infinite or no number.
-
-    unit: what each of them is the loss of, `episode` or `batch`.
-    """
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if len(bad):
-        raise TrainingError(
-            f"the loss is {losses[bad[0]]} in epoch {epoch}, {unit} {bad[0] + 1} of {len(losses)}, "
-            f"at learning rate {lr:.2g}: try a lower one, train.lr={lr / 10:.0e}, or "
-            f"precision=float32 where it is bf16. {kept_before(epoch)}"
-        )
-
-
-def require_finite_validation(loss: float, epoch: int, lr: float) -> None:
-    """Raise TrainingError if the validation loss after an epoch is infinite or no number."""
-    if not np.isfinite(loss):
-        raise TrainingError(
-            f"the validation loss is {loss} after epoch {epoch}, at learning rate {lr:.2g}: try a "
-            f"lower one, train.lr={lr / 10:.0e}. {kept_before(epoch)}"
-        )
-
-
-def kept_before(epoch: int) -> str:
-    """Return a sentence on what is left on disk of a run that ends within an epoch."""
-    if epoch <= 1:
-        return "No checkpoint was kept, as it was the first epoch"
-    return f"last.pt holds the weights after epoch {epoch - 1}"
+def _metrics_row(
+    epoch: int, lr: float, scores: EpisodeScores, validated: EvaluationResult, seconds: float
+) -> Row:
+    """Return the row of metrics.csv of an epoch."""
+    return plain_row(
+        {
+            "epoch": epoch,
+            "lr": lr,
+            "train_loss": float(scores.loss.mean()),
+            "train_accuracy": float(scores.accuracy.mean()),
+            "val_loss": validated.loss,
+            "val_accuracy": validated.accuracy,
+            "val_ci95": validated.half,
+            "seconds": round(seconds, 2),
+        }
+    )
