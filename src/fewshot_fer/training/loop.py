@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb
@@ -21,11 +23,6 @@ from fewshot_fer.system.files import Row, plain_row
 from fewshot_fer.system.signals import Stop, caught_signals
 from fewshot_fer.system.text import epoch_line
 from fewshot_fer.training.checkpoints import Snapshot, snapshot_checkpoint, take_snapshot
-from fewshot_fer.training.failures import (
-    out_of_memory,
-    require_finite,
-    require_finite_validation,
-)
 from fewshot_fer.training.optim import learning_rate
 from fewshot_fer.training.trainer import Trainer
 
@@ -89,8 +86,7 @@ class TrainingRun:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            supervised = self.trainer.is_supervised(self.epoch)
-            raise TrainingError(out_of_memory(self.epoch, supervised)) from error
+            raise TrainingError(self._too_large()) from error
         if self._is_out_of_patience():
             print(f"stopped: no better validation for {self.settings.train.patience} epochs")
         if self.trained:
@@ -110,11 +106,10 @@ class TrainingRun:
         started, epoch = time.perf_counter(), self.epoch
         scores, protocol = self.trainer.run_epoch(epoch)
         lr = learning_rate(self.settings.train, epoch)
-        unit = "batch" if self.trainer.is_supervised(epoch) else "episode"
-        require_finite(scores.loss, epoch, lr, unit)
+        self._require_finite(scores.loss, lr)
         snapshot = take_snapshot(self.trainer, self.validation, epoch)
         validated = self._validate(snapshot.model)
-        require_finite_validation(validated.loss, epoch, lr)
+        self._require_finite(validated.loss, lr)
         is_best = self._is_best(validated)
         seconds = time.perf_counter() - started
         self.metrics.append(_metrics_row(epoch, lr, scores, validated, seconds))
@@ -173,6 +168,33 @@ class TrainingRun:
         elif not done:
             where = "stopped in the first epoch, so the run will start anew from its config.yaml"
         return f"{where}. Go on with: {line_to_go_on(self.folder.folder)}"
+
+    def _require_finite(self, loss: float | NDArray[np.float64], lr: float) -> None:
+        """Raise TrainingError if the validation loss, or one of an epoch's, is no finite number."""
+        losses = np.atleast_1d(loss)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if not len(bad):
+            return
+        where = f"the validation loss is {loss} after epoch {self.epoch}"
+        if np.ndim(loss):
+            unit = "batch" if self.trainer.is_supervised(self.epoch) else "episode"
+            number = f"{unit} {bad[0] + 1} of {len(losses)}"
+            where = f"the loss is {losses[bad[0]]} in epoch {self.epoch}, {number}"
+        raise TrainingError(
+            f"{where}, at learning rate {lr:.2g}: try a lower one, train.lr={lr / 10:.0e}, or "
+            f"precision=float32 where it is bf16. {self._kept_before()}"
+        )
+
+    def _too_large(self) -> str:
+        names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
+        if self.trainer.is_supervised(self.epoch):
+            names = "train.batch_size or backbone.image_size"
+        return f"too little memory for a step of training: lower {names}. {self._kept_before()}"
+
+    def _kept_before(self) -> str:
+        if self.epoch <= 1:
+            return "No checkpoint was kept, as it was the first epoch"
+        return f"last.pt holds the weights after epoch {self.epoch - 1}"
 
 
 def _metrics_row(
