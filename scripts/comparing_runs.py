@@ -1,4 +1,4 @@
-"""Whether two runs ended alike: every table, and every value of every checkpoint, bit for bit."""
+"""Compare two runs bit for bit: every table, and every value of every checkpoint."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -11,13 +11,13 @@ from torch import Tensor
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 
 TIMED = "seconds"  # of an epoch: no two runs take as long
-UNSEEN = {TIMED, "choices"}
-"""choices: of a run that was stopped before its first checkpoint all settings are known, but not
-the files in conf/ that they came from."""
+IGNORED = {TIMED, "choices"}
+"""Not compared. choices: a run that was stopped before its first checkpoint knows all settings, but
+not the files in conf/ that they came from."""
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Return the names of what is not the same in two runs' folders, `last.pt: head` for one."""
+    """Return what differs between two runs' folders, by file or field: `last.pt: head`."""
     names = {path.name for path in one.iterdir()}
     found = sorted(names ^ {path.name for path in other.iterdir()})
     for name in sorted(names - set(found)):
@@ -34,7 +34,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def differing_fields(one: Checkpoint, other: Checkpoint) -> list[str]:
-    """Return the fields of two checkpoints that hold anything different but for UNSEEN."""
+    """Return the fields in which two checkpoints differ, but for IGNORED."""
     names = [field.name for field in fields(Checkpoint)]
     return [name for name in names if not _equal(getattr(one, name), getattr(other, name))]
 
@@ -44,7 +44,7 @@ def _equal(one: Any, other: Any) -> bool:  # noqa: ANN401
         same = one.dtype == other.dtype and one.shape == other.shape
         return same and torch.equal(_bits(one), _bits(other))
     if isinstance(one, dict) and isinstance(other, dict):
-        keys = (one.keys() | other.keys()) - UNSEEN
+        keys = (one.keys() | other.keys()) - IGNORED
         return all(key in one and key in other and _equal(one[key], other[key]) for key in keys)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_equal, one, other))

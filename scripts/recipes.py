@@ -1,4 +1,4 @@
-"""Compare ways to train at equal cost: which recipe learns best, and what each of its parts gives.
+"""Compare training recipes at equal cost, and what each setting of the best one contributes.
 
     python scripts/recipes.py                            on the embedded data, about an hour
     python scripts/recipes.py --only recipes --seeds 1   the recipes alone, a few minutes
@@ -6,7 +6,7 @@
 
 A fifth of the training images, whole groups of them, is held out: choices are made on those. Test
 sets are scored too, and play no part in the choice. Cost is counted in images that pass through the
-encoder. A run that is done already is not done again. Words that are no option reach every run.
+encoder. A run that is finished is not repeated. Words that are no option go to every run.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig
 from fewshot_fer.data.load import find_source, load_dataset
 
 TESTS = ("compound_4w5s", "compound_5w1s", "afew_4w5s")
-EPISODES = {"classic": 30, "fast": 50}  # images that an episode of each recipe holds
+EPISODES = {"classic": 30, "fast": 50}  # recipe -> images of an episode
 RECIPES = {
     "pretrain": ["train=pretrain"],
     "pretrain_meta": ["train=pretrain_meta"],
@@ -47,7 +47,7 @@ def main() -> int:
     """Return 0 if every run ended well."""
     options, overrides = _options()
     outputs = Path(options.outputs).absolute()
-    lists = _carve(outputs, overrides)
+    lists = _split_training(outputs, overrides)
     runs: dict[str, list[Path]] = {}
     for name, seed, words in _jobs(options):
         folder = outputs / "runs" / f"{name.replace(' ', '_').replace('=', '-')}-{seed}"
@@ -69,8 +69,8 @@ def main() -> int:
 
 def _options() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--images", type=int, default=30_000, help="that each run may learn from")
-    parser.add_argument("--seeds", type=int, default=2, help="runs of each way")
+    parser.add_argument("--images", type=int, default=30_000, help="that each run trains on")
+    parser.add_argument("--seeds", type=int, default=2, help="runs of each recipe")
     parser.add_argument("--only", choices=("recipes", "ablation"), help="a part of the table")
     parser.add_argument("--outputs", default="outputs/recipes", help="folder for the runs")
     options, overrides = parser.parse_known_args()
@@ -80,20 +80,20 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 
 def _jobs(options: argparse.Namespace) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield name, seed and words of each run, a seed after the other."""
-    ways = RECIPES | ABLATION
-    if options.only:
-        ways = (
-            RECIPES if options.only == "recipes" else {"pretrain": RECIPES["pretrain"], **ABLATION}
-        )
-    size = _count(Path(options.outputs) / "learn.csv")
+    """Yield name, seed and words of each run, one seed after the other."""
+    recipes = RECIPES | ABLATION
+    if options.only == "recipes":
+        recipes = RECIPES
+    elif options.only == "ablation":
+        recipes = {"pretrain": RECIPES["pretrain"], **ABLATION}
+    size = len(pd.read_csv(Path(options.outputs) / "learn.csv"))
     for seed in range(options.seeds):
-        for name, words in ways.items():
+        for name, words in recipes.items():
             yield name, seed, [*words, *_cost(words[0].partition("=")[2], options.images, size)]
 
 
 def _cost(recipe: str, images: int, size: int) -> list[str]:
-    """Return the words that make a recipe learn from so many images in eight epochs or more."""
+    """Return the words that make a recipe train on so many images; size: of the training set."""
     if recipe in EPISODES:
         episodes = images // EPISODES[recipe]
         short = ["train.epochs=8", f"train.episodes_per_epoch={episodes // 8}", "train.patience=0"]
@@ -112,7 +112,7 @@ def _cost(recipe: str, images: int, size: int) -> list[str]:
     ]
 
 
-def _carve(outputs: Path, overrides: list[str]) -> list[str]:
+def _split_training(outputs: Path, overrides: list[str]) -> list[str]:
     """Write learn.csv and validate.csv, no group in both; return the words that name them."""
     given = dict(word.split("=", 1) for word in overrides if "=" in word)
     demo = given.get("paths") == "demo"
@@ -123,18 +123,14 @@ def _carve(outputs: Path, overrides: list[str]) -> list[str]:
     learn, validate = next(folds.split(table, table["label"], table["group"]))
     outputs.mkdir(parents=True, exist_ok=True)
     for name, rows in (("learn", learn), ("validate", validate)):
-        part = table.iloc[rows][["path", "label", "group"]]
-        part.to_csv(outputs / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL)
+        listed = table.iloc[rows][["path", "label", "group"]]
+        listed.to_csv(outputs / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL)
     return [
         *("dataset=csv", f"dataset.file={outputs / 'learn.csv'}", "dataset.root=/"),
         *("eval=basic_7w1s", "eval.k_shot=5", "eval.dataset.adapter=csv"),
         *("eval.dataset.split=all", f"+eval.dataset.file={outputs / 'validate.csv'}"),
         "eval.dataset.root=/",
     ]
-
-
-def _count(file: Path) -> int:
-    return len(pd.read_csv(file))
 
 
 def _row(name: str, folders: list[Path]) -> dict[str, str | float]:

@@ -3,7 +3,7 @@
     python scripts/study.py                                 on the embedded data, two epochs each
     python scripts/study.py --epochs 500 paths=local paths.data=/where/the/data/lie
 
-Words that are no option are handed to every run. An experiment that fails does not stop the others.
+Words that are no option go to every run. An experiment that fails does not stop the others.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fewshot_fer.config.hydra import conf_dir
 
+# The groups of each experiment that have a fixed support.
 FIXED = {"study_5": ("eval", "test"), "study_6": ("test",), "study_7": ("test",)}
 
 
@@ -46,9 +47,9 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 
 def _small(study: str, options: argparse.Namespace) -> list[str]:
-    """Return what makes a row short, and row 5 possible on a CPU without a download."""
+    """Return the words that shorten an experiment; few epochs of row 5 need no download."""
     words = [f"train.epochs={options.epochs}"]
-    words += [f"{part}.k_shot={options.shots}" for part in FIXED.get(study, ())]
+    words += [f"{group}.k_shot={options.shots}" for group in FIXED.get(study, ())]
     if study == "study_5" and options.epochs < 10:
         words += ["backbone.weights=none", "backbone.image_size=64"]
     return words

@@ -1,8 +1,11 @@
-"""Networks, images and settings that are small enough to compare whole epochs of."""
+"""Networks, images and settings small enough to compare whole epochs."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 from conftest import face_table
+from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, TrainConfig
@@ -11,10 +14,13 @@ from fewshot_fer.data.pack import PackedFaces
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models import build_encoder
+from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network
+from fewshot_fer.training.episodic import EpisodicTraining
 
 SHAPE = Shape(n_way=3, k_shot=2, n_query=2)
+CHANGED = AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2)
 
 
 def random_images(count: int) -> FaceImages:
@@ -29,9 +35,6 @@ def small_encoder() -> nn.Module:
     return encoder
 
 
-CHANGED = AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2)
-
-
 def settings(**changes: object) -> TrainConfig:
     values = {"epochs": 2, "episodes_per_epoch": 8, "n_way": 3, "k_shot": 2, "n_query": 2}
     return TrainConfig(**{**values, "augment": CHANGED, **changes})  # type: ignore[arg-type]
@@ -39,11 +42,26 @@ def settings(**changes: object) -> TrainConfig:
 
 def training_task() -> tuple[FaceImages, EpisodicProtocol]:
     table = face_table(dict.fromkeys("abcd", 10))
-    shape = Shape(3, 2, 2)
     return random_images(len(table)), EpisodicProtocol(
-        "train", "train", "made", table, 8, build_pool(table, shape)
+        "train", "train", "made", table, 8, build_pool(table, SHAPE)
     )
 
 
 def network(encoder: nn.Module) -> Network:
     return Network(encoder, None, prototype_logits)
+
+
+def train_with_dropout(
+    images: FaceImages, drawn_before: int, epoch: int
+) -> tuple[EpisodicTraining, NDArray[np.float64]]:
+    """Return a training whose method drops out, and an epoch's losses, on the images' device.
+
+    drawn_before: the seed of torch when the epoch begins; the episodes are the same in all epochs.
+    """
+    _, protocol = training_task()
+    torch.manual_seed(0)
+    dropping = Network(small_encoder().to(images.device), None, Feat(32).to(images.device))
+    torch.manual_seed(drawn_before)
+    loop = EpisodicTraining(dropping, settings(lr=1e-9, augment=AugmentConfig()), 0)
+    fixed = replace(protocol, loaded=protocol.draw(0, 1))
+    return loop, loop.run_epoch(images, fixed, epoch).loss

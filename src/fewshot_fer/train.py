@@ -17,12 +17,12 @@ def main() -> None:
 def train(settings: TrainVerb, folder: Path) -> None:
     """Train, or go on with a run that was stopped; results lie in the run's folder."""
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.training.launch import resume_session, train_anywhere
+    from fewshot_fer.training.launch import launch_training, resume_training
 
     if settings.resume is not None:
-        resume_session(settings, list(HydraConfig.get().overrides.task))
+        resume_training(settings, list(HydraConfig.get().overrides.task))
         return
-    train_anywhere(settings, folder, resumed=in_sweep(), taken=choices())
+    launch_training(settings, folder, resumed=in_sweep(), choices=choices())
 
 
 if __name__ == "__main__":

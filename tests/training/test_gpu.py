@@ -1,6 +1,5 @@
 """What only a GPU can show; skipped where there is none."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from small_networks import (
     random_images,
     settings,
     small_encoder,
+    train_with_dropout,
     training_task,
 )
 from torch import nn
@@ -27,11 +27,9 @@ from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import evaluate
 from fewshot_fer.models.fast.conv4_gpu import for_a_graph
-from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.models.methods.method import PROTOTYPES
-from fewshot_fer.models.network import Network
-from fewshot_fer.system.device import prepare_device
-from fewshot_fer.training.cuda_graph import GraphedSteps
+from fewshot_fer.system.device import Precision, prepare_device
+from fewshot_fer.training.cuda_graph import CapturedSteps
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import load_optimiser
 
@@ -67,16 +65,18 @@ def test_captured_steps_are_those_started_one_by_one(
         drop_lr_every=2,
         lr=0.01,
     )
-    loops = [EpisodicTraining(network(small_encoder().to(gpu)), chosen, 0) for _ in range(2)]
+    loops = [
+        EpisodicTraining(network(small_encoder().to(gpu)), chosen, 0, fast=fast)
+        for fast in (True, False)
+    ]
     captured, plain = loops
-    plain.capturing = False
     for epoch in (1, 2, 3):
         with for_a_graph():
             one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(one.confusion, other.confusion)
-    assert isinstance(captured.graph, GraphedSteps)
-    assert plain.graph is None
+    assert isinstance(captured.captured, CapturedSteps)
+    assert plain.captured is None
     for key, value in plain.encoder.state_dict().items():
         torch.testing.assert_close(captured.encoder.state_dict()[key], value, rtol=1e-3, atol=1e-4)
 
@@ -88,9 +88,9 @@ def test_bfloat16_is_captured_too(gpu: torch.device) -> None:
     losses = []
     for bf16 in (False, True):
         encoder = small_encoder().to(gpu)
-        loop = EpisodicTraining(network(encoder), settings(lr=1e-4), 0, torch.float32, bf16)
+        loop = EpisodicTraining(network(encoder), settings(lr=1e-4), 0, Precision(bf16=bf16))
         losses.append(loop.run_epoch(images, protocol, 1).loss)
-        assert isinstance(loop.graph, GraphedSteps)
+        assert isinstance(loop.captured, CapturedSteps)
         assert {each.dtype for each in encoder.parameters()} == {torch.float32}
     assert np.abs(losses[0] - losses[1]).max() > 1e-6
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.1, atol=0.1)
@@ -98,17 +98,12 @@ def test_bfloat16_is_captured_too(gpu: torch.device) -> None:
 
 def test_dropout_in_captured_steps_is_a_function_of_seed_and_epoch(gpu: torch.device) -> None:
     """Another epoch drops otherwise, the same one alike, whatever was drawn before."""
-    images, protocol = training_task()
-    images = moved(images, gpu)
+    images = moved(training_task()[0], gpu)
     losses = []
-    for before, epoch in ((1, 2), (5, 2), (1, 3)):
-        torch.manual_seed(0)
-        dropping = Network(small_encoder().to(gpu), None, Feat(32).to(gpu))
-        torch.manual_seed(before)
-        loop = EpisodicTraining(dropping, settings(lr=1e-9, augment=AugmentConfig()), 0)
-        fixed = replace(protocol, loaded=protocol.draw(0, 1))  # the same episodes in all epochs
-        losses.append(loop.run_epoch(images, fixed, epoch).loss)
-        assert isinstance(loop.graph, GraphedSteps)
+    for drawn_before, epoch in ((1, 2), (5, 2), (1, 3)):
+        loop, loss = train_with_dropout(images, drawn_before, epoch)
+        assert isinstance(loop.captured, CapturedSteps)
+        losses.append(loss)
     np.testing.assert_array_equal(losses[0], losses[1])
     assert np.abs(losses[0] - losses[2]).max() > 1e-6
 
@@ -135,8 +130,8 @@ def test_a_step_that_waits_for_the_gpu_is_started_one_by_one(
         with for_a_graph():
             one, other = (loop.run_epoch(images, protocol, epoch) for loop in (asking, plain))
         np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
-    assert asking.graph is None
-    assert isinstance(plain.graph, GraphedSteps)
+    assert asking.captured is None
+    assert isinstance(plain.captured, CapturedSteps)
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "no CUDA graph, steps are started one by one"
     ]
@@ -192,7 +187,7 @@ def test_moments_of_one_device_are_taken_up_on_another(
     one, other = (loop.run_epoch(moved(images, loop.device), protocol, 2) for loop in loops)
     np.testing.assert_allclose(one.loss, other.loss, rtol=0.05, atol=0.05)
     for loop in loops:
-        assert isinstance(loop.graph, GraphedSteps) == (loop.device.type == "cuda")
+        assert isinstance(loop.captured, CapturedSteps) == (loop.device.type == "cuda")
 
 
 @pytest.mark.parametrize(("first", "then"), [("cuda", "cpu"), ("cpu", "cuda")])

@@ -1,4 +1,4 @@
-"""Several processes that train one network: the numbers of one, and what happens when one dies."""
+"""Several processes that train one network: the numbers of one, also when one of them dies."""
 
 import os
 import signal
@@ -91,7 +91,7 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
 
 
-def test_an_error_of_a_process_is_told_as_one_line(data: Path, tmp_path: Path) -> None:
+def test_an_error_of_a_process_is_printed_as_one_line(data: Path, tmp_path: Path) -> None:
     """What is wrong with the data is said as with one process."""
     process = start(tmp_path / "run", data / "nothing")
     _, told = process.communicate(timeout=PATIENCE)
@@ -110,7 +110,7 @@ def test_an_error_of_a_process_is_told_as_one_line(data: Path, tmp_path: Path) -
         (("train=pretrain", "trainer.devices=65"), "give each of them an image"),
     ],
 )
-def test_what_cannot_be_dealt_is_said(
+def test_devices_that_cannot_share_a_step_are_refused(
     words: tuple[str, ...], expected: str, command: Command
 ) -> None:
     outcome = command("train", *words)
@@ -118,8 +118,8 @@ def test_what_cannot_be_dealt_is_said(
     assert expected in outcome.err
 
 
-def test_alone_nothing_is_dealt_or_gathered() -> None:
-    """Protects the usual run: one process has everything."""
+def test_one_process_has_everything() -> None:
+    """Protects the usual run, in which nothing is shared or gathered."""
     assert rank_slice(7) == slice(0, 7)
     own = torch.randn(3, 4)
     assert all_gather(own, dim=1) is own
@@ -131,23 +131,33 @@ def plain_norms() -> list[nn.BatchNorm2d]:
     return [norm.double() for norm in made]
 
 
+def batch_and_weights() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    shape = (5, 4, 6, 6)
+    images = torch.randn(shape, generator=random, dtype=torch.float64)
+    return 3 + 2 * images, torch.randn(shape, generator=random, dtype=torch.float64)
+
+
+def normalised(norm: nn.Module, share: slice) -> dict[str, torch.Tensor | None]:
+    """Return a share of the batch normalised, its gradient, and the running statistics."""
+    images, weights = (each[share].clone() for each in batch_and_weights())
+    outputs = norm(images.requires_grad_())
+    (outputs * weights).sum().backward()
+    made = {"outputs": outputs.detach(), "gradient": images.grad}
+    return made | {"mean": norm.running_mean, "variance": norm.running_var}
+
+
 def norms_in_two(rank: int, folder: str) -> None:
     """Normalise this rank's share of a batch, and keep what came out."""
     from torch import distributed
 
     file = f"file://{folder}/meeting"
     distributed.init_process_group("gloo", init_method=file, rank=rank, world_size=2)
-    images, weights = batch_and_weights()
     kept = []
     for norm in plain_norms():
-        share = (images[:3] if rank == 0 else images[3:]).clone()  # uneven on purpose
-        share.requires_grad_()
         network = nn.Sequential(norm)
         share_batch_norms(network)
-        answers = network(share)
-        (answers * (weights[:3] if rank == 0 else weights[3:])).sum().backward()
-        found = {"answers": all_gather(answers.detach()), "gradient": share.grad}
-        kept.append(found | {"mean": norm.running_mean, "variance": norm.running_var})
+        kept.append(normalised(network[0], slice(3) if rank == 0 else slice(3, 5)))  # uneven
         unshare_batch_norms(network)
         assert type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
     for foreign in (nn.BatchNorm1d(4), nn.InstanceNorm2d(4, track_running_stats=True)):
@@ -157,29 +167,17 @@ def norms_in_two(rank: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-def batch_and_weights() -> tuple[torch.Tensor, torch.Tensor]:
-    random = torch.Generator().manual_seed(0)
-    shape = (5, 4, 6, 6)
-    images = torch.randn(shape, generator=random, dtype=torch.float64)
-    return 3 + 2 * images, torch.randn(shape, generator=random, dtype=torch.float64)
-
-
 def test_batch_norms_over_two_equal_one(tmp_path: Path) -> None:
-    """Answers, gradients and running statistics, with uneven shares; what else keeps statistics is
+    """Outputs, gradients and running statistics, with uneven shares; what else keeps statistics is
     refused, as each process would have its own."""
     torch.multiprocessing.start_processes(  # forked: neither has to import torch anew
         norms_in_two, (str(tmp_path),), nprocs=2, start_method="fork"
     )
     every = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     for norm, *found in zip(plain_norms(), *every, strict=True):
-        images, weights = batch_and_weights()
-        images.requires_grad_()
-        answers = norm(images)
-        (answers * weights).sum().backward()
+        expected = normalised(norm, slice(5))
+        for key in ("outputs", "gradient"):
+            assert torch.allclose(torch.cat([each[key] for each in found]), expected[key])
         for each in found:
-            assert torch.allclose(each["answers"], answers.detach())
-            assert torch.allclose(each["mean"], norm.running_mean)
-            assert torch.allclose(each["variance"], norm.running_var)
-        gradients = torch.cat([each["gradient"] for each in found])
-        assert images.grad is not None
-        assert torch.allclose(gradients, images.grad)
+            assert torch.allclose(each["mean"], expected["mean"])
+            assert torch.allclose(each["variance"], expected["variance"])

@@ -1,4 +1,4 @@
-"""What learning is made of: rates, optimisers, averages, losses and normalised embeddings."""
+"""The trainer: rates, optimisers, averaged weights, losses and normalised embeddings."""
 
 import copy
 import math
@@ -6,19 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_networks import small_encoder, training_task
+from small_networks import settings, small_encoder, training_task
 from torch import nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainConfig, TrainVerb
-from fewshot_fer.data.images import FaceImages
+from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, MethodConfig, TrainVerb
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.tasks import EpisodicTask
-from fewshot_fer.evaluation.training_statistics import (
-    TrainingStatistics,
-    gather_statistics,
-    statistics_from,
-)
+from fewshot_fer.evaluation.training_statistics import gather_statistics, statistics_from
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise
@@ -27,17 +22,13 @@ from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import build_optimiser, learning_rate
 from fewshot_fer.training.trainer import Trainer
 
-SHAPE = {"episodes_per_epoch": 8, "n_way": 3, "k_shot": 2, "n_query": 2}
-
-
-def train_settings(**changes: object) -> TrainConfig:
-    return TrainConfig(**{"epochs": 2, **SHAPE, **changes})  # type: ignore[arg-type]
+PLAIN = AugmentConfig()
 
 
 def test_one_cycle_rises_and_falls_along_cosines() -> None:
     """From a 25th to the highest rate in three tenths, then down to a ten thousandth; episodes
     after a pretraining have a cycle of their own."""
-    chosen = train_settings(schedule="one_cycle", lr=2.0, epochs=10)
+    chosen = settings(schedule="one_cycle", lr=2.0, epochs=10)
     rates = [learning_rate(chosen, 1 + step // 10, step % 10 / 10) for step in range(100)]
     assert rates[0] == pytest.approx(2.0 / 25)
     assert rates[15] == pytest.approx((2.0 / 25 + 2.0) / 2)
@@ -46,16 +37,14 @@ def test_one_cycle_rises_and_falls_along_cosines() -> None:
     assert learning_rate(chosen, 10, 1.0) == pytest.approx(2e-4)
     assert rates[:31] == sorted(rates[:31])
     assert rates[30:] == sorted(rates[30:], reverse=True)
-    chosen = train_settings(
-        schedule="one_cycle", lr=2.0, episodic_lr=0.5, epochs=10, supervised_epochs=8
-    )
+    chosen = settings(schedule="one_cycle", lr=2.0, episodic_lr=0.5, epochs=10, supervised_epochs=8)
     assert learning_rate(chosen, 8, 1.0) == pytest.approx(2e-4)
     assert learning_rate(chosen, 9, 0.0) == pytest.approx(0.5 / 25)
     assert learning_rate(chosen, 9, 0.6) == pytest.approx(0.5)
 
 
 def test_cosine_falls_to_nothing() -> None:
-    chosen = train_settings(schedule="cosine", lr=2.0, epochs=4)
+    chosen = settings(schedule="cosine", lr=2.0, epochs=4)
     assert learning_rate(chosen, 1, 0.0) == 2.0
     assert learning_rate(chosen, 3, 0.0) == pytest.approx(1.0)
     assert learning_rate(chosen, 2, 0.0) == pytest.approx(1 + math.cos(math.pi / 4))
@@ -66,7 +55,7 @@ def test_cosine_falls_to_nothing() -> None:
 def test_a_step_of_each_optimiser_by_hand(kind: str) -> None:
     """adamw shrinks weights beside the gradient, the others through it; sgd has Nesterov's."""
     weight = nn.Parameter(torch.tensor([2.0]))
-    chosen = train_settings(optimiser=kind, lr=0.1, weight_decay=0.5)
+    chosen = settings(optimiser=kind, lr=0.1, weight_decay=0.5)
     optimiser = build_optimiser([weight], chosen)
     weight.grad = torch.tensor([3.0])
     optimiser.step()
@@ -101,21 +90,21 @@ def test_the_average_of_weights_by_hand() -> None:
     )
 
 
-def learning(method: MethodConfig, **train: object) -> tuple[Trainer, EpisodicTask]:
+def trainer_of(method: MethodConfig, **train: object) -> tuple[Trainer, EpisodicTask]:
     images, protocol = training_task()
     task = EpisodicTask(protocol, images)
     backbone = BackboneConfig("conv4", filters=8, image_size=32)
-    settings = TrainVerb(backbone=backbone, method=method, train=train_settings(**train))
-    return Trainer(settings, task, small_encoder()), task
+    chosen = settings(augment=PLAIN, **train)
+    verb = TrainVerb(backbone=backbone, method=method, train=chosen)
+    return Trainer(verb, task, small_encoder()), task
 
 
-def test_averaged_weights_answer_and_episodes_start_from_them() -> None:
-    """With train.average the average is what is asked, and the next phase begins there."""
-    found, _ = learning(
-        MethodConfig("protonet"), average=0.5, supervised_epochs=1, batch_size=10, lr=0.05
-    )
+def test_averaged_weights_are_evaluated_and_episodes_start_from_them() -> None:
+    """With train.average the average is evaluated, and the next phase begins there."""
+    phases = {"supervised_epochs": 1, "batch_size": 10, "lr": 0.05}
+    found, _ = trainer_of(MethodConfig("protonet"), average=0.5, **phases)
     found.run_epoch(1)
-    averaged = {k: v.clone() for k, v in found.answering.encoder.state_dict().items()}
+    averaged = {k: v.clone() for k, v in found.evaluated.encoder.state_dict().items()}
     last = found.network.encoder.state_dict()
     key = next(name for name in averaged if name.endswith("weight"))
     assert not torch.equal(averaged[key], last[key])
@@ -129,9 +118,8 @@ def test_a_classification_loss_beside_that_of_episodes() -> None:
     images, protocol = training_task()
     encoder, head = small_encoder().train(), nn.Linear(32, 4)
     reference = copy.deepcopy(encoder), copy.deepcopy(head)
-    chosen = train_settings(
-        classification_weight=0.3, label_smoothing=0.1, episodes_per_step=8, lr=1e-9
-    )
+    weights = {"classification_weight": 0.3, "label_smoothing": 0.1}
+    chosen = settings(augment=PLAIN, episodes_per_step=8, lr=1e-9, **weights)
     loop = EpisodicTraining(Network(encoder, head, prototype_logits), chosen, 0)
     loop.run_epoch(images, protocol, 1)
     episodes = protocol.draw(0, 1)
@@ -158,51 +146,47 @@ def test_normalised_embeddings_by_hand() -> None:
     assert torch.allclose(Normalisation("cl2n", mean)(embeddings), centred)
 
 
-def side_of_all(encoder: nn.Module, images: FaceImages, task: EpisodicTask) -> TrainingStatistics:
-    return gather_statistics(Embedder(encoder), task, seed=0)
-
-
-def test_the_training_side_by_hand() -> None:
+def test_training_statistics_by_hand() -> None:
     """The mean that is stored is that of training images; prototypes are class means of normalised
     embeddings, and the spread is the mean squared distance to them."""
     images, protocol = training_task()
     encoder = small_encoder()
-    side = side_of_all(encoder, images, EpisodicTask(protocol, images))
+    statistics = gather_statistics(Embedder(encoder), EpisodicTask(protocol, images), seed=0)
     with torch.no_grad():
         embedded = encoder.eval()(normalise(images.gather(np.arange(40))))
-    assert torch.allclose(side.mean, embedded.mean(dim=0), atol=1e-5)
-    ready = F.normalize(embedded - embedded.mean(dim=0), dim=1)
+    assert torch.allclose(statistics.mean, embedded.mean(dim=0), atol=1e-5)
+    normalised = F.normalize(embedded - embedded.mean(dim=0), dim=1)
     labels = protocol.table["label"].to_numpy()
-    classes = [ready[torch.from_numpy(labels == name)] for name in side.class_names]
+    classes = [normalised[torch.from_numpy(labels == name)] for name in statistics.class_names]
     means = torch.stack([own.mean(dim=0) for own in classes])
-    assert torch.allclose(side.prototypes["cl2n"], means, atol=1e-5)
+    assert torch.allclose(statistics.prototypes["cl2n"], means, atol=1e-5)
     spreads = [float((own - own.mean(dim=0)).square().sum() / (len(own) - 1)) for own in classes]
-    assert side.spreads["cl2n"] == pytest.approx(np.mean(spreads), rel=1e-4)
-    again = statistics_from(side.content(), "a checkpoint")
-    assert torch.equal(again.mean, side.mean)
+    assert statistics.spreads["cl2n"] == pytest.approx(np.mean(spreads), rel=1e-4)
+    again = statistics_from(statistics.content(), "a checkpoint")
+    assert torch.equal(again.mean, statistics.mean)
 
 
 def test_going_on_knows_the_training_mean() -> None:
     """A resumed run normalises its next epoch as one that was not stopped; l2 needs no mean."""
-    assert learning(MethodConfig("simpleshot", "l2"))[0].normalisation.kind == "l2"
-    found, task = learning(MethodConfig("simpleshot", "cl2n"))
+    assert trainer_of(MethodConfig("simpleshot", "l2"))[0].normalisation.kind == "l2"
+    found, task = trainer_of(MethodConfig("simpleshot", "cl2n"))
     assert found.normalisation.kind == "l2"  # before any mean is known
-    side = side_of_all(small_encoder(), task.images, task)
+    statistics = gather_statistics(Embedder(small_encoder()), task, seed=0)
     found.run_epoch(1)
     checkpoint = Checkpoint(
         encoder=found.network.state()["encoder"],
         epoch=1,
         val_accuracy=0.0,
-        class_names=list(side.class_names),
+        class_names=list(statistics.class_names),
         image_size=32,
         optimiser=copy.deepcopy(found.optimiser_state(1)),
-        training_side=side.content(),
+        training_side=statistics.content(),
     )
-    resumed, _ = learning(MethodConfig("simpleshot", "cl2n"))
+    resumed, _ = trainer_of(MethodConfig("simpleshot", "cl2n"))
     resumed.restore(checkpoint)
     assert resumed.normalisation.kind == "cl2n"
     assert resumed.normalisation.mean is not None
-    assert torch.equal(resumed.normalisation.mean, side.mean)
-    found.normalisation = side.normalisation("cl2n")
+    assert torch.equal(resumed.normalisation.mean, statistics.mean)
+    found.normalisation = statistics.normalisation("cl2n")
     one, other = (each.run_epoch(2)[0].loss for each in (found, resumed))
     np.testing.assert_array_equal(one, other)

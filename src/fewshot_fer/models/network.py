@@ -1,7 +1,4 @@
-"""What is trained: an encoder, and the heads and methods with weights of their own above it.
-
-From the embeddings of episodes' images to logits, labels and losses.
-"""
+"""A network in training: encoder, head and method, the average of their weights, their losses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +15,11 @@ from fewshot_fer.models.methods.registry import LogitsFunction, build_logits
 
 @dataclass
 class Network:
-    """encoder: images to embeddings; head: embeddings [B, D] to logits over the training classes,
-    where a classifier's loss is taken; logits: the episodes' method, which may have weights."""
+    """An encoder with what stands above it.
+
+    encoder: images to embeddings; head: embeddings [B, D] to logits over the training classes, None
+    where no classifier's loss is taken; logits: the episodes' method, which may have weights.
+    """
 
     encoder: nn.Module
     head: nn.Module | None
@@ -27,30 +27,28 @@ class Network:
 
     def modules(self) -> nn.ModuleDict:
         """Return everything with weights, under the names that checkpoints use."""
-        parts: dict[str, Any] = {"encoder": self.encoder, "head": self.head, "method": self.logits}
-        return nn.ModuleDict({k: part for k, part in parts.items() if isinstance(part, nn.Module)})
+        named: dict[str, Any] = {"encoder": self.encoder, "head": self.head, "method": self.logits}
+        return nn.ModuleDict({k: each for k, each in named.items() if isinstance(each, nn.Module)})
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Yield all weights, each once."""
         return self.modules().parameters()
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Return the weights and statistics of every part."""
-        return {name: part.state_dict() for name, part in self.modules().items()}
+        """Return all weights and statistics, under the same names."""
+        return {name: module.state_dict() for name, module in self.modules().items()}
 
     def load(self, state: dict[str, dict[str, Tensor]]) -> None:
         """Set all weights and statistics. Raises RuntimeError where they do not fit."""
-        for name, part in self.modules().items():
-            part.load_state_dict(state[name])
+        for name, module in self.modules().items():
+            module.load_state_dict(state[name])
 
 
 def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Network:
-    """Return an encoder with what the settings put above it, where the encoder is."""
+    """Return an encoder with what the settings put above it, on its device and in its dtype."""
     parameter = next(encoder.parameters())
     features = count_features(encoder, settings.backbone.side)
-    head = None
-    if needs_head(settings):
-        head = nn.Linear(features, n_classes).to(parameter)
+    head = nn.Linear(features, n_classes).to(parameter) if needs_head(settings) else None
     channels = count_channels(encoder, features)
     logits = build_logits(settings.method.name, features, channels)
     if isinstance(logits, nn.Module):
@@ -59,15 +57,15 @@ def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Ne
 
 
 def needs_head(settings: TrainVerb) -> bool:
-    """Tell whether a classifier's loss is taken at any time."""
+    """Return whether a classifier's loss is taken in any epoch."""
     return supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
 
 
 class WeightAverage:
     """The exponential moving average of a network's weights and statistics over its steps.
 
-    decay: share of the average that is kept at a step. Averaged weights often answer better than
-    the last ones (Tarvainen and Valpola, NeurIPS 2017).
+    decay: share of the average that is kept at a step. Averaged weights are often more accurate
+    than the last ones (Tarvainen and Valpola, NeurIPS 2017).
     """
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -78,29 +76,28 @@ class WeightAverage:
         )
 
     def update(self) -> None:
-        """Take the weights after a step in; the first ones are taken whole."""
+        """Average the weights after a step in; the first ones are taken whole."""
         self.model.update_parameters(self.network.modules())
 
     def averaged(self) -> Network:
         """Return the network with the averaged weights."""
-        parts: dict[str, Any] = dict(self.model.module.named_children())
-        return Network(
-            parts["encoder"], parts.get("head"), parts.get("method", self.network.logits)
-        )
+        named: dict[str, Any] = dict(self.model.module.named_children())
+        logits = named.get("method", self.network.logits)
+        return Network(named["encoder"], named.get("head"), logits)
 
     def state(self) -> dict[str, Any]:
-        """Return what a later start goes on from."""
+        """Return the weights that are not averaged, and how many steps were."""
         return {"network": self.network.state(), "steps": int(self.model.n_averaged)}
 
     def load(self, averaged: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
-        """Go back to a state, and to the averaged weights that stand in the checkpoint itself."""
+        """Go back to a state and to its averaged weights, which a checkpoint holds beside it."""
         self.averaged().load(averaged)
         self.network.load(state["network"])
         self.model.n_averaged.fill_(state["steps"])
 
 
 def query_labels(n_way: int, n_query: int, device: torch.device | None = None) -> Tensor:
-    """Return labels [way * query]: the position of the class, all queries of a class together."""
+    """Return labels [way * query]: positions of classes, all queries of a class together."""
     return torch.arange(n_way, device=device).repeat_interleave(n_query)
 
 

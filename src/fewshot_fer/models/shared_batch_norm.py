@@ -1,75 +1,18 @@
-"""Batch norm over the images of all ranks, on the CPU and on GPUs.
+"""Batch norms over the images of all ranks: torch's SyncBatchNorm on GPUs, a slow one on the CPU.
 
-torch's SyncBatchNorm takes GPUs only; without any, ranks would normalise each by its own images,
-which is another algorithm than one process with all of them.
+SyncBatchNorm takes GPUs only; without any, ranks would normalise each by its own images, which is
+another algorithm than one process with all of them.
 """
 
-import functools
 from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed, nn
 
 from fewshot_fer.system.errors import ConfigError
-from fewshot_fer.system.ranks import world
+from fewshot_fer.system.ranks import all_gather, rank_slice, world
 
-ACTIVATED = "BatchNormAct2d"  # timm's, with an activation and a dropout of its own behind it
-
-
-class SharedBatchNorm2d(nn.BatchNorm2d):
-    """As nn.BatchNorm2d, with mean and variance over the batches of all ranks while training.
-
-    unshared: the class that it has on its own.
-    """
-
-    unshared: type[nn.BatchNorm2d] = nn.BatchNorm2d
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return images [B, C, H, W] normalised; B may differ between ranks."""
-        if not self.training:
-            return super().forward(images)
-        sums = torch.cat([images.sum(dim=(0, 2, 3)), images.new_tensor([images[:, 0].numel()])])
-        sums = _summed(sums)
-        count = sums[-1].detach()
-        mean = sums[:-1] / count
-        centred = images - mean[:, None, None]
-        variance = _summed(centred.square().sum(dim=(0, 2, 3))) / count
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
-        scale = torch.rsqrt(variance + self.eps)
-        if not self.affine:
-            return centred * scale[:, None, None]
-        return centred * (self.weight * scale)[:, None, None] + self.bias[:, None, None]
-
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None:
-            return
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(1)
-        momentum = self.momentum
-        if momentum is None:
-            momentum = 1 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
-
-
-class _Sum(torch.autograd.Function):
-    """The sum of a tensor over all ranks; its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(_context: Any, own: Tensor) -> Tensor:  # noqa: ANN401
-        summed = own.clone()
-        distributed.all_reduce(summed)
-        return summed
-
-    @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
-        summed = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed
-
-
-def _summed(own: Tensor) -> Tensor:
-    return cast(Tensor, _Sum.apply(own))
+ACTIVATED = "BatchNormAct2d"  # timm's, with an activation behind it
 
 
 def share_batch_norms(network: nn.Module) -> None:
@@ -80,12 +23,13 @@ def share_batch_norms(network: nn.Module) -> None:
     """
     if world() == 1:
         return
+    on_gpu = any(parameter.is_cuda for parameter in network.parameters())
     for name, module in network.named_modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = SharedBatchNorm2d
-        elif type(module).__name__ == ACTIVATED and isinstance(module, nn.BatchNorm2d):
-            module.__class__ = _shared_activated(type(module))  # type: ignore[arg-type]
-        elif _keeps_statistics(module):
+        if type(module) is nn.BatchNorm2d or type(module).__name__ == ACTIVATED:
+            norm = cast(Any, module)
+            norm.unshared, norm.process_group = type(module), None
+            norm.__class__ = _synchronised(type(module)) if on_gpu else _OnCpu
+        elif any(key.startswith("running_") for key, _ in module.named_buffers(recurse=False)):
             raise ConfigError(
                 f"trainer.devices={world()}: {name} ({type(module).__name__}) keeps running "
                 f"statistics that processes cannot share: take trainer.devices=1, or another "
@@ -94,28 +38,42 @@ def share_batch_norms(network: nn.Module) -> None:
 
 
 def unshare_batch_norms(network: nn.Module) -> None:
-    """Make every batch norm an ordinary one again."""
+    """Give every shared batch norm the class back that it had."""
     for module in network.modules():
-        if isinstance(module, SharedBatchNorm2d):
-            module.__class__ = module.unshared  # type: ignore[assignment]
+        if isinstance(module, nn.SyncBatchNorm | _OnCpu):
+            cast(Any, module).__class__ = module.unshared
 
 
-def _keeps_statistics(module: nn.Module) -> bool:
-    return not isinstance(module, SharedBatchNorm2d) and any(
-        name.startswith("running_") for name, _ in module.named_buffers(recurse=False)
-    )
+def _synchronised(kind: type[nn.Module]) -> Any:  # noqa: ANN401
+    if kind is nn.BatchNorm2d:
+        return nn.SyncBatchNorm
+    from timm.layers.norm_act import SyncBatchNormAct
+
+    return SyncBatchNormAct
 
 
-@functools.cache
-def _shared_activated(kind: type[nn.BatchNorm2d]) -> type[SharedBatchNorm2d]:
-    """Return timm's batch norm with an activation behind it, over all ranks."""
+class _OnCpu(nn.BatchNorm2d):
+    """A batch norm that, in training, computes all ranks' images on each; made for tests."""
 
-    def forward(module: Any, images: Tensor) -> Tensor:  # noqa: ANN401
-        if not module.training:
-            return kind.forward(module, images)
-        normalised = SharedBatchNorm2d.forward(module, images)
-        activated: Tensor = module.act(module.drop(normalised))
-        return activated
+    unshared: type[nn.BatchNorm2d]
 
-    content = {"forward": forward, "unshared": kind}
-    return type(f"Shared{ACTIVATED}", (SharedBatchNorm2d, kind), content)
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images [B, C, H, W] normalised; B is this rank's `rank_slice` of the batch."""
+        if not self.training:
+            return self.unshared.forward(self, images)
+        normalised = self.unshared.forward(self, cast(Tensor, _Gather.apply(images)))
+        return normalised[rank_slice(len(normalised))]
+
+
+class _Gather(torch.autograd.Function):
+    """The images of all ranks; the gradient of this rank's is the sum of all ranks' gradients."""
+
+    @staticmethod
+    def forward(_context: Any, own: Tensor) -> Tensor:  # noqa: ANN401
+        return all_gather(own)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        summed = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(summed)
+        return summed[rank_slice(len(summed))]

@@ -1,25 +1,26 @@
-"""Choosing where tensors live and how they are computed.
+"""Devices: where tensors live, in which precision they are computed, and what fits in memory."""
 
-Too little memory: told from other errors, and met with smaller parts.
-"""
-
+import contextlib
 import logging
+from dataclasses import dataclass
 
 import torch
 
 from fewshot_fer.system.errors import ConfigError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
-"""Of weights and embeddings; bf16 concerns the forward of training alone."""
+"""Of weights and embeddings, by the names of `precision=`."""
+
+log = logging.getLogger("fewshot_fer")
 
 
 def prepare_device(
     name: str, seed: int, precision: str = "float32", threads: int | None = None
 ) -> torch.device:
-    """Return the device `auto`, `cpu` or `cuda`, made repeatable: seeds set, no free choice of
-    kernels, so many threads on the CPU (None: all that torch finds).
+    """Return the device `auto`, `cpu` or `cuda` after making torch repeatable on it.
 
-    Raises ConfigError for cuda, or for bf16, where torch finds no GPU.
+    Seeds torch, fixes the choice of kernels and sets the number of CPU threads (None: as torch has
+    it). Raises ConfigError for cuda, or for bf16, where torch finds no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda, but torch finds no GPU here: use device=cpu or device=auto")
@@ -34,20 +35,33 @@ def prepare_device(
     return torch.device("cuda" if gpu else "cpu")
 
 
-log = logging.getLogger("fewshot_fer")
+@dataclass(frozen=True)
+class Precision:
+    """dtype: of weights, losses and embeddings; bf16: whether training's forward is in bfloat16."""
+
+    dtype: torch.dtype = torch.float32
+    bf16: bool = False
+
+    def forward(self, device: torch.device) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which a training step runs its encoder."""
+        if not self.bf16:
+            return contextlib.nullcontext()
+        # Without the cache of cast weights, which a captured graph would keep from its first step.
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory could not be had, on a GPU or a CPU."""
+    """Return whether an error was raised for want of memory, on a GPU or a CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def halve_or_raise(count: int, error: Exception, smallest: int, what: str) -> int:
-    """Return half of a count where the memory was too small for it, and say so.
+    """Return half of `count`, at least `smallest`, after running out of memory; log a warning.
 
-    Raises `error` again where it is another one, or nothing is left to halve.
+    what: the things counted, for the warning. Raises `error` again where it has another cause, or
+    `count` cannot be halved.
     """
     if not is_out_of_memory(error) or count <= smallest:
         raise error

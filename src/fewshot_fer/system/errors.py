@@ -1,4 +1,4 @@
-"""The one family of errors that are meant for the person at the keyboard."""
+"""Errors that are meant for the user, and the end of a command by a signal."""
 
 
 class UserError(Exception):
@@ -28,29 +28,32 @@ class DataError(UserError):
 
 
 class EpisodeError(UserError):
-    """A table that cannot give the episodes that were asked for."""
+    """A table that cannot give the episodes that the settings want."""
 
 
 class TrainingError(UserError):
-    """Training that cannot go on as it is set: a loss that is no number, too little memory."""
-
-
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """Somebody asked for an end with a signal, and the step under way was finished first."""
-
-    def __init__(self, number: int, told: str = "interrupted") -> None:
-        super().__init__(told)
-        self.number = number  # of the signal
-
-    @property
-    def exit_code(self) -> int:
-        """What a shell gives for a process that the signal ended: 130 or 143."""
-        return 128 + self.number
+    """Training that cannot go on with its settings: a loss that is no number, too little memory."""
 
 
 class RunError(UserError):
-    """A run's folder that cannot be read, or does not fit what is asked of it."""
+    """A run's folder that cannot be read, or does not fit the settings."""
 
 
 class WriteError(RunError):
     """A file that cannot be written: a full disk, a folder that is gone or must not be changed."""
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Raised after SIGINT or SIGTERM; within an epoch, once the current step has finished.
+
+    number: of the signal.
+    """
+
+    def __init__(self, number: int, message: str = "interrupted") -> None:
+        super().__init__(message)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code that a shell gives a process ended by the signal: 130 or 143."""
+        return 128 + self.number

@@ -1,10 +1,8 @@
-"""Figures written as picture files.
+"""Figures saved as PNG, and fonts for the letters on pictures.
 
-Letters on pictures: matplotlib's DejaVu, or an installed font for scripts that it lacks.
-
-DejaVu draws Latin, Greek, Cyrillic, Arabic and Hebrew letters, and no Korean, Chinese, Japanese or
-Indian ones. For those the first font below that is installed is taken; where none is, boxes are
-drawn in their place. Tables and JSON hold every name as it is.
+matplotlib's DejaVu has Latin, Greek, Cyrillic, Arabic and Hebrew letters, and no Korean, Chinese,
+Japanese or Indian ones. For those the first installed font of OTHERS is taken; where none is, boxes
+are drawn in their place. Tables and JSON hold every name as it is.
 """
 
 import functools
@@ -16,22 +14,7 @@ from PIL import ImageFont
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-def new_figure(width: float, height: float, dpi: int) -> "Figure":
-    """Return an empty figure of so many inches that makes room for its labels when it is saved."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)  # of its own, so that no window system is asked for
-    return figure
-
-
-def save_figure(figure: "Figure", picture: Path) -> None:
-    """Write a figure as PNG."""
-    figure.savefig(picture, format="png")
-
-
+DEJAVU = "DejaVu Sans"
 OTHERS = (
     "Noto Sans CJK KR",
     "Noto Sans KR",
@@ -44,19 +27,33 @@ OTHERS = (
     "Arial Unicode MS",
     "Noto Sans Devanagari",
 )
-DEJAVU = "DejaVu Sans"
+
+
+def new_figure(width: float, height: float, dpi: int) -> "Figure":
+    """Return an empty figure of so many inches that makes room for its labels when it is saved."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)  # of its own, so that no window system is needed
+    return figure
+
+
+def save_figure(figure: "Figure", picture: Path) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(picture, format="png")
 
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
     """Return a font of `size` pixels that has the letters of `text`, DejaVu where there is none."""
-    return _font(_file(text), size)
+    return _font(_file_for(text), size)
 
 
 def families(texts: tuple[str, ...]) -> list[str]:
-    """Return the names of fonts that matplotlib is to try, in order, for all these texts."""
-    if _draws(_installed(DEJAVU), "".join(texts)):
+    """Return the names of the fonts that matplotlib is to try, in order, for all these texts."""
+    if _has_letters(_font_file(DEJAVU), "".join(texts)):
         return [DEJAVU]
-    return [DEJAVU, *(name for name in OTHERS if _installed(name))]
+    return [DEJAVU, *(name for name in OTHERS if _font_file(name))]
 
 
 @functools.cache
@@ -64,15 +61,15 @@ def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(file, size)
 
 
-def _file(text: str) -> str:
-    dejavu = _installed(DEJAVU)
-    if text.isascii() or _draws(dejavu, text):
+def _file_for(text: str) -> str:
+    dejavu = _font_file(DEJAVU)
+    if text.isascii() or _has_letters(dejavu, text):
         return dejavu
-    others = map(_installed, OTHERS)
-    return next((file for file in others if file and _draws(file, text)), dejavu)
+    others = map(_font_file, OTHERS)
+    return next((file for file in others if file and _has_letters(file, text)), dejavu)
 
 
-def _draws(file: str, text: str) -> bool:
+def _has_letters(file: str, text: str) -> bool:
     return all(ord(letter) in _letters(file) for letter in text)
 
 
@@ -84,7 +81,7 @@ def _letters(file: str) -> frozenset[int]:
 
 
 @functools.cache
-def _installed(family: str) -> str:
+def _font_file(family: str) -> str:
     """Return the file of a font, an empty string if it is not installed."""
     import matplotlib
 

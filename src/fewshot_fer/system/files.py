@@ -1,4 +1,4 @@
-"""Files that are whole or not there: text, rows of tables, and YAML that may be a stranger's."""
+"""Files that are whole or not there: text, rows of CSV tables, and YAML from strangers."""
 
 import contextlib
 import csv
@@ -13,47 +13,15 @@ import yaml
 
 from fewshot_fer.system.errors import WriteError
 
+Row = dict[str, Any]  # of a table: column -> value
 
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says when a file cannot be written into a WriteError that names it."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise WriteError(f"cannot write {path}: {reason}") from error
-
-
-LARGEST = 1_000_000  # bytes; the longest configuration of a run has some ten thousand
+LARGEST = 1_000_000  # bytes of a YAML file; the longest of a run has some ten thousand
 DEEPEST = 50  # levels, where that configuration has six
 OPENING = (
     *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),
     *(yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
 )
 CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
-
-
-def read_yaml_text(path: Path) -> str:
-    """Return the text, for a parser that builds plain values alone.
-
-    Raises OSError, UnicodeDecodeError or yaml.YAMLError, and ValueError where the file is too large
-    or too deep, or repeats a part of itself: a few lines of `*a` can stand for more than any memory
-    holds.
-    """
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST:,} bytes")
-    text, depth = path.read_text(encoding="utf-8-sig"), 0
-    for token in yaml.scan(text):  # token by token, so that it ends where a limit is met
-        line = token.start_mark.line + 1
-        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
-        if depth > DEEPEST:
-            raise ValueError(f"line {line} lies more than {DEEPEST} levels deep")
-        if isinstance(token, yaml.AliasToken):
-            raise ValueError(f"line {line} repeats a part of the file (*)")
-    return text
-
-
-Row = dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -90,8 +58,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's error where a file cannot be written into a WriteError that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise WriteError(f"cannot write {path}: {reason}") from error
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there. Raises WriteError."""
+    """Write a text file that is whole or not there. Raises WriteError."""
     with atomic(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -115,8 +93,25 @@ def _cell(value: object) -> object:
 
 
 def plain_row(row: Row) -> Row:
-    """Return a row with Python's own numbers in the place of NumPy's: a checkpoint holds no other.
-
-    Same values, so the same text in a table.
-    """
+    """Return a row with Python's own numbers in the place of NumPy's, as checkpoints hold them."""
     return {key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()}
+
+
+def read_yaml_text(path: Path) -> str:
+    """Return the text of a YAML file that may be a stranger's, for a parser of plain values.
+
+    Raises OSError, UnicodeDecodeError or yaml.YAMLError, and ValueError where the file is too large
+    or too deep, or repeats a part of itself: a few lines of `*a` can stand for more than any memory
+    holds.
+    """
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST:,} bytes")
+    text, depth = path.read_text(encoding="utf-8-sig"), 0
+    for token in yaml.scan(text):  # token by token, so that it ends where a limit is met
+        line = token.start_mark.line + 1
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > DEEPEST:
+            raise ValueError(f"line {line} lies more than {DEEPEST} levels deep")
+        if isinstance(token, yaml.AliasToken):
+            raise ValueError(f"line {line} repeats a part of the file (*)")
+    return text

@@ -1,4 +1,4 @@
-"""Work that several processes do, and how many processors there are for it."""
+"""Work shared by several processes, and how many processor cores there are for it."""
 
 import multiprocessing
 import os
@@ -8,22 +8,22 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def map_in_processes(
-    work: Callable[[Given], Made],
-    given: Sequence[Given],
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
     workers: int,
     at_once: int,
     chunksize: int = 1,
-) -> Iterator[Made]:
-    """Yield `work` of each of the given, in their order, done by several processes.
+) -> Iterator[Result]:
+    """Yield `work` of each item, in their order, computed by `workers` processes.
 
-    at_once: how many are handed out at a time, which bounds the memory that results wait in;
-    chunksize: how many go to a process together. Processes that die (killed for memory, or started
-    by a script without a main guard) cost time but no result: what is left is done here.
+    at_once: items handed out at a time, which bounds the memory that results wait in; chunksize:
+    items that go to a process together. Where a process dies (killed for memory, or started by a
+    script without a main guard), the items that are left are worked on here.
     """
     done = 0
     try:
@@ -31,12 +31,12 @@ def map_in_processes(
         # process alone, which ends the others.
         context, alone = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
         with ProcessPoolExecutor(workers, context, signal.signal, alone) as pool:
-            for start in range(0, len(given), at_once):
-                for made in pool.map(work, given[start : start + at_once], chunksize=chunksize):
+            for start in range(0, len(items), at_once):
+                for result in pool.map(work, items[start : start + at_once], chunksize=chunksize):
                     done += 1
-                    yield made
+                    yield result
     except BrokenProcessPool:
-        yield from map(work, given[done:])
+        yield from map(work, items[done:])
 
 
 def core_count() -> int:

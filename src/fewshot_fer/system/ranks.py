@@ -1,15 +1,13 @@
-"""The processes that train one network together: which one this is, what it is dealt, what all
-have. A process on its own is the only rank of a world of one."""
+"""Ranks: the processes that train one network together; a process on its own is rank 0 of 1."""
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
 Step = Callable[..., Any]
-Items = TypeVar("Items", bound=Sequence[Any])
 
 
 def world() -> int:
@@ -19,19 +17,19 @@ def world() -> int:
 
 
 def rank() -> int:
-    """Return this one's number; 0 writes what people read."""
+    """Return this process's number, from 0; rank 0 writes the run's folder."""
     return distributed.get_rank() if world() > 1 else 0
 
 
 def rank_slice(count: int) -> slice:
-    """Return which of `count` things in a row are this rank's: equal shares but for one."""
+    """Return this rank's share of `count` things in a row; shares differ by one at most."""
     each, more = divmod(count, world())
     start = rank() * each + min(rank(), more)
     return slice(start, start + each + (rank() < more))
 
 
 def all_gather(own: Tensor, dim: int = 0) -> Tensor:
-    """Return what all ranks have, [.., N, ..], in the order of the ranks.
+    """Return the tensors of all ranks [.., N, ..], joined along `dim` in the order of the ranks.
 
     own: [.., n, ..] with n along `dim`, which may differ between ranks.
     """
@@ -43,35 +41,35 @@ def all_gather(own: Tensor, dim: int = 0) -> Tensor:
     sizes = [int(count) for count in counts]
     padded = own.new_zeros((max(sizes), *own.shape[1:]))
     padded[: len(own)] = own
-    parts = [torch.empty_like(padded) for _ in sizes]
-    distributed.all_gather(parts, padded)
-    whole = torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+    every = [torch.empty_like(padded) for _ in sizes]
+    distributed.all_gather(every, padded)
+    whole = torch.cat([each[:size] for each, size in zip(every, sizes, strict=True)])
     return whole.transpose(0, dim)
 
 
-def data_parallel(parts: Sequence[nn.Module]) -> Step:
+def data_parallel(modules: Sequence[nn.Module]) -> Step:
     """Return a function that calls its first argument with the others.
 
-    With more than one rank, the gradients of `parts` after a backward are the mean over all ranks
+    With more than one rank, the gradients of `modules` after a backward are the mean over all ranks
     (DistributedDataParallel); what is called must use all of their weights.
     """
     if world() == 1:
         return _call
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of another name for it, in newer torch
-        return nn.parallel.DistributedDataParallel(_Called(parts), broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(_Calling(modules), broadcast_buffers=False)
 
 
 def _call(function: Step, *arguments: Any) -> Any:  # noqa: ANN401
     return function(*arguments)
 
 
-class _Called(nn.Module):
-    """Modules whose forward is whatever function is handed in."""
+class _Calling(nn.Module):
+    """Modules whose forward calls the function that it is given."""
 
-    def __init__(self, parts: Sequence[nn.Module]) -> None:
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(parts)
+        self.parts = nn.ModuleList(modules)
 
     def forward(self, function: Step, *arguments: Any) -> Any:  # noqa: ANN401
         return function(*arguments)

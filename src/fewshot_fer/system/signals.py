@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: the step is finished, nothing is torn."""
+"""SIGINT (Ctrl-C) and SIGTERM: end a command at once or, during training, after the step."""
 
 import signal
 import threading
@@ -12,40 +12,36 @@ from fewshot_fer.system.ranks import world
 CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
+@contextmanager
+def ended_by_signals(message: Callable[[], str]) -> Iterator[None]:
+    """Raise Interrupted wherever a signal arrives, with the message that holds by then."""
+    if not _in_main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        number = signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT
+        raise Interrupted(number, message()) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Stop:
-    """Whether somebody asked for an end."""
+    """number: the first signal that arrived, None before."""
 
     def __init__(self) -> None:
         self.number: int | None = None
 
     def check(self) -> None:
-        """Raise Interrupted if so; called between two steps."""
+        """Raise Interrupted if a signal arrived; called between two steps."""
         if self.number is not None:
             raise Interrupted(self.number)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, ending whatever is under way as Ctrl-C does."""
-
-
-@contextmanager
-def ended_by_signals(told: Callable[[], str]) -> Iterator[None]:
-    """Turn both signals into Interrupted wherever they come, with what `told` says by then."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except KeyboardInterrupt as asked:
-        number = signal.SIGTERM if isinstance(asked, Terminated) else signal.SIGINT
-        raise Interrupted(number, told()) from asked
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -53,20 +49,30 @@ def caught_signals() -> Iterator[Stop]:
     """Note the first signal for `Stop.check`; a second one ends the process as it would have."""
     stop = Stop()
     # Signals go to the main thread; and of several ranks none may stop while others wait for it.
-    if threading.current_thread() is not threading.main_thread() or world() > 1:
+    if not _in_main_thread() or world() > 1:
         yield stop
         return
     before = {number: signal.getsignal(number) for number in CAUGHT}
 
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     def note(number: int, _frame: FrameType | None) -> None:
         stop.number = number
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        restore()
 
     for number in CAUGHT:
         signal.signal(number, note)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, ending whatever is under way as Ctrl-C does."""
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""What a run says on screen."""
+"""Text on screen: aligned tables, fractions in percent, and the lines that a run prints."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -23,16 +23,6 @@ LEVELS = {
     "clip": "clips",
     "clip_complete": "clips, lost ones too",
 }
-
-
-def epoch_line(row: dict[str, Any], n_epochs: int, best: bool) -> str:
-    """Return the one line of an epoch, from its row of metrics.csv."""
-    return (
-        f"epoch {row['epoch']:>{len(str(n_epochs))}}/{n_epochs}"
-        f"  train {100 * row['train_accuracy']:5.1f} % loss {row['train_loss']:.3f}"
-        f"  validation {100 * row['val_accuracy']:5.1f} ± {100 * row['val_ci95']:.1f} %"
-        f" loss {row['val_loss']:.3f}  {row['seconds']:.0f} s{'  best' if best else ''}"
-    )
 
 
 def text_table(rows: Sequence[Sequence[str]], left: int | Collection[int]) -> str:
@@ -61,8 +51,18 @@ def interval(low: float, high: float) -> str:
     return f"{100 * low:.1f}..{100 * high:.1f}"
 
 
+def epoch_line(row: dict[str, Any], n_epochs: int, best: bool) -> str:
+    """Return the line that is printed after an epoch, from its row of metrics.csv."""
+    return (
+        f"epoch {row['epoch']:>{len(str(n_epochs))}}/{n_epochs}"
+        f"  train {100 * row['train_accuracy']:5.1f} % loss {row['train_loss']:.3f}"
+        f"  validation {100 * row['val_accuracy']:5.1f} ± {100 * row['val_ci95']:.1f} %"
+        f" loss {row['val_loss']:.3f}  {row['seconds']:.0f} s{'  best' if best else ''}"
+    )
+
+
 def results_table(results: Sequence[dict[str, Any]]) -> str:
-    """Return rows of results.csv as a table for people: percent, interval, chance."""
+    """Return rows of results.csv as an aligned table under HEADINGS, fractions in percent."""
     return text_table([HEADINGS, *(_cells(row) for row in results)], left=4)
 
 

@@ -1,4 +1,4 @@
-"""Tensors on disk: always whole, the old file or the new one, and read without running any code."""
+"""Files of tensors: written whole or not at all, and read without running any code in them."""
 
 import io
 import os
@@ -13,14 +13,15 @@ from fewshot_fer.system.files import atomic
 
 
 def write_torch_file(path: Path, content: dict[str, Any]) -> None:
-    """Write under a temporary name, push it to the disk, then rename. Raises WriteError.
+    """Write plain values and tensors, pushed to the disk before they replace `path`.
 
-    Made in memory first: torch hides the reason where a write of its own fails.
+    Serialised in memory first: torch hides the reason where a write of its own fails. Raises
+    WriteError.
     """
-    made = io.BytesIO()
-    torch.save(content, made)
+    serialised = io.BytesIO()
+    torch.save(content, serialised)
     with atomic(path) as partial, partial.open("wb") as file:
-        file.write(made.getbuffer())
+        file.write(serialised.getbuffer())
         file.flush()
         os.fsync(file.fileno())
 
@@ -35,15 +36,16 @@ def read_torch_file(path: Path, what: str, device: torch.device | str = "cpu") -
 
 
 def require_sums(path: Path) -> None:
-    """Raise ValueError if a part of a torch file differs from its checksum, which torch writes and
-    does not look at: a byte that a disk has flipped would be a wrong weight.
+    """Raise ValueError if an entry of a torch file differs from its checksum.
 
-    Packed parts are refused: torch packs none, and a stranger's could unfold to any size.
+    torch writes the checksums and does not look at them: a byte that a disk has flipped would be a
+    wrong weight. Compressed entries are refused: torch writes none, and one in a stranger's file
+    could unfold to any size.
     """
     if not zipfile.is_zipfile(path):
         return  # of an older torch, without checksums
     with zipfile.ZipFile(path) as archive:
-        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
-            raise ValueError("it holds packed parts")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it holds compressed entries")
         if damaged := archive.testzip():
             raise ValueError(f"{damaged} differs from its checksum")

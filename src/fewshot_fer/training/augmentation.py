@@ -1,7 +1,7 @@
-"""Random changes to training images: drawn for a whole epoch, applied to a batch at once.
+"""Random changes to training images: drawn for a whole epoch, applied a batch at a time.
 
-Drawn ahead, so that nothing is drawn between two steps: a GPU is never kept waiting, and an epoch
-sees the same changes on every device.
+Drawn before the epoch, so that a GPU never waits for them, and that they are the same on every
+device.
 """
 
 import zlib
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.config.schema import AugmentConfig
+from fewshot_fer.data.images import FaceImages
 from fewshot_fer.models.preprocessing import normalise
 
 GREY = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (ITU-R BT.601)
@@ -19,9 +21,9 @@ GREY = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (ITU-R BT.601)
 
 @dataclass(frozen=True)
 class Changes:
-    """What happens to N images: where each row and column of pixels comes from, and the colours.
+    """Changes of N images: the source of each row and column of pixels, and factors of colours.
 
-    rows [N, H], columns [N, W]: int16 places in the original; factors [N, 3]: of brightness,
+    rows [N, H], columns [N, W]: int16 positions in the original; factors [N, 3]: of brightness,
     contrast and saturation, None where colours stay.
     """
 
@@ -35,14 +37,34 @@ class Changes:
         return Changes(self.rows[part], self.columns[part], factors)
 
     def to(self, device: torch.device) -> "Changes":
-        """Return the same on another device."""
+        """Return the same changes on another device."""
         factors = None if self.factors is None else self.factors.to(device)
         return Changes(self.rows.to(device), self.columns.to(device), factors)
 
 
-def is_on(settings: AugmentConfig) -> bool:
-    """Tell whether any change is asked for."""
-    return any((settings.flip, settings.crop, settings.zoom, settings.colour))
+@dataclass(frozen=True)
+class EpochImages:
+    """An epoch's training images in the order of its steps, with the changes drawn for them.
+
+    rows [N]: table rows; changes: of these N images, None without augmentation.
+    """
+
+    images: FaceImages
+    rows: NDArray[np.int64]
+    changes: Changes | None
+
+    def batch(self, part: slice, dtype: torch.dtype) -> Tensor:
+        """Return some of the images [B, 3, H, W] on their device, changed and normalised."""
+        changes = None if self.changes is None else self.changes.of(part).to(self.images.device)
+        return prepare_batch(self.images.gather(self.rows[part]), changes, dtype)
+
+
+def epoch_images(
+    images: FaceImages, rows: NDArray[np.int64], settings: AugmentConfig, seed: int, epoch: int
+) -> EpochImages:
+    """Return the images of table rows [N] with changes drawn for this epoch."""
+    random = augmentation_random(seed, epoch)
+    return EpochImages(images, rows, draw_changes(len(rows), images.side, settings, random))
 
 
 def augmentation_random(seed: int, epoch: int) -> torch.Generator:
@@ -51,10 +73,15 @@ def augmentation_random(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
+def is_on(settings: AugmentConfig) -> bool:
+    """Return whether the settings change any image."""
+    return any((settings.flip, settings.crop, settings.zoom, settings.colour))
+
+
 def draw_changes(
     count: int, side: int, settings: AugmentConfig, random: torch.Generator
 ) -> Changes | None:
-    """Draw the changes of `count` square images of `side` pixels, None where none are asked for.
+    """Draw the changes of `count` square images of `side` pixels, None where nothing is changed.
 
     Flip, shift and zoom are one choice of source pixels (nearest neighbour, edges repeated).
     """
@@ -63,8 +90,8 @@ def draw_changes(
     scale = 1 + settings.zoom * _uniform(count, random)
     shift = (settings.crop * _uniform(2 * count, random)).view(2, count, 1)
     flip = torch.rand(count, generator=random) < settings.flip
-    rows = _places(side, scale, shift[0] * side)
-    columns = _places(side, scale, shift[1] * side)
+    rows = _positions(side, scale, shift[0] * side)
+    columns = _positions(side, scale, shift[1] * side)
     columns = torch.where(flip[:, None], side - 1 - columns, columns)
     factors = None
     if settings.colour:
@@ -78,21 +105,21 @@ def apply_changes(images: Tensor, changes: Changes) -> Tensor:
     images: uint8 [B, 3, H, W] on the device of `changes`.
     """
     rows, columns = changes.rows.long()[:, :, None], changes.columns.long()[:, None, :]
-    places = (rows * images.shape[3] + columns).flatten(1)[:, None].expand(-1, images.shape[1], -1)
-    moved = images.flatten(2).gather(2, places).view_as(images).float()
+    source = (rows * images.shape[3] + columns).flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    moved = images.flatten(2).gather(2, source).view_as(images).float()
     return moved if changes.factors is None else _jitter(moved, changes.factors)
 
 
 def prepare_batch(images: Tensor, changes: Changes | None, dtype: torch.dtype) -> Tensor:
-    """Return normalised training images [B, 3, H, W], with the changes drawn for them."""
+    """Return uint8 images [B, 3, H, W] with their changes applied, normalised for an encoder."""
     return normalise(images if changes is None else apply_changes(images, changes), dtype)
 
 
-def _places(length: int, scale: Tensor, shift: Tensor) -> Tensor:
+def _positions(length: int, scale: Tensor, shift: Tensor) -> Tensor:
     """Return source positions [B, length], scaled about the middle, shifted, kept inside."""
     middle = (length - 1) / 2
-    places = (torch.arange(length) - middle) * scale[:, None] + middle + shift
-    return places.round_().clamp_(0, length - 1)
+    positions = (torch.arange(length) - middle) * scale[:, None] + middle + shift
+    return positions.round_().clamp_(0, length - 1)
 
 
 def _jitter(images: Tensor, factors: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training steps as one captured CUDA graph: a step without a word from the CPU.
+"""Training steps captured as one CUDA graph, which is replayed for each step of an epoch.
 
 A step of a small encoder is a hundred short kernels, and starting them one by one from Python takes
 longer than running them. Captured once, they are started together. Everything that differs between
@@ -6,136 +6,124 @@ steps lies on the GPU before the epoch starts, and a counter there says which st
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fewshot_fer.data.images import FaceImages
 from fewshot_fer.models.fast.conv4_gpu import for_a_graph
-from fewshot_fer.training.augmentation import Changes, prepare_batch
+from fewshot_fer.training.augmentation import Changes, EpochImages, prepare_batch
 
-if TYPE_CHECKING:
-    from fewshot_fer.training.episodic import EpisodicTraining
-
-
-def capture_fault(error: Exception) -> str:
-    """Return a line on why training goes on without a graph."""
-    reason = " ".join(str(error).split())[:200]
-    return f"no CUDA graph, steps are started one by one: {type(error).__name__}: {reason}"
+Sizes = tuple[int, int, int]  # steps of an epoch, episodes of a step, images of an episode
 
 
-class GraphedSteps:
-    """Epochs of S steps of E episodes on a GPU where all images are resident."""
+@dataclass(frozen=True)
+class Step:
+    """A training step on a GPU, and what it changes there.
+
+    take: from a batch [E * images, 3, H, W] to losses [E] and predicted positions [E, Q]; modules,
+    optimiser: what a step changes; dtype: of batch and losses; normalisation: the kind that is
+    applied to embeddings.
+    """
+
+    take: Callable[[Tensor], tuple[Tensor, Tensor]]
+    modules: nn.Module
+    optimiser: torch.optim.Optimizer
+    dtype: torch.dtype
+    normalisation: str
+
+
+class CapturedSteps:
+    """Epochs of captured steps over images that are resident on a GPU."""
 
     WARM_UP = 3  # steps in front of the capture, in which libraries set themselves up
 
-    def __init__(
-        self,
-        training: "EpisodicTraining",
-        images: FaceImages,
-        sizes: tuple[int, ...],
-        changes: Changes | None,
-        shape: tuple[int, int],
-    ) -> None:
-        """sizes: (S, E, way * (shot + query)); shape: (n_way, k_shot). Raises whatever torch raises
-        where the step cannot be captured; the weights are then those of before."""
-        self.training, self.images, self.shape = training, images, shape
-        self.normalised = training.normalisation.kind
-        self.device = training.device
-        count, episodes, per_episode = sizes
-        n_way, k_shot = shape
-        self.counter = torch.zeros(1, dtype=torch.int64, device=self.device)
-        self.rows = torch.zeros(
-            count, episodes * per_episode, dtype=torch.int64, device=self.device
-        )
-        self.changes = None if changes is None else self._split(changes)
-        queries = per_episode - n_way * k_shot
-        self.losses = torch.zeros(count, episodes, dtype=training.dtype, device=self.device)
-        self.predicted = torch.zeros(
-            count, episodes, queries, dtype=torch.int64, device=self.device
-        )
-        self.graph = self._capture()
+    def __init__(self, step: Step, faces: EpochImages, sizes: Sizes, n_queries: int) -> None:
+        """Capture a step; weights, statistics and optimiser stay as they were.
 
-    def fits(self, steps: NDArray[np.int64], normalised: str) -> bool:
-        """Tell whether it was captured for as many steps and episodes, normalised in this way."""
-        return self.losses.shape == steps.shape[:2] and self.normalised == normalised
+        faces: of any epoch; n_queries: of an episode. Raises whatever torch raises where the step
+        cannot be captured.
+        """
+        self.step, self.images, self.sizes = step, faces.images, sizes
+        self.device = faces.images.device
+        n_steps, n_episodes, n_images = sizes
+        self.counter = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self.rows = self.counter.new_zeros(n_steps, n_episodes * n_images)
+        self.changes = None if faces.changes is None else self._by_step(faces.changes)
+        self.losses = torch.zeros(n_steps, n_episodes, dtype=step.dtype, device=self.device)
+        self.predicted = self.counter.new_zeros(n_steps, n_episodes, n_queries)
+        self.graph = self.capture()
+
+    def fits(self, sizes: Sizes, normalisation: str) -> bool:
+        """Return whether it was captured for these sizes and this kind of normalisation."""
+        return self.sizes == sizes and self.step.normalisation == normalisation
 
     def run(
-        self, steps: NDArray[np.int64], changes: Changes | None, epoch: int
+        self, faces: EpochImages, between_steps: Callable[[], None], epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Take all steps [S, E, way * (shot + query)] of an epoch; return losses [S, E] and
-        predicted positions [S, E, Q], which the next epoch overwrites."""
-        self.rows.copy_(torch.from_numpy(steps).flatten(1))
-        if changes is not None and self.changes is not None:
-            new = _tensors(self._split(changes))
+        """Take all steps of an epoch; return losses [S, E] and predicted positions [S, E, Q].
+
+        The next epoch overwrites what is returned.
+        """
+        self.rows.copy_(torch.from_numpy(faces.rows).view(self.rows.shape))
+        if faces.changes is not None and self.changes is not None:
+            new = _tensors(self._by_step(faces.changes))
             for kept, value in zip(_tensors(self.changes), new, strict=True):
                 kept.copy_(value)
         self.counter.zero_()
+        steps = range(len(self.rows))
         # Up to a thousand steps ahead of the GPU, which then makes the starting of more wait.
-        for _ in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None, delay=2):
-            self.training.between_steps()
+        for _ in tqdm(steps, desc=f"epoch {epoch}", leave=False, disable=None, delay=2):
+            between_steps()
             self.graph.replay()
         return self.losses, self.predicted
 
-    def _capture(self) -> torch.cuda.CUDAGraph:
-        """Warm up and capture, and leave weights, statistics and optimiser as they were."""
-        restore = _remembered(self.training.network.modules(), self.training.optimiser)
+    def capture(self) -> torch.cuda.CUDAGraph:
+        """Return the graph of a step, captured after some that leave no trace."""
+        restore = remember_state(self.step.modules, self.step.optimiser)
         try:
             stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream(self.device))
             with for_a_graph(), torch.cuda.stream(stream):
                 for _ in range(self.WARM_UP):
-                    self._step()
+                    self.take_step()
             torch.cuda.current_stream(self.device).wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
             with for_a_graph(), torch.cuda.graph(graph):
-                self._step()
+                self.take_step()
         finally:
             restore()
         return graph
 
-    def _step(self) -> None:
+    def take_step(self) -> None:
+        """Take the step that the counter names, and advance the counter."""
         rows = self.rows.index_select(0, self.counter)[0]
-        own = None if self.changes is None else _take(self.changes, self.counter)
-        batch = prepare_batch(self.images.resident(rows), own, self.training.dtype)
-        losses, logits = self.training.step(batch, *self.shape)
+        own = None if self.changes is None else _of_step(self.changes, self.counter)
+        batch = prepare_batch(self.images.resident(rows), own, self.step.dtype)
+        losses, predicted = self.step.take(batch)
         self.losses.index_copy_(0, self.counter, losses[None])
-        self.predicted.index_copy_(0, self.counter, logits.argmax(dim=-1)[None])
+        self.predicted.index_copy_(0, self.counter, predicted[None])
         self.counter += 1
         self.counter %= len(self.rows)
 
-    def _split(self, changes: Changes) -> Changes:
-        """Return the changes on the GPU, step by step: rows [S, B, H] and so on."""
+    def _by_step(self, changes: Changes) -> Changes:
+        """Return changes on the GPU with a leading dimension of steps: rows [S, B, H] and so on."""
         moved, shape = changes.to(self.device), self.rows.shape
         factors = None if moved.factors is None else moved.factors.view(*shape, -1)
         return Changes(moved.rows.view(*shape, -1), moved.columns.view(*shape, -1), factors)
 
 
-def _take(changes: Changes, step: Tensor) -> Changes:
-    """Return the changes of the step that a tensor [1] names."""
-    rows, columns = (each.index_select(0, step)[0] for each in (changes.rows, changes.columns))
-    factors = changes.factors
-    return Changes(rows, columns, None if factors is None else factors.index_select(0, step)[0])
-
-
-def _tensors(changes: Changes) -> list[Tensor]:
-    return [each for each in (changes.rows, changes.columns, changes.factors) if each is not None]
-
-
-def _remembered(trained: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], None]:
-    """Return what brings weights, statistics and moments back, in the memory that they have."""
-    weights = {key: value.clone() for key, value in trained.state_dict().items()}
+def remember_state(modules: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], None]:
+    """Return a function that sets weights, statistics and moments back, in the same memory."""
+    weights = {key: value.clone() for key, value in modules.state_dict().items()}
     moments = {
         parameter: {key: value.clone() for key, value in state.items()}
         for parameter, state in optimiser.state.items()
     }
 
     def restore() -> None:
-        trained.load_state_dict(weights)
+        modules.load_state_dict(weights)
         for parameter, state in optimiser.state.items():
             for key, value in state.items():
                 if parameter in moments:
@@ -144,3 +132,20 @@ def _remembered(trained: nn.Module, optimiser: torch.optim.Optimizer) -> Callabl
                     value.zero_()
 
     return restore
+
+
+def capture_fault(error: Exception) -> str:
+    """Return a line that says why steps could not be captured."""
+    reason = " ".join(str(error).split())[:200]
+    return f"no CUDA graph, steps are started one by one: {type(error).__name__}: {reason}"
+
+
+def _of_step(changes: Changes, step: Tensor) -> Changes:
+    """Return the changes of the step that a tensor [1] names."""
+    rows, columns = (each.index_select(0, step)[0] for each in (changes.rows, changes.columns))
+    factors = changes.factors
+    return Changes(rows, columns, None if factors is None else factors.index_select(0, step)[0])
+
+
+def _tensors(changes: Changes) -> list[Tensor]:
+    return [each for each in (changes.rows, changes.columns, changes.factors) if each is not None]

@@ -1,9 +1,10 @@
-"""Episodic training: one epoch, one step."""
+"""Episodic training: an epoch of episodes, and the optimiser step."""
 
-import contextlib
 import logging
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,24 +20,35 @@ from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models.network import Network, episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import Normalisation
+from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
-from fewshot_fer.training.augmentation import (
-    Changes,
-    augmentation_random,
-    draw_changes,
-    prepare_batch,
-)
-from fewshot_fer.training.cuda_graph import GraphedSteps, capture_fault
+from fewshot_fer.training.augmentation import EpochImages, epoch_images
+from fewshot_fer.training.cuda_graph import CapturedSteps, Step, capture_fault
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
 log = logging.getLogger("fewshot_fer")
 
 
-class EpisodicTraining:
-    """A network and an optimiser that go through episodes together.
+@dataclass(frozen=True)
+class EpochSteps:
+    """An epoch of S steps of E episodes.
 
-    The network is trained in `dtype` on the device where the images are gathered; with bf16, which
-    takes a GPU, its encoder's forward runs in bfloat16 and the weights stay in float32.
+    rows [S, E, images], classes [S, E, images]: table row and class number of every image, of an
+    episode all support class by class, then all queries the same; n_way, k_shot, n_query: of each.
+    """
+
+    rows: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    n_way: int
+    k_shot: int
+    n_query: int
+
+
+class EpisodicTraining:
+    """A network and the optimiser that trains it on episodes.
+
+    The network is trained on the device where it is; with bf16, which takes a GPU, its encoder's
+    forward runs in bfloat16. fast: capture steps as a CUDA graph where that can be.
     """
 
     def __init__(
@@ -44,41 +56,40 @@ class EpisodicTraining:
         network: Network,
         settings: TrainConfig,
         seed: int,
-        dtype: torch.dtype = torch.float32,
-        bf16: bool = False,
+        precision: Precision = Precision(),  # noqa: B008 - frozen
+        fast: bool = True,
     ) -> None:
         self.network = network
         self.encoder, self.head, self.method = network.encoder, network.head, network.logits
         self.settings = settings
         self.seed = seed
-        self.dtype = dtype
-        self.bf16 = bf16
+        self.precision = precision
+        self.device = next(self.encoder.parameters()).device
         self.optimiser = build_optimiser(network.parameters(), settings)
         learning = [self.encoder, self.head if settings.classification_weight else None]
         learning.append(self.method if isinstance(self.method, nn.Module) else None)
-        self.in_step = data_parallel([part for part in learning if part is not None])
+        self.in_step = data_parallel([module for module in learning if module is not None])
         self.normalisation = Normalisation()  # of embeddings, before the method sees them
-        self.graph: GraphedSteps | None = None
-        self.device = next(self.encoder.parameters()).device
-        alone = self.device.type == "cuda" and world() == 1
-        self.capturing = alone and not settings.classification_weight
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
+        alone = self.device.type == "cuda" and world() == 1
+        self.capturing = fast and alone and not settings.classification_weight
+        self.captured: CapturedSteps | None = None
 
     def run_epoch(
         self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
     ) -> EpisodeScores:
-        """Take one optimiser step every `episodes_per_step` episodes of each rank; return each
-        episode's loss and accuracy from before its step."""
+        """Take one optimiser step every `episodes_per_step` episodes of each rank.
+
+        Returns each episode's loss and accuracy from before its step.
+        """
         episodes = protocol.draw(self.seed, epoch)
+        steps = _epoch_steps(episodes, self.settings.episodes_per_step * world())
+        augment = self.settings.augment
+        faces = epoch_images(images, steps.rows.ravel(), augment, self.seed, epoch)
         self.network.modules().train()
-        steps = _steps(episodes, self.settings.episodes_per_step * world())
-        random = augmentation_random(self.seed, epoch)
-        changes = draw_changes(steps.size, images.side, self.settings.augment, random)
-        n_way, k_shot = (int(size) for size in episodes.support.shape[1:])
-        self._classes = torch.from_numpy(_image_classes(episodes)).to(self.device)
-        losses, predicted = self._run_steps(images, steps, changes, (n_way, k_shot), epoch)
-        # Read back once an epoch: asking each step for its loss would make a GPU wait.
+        losses, predicted = self._run_steps(faces, steps, epoch)
+        # Read back once an epoch: reading each step's loss would make a GPU wait.
         return score_predictions(
             episodes.classes,
             episodes.query,
@@ -88,132 +99,112 @@ class EpisodicTraining:
         )
 
     def _run_steps(
-        self,
-        images: FaceImages,
-        steps: NDArray[np.int64],
-        changes: Changes | None,
-        shape: tuple[int, int],
-        epoch: int,
+        self, faces: EpochImages, steps: EpochSteps, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Return losses [S, E] and predicted positions [S, E, Q] of S steps of E episodes."""
-        self._renew_graph(images, steps, changes, shape)
-        seed_dropout(self.seed, epoch)
-        if self.graph is not None:
+        """Return losses [S, E] and predicted positions [S, E, Q] of this rank's episodes."""
+        self._renew_capture(faces, steps)
+        seed_dropout(self.seed, epoch)  # after a capture, which draws too
+        if self.captured is not None:
             set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
-            return self.graph.run(steps, changes, epoch)
-        losses, predicted = [], []
-        size, own_episodes = steps[0].size, rank_slice(steps.shape[1])
-        first, own_size = own_episodes.start * steps.shape[2], steps[0, own_episodes].size
-        for number in tqdm(range(len(steps)), desc=f"epoch {epoch}", leave=False, disable=None):
+            return self.captured.run(faces, self.between_steps, epoch)
+        n_steps, n_episodes, n_images = steps.rows.shape
+        classes = torch.from_numpy(steps.classes).to(self.device)
+        own, losses, predicted = rank_slice(n_episodes), [], []
+        for number in tqdm(range(n_steps), desc=f"epoch {epoch}", leave=False, disable=None):
             self.between_steps()
-            done = number / len(steps)
-            set_learning_rate(self.optimiser, learning_rate(self.settings, epoch, done))
-            start = number * size + first
-            part = slice(start, start + own_size)
-            own = None if changes is None else changes.of(part).to(self.device)
-            batch = prepare_batch(images.gather(steps.ravel()[part]), own, self.dtype)
-            loss, logits = self.step(batch, *shape, step=number)
+            rate = learning_rate(self.settings, epoch, number / n_steps)
+            set_learning_rate(self.optimiser, rate)
+            first = number * n_episodes
+            part = slice((first + own.start) * n_images, (first + own.stop) * n_images)
+            batch = faces.batch(part, self.precision.dtype)
+            loss, logits = self.step(batch, steps.n_way, steps.k_shot, classes[number, own])
             losses.append(loss)
             predicted.append(logits.argmax(dim=-1))
             if self.after_step is not None:
                 self.after_step()
         return torch.stack(losses), torch.stack(predicted)
 
-    def _renew_graph(
-        self,
-        images: FaceImages,
-        steps: NDArray[np.int64],
-        changes: Changes | None,
-        shape: tuple[int, int],
-    ) -> None:
-        """Drop a graph that does other steps than these, and capture one where that can be."""
-        kind = self.normalisation.kind
-        if self.graph is not None and not (self._can_capture() and self.graph.fits(steps, kind)):
-            self.graph = None
-        if self._can_capture() and self.graph is None and len(steps) > GraphedSteps.WARM_UP:
-            try:
-                self.graph = GraphedSteps(self, images, steps.shape, changes, shape)
-            except Exception as error:  # capturing must never cost a run
-                self.capturing = False
-                log.warning("%s", capture_fault(error))
-
-    def _can_capture(self) -> bool:
-        """Tell whether a step is the same work every time, with nothing between steps."""
-        changing = self.after_step is not None or self.normalisation.kind == "cl2n"
-        return self.capturing and not changing and self.settings.schedule == "step"
-
-    def step(self, batch: Tensor, n_way: int, k_shot: int, step: int = 0) -> tuple[Tensor, Tensor]:
+    def step(
+        self, batch: Tensor, n_way: int, k_shot: int, classes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Train on E episodes, `episodes_per_step`: [E * way * (shot + query), 3, H, W].
 
         The images of an episode are next to one another, support first. All go through the encoder
         in ONE forward, so batch norm sees support and query together and, where E is above 1, the
         episodes too: that is another algorithm than E steps, or than the mean of E gradients. With
         several ranks it sees the episodes of all of them, and the gradient is that of their mean.
-        Returns losses [E] and logits [E, way * query, way] from before the step.
+        classes [E, images]: needed for `classification_weight` alone. Returns losses [E] and logits
+        [E, way * query, way] from before the step.
         """
-        losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, step)
+        losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, classes)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         return losses.detach(), logits.detach()
 
     def _losses(
-        self, batch: Tensor, n_way: int, k_shot: int, step: int
+        self, batch: Tensor, n_way: int, k_shot: int, classes: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return losses [E] of episodes, their logits, and the loss that is learnt from."""
-        with reduced_precision(self.device, self.bf16):
+        """Return the losses [E] of episodes, their logits, and the loss whose gradient is taken."""
+        settings = self.settings
+        with self.precision.forward(self.device):
             embeddings = self.encoder(batch)
-        embeddings = embeddings.to(self.dtype).unflatten(0, (self.settings.episodes_per_step, -1))
-        normalised = self.normalisation(embeddings)
-        logits = episode_logits(normalised, n_way, k_shot, self.method)
+        embeddings = embeddings.to(self.precision.dtype)
+        by_episode = embeddings.unflatten(0, (settings.episodes_per_step, -1))
+        logits = episode_logits(self.normalisation(by_episode), n_way, k_shot, self.method)
         labels = query_labels(n_way, logits.shape[1] // n_way, logits.device)
         losses = episode_losses(logits, labels)
         loss = losses.mean()
-        if self.settings.classification_weight:
-            loss = loss + self.settings.classification_weight * self._classified(embeddings, step)
+        if settings.classification_weight:
+            assert self.head is not None
+            assert classes is not None
+            smoothing, classified = settings.label_smoothing, self.head(embeddings)
+            extra = F.cross_entropy(classified, classes.flatten(), label_smoothing=smoothing)
+            loss = loss + settings.classification_weight * extra
         return losses, logits, loss
 
-    def _classified(self, embeddings: Tensor, step: int) -> Tensor:
-        """Return a classifier's loss over all images of a step, embeddings [E, images, D]."""
-        assert self.head is not None
-        count = len(embeddings)
-        first = step * count * world() + rank() * count
-        given = self._classes[first : first + count].flatten()
-        return F.cross_entropy(
-            self.head(embeddings.flatten(0, 1)),
-            given,
-            label_smoothing=self.settings.label_smoothing,
-        )
+    def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
+        """Drop captured steps that are not these, and capture these where that can be."""
+        sizes, kind = steps.rows.shape, self.normalisation.kind
+        if not self._can_capture():
+            self.captured = None
+            return
+        if self.captured is not None and self.captured.fits(sizes, kind):
+            return
+        self.captured = None
+        if sizes[0] <= CapturedSteps.WARM_UP:
+            return
+        take = partial(self._predict_in_step, n_way=steps.n_way, k_shot=steps.k_shot)
+        step = Step(take, self.network.modules(), self.optimiser, self.precision.dtype, kind)
+        try:
+            self.captured = CapturedSteps(step, faces, sizes, steps.n_way * steps.n_query)
+        except Exception as error:  # capturing must never cost a run
+            self.capturing = False
+            log.warning("%s", capture_fault(error))
+
+    def _can_capture(self) -> bool:
+        """Return whether a step is the same work every time, with nothing between steps."""
+        changing = self.after_step is not None or self.normalisation.kind == "cl2n"
+        return self.capturing and not changing and self.settings.schedule == "step"
+
+    def _predict_in_step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
+        losses, logits = self.step(batch, n_way, k_shot)
+        return losses, logits.argmax(dim=-1)
 
 
 def seed_dropout(seed: int, epoch: int) -> None:
-    """Set torch's own random state, which dropout draws from: each epoch and rank has another, so
-    that an epoch goes the same way whatever ran before it."""
+    """Seed torch's own random state, which dropout draws from, by seed, epoch and rank alone."""
     words = [seed, zlib.crc32(b"dropout"), epoch, rank()]
     torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
 
-def reduced_precision(
-    device: torch.device, bf16: bool
-) -> contextlib.AbstractContextManager[object]:
-    """Return what a forward is run in: bfloat16 where it is asked for."""
-    if not bf16:
-        return contextlib.nullcontext()
-    # Without the cache of cast weights, which a captured graph would keep from its first step.
-    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-
-
-def _steps(episodes: Episodes, episodes_per_step: int) -> NDArray[np.int64]:
-    """Return table rows [S, E, way * (shot + query)] of S steps: of an episode all support class
-    by class, then all queries."""
-    count = len(episodes)
-    parts = [episodes.support.reshape(count, -1), episodes.query.reshape(count, -1)]
-    rows = np.concatenate(parts, axis=1)
-    return rows.reshape(-1, episodes_per_step, rows.shape[1])
-
-
-def _image_classes(episodes: Episodes) -> NDArray[np.int64]:
-    """Return the class number [E, way * (shot + query)] of every image, as steps lay them out."""
-    k_shot, n_query = episodes.support.shape[2], episodes.query.shape[2]
-    parts = [np.repeat(episodes.classes, count, axis=1) for count in (k_shot, n_query)]
-    return np.concatenate(parts, axis=1)
+def _epoch_steps(episodes: Episodes, episodes_per_step: int) -> EpochSteps:
+    """Return the steps of an epoch's episodes, those of all ranks together in each."""
+    count, n_way, k_shot = episodes.support.shape
+    n_query = episodes.query.shape[2]
+    tables = [episodes.support.reshape(count, -1), episodes.query.reshape(count, -1)]
+    rows = np.concatenate(tables, axis=1)
+    each = [np.repeat(episodes.classes, per_class, axis=1) for per_class in (k_shot, n_query)]
+    classes = np.concatenate(each, axis=1)
+    shape = (-1, episodes_per_step, rows.shape[1])
+    return EpochSteps(rows.reshape(shape), classes.reshape(shape), n_way, k_shot, n_query)

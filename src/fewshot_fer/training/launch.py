@@ -1,4 +1,4 @@
-"""One training run in several processes, each with a device of its own, under torch's agent."""
+"""Start or resume a training run: in this process, or in several that torch's agent starts."""
 
 import contextlib
 import json
@@ -23,55 +23,76 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from fewshot_fer.config.names import import_inherited_plugins
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.models.methods.rules import check_training
-from fewshot_fer.runs.resume import (
-    last_progress,
-    resume_command,
-    settings_to_resume,
-    stop_message,
-)
+from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
 from fewshot_fer.system.parallel import core_count
-from fewshot_fer.system.signals import ended_by_signals
+from fewshot_fer.system.signals import CAUGHT, ended_by_signals
 from fewshot_fer.training.session import train_session
 
-SHUTDOWN_S = 5  # for the others to end, when one did
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHUTDOWN_S = 5  # that the other processes have to end in, once one has died
 
 
-def train_in_ranks(settings: TrainVerb, folder: Path, resumed: bool, taken: dict[str, str]) -> None:
+def resume_training(settings: TrainVerb, overrides: list[str]) -> None:
+    """Go on with the run that `resume=` names. Raises UserError where that cannot be.
+
+    overrides: the words of the command line, none of which may be another setting.
+    """
+    stored, folder = settings_to_resume(settings, overrides)
+    # The choices of this command are not the run's; its last checkpoint has those, if there is one.
+    launch_training(stored, folder, resumed=True, choices={})
+
+
+def launch_training(
+    settings: TrainVerb, folder: Path, resumed: bool, choices: dict[str, str]
+) -> None:
+    """Train in this process or, where `trainer.devices` is above 1, in so many.
+
+    resumed: whether the folder may hold a run to go on with; choices: the files of conf/ that the
+    settings came from, as far as they are known. Raises UserError and Interrupted.
+    """
+    check_training(settings)
+    if settings.trainer.devices > 1:
+        train_in_ranks(settings, folder, resumed, choices)
+        return
+    with ended_by_signals(lambda: stop_message(folder)):
+        train_session(settings, folder, last_progress(folder) if resumed else None, choices)
+
+
+def train_in_ranks(
+    settings: TrainVerb, folder: Path, resumed: bool, choices: dict[str, str]
+) -> None:
     """Train with `trainer.devices` processes on this machine; rank 0 writes the run's folder.
 
-    resumed: whether the folder holds a run to go on with; taken: the files of conf/ that the
-    settings came from. Raises UserError where a process raised one, TrainingError where one died,
-    and Interrupted where a signal asked for an end; the last checkpoint is whole each time.
+    Raises UserError where a process raised one, TrainingError where one died, and Interrupted after
+    a signal; the last checkpoint is whole each time.
     """
-    devices = settings.trainer.devices
-    on_gpus = settings.device != "cpu" and torch.cuda.is_available()
-    if on_gpus and torch.cuda.device_count() < devices:
-        found = torch.cuda.device_count()
-        raise ConfigError(f"trainer.devices={devices}, but torch finds {found} GPUs here")
-    if settings.threads is None and not on_gpus:
-        settings = replace(settings, threads=max(1, core_count() // devices))
-    again = f"go on with: {resume_command(folder)}"
+    settings = _settings_of_ranks(settings)
     with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
-        launched = elastic_launch(_launch_config(devices, Path(scratch)), _rank)
+        config = _launch_config(settings.trainer.devices, Path(scratch))
+        run_ranks = elastic_launch(config, _train_as_rank)
         try:
-            launched(settings, str(folder.absolute()), scratch, resumed, taken)
-        except SignalException as asked:
-            raise Interrupted(int(asked.sigval), f"stopped: {again}") from asked
-        except ChildFailedError as failed:
+            run_ranks(settings, str(folder.absolute()), scratch, resumed, choices)
+        except SignalException as error:
+            stopped = f"stopped: go on with: {resume_command(folder)}"
+            raise Interrupted(int(error.sigval), stopped) from error
+        except ChildFailedError as error:
             _raise_user_error(Path(scratch))
-            rank, failure = failed.get_first_failure()
-            how = f"exit code {failure.exitcode}"
-            if -failure.exitcode in SIGNALS:  # it heard of the end before the agent did
-                raise Interrupted(-failure.exitcode, f"stopped: {again}") from failed
-            if failure.exitcode < 0:
-                how = signal.Signals(-failure.exitcode).name
-            kept = f"The last whole epoch is kept; {again}"
-            if not (folder / "last.pt").is_file():
-                kept = "No epoch had ended yet"
-            raise TrainingError(f"process {rank} of {devices} died ({how}). {kept}") from failed
+            raise _death(error, folder, settings.trainer.devices) from error
+
+
+def _settings_of_ranks(settings: TrainVerb) -> TrainVerb:
+    """Return the settings of each process. Raises ConfigError where there are too few GPUs."""
+    devices = settings.trainer.devices
+    if _on_gpus(settings):
+        if (found := torch.cuda.device_count()) < devices:
+            raise ConfigError(f"trainer.devices={devices}, but torch finds {found} GPUs here")
+        return settings
+    return replace(settings, threads=settings.threads or max(1, core_count() // devices))
+
+
+def _on_gpus(settings: TrainVerb) -> bool:
+    return settings.device != "cpu" and torch.cuda.is_available()
 
 
 def _launch_config(devices: int, scratch: Path) -> LaunchConfig:
@@ -91,23 +112,23 @@ def _launch_config(devices: int, scratch: Path) -> LaunchConfig:
     )
 
 
-def _rank(
-    settings: TrainVerb, folder: str, scratch: str, resumed: bool, taken: dict[str, str]
+def _train_as_rank(
+    settings: TrainVerb, folder: str, scratch: str, resumed: bool, choices: dict[str, str]
 ) -> None:
-    """Be one of the processes. All do the same on their shares of images, and only rank 0 is heard:
-    the others write into a folder that nobody reads."""
-    from fewshot_fer.training.session import train_session
+    """Train in one of the processes, on its share of every step's images.
 
+    All of them compute the same. Those above rank 0 print nothing and write into a folder that
+    nobody reads. A UserError is left in `scratch` for the process that started this one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an end between any two steps: no traceback
     import_inherited_plugins()
     rank, own = int(os.environ["RANK"]), Path(folder)
-    on_gpus = settings.device != "cpu" and torch.cuda.is_available()
-    distributed.init_process_group("nccl" if on_gpus else "gloo")
+    distributed.init_process_group("nccl" if _on_gpus(settings) else "gloo")
     try:
         if rank:
             own = _quiet_folder(own, Path(scratch) / str(rank))
         distributed.barrier()  # the copy is made of what stood there before
-        train_session(settings, own, last_progress(own) if resumed else None, taken)
+        train_session(settings, own, last_progress(own) if resumed else None, choices)
     except UserError as error:
         content = {"kind": type(error).__name__, "message": str(error)}
         (Path(scratch) / f"error-{rank}.json").write_text(json.dumps(content), encoding="utf-8")
@@ -116,7 +137,7 @@ def _rank(
 
 
 def _quiet_folder(folder: Path, scratch: Path) -> Path:
-    """Return a copy of the run's folder, and be silent from now on."""
+    """Return a copy of the run's folder, and print nothing from now on."""
     if folder.is_dir():
         shutil.copytree(folder, scratch)
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
@@ -126,17 +147,30 @@ def _quiet_folder(folder: Path, scratch: Path) -> Path:
 
 
 def _raise_user_error(scratch: Path) -> None:
-    """Raise the error of the lowest rank that met one."""
+    """Raise the UserError of the lowest rank that met one, if any did."""
     for file in sorted(scratch.glob("error-*.json")):
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         raise getattr(errors, content["kind"])(content["message"])
 
 
+def _death(error: ChildFailedError, folder: Path, devices: int) -> Exception:
+    """Return the error for a process that died: Interrupted where a signal for all ended it."""
+    rank, failure = error.get_first_failure()
+    number, again = -failure.exitcode, f"go on with: {resume_command(folder)}"
+    if number in CAUGHT:  # it received the signal before the agent did
+        return Interrupted(number, f"stopped: {again}")
+    how = signal.Signals(number).name if number > 0 else f"exit code {failure.exitcode}"
+    kept = f"The last whole epoch is kept; {again}"
+    if not (folder / "last.pt").is_file():
+        kept = "No epoch had ended yet"
+    return TrainingError(f"process {rank} of {devices} died ({how}). {kept}")
+
+
 @contextlib.contextmanager
 def _quiet_agent() -> Iterator[None]:
-    """Let the agent say nothing, as what it has to say is said here; put back what it sets."""
+    """Silence the agent, whose errors are raised here again; put back the handlers it sets."""
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in CAUGHT}
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -145,24 +179,3 @@ def _quiet_agent() -> Iterator[None]:
         with contextlib.suppress(ValueError):  # not in the main thread: nothing was set
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def resume_session(asked: TrainVerb, overrides: list[str]) -> None:
-    """Go on with the run that `resume=` names. Raises UserError where that cannot be."""
-    settings, path = settings_to_resume(asked, overrides)
-    # Those of this command are of its own; what the run took, its last checkpoint says, if any.
-    train_anywhere(settings, path, resumed=True, taken={})
-
-
-def train_anywhere(settings: TrainVerb, path: Path, resumed: bool, taken: dict[str, str]) -> None:
-    """Train in this process, or in several where `trainer.devices` asks for that.
-
-    resumed: whether the folder may hold a run to go on with; taken: the files of conf/ that the
-    settings came from, as far as that is known.
-    """
-    check_training(settings)
-    if settings.trainer.devices > 1:
-        train_in_ranks(settings, path, resumed, taken)
-        return
-    with ended_by_signals(lambda: stop_message(path)):
-        train_session(settings, path, last_progress(path) if resumed else None, taken)

@@ -1,23 +1,17 @@
-"""A training run: epochs, validation after each, checkpoints and tables on the way.
-
-Training that has left the numbers: said at once, before its weights are kept.
-"""
+"""The training loop: epochs, a validation after each, tables and checkpoints on the way."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fewshot_fer.config.schema import TrainVerb, supervised_epochs
-from fewshot_fer.evaluation.calibration import run_calibration
-from fewshot_fer.evaluation.embedder import FewShotModel, embedding_digest
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
-from fewshot_fer.evaluation.support import run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
-from fewshot_fer.evaluation.training_statistics import gather_statistics
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.runs.load import load_model
@@ -26,56 +20,31 @@ from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import Interrupted, TrainingError
 from fewshot_fer.system.files import Row, plain_row
-from fewshot_fer.system.signals import caught_signals
+from fewshot_fer.system.signals import Stop, caught_signals
 from fewshot_fer.system.text import epoch_line
+from fewshot_fer.training.checkpoints import Snapshot, snapshot_checkpoint, take_snapshot
 from fewshot_fer.training.optim import learning_rate
-from fewshot_fer.training.trainer import Snapshot, Trainer, take_snapshot
-
-
-def require_finite(losses: NDArray[np.float64], epoch: int, lr: float, what: str) -> None:
-    """Raise TrainingError if one of an epoch's losses, in order, is infinite or no number.
-
-    what: what each of them is of, `episode` or `batch`.
-    """
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if len(bad):
-        raise TrainingError(
-            f"the loss is {losses[bad[0]]} in epoch {epoch}, {what} {bad[0] + 1} of {len(losses)}, "
-            f"at learning rate {lr:.2g}: try a lower one, train.lr={lr / 10:.0e}, or "
-            f"precision=float32 where it is bf16. {kept_before(epoch)}"
-        )
-
-
-def require_finite_validation(loss: float, epoch: int, lr: float) -> None:
-    """Raise TrainingError where weights after an epoch answer validation with no number."""
-    if not np.isfinite(loss):
-        raise TrainingError(
-            f"the validation loss is {loss} after epoch {epoch}, at learning rate {lr:.2g}: try a "
-            f"lower one, train.lr={lr / 10:.0e}. {kept_before(epoch)}"
-        )
-
-
-def kept_before(epoch: int) -> str:
-    """Say what is left on disk of a run that ends within an epoch."""
-    if epoch <= 1:
-        return "No checkpoint was kept, as it was the first epoch"
-    return f"last.pt holds the weights after epoch {epoch - 1}"
+from fewshot_fer.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best validation so far: the higher accuracy or, at the same one, the lower loss."""
+    """The best validation so far: the higher accuracy or, at the same one, the lower loss.
+
+    result: None in a resumed run, which knows the figures alone.
+    """
 
     epoch: int
     accuracy: float
     loss: float
-    evaluated: EvaluationResult | None = None  # None in a run that was resumed: to be asked again
+    result: EvaluationResult | None = None
 
 
 class TrainingRun:
     """Trains an encoder on one task, validates it on another, and writes the run's folder.
 
-    The encoder is where it is to be trained, in the precision of the settings.
+    The encoder is on the device and in the precision of the settings. epoch: the one under way;
+    choices: the files of conf/ that the run was composed of, kept in its checkpoints.
     """
 
     def __init__(
@@ -88,169 +57,159 @@ class TrainingRun:
     ) -> None:
         self.settings = settings
         self.folder = folder
-        self.training = training
         self.validation = validation
-        self.learning = Trainer(settings, training, encoder)
+        self.trainer = Trainer(settings, training, encoder)
+        self.epoch = 0
+        self.choices: dict[str, str] = {}
         self.best: Best | None = None
         self.metrics: list[Row] = []
         self.trained: Row = {}  # of results.csv, for the last training epoch
 
     def restore(self, checkpoint: Checkpoint, progress: Progress) -> None:
         """Go back to the end of an epoch: weights, optimiser, and what was known by then."""
-        self.learning.restore(checkpoint)
+        self.trainer.restore(checkpoint)
         self.metrics, self.trained = list(progress.metrics), progress.trained
+        self.epoch, self.choices = len(self.metrics), progress.choices
         self.best = Best(progress.best_epoch, progress.best_accuracy, progress.best_loss)
 
-    def fit(self, choices: dict[str, str]) -> None:
+    def fit(self) -> None:
         """Run the epochs that are left, or stop `train.patience` epochs after the best one.
 
-        choices: the files of conf/ that were taken, for those who go on with this run. Raises
-        Interrupted, with the line to type, where a signal asked for an end.
+        Raises Interrupted, with the line to type, after a signal, and TrainingError where memory is
+        too small for a step or a loss is no number.
         """
-        epoch = len(self.metrics)
-        with caught_signals() as stop:
-            self.learning.between_steps = stop.check
-            try:
-                if self.settings.train.epochs == 0:
-                    self._take_as_it_is(choices)
-                while epoch < self.settings.train.epochs and not self._out_of_patience(epoch):
-                    epoch += 1
-                    self._run_epoch(epoch, choices)
-                stop.check()  # asked for within the last validation
-            except Interrupted as asked:
-                raise Interrupted(asked.number, self._how_to_go_on(epoch)) from asked
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise TrainingError(self._too_large(epoch)) from error
-        if self._out_of_patience(epoch):
+        try:
+            with caught_signals() as stop:
+                self._run_epochs(stop)
+        except Interrupted as interrupted:
+            raise Interrupted(interrupted.number, self._how_to_go_on()) from interrupted
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(self._too_large()) from error
+        if self._is_out_of_patience():
             print(f"stopped: no better validation for {self.settings.train.patience} epochs")
         if self.trained:
             self.folder.add_result(self.trained)
-        add_evaluation(self.folder, self._best_evaluated())
+        add_evaluation(self.folder, self._best_result())
 
-    def _how_to_go_on(self, epoch: int) -> str:
+    def _run_epochs(self, stop: Stop) -> None:
+        self.trainer.between_steps = stop.check
+        if self.settings.train.epochs == 0:
+            self._keep_untrained()
+        while self.epoch < self.settings.train.epochs and not self._is_out_of_patience():
+            self.epoch += 1
+            self._run_epoch()
+        stop.check()  # of a signal within the last validation
+
+    def _run_epoch(self) -> None:
+        started, epoch = time.perf_counter(), self.epoch
+        scores, protocol = self.trainer.run_epoch(epoch)
+        lr = learning_rate(self.settings.train, epoch)
+        self._require_finite(scores.loss, lr)
+        snapshot = take_snapshot(self.trainer, self.validation, epoch)
+        validated = self._validate(snapshot.model)
+        self._require_finite(validated.loss, lr)
+        is_best = self._is_best(validated)
+        seconds = time.perf_counter() - started
+        self.metrics.append(_metrics_row(epoch, lr, scores, validated, seconds))
+        own = {"method": self.trainer.method_name(epoch)}
+        self.trained = plain_row(episodic_row(protocol, scores, epoch) | own)
+        self._save(snapshot, validated, is_best)
+        self.folder.add_metrics(self.metrics[-1])
+        print(epoch_line(self.metrics[-1], self.settings.train.epochs, is_best), flush=True)
+
+    def _keep_untrained(self) -> None:
+        """Validate and keep an encoder that is not trained, as epoch 0."""
+        snapshot = take_snapshot(self.trainer, self.validation, 0)
+        validated = self._validate(snapshot.model)
+        self._save(snapshot, validated, is_best=self._is_best(validated))
+        print(f"nothing is trained: validation {validated.accuracy:.1%}", flush=True)
+
+    def _validate(self, model: FewShotModel) -> EvaluationResult:
+        epoch = model.epoch if self.settings.train.fresh_validation else 0
+        return self.validation.evaluate(model, self.settings.seed, epoch)
+
+    def _is_best(self, new: EvaluationResult) -> bool:
+        """Return whether the validation of this epoch is the best so far, and remember it if so."""
+        old = self.best
+        if old is not None and (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
+            return False
+        self.best = Best(self.epoch, float(new.accuracy), float(new.loss), new)
+        return True
+
+    def _save(self, snapshot: Snapshot, validated: EvaluationResult, is_best: bool) -> None:
+        assert self.best is not None
+        best = (self.best.epoch, self.best.accuracy, self.best.loss)
+        progress = Progress(self.metrics, self.trained, *best, self.choices)
+        kept = snapshot_checkpoint(self.trainer, snapshot, float(validated.accuracy), progress)
+        # The best first: a run that dies in between does this epoch again, and finds it best again.
+        for name in ("best.pt", "last.pt") if is_best else ("last.pt",):
+            save_checkpoint(self.folder.folder / name, kept)
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self.settings.train.patience
+        return bool(patience and self.best and self.epoch - self.best.epoch >= patience)
+
+    def _best_result(self) -> EvaluationResult:
+        """Return the best validation; a resumed run evaluates the weights of best.pt again."""
+        assert self.best is not None
+        if self.best.result is not None:
+            return self.best.result
+        device = self.trainer.device
+        checkpoint = load_checkpoint(self.folder.folder / "best.pt", device)
+        return self._validate(load_model(self.settings, checkpoint, device))
+
+    def _how_to_go_on(self) -> str:
         done = len(self.metrics)
-        where = f"stopped in epoch {epoch}, which will be begun again from last.pt"
-        if epoch <= done:
-            where = f"stopped after epoch {epoch}, which last.pt holds"
+        where = f"stopped in epoch {self.epoch}, which will be begun again from last.pt"
+        if self.epoch <= done:
+            where = f"stopped after epoch {self.epoch}, which last.pt holds"
         elif not done:
             where = "stopped in the first epoch, so the run will start anew from its config.yaml"
         return f"{where}. Go on with: {resume_command(self.folder.folder)}"
 
-    def _too_large(self, epoch: int) -> str:
-        names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
-        if epoch <= supervised_epochs(self.settings):
-            names = "train.batch_size or backbone.image_size"
-        return f"too little memory for a step of training: lower {names}. {kept_before(epoch)}"
-
-    def _best_evaluated(self) -> EvaluationResult:
-        """Return the best validation; a resumed run asks the weights of that epoch once more."""
-        assert self.best is not None
-        if self.best.evaluated is not None:
-            return self.best.evaluated
-        device = self.learning.device
-        checkpoint = load_checkpoint(self.folder.folder / "best.pt", device)
-        return self._evaluate(load_model(self.settings, checkpoint, device))
-
-    def add_supports(self) -> None:
-        """Give both checkpoints what it takes to put them to use without any data set."""
-        known: dict[int, Checkpoint] = {}
-        for name in ("best.pt", "last.pt"):
-            path = self.folder.folder / name
-            checkpoint = load_checkpoint(path, self.learning.device)
-            if checkpoint.epoch not in known:
-                known[checkpoint.epoch] = self._with_support(checkpoint)
-            save_checkpoint(path, known[checkpoint.epoch])
-
-    def _with_support(self, checkpoint: Checkpoint) -> Checkpoint:
-        model = load_model(self.settings, checkpoint, self.learning.device)
-        seed = self.settings.seed
-        digest = embedding_digest(checkpoint.encoder, model.embedder)
-        if checkpoint.training_side is None:
-            side = gather_statistics(model.embedder, self.training, seed)
-            checkpoint = replace(checkpoint, training_side=side.content())
-        support = run_support(self.training, self.validation, model, digest, seed)
-        found = run_calibration(self.validation, model, seed)
-        return replace(checkpoint, support=support.content(), calibration=found.content())
-
-    def _take_as_it_is(self, choices: dict[str, str]) -> None:
-        """Validate and keep an encoder that learns nothing, as epoch 0."""
-        ready = take_snapshot(self.settings, self.learning, self.training, self.validation, 0)
-        validated = self._evaluate(ready.model)
-        self._keep_best(0, validated)
-        for name in ("best.pt", "last.pt"):
-            kept = self._checkpoint(0, ready, validated, choices)
-            save_checkpoint(self.folder.folder / name, kept)
-        print(f"nothing is trained: validation {validated.accuracy:.1%}", flush=True)
-
-    def _run_epoch(self, epoch: int, choices: dict[str, str]) -> None:
-        started = time.perf_counter()
-        trained, protocol = self.learning.run_epoch(epoch)
-        lr = learning_rate(self.settings.train, epoch)
-        supervised = epoch <= supervised_epochs(self.settings)
-        require_finite(trained.loss, epoch, lr, "batch" if supervised else "episode")
-        ready = take_snapshot(self.settings, self.learning, self.training, self.validation, epoch)
-        validated = self._evaluate(ready.model)
-        require_finite_validation(validated.loss, epoch, lr)
-        is_best = self._keep_best(epoch, validated)
-        row = plain_row(self._metrics(epoch, trained, validated, time.perf_counter() - started))
-        self.metrics.append(row)
-        own = {"method": self.learning.method_name(epoch)}
-        self.trained = plain_row(episodic_row(protocol, trained, epoch) | own)
-        # The best first: a run that dies in between does this epoch again, and finds it best again.
-        for name in ("best.pt", "last.pt") if is_best else ("last.pt",):
-            kept = self._checkpoint(epoch, ready, validated, choices)
-            save_checkpoint(self.folder.folder / name, kept)
-        self.folder.add_metrics(row)
-        print(epoch_line(row, self.settings.train.epochs, is_best), flush=True)
-
-    def _evaluate(self, model: FewShotModel) -> EvaluationResult:
-        epoch = model.epoch if self.settings.train.fresh_validation else 0
-        return self.validation.evaluate(model, self.settings.seed, epoch)
-
-    def _keep_best(self, epoch: int, new: EvaluationResult) -> bool:
-        old = self.best
-        if old is not None and (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
-            return False
-        self.best = Best(epoch, float(new.accuracy), float(new.loss), new)
-        return True
-
-    def _out_of_patience(self, epoch: int) -> bool:
-        patience = self.settings.train.patience
-        return bool(patience and self.best and epoch - self.best.epoch >= patience)
-
-    def _checkpoint(
-        self, epoch: int, ready: Snapshot, validated: EvaluationResult, choices: dict[str, str]
-    ) -> Checkpoint:
-        assert self.best is not None
-        best = (self.best.epoch, self.best.accuracy, self.best.loss)
-        network = ready.network.state()
-        return Checkpoint(
-            encoder=network["encoder"],
-            epoch=epoch,
-            val_accuracy=float(validated.accuracy),
-            class_names=list(self.training.protocol.pool.class_names),
-            image_size=self.settings.backbone.side,
-            optimiser=self.learning.optimiser_state(epoch),
-            head=network.get("head"),
-            method=network.get("method"),
-            training_side=None if ready.side is None else ready.side.content(),
-            prior_weight=ready.prior_weight,
-            raw=self.learning.raw_state(),
-            progress=Progress(self.metrics, self.trained, *best, choices).content(),
+    def _require_finite(self, loss: float | NDArray[np.float64], lr: float) -> None:
+        """Raise TrainingError if the validation loss, or one of an epoch's, is no finite number."""
+        losses = np.atleast_1d(loss)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if not len(bad):
+            return
+        where = f"the validation loss is {loss} after epoch {self.epoch}"
+        if np.ndim(loss):
+            unit = "batch" if self.trainer.is_supervised(self.epoch) else "episode"
+            number = f"{unit} {bad[0] + 1} of {len(losses)}"
+            where = f"the loss is {losses[bad[0]]} in epoch {self.epoch}, {number}"
+        raise TrainingError(
+            f"{where}, at learning rate {lr:.2g}: try a lower one, train.lr={lr / 10:.0e}, or "
+            f"precision=float32 where it is bf16. {self._kept_before()}"
         )
 
-    def _metrics(
-        self, epoch: int, trained: EpisodeScores, validated: EvaluationResult, seconds: float
-    ) -> Row:
-        return {
+    def _too_large(self) -> str:
+        names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
+        if self.trainer.is_supervised(self.epoch):
+            names = "train.batch_size or backbone.image_size"
+        return f"too little memory for a step of training: lower {names}. {self._kept_before()}"
+
+    def _kept_before(self) -> str:
+        if self.epoch <= 1:
+            return "No checkpoint was kept, as it was the first epoch"
+        return f"last.pt holds the weights after epoch {self.epoch - 1}"
+
+
+def _metrics_row(
+    epoch: int, lr: float, scores: EpisodeScores, validated: EvaluationResult, seconds: float
+) -> Row:
+    """Return the row of metrics.csv of an epoch."""
+    return plain_row(
+        {
             "epoch": epoch,
-            "lr": learning_rate(self.settings.train, epoch),
-            "train_loss": float(trained.loss.mean()),
-            "train_accuracy": float(trained.accuracy.mean()),
+            "lr": lr,
+            "train_loss": float(scores.loss.mean()),
+            "train_accuracy": float(scores.accuracy.mean()),
             "val_loss": validated.loss,
             "val_accuracy": validated.accuracy,
             "val_ci95": validated.half,
             "seconds": round(seconds, 2),
         }
+    )

@@ -1,7 +1,4 @@
-"""Optimisers, fused, and such that a GPU need not be told the learning rate at every step.
-
-What is done when: the phases of training, and the learning rate of every step.
-"""
+"""Optimisers, and the learning rate of every step."""
 
 import math
 from collections.abc import Iterable
@@ -15,13 +12,17 @@ from fewshot_fer.config.schema import TrainConfig
 
 MOMENTUM = 0.9  # of sgd
 OF_THE_DEVICE = ("lr", "fused", "capturable")  # options that a state from elsewhere must not change
+RISING = 0.3  # share of one cycle in which the rate rises, from a 25th
+LOWEST = 1e-4  # of the highest rate, at the end of one cycle
 
 
 def build_optimiser(
     parameters: Iterable[Parameter], settings: TrainConfig
 ) -> torch.optim.Optimizer:
-    """Return the optimiser of the settings, one fused kernel a step. On a GPU its learning rate is
-    a tensor there, which a captured graph reads anew at each replay."""
+    """Return the optimiser that the settings name, which takes a step in one fused kernel.
+
+    On a GPU its learning rate is a tensor there, which a captured graph reads at each replay.
+    """
     listed = list(parameters)
     device = listed[0].device
     on_gpu = device.type == "cuda"
@@ -36,10 +37,10 @@ def build_optimiser(
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load moments and step counts, those of a run on another device too: how steps are taken here,
-    and a learning rate that is a tensor, stay as they are.
+    """Load moments and step counts, also those of a run on another device.
 
-    Raises ValueError where they are of other weights.
+    Options OF_THE_DEVICE stay as they are here. Raises ValueError where the moments have other
+    shapes than the weights.
     """
     own = [
         {name: group[name] for name in OF_THE_DEVICE if name in group}
@@ -63,14 +64,10 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
             group["lr"] = lr
 
 
-RISING = 0.3  # share of one cycle in which the rate rises, from a 25th
-LOWEST = 1e-4  # of the highest rate, at the end of one cycle
-
-
 def learning_rate(settings: TrainConfig, epoch: int, done: float = 0.0) -> float:
     """Return the learning rate when this share (0..1) of an epoch (from 1) is done.
 
-    Supervised epochs and epochs of episodes each have a course of their own. `step`: lr * 0.5 **
+    Supervised and episodic epochs each follow the schedule from its start. `step`: lr * 0.5 **
     (epoch // drop_lr_every): with a drop every 40 epochs the first 39 run at the full rate, one
     less than torch's StepLR(40) stepped after each epoch would give. `cosine`: half a cosine down
     to 0 (Loshchilov and Hutter, ICLR 2017, eq. 5). `one_cycle`: up and down again along cosines
@@ -80,12 +77,12 @@ def learning_rate(settings: TrainConfig, epoch: int, done: float = 0.0) -> float
     if settings.schedule == "step":
         every = settings.drop_lr_every
         return float(highest * 0.5 ** (epoch // every)) if every else highest
-    come = min(1.0, (epoch - first + done) / length)
+    gone = min(1.0, (epoch - first + done) / length)
     if settings.schedule == "cosine":
-        return _along_cosine(highest, 0.0, come)
-    if come < RISING:
-        return _along_cosine(highest / 25, highest, come / RISING)
-    return _along_cosine(highest, highest * LOWEST, (come - RISING) / (1 - RISING))
+        return _along_cosine(highest, 0.0, gone)
+    if gone < RISING:
+        return _along_cosine(highest / 25, highest, gone / RISING)
+    return _along_cosine(highest, highest * LOWEST, (gone - RISING) / (1 - RISING))
 
 
 def _phase(settings: TrainConfig, epoch: int) -> tuple[float, int, int]:
@@ -97,5 +94,5 @@ def _phase(settings: TrainConfig, epoch: int) -> tuple[float, int, int]:
     return after, supervised + 1, max(1, settings.epochs - supervised)
 
 
-def _along_cosine(start: float, end: float, come: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * come)) / 2
+def _along_cosine(start: float, end: float, gone: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * gone)) / 2

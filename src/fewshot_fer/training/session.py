@@ -1,26 +1,23 @@
-"""The two jobs from start to end: settings in, a run's folder out."""
+"""A training run from start to end: settings in, a finished run's folder out."""
 
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.bad_images import skipping
 from fewshot_fer.data.images import load_images
-from fewshot_fer.data.load import find_source
+from fewshot_fer.data.load import Source, find_source
 from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
-from fewshot_fer.runs.config_file import (
-    keep_encoder,
-)
+from fewshot_fer.runs.config_file import keep_encoder
 from fewshot_fer.runs.figures import EventFiles, plot_curves, require_tensorboard
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model
@@ -34,6 +31,7 @@ from fewshot_fer.runs.resume import (
 from fewshot_fer.runs.test_run import run_tests
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import UserError
+from fewshot_fer.training.checkpoints import complete_checkpoints
 from fewshot_fer.training.loop import TrainingRun
 
 
@@ -41,24 +39,61 @@ def train_session(
     settings: TrainVerb,
     path: Path,
     reached: tuple[Checkpoint, Progress] | None,
-    taken: dict[str, str],
+    choices: dict[str, str],
 ) -> RunFolder:
     """Train, validate, test, and write the run's folder. Raises UserError before it writes.
 
-    reached: where a run that was stopped stands; taken: as in `train_anywhere`.
+    reached: where a stopped run stands, None for a new one; choices: the files of conf/ that the
+    settings came from, as far as they are known.
     """
     started = time.perf_counter()
     threads = threads_per_job(settings.threads)
     device = prepare_device(settings.device, settings.seed, settings.precision, threads)
     settings = replace(settings, backbone=with_image_size(settings.backbone))
+    source = find_source(settings.paths, settings.demo, skipping(settings, settings))
+    setup = _checked_setup(settings, source)
+    encoder = build_encoder(settings.backbone, fast=settings.fast)
+    folder, tasks = _open_folder(settings, path, setup, source, device)
+    with naming_resume_command(path):
+        rewind_tables(folder, reached[1] if reached else None)
+        encoder = encoder.to(device, DTYPES[settings.precision])
+        run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
+        run.choices = choices
+        if reached is not None:
+            with restored(path):
+                run.restore(*reached)
+        run.fit()
+        complete_checkpoints(settings, path, tasks.training, tasks.validation, device)
+        _test(settings, folder, tasks, device)
+        facts = {"seed": settings.seed, "choices": run.choices}
+        finish_run(folder, asdict(settings), facts, device, started)
+    return folder
+
+
+def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
+    """Return the protocols of a run. Raises UserError where they, or the method, cannot work."""
     if settings.logger == "tensorboard":
         require_tensorboard()
-    source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     setup = setup_training(settings, source)
     names = setup.training.pool.class_names
     require_named_parts(settings.method, names)
     require_parts(settings.method, names, setup.evaluations)
-    encoder = build_encoder(settings.backbone).to(device, DTYPES[settings.precision])
+    return setup
+
+
+@dataclass(frozen=True)
+class RunTasks:
+    """The tasks of a training run: its protocols with their images."""
+
+    training: EpisodicTask
+    validation: Task
+    tests: list[Task]
+
+
+def _open_folder(
+    settings: TrainVerb, path: Path, setup: TrainingSetup, source: Source, device: torch.device
+) -> tuple[RunFolder, RunTasks]:
+    """Write all that is known before training into the run's folder, and decode the images."""
     begun = (path / "config.yaml").is_file()
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))  # from here on it can be resumed
@@ -72,56 +107,28 @@ def train_session(
     keep_encoder(settings.backbone, path)
     only_in = path if begun else None  # a stranger's run may name any file
     save_drawn(setup.evaluations, settings.episodes, settings.seed, only_in)
-    found = quick_audit([setup.training, *setup.evaluations])
-    folder.stamps["warnings"] = ";".join([*found, *source.skipping.warnings])
+    warnings = [*quick_audit([setup.training, *setup.evaluations]), *source.skipping.warnings]
+    folder.stamps["warnings"] = ";".join(warnings)
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
-    with naming_resume_command(path):
-        rewind_tables(folder, reached[1] if reached else None)
-        taken = _learn_and_test(settings, folder, tasks, encoder, reached, taken)
-        facts = {"seed": settings.seed, "choices": taken}
-        finish_run(folder, asdict(settings), facts, device, started)
-    return folder
-
-
-@dataclass(frozen=True)
-class RunTasks:
-    """The protocols of a training run with their images."""
-
-    training: EpisodicTask
-    validation: Task
-    tests: list[Task]
+    return folder, tasks
 
 
 def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
     images = load_images(setup.training.table, image_size, device)
-    validation, *tests = (load_task(protocol, image_size, device) for protocol in setup.evaluations)
+    validation, *tests = (
+        load_task(protocol, image_size, device) for protocol in (setup.validation, *setup.tests)
+    )
     return RunTasks(EpisodicTask(setup.training, images), validation, tests)
 
 
-def _learn_and_test(
-    settings: TrainVerb,
-    folder: RunFolder,
-    tasks: RunTasks,
-    encoder: nn.Module,
-    reached: tuple[Checkpoint, Progress] | None,
-    taken: dict[str, str],
-) -> dict[str, str]:
-    """Write everything between the configuration and the summary; return the files of conf/ that
-    the run, begun earlier or now, was composed of."""
-    run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
-    if reached is not None:
-        with restored(folder.folder):
-            run.restore(*reached)
-        taken = reached[1].choices
-    run.fit(taken)
-    run.add_supports()
-    device, path = run.learning.device, folder.folder
+def _test(settings: TrainVerb, folder: RunFolder, tasks: RunTasks, device: torch.device) -> None:
+    """Score the tests with the weights that `train.tested` names, and draw the curves."""
+    path = folder.folder
     if tasks.tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         model = load_model(settings, checkpoint, device)
         run_tests(folder, model, tasks.tests, settings.seed)
-    chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
-    if run.metrics:
+    if settings.train.epochs:
+        chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
         plot_curves(path / "metrics.csv", chances, path / "curves.png")
-    return taken

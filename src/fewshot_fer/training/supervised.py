@@ -1,4 +1,4 @@
-"""An ordinary classifier on the same table: the baseline that few-shot figures are held against."""
+"""Supervised training: epochs of a linear classifier over the training classes."""
 
 import math
 import zlib
@@ -17,9 +17,10 @@ from fewshot_fer.data.images import FaceImages
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.models.network import Network
+from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
-from fewshot_fer.training.augmentation import augmentation_random, draw_changes, prepare_batch
-from fewshot_fer.training.episodic import reduced_precision, seed_dropout
+from fewshot_fer.training.augmentation import EpochImages, epoch_images
+from fewshot_fer.training.episodic import seed_dropout
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
 Numbers = NDArray[np.int64]
@@ -34,64 +35,65 @@ class SupervisedTraining:
         protocol: EpisodicProtocol,
         settings: TrainConfig,
         seed: int,
-        dtype: torch.dtype = torch.float32,
-        bf16: bool = False,
+        precision: Precision,
     ) -> None:
         assert network.head is not None
         self.encoder, self.head = network.encoder, network.head
-        self.in_step = data_parallel([network.encoder, network.head])
         self.settings = settings
         self.seed = seed
-        self.dtype = dtype
-        self.bf16 = bf16
+        self.precision = precision
         self.device = next(self.encoder.parameters()).device
+        self.in_step = data_parallel([self.encoder, self.head])
         parameters = [*self.encoder.parameters(), *self.head.parameters()]
         self.optimiser = build_optimiser(parameters, settings)
+        weights = class_weights(protocol, settings.class_weights)
+        self.weights = weights.to(self.device, precision.dtype)
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
-        self.after_step: Callable[[], None] = lambda: None
-        self.weights = class_weights(protocol, settings.class_weights).to(self.device, dtype)
+        self.after_step: Callable[[], None] | None = None
 
     def run_epoch(
         self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
     ) -> EpisodeScores:
-        """Go through the training images, several times where they are fewer than `least_batches`
-        hold; each batch counts as an episode in the scores.
+        """Go through the training images, several times where they fill no `least_batches`.
 
-        Every batch is dealt to the ranks.
+        Ranks share each batch. Returns scores in which each batch counts as an episode.
         """
-        self.encoder.train()
-        seed_dropout(self.seed, epoch)
         least = self.settings.least_batches * self.settings.batch_size
         rows, labels = _shuffled(protocol, self.seed, epoch, least)
-        random = augmentation_random(self.seed, epoch)
-        changes = draw_changes(len(rows), images.side, self.settings.augment, random)
-        parts = math.ceil(len(rows) / self.settings.batch_size)
-        edges = np.cumsum([0, *map(len, np.array_split(rows, parts))])
-        batches = [slice(start, end) for start, end in pairwise(map(int, edges))]
-        losses, predicted = [], []
-        bar = tqdm(batches, desc=f"epoch {epoch}", leave=False, disable=None)
-        for number, part in enumerate(bar):
-            self.between_steps()
-            set_learning_rate(
-                self.optimiser, learning_rate(self.settings, epoch, number / len(batches))
-            )
-            given = torch.from_numpy(labels[part]).to(self.device)
-            dealt_here = rank_slice(part.stop - part.start)
-            part = slice(part.start + dealt_here.start, part.start + dealt_here.stop)
-            own = None if changes is None else changes.of(part).to(self.device)
-            batch = prepare_batch(images.gather(rows[part]), own, self.dtype)
-            loss, logits = self._step(batch, given[dealt_here], self.weights[given].sum())
-            losses.append(loss)
-            predicted.append(all_gather(logits.argmax(dim=1)))
-        guessed = torch.cat(predicted).cpu().numpy()
-        correct = guessed == labels
+        faces = epoch_images(images, rows, self.settings.augment, self.seed, epoch)
+        self.encoder.train()
+        seed_dropout(self.seed, epoch)
+        n_batches = math.ceil(len(rows) / self.settings.batch_size)
+        loss, predicted = self._run_batches(faces, labels, n_batches, epoch)
+        correct = predicted == labels
         return EpisodeScores(
-            accuracy=np.array([part.mean() for part in np.array_split(correct, parts)]),
-            loss=all_gather(torch.stack(losses)[None]).mean(dim=0).double().cpu().numpy(),
-            confusion=confusion_matrix(labels, guessed, len(protocol.pool.class_names)),
+            accuracy=np.array([part.mean() for part in np.array_split(correct, n_batches)]),
+            loss=loss.double().cpu().numpy(),
+            confusion=confusion_matrix(labels, predicted, len(protocol.pool.class_names)),
             row_correct=np.bincount(rows, weights=correct).astype(np.float64),
             row_asked=np.bincount(rows).astype(np.float64),
         )
+
+    def _run_batches(
+        self, faces: EpochImages, labels: Numbers, n_batches: int, epoch: int
+    ) -> tuple[Tensor, Numbers]:
+        """Return the loss [n_batches] of each batch and the predicted class [N] of each image."""
+        edges = np.cumsum([0, *map(len, np.array_split(labels, n_batches))]).tolist()
+        bar = tqdm(list(pairwise(edges)), desc=f"epoch {epoch}", leave=False, disable=None)
+        losses, predicted = [], []
+        for number, (start, end) in enumerate(bar):
+            self.between_steps()
+            rate = learning_rate(self.settings, epoch, number / n_batches)
+            set_learning_rate(self.optimiser, rate)
+            own = rank_slice(end - start)
+            part = slice(start + own.start, start + own.stop)
+            batch = faces.batch(part, self.precision.dtype)
+            given = torch.from_numpy(labels[start:end]).to(self.device)
+            loss, logits = self._step(batch, given[own], self.weights[given].sum())
+            losses.append(loss)
+            predicted.append(all_gather(logits.argmax(dim=1)))
+        loss = all_gather(torch.stack(losses)[None]).mean(dim=0)
+        return loss, torch.cat(predicted).cpu().numpy()
 
     def _step(self, batch: Tensor, labels: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step; total: the sum of the weights of all images of the batch, on all ranks."""
@@ -99,25 +101,26 @@ class SupervisedTraining:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        self.after_step()
+        if self.after_step is not None:
+            self.after_step()
         return loss.detach(), logits.detach()
 
     def _loss(self, batch: Tensor, labels: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss, whose mean over the ranks is the mean over the batch, and logits."""
-        with reduced_precision(self.device, self.bf16):
-            logits = self.head(self.encoder(batch)).to(self.dtype)
+        with self.precision.forward(self.device):
+            logits = self.head(self.encoder(batch)).to(self.precision.dtype)
+        smoothing = self.settings.label_smoothing
         each = F.cross_entropy(
-            logits,
-            labels,
-            weight=self.weights,
-            label_smoothing=self.settings.label_smoothing,
-            reduction="sum",
+            logits, labels, weight=self.weights, label_smoothing=smoothing, reduction="sum"
         )
         return each * world() / total, logits
 
 
 def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:
-    """Return weights [C] of mean 1 over the images: none, inverse (1/n) or root (1/sqrt n)."""
+    """Return weights [C] of the training classes, of mean 1 over the images.
+
+    kind: none (equal weights), inverse (1 / n) or root (1 / sqrt n).
+    """
     sizes = torch.from_numpy(protocol.pool.sizes).double()
     power = {"none": 0.0, "root": 0.5, "inverse": 1.0}[kind]
     weights = sizes.pow(-power)

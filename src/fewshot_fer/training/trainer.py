@@ -1,38 +1,25 @@
-"""The learning itself: the network, its phases in turn, and the average of its weights.
-
-The weights of this moment made ready to answer: embedder, method, and the training side.
-"""
+"""The trainer: a network, its supervised and episodic epochs, and the average of its weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from fewshot_fer.config.method_rules import VALIDATION
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
-from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.methods import choose_method, choose_prior_weight, reweighted
 from fewshot_fer.evaluation.metrics import EpisodeScores
-from fewshot_fer.evaluation.tasks import EpisodicTask, Task
-from fewshot_fer.evaluation.training_statistics import (
-    TrainingStatistics,
-    gather_statistics,
-    statistics_from,
-)
+from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.evaluation.training_statistics import statistics_from
 from fewshot_fer.models.methods.registry import find_method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
 from fewshot_fer.runs.checkpoint import Checkpoint
-from fewshot_fer.system.device import DTYPES
+from fewshot_fer.system.device import DTYPES, Precision
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import load_optimiser
 from fewshot_fer.training.supervised import SupervisedTraining
-
-Loop = EpisodicTraining | SupervisedTraining
 
 
 class Trainer:
@@ -44,52 +31,67 @@ class Trainer:
     def __init__(self, settings: TrainVerb, training: EpisodicTask, encoder: nn.Module) -> None:
         self.settings = settings
         self.training = training
-        self.dtype = DTYPES[settings.precision]
+        precision = settings.precision
+        self.precision = Precision(DTYPES[precision], bf16=precision == "bf16")
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
-        in_memory = encoder.to(memory_format=torch.channels_last)
-        classes = len(training.protocol.pool.class_names)
-        self.network = build_network(settings, in_memory, classes)
+        encoder = encoder.to(memory_format=torch.channels_last)
+        n_classes = len(training.protocol.pool.class_names)
+        self.network = build_network(settings, encoder, n_classes)
         if settings.train.epochs:
             share_batch_norms(self.network.modules())
         self.device = next(encoder.parameters()).device
         decay = settings.train.average
         self.average = WeightAverage(self.network, decay) if decay else None
         kind = settings.method.normalise
-        # In episodes; a training mean is known from the first validation on.
+        # Of episodes' embeddings; a training mean is known from the first validation on.
         self.normalisation = Normalisation("l2" if kind == "cl2n" else kind)
-        self._loops: dict[bool, Loop] = {}
+        self._phases: dict[bool, EpisodicTraining | SupervisedTraining] = {}
 
     @property
-    def answering(self) -> Network:
-        """The network whose answers count."""
+    def evaluated(self) -> Network:
+        """The network that is evaluated: of the averaged weights where they are averaged."""
         return self.network if self.average is None else self.average.averaged()
 
     def run_epoch(self, epoch: int) -> tuple[EpisodeScores, EpisodicProtocol]:
-        """Train for an epoch (from 1); return its scores and the protocol that was trained on."""
-        supervised = epoch <= supervised_epochs(self.settings)
-        if self.average is not None and epoch == supervised_epochs(self.settings) + 1 > 1:
+        """Train for an epoch, from 1; return its scores and the protocol that it followed."""
+        first_after_supervised = epoch == supervised_epochs(self.settings) + 1 > 1
+        if self.average is not None and first_after_supervised:
             self.network.load(self.average.averaged().state())
-        loop, protocol = self._loop(supervised), self.training.protocol
-        loop.between_steps = self.between_steps
+        phase, protocol = self._phase(epoch), self.training.protocol
+        phase.between_steps = self.between_steps
         if self.average is not None:
-            loop.after_step = self.average.update
-        if isinstance(loop, SupervisedTraining):
+            phase.after_step = self.average.update
+        if isinstance(phase, SupervisedTraining):
             protocol = supervised_protocol(protocol)
         else:
-            loop.normalisation = self.normalisation
-        return loop.run_epoch(self.training.images, protocol, epoch), protocol
+            phase.normalisation = self.normalisation
+        return phase.run_epoch(self.training.images, protocol, epoch), protocol
+
+    def _phase(self, epoch: int) -> EpisodicTraining | SupervisedTraining:
+        """Return what trains in an epoch, with the optimiser of its phase."""
+        supervised = self.is_supervised(epoch)
+        if supervised not in self._phases:
+            how = (self.settings.train, self.settings.seed, self.precision)
+            if supervised:
+                protocol = self.training.protocol
+                self._phases[True] = SupervisedTraining(self.network, protocol, *how)
+            else:
+                self._phases[False] = EpisodicTraining(self.network, *how, self.settings.fast)
+        return self._phases[supervised]
+
+    def is_supervised(self, epoch: int) -> bool:
+        """Return whether an epoch trains a classifier."""
+        return epoch <= supervised_epochs(self.settings)
 
     def method_name(self, epoch: int) -> str:
         """Return what was trained in an epoch, as results.csv names it."""
-        if epoch <= supervised_epochs(self.settings):
+        if self.is_supervised(epoch):
             return "classifier"
         return find_method(self.settings.method.name).trained_as
 
     def optimiser_state(self, epoch: int) -> dict[str, Any]:
         """Return the state of the optimiser that ran in an epoch; of epoch 0 there is none."""
-        if epoch == 0:
-            return {}
-        return self._loop(epoch <= supervised_epochs(self.settings)).optimiser.state_dict()
+        return self._phase(epoch).optimiser.state_dict() if epoch else {}
 
     def raw_state(self) -> dict[str, Any] | None:
         """Return the weights behind the average, None where nothing is averaged."""
@@ -97,61 +99,15 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the end of an epoch. Raises RunError where the checkpoint is damaged."""
-        parts = {"encoder": checkpoint.encoder, "head": checkpoint.head}
-        parts["method"] = checkpoint.method
-        state = {name: part for name, part in parts.items() if part is not None}
+        stored = {"encoder": checkpoint.encoder, "head": checkpoint.head}
+        stored["method"] = checkpoint.method
+        state = {name: weights for name, weights in stored.items() if weights is not None}
         if self.average is not None and checkpoint.raw is not None:
             self.average.load(state, checkpoint.raw)
         else:
             self.network.load(state)
         if self.settings.method.normalise == "cl2n" and checkpoint.training_side is not None:
-            side = statistics_from(checkpoint.training_side, "last.pt")
-            self.normalisation = side.normalisation("cl2n")
+            statistics = statistics_from(checkpoint.training_side, "last.pt")
+            self.normalisation = statistics.normalisation("cl2n")
         if checkpoint.epoch:
-            loop = self._loop(checkpoint.epoch <= supervised_epochs(self.settings))
-            load_optimiser(loop.optimiser, checkpoint.optimiser)
-
-    def _loop(self, supervised: bool) -> Loop:
-        if supervised not in self._loops:
-            settings, bf16 = self.settings, self.settings.precision == "bf16"
-            how = (settings.train, settings.seed, self.dtype, bf16)
-            self._loops[supervised] = (
-                SupervisedTraining(self.network, self.training.protocol, *how)
-                if supervised
-                else EpisodicTraining(self.network, *how)
-            )
-        return self._loops[supervised]
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """side, prior_weight: None where the method needs none, or no such choice is made."""
-
-    network: Network
-    model: FewShotModel
-    side: TrainingStatistics | None
-    prior_weight: float | None
-
-
-def take_snapshot(
-    settings: TrainVerb, learning: Trainer, training: EpisodicTask, validation: Task, epoch: int
-) -> Snapshot:
-    """Fold the weights into an embedder and gather what its method must know.
-
-    The embeddings of training images are centred in the next epoch as they are found here.
-    """
-    network = learning.answering
-    network.modules().eval()
-    names = training.protocol.pool.class_names
-    head = network.head if settings.method.name == "classifier" else None
-    embedder = Embedder(network.encoder, learning.dtype, head, names)
-    kind, side = settings.method.normalise, None
-    if kind == "cl2n" or settings.method.name == "composed":
-        side = gather_statistics(embedder, training, settings.seed)
-    learning.normalisation = side.normalisation(kind) if side else Normalisation(kind)
-    embedder = embedder.normalised(learning.normalisation)
-    method, weight = choose_method(settings.method, network.logits, side), None
-    if method.priors is not None and settings.method.prior_weight == VALIDATION:
-        weight = choose_prior_weight(embedder, method, validation, settings.seed)
-        method = reweighted(method, weight)
-    return Snapshot(network, FewShotModel(embedder, method, epoch), side, weight)
+            load_optimiser(self._phase(checkpoint.epoch).optimiser, checkpoint.optimiser)
