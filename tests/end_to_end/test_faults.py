@@ -12,9 +12,8 @@ import pytest
 import torch
 from conftest import TINY, Command, draw_pattern
 
-from fewshot_fer.runs import folder as runs
 from fewshot_fer.runs.checkpoint import load_checkpoint
-from fewshot_fer.system import torch_files
+from fewshot_fer.system import files, torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
@@ -104,7 +103,7 @@ def test_a_full_disk_and_then_room_again(
     """One line with the file and how to go on; resumed, it ends as one that was never stopped."""
     assert command("train", *TINY, f"paths.data={data}", "paths.outputs=whole").code == 0
     (whole,) = Path("whole/train").iterdir()
-    where = torch_files if place == "checkpoint" else runs
+    where = torch_files if place == "checkpoint" else files
     calls, fsync = 0, os.fsync
 
     def full(file: int) -> None:
