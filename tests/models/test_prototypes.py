@@ -11,6 +11,7 @@ from fewshot_fer.models import build_encoder
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.system.device import Precision
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import learning_rate
 
@@ -96,7 +97,7 @@ def test_one_float64_step_equals_the_study() -> None:
     pixels = torch.randint(0, 256, (30, 3, 84, 84), dtype=torch.uint8)
     batch = normalise(pixels, torch.float64)
     loop = EpisodicTraining(
-        Network(encoder, None, prototype_logits), classic_settings(), 0, torch.float64
+        Network(encoder, None, prototype_logits), classic_settings(), 0, Precision(torch.float64)
     )
     encoder.train()
     losses, all_logits = loop.step(batch, 3, 5)
