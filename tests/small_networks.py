@@ -28,9 +28,9 @@ def random_images(count: int) -> FaceImages:
     return FaceImages(PackedFaces(images=pixels, fingerprint="random"), torch.device("cpu"))
 
 
-def small_encoder() -> nn.Module:
+def small_encoder(fast: bool = True) -> nn.Module:
     torch.manual_seed(0)
-    encoder = build_encoder(BackboneConfig(name="conv4", filters=8, image_size=32))
+    encoder = build_encoder(BackboneConfig(name="conv4", filters=8, image_size=32), fast=fast)
     encoder(torch.randn(16, 3, 32, 32))  # running statistics other than the initial ones
     return encoder
 

@@ -13,7 +13,6 @@ import torch
 from conftest import TINY, Command, draw_pattern
 
 from fewshot_fer.runs.checkpoint import load_checkpoint
-from fewshot_fer.system import files, torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 
 Step = Callable[..., tuple[torch.Tensor, torch.Tensor]]
@@ -96,29 +95,28 @@ def test_too_little_memory_in_training(
     assert load_checkpoint(only_run() / "last.pt").epoch == 1
 
 
-@pytest.mark.parametrize("place", ["checkpoint", "table"])
+@pytest.mark.parametrize(("file", "place"), [("last.pt", 2), ("metrics.csv", 3)])
 def test_a_full_disk_and_then_room_again(
-    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch, file: str, place: int
 ) -> None:
     """One line with the file and how to go on; resumed, it ends as one that was never stopped."""
     assert command("train", *TINY, f"paths.data={data}", "paths.outputs=whole").code == 0
     (whole,) = Path("whole/train").iterdir()
-    where = torch_files if place == "checkpoint" else files
     calls, fsync = 0, os.fsync
 
-    def full(file: int) -> None:
+    def full(descriptor: int) -> None:
         nonlocal calls
-        calls += 1
-        if calls == (3 if place == "checkpoint" else 2):
+        calls += 1  # in an epoch best.pt, then last.pt, then metrics.csv
+        if calls == place:
             raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(file)
+        fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(where.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         outcome = command("train", *TINY, f"paths.data={data}")
     assert outcome.code == 2
     assert outcome.err.count("error: ") == 1
-    assert "No space left on device" in outcome.err
+    assert f"{file}: No space left on device" in outcome.err
     run = only_run()
     assert f"resume={run}" in outcome.err or f"resume={run.absolute()}" in outcome.err
     assert not list(run.glob(".*"))

@@ -2,6 +2,7 @@
 
 import copy
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from small_networks import (
 )
 
 from fewshot_fer.config.schema import AugmentConfig, TrainConfig
+from fewshot_fer.models.fast import conv4_first_block
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision
 from fewshot_fer.training.cuda_graph import CapturedSteps, remember_state
@@ -88,6 +90,21 @@ def test_a_step_that_cannot_be_captured_goes_on_one_by_one(
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "no CUDA graph, steps are started one by one"
     ]
+
+
+def test_without_fast_paths_the_losses_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fast=false: plain layers and steps, which round otherwise."""
+    images, protocol = training_task()
+    fused = MagicMock(wraps=conv4_first_block.first_block)
+    monkeypatch.setattr(conv4_first_block, "first_block", fused)
+    losses, calls = [], []
+    for fast in (True, False):
+        loop = EpisodicTraining(network(small_encoder(fast)), settings(), 0, fast=fast)
+        before = fused.call_count
+        losses.append(loop.run_epoch(images, protocol, 1).loss)
+        calls.append(fused.call_count - before)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3, atol=1e-4)
+    assert calls == [8, 0]
 
 
 def test_dropout_is_a_function_of_seed_and_epoch() -> None:

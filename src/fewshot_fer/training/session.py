@@ -116,9 +116,7 @@ def _open_folder(
 
 def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
     images = load_images(setup.training.table, image_size, device)
-    validation, *tests = (
-        load_task(protocol, image_size, device) for protocol in (setup.validation, *setup.tests)
-    )
+    validation, *tests = (load_task(protocol, image_size, device) for protocol in setup.evaluations)
     return RunTasks(EpisodicTask(setup.training, images), validation, tests)
 
 
