@@ -1,8 +1,8 @@
 """Run the commands of a user at small size and hold every table against an earlier record.
 
-    python scripts/golden_record.py write /tmp/record       in the older checkout: a minute or two
-    python scripts/golden_record.py compare /tmp/record     in the newer one, on the same machine
-    python scripts/golden_record.py compare /tmp/record --tolerance 1e-4
+    python scripts/golden_record.py write ../record       in the older checkout: a minute or two
+    python scripts/golden_record.py compare ../record     in the newer one, on the same machine
+    python scripts/golden_record.py compare ../record --tolerance 1e-4
 
 Each checkout runs its own code: take the older one with `git worktree add ../older <commit>`. All
 tables must be equal to the last digit, or within the tolerance where arithmetic was changed on
