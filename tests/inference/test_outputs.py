@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewshot_fer.inference.draw import LONGEST, FileNames, draw_boxes
+from fewshot_fer.inference.crops import LONGEST, FileNames, draw_boxes
 from fewshot_fer.inference.tables import Tables
 from fewshot_fer.system.figures import families, font_for
 

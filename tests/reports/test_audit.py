@@ -13,8 +13,7 @@ from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
 from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.reports.audit.clips import leak_share
-from fewshot_fer.reports.audit.counts import class_counts
+from fewshot_fer.reports.audit.counts import class_counts, leak_share
 from fewshot_fer.reports.audit.images import find_twins, look_at_all, thumbnails_of
 
 

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 
 from fewshot_fer.data.decode import decode
 from fewshot_fer.inference.classifier import NONE, Neighbour
-from fewshot_fer.inference.crops import Crop
-from fewshot_fer.inference.draw import KNOWN, UNKNOWN, for_drawing, save_picture
+from fewshot_fer.inference.crops import KNOWN, UNKNOWN, Crop, for_drawing, save_picture
 from fewshot_fer.inference.inputs import Pixels, printable
 from fewshot_fer.inference.tables import Row
 from fewshot_fer.system.errors import DataError

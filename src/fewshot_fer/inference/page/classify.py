@@ -8,8 +8,7 @@ from PIL import Image
 
 from fewshot_fer.data.decode import read_picture
 from fewshot_fer.inference.classifier import FaceClassifier, Predictions
-from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper
-from fewshot_fer.inference.draw import draw_boxes, for_drawing
+from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes, for_drawing
 from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
 from fewshot_fer.inference.explain import SupportPictures
 from fewshot_fer.inference.inputs import Pixels

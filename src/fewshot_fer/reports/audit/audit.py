@@ -10,12 +10,24 @@ from typing import Any
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, load_dataset
 from fewshot_fer.models.methods.rules import check_training
-from fewshot_fer.reports.audit.clips import leak_findings, repeated_ids
-from fewshot_fer.reports.audit.counts import ClassCount, class_counts, count_findings, dataset_name
-from fewshot_fer.reports.audit.findings import Finding, note
+from fewshot_fer.reports.audit.counts import (
+    ClassCount,
+    class_counts,
+    count_findings,
+    dataset_name,
+    leak_findings,
+    repeated_ids,
+)
 from fewshot_fer.reports.audit.images import look_at_all, picture_findings
 from fewshot_fer.reports.audit.overlaps import overlap_findings
-from fewshot_fer.reports.audit.tables import AuditedTable, Row, audited_tables, table_row
+from fewshot_fer.reports.audit.tables import (
+    AuditedTable,
+    Finding,
+    Row,
+    audited_tables,
+    note,
+    table_row,
+)
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.files import write_text
 from fewshot_fer.system.text import text_table

@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fewshot_fer.data.decode import decode
-from fewshot_fer.reports.audit.findings import Finding, fault, note
+from fewshot_fer.reports.audit.tables import Finding, fault, note
 from fewshot_fer.system.errors import DataError
 
 SIDE = 32  # pixels a side of the thumbnails

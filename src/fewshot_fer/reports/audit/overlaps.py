@@ -9,9 +9,8 @@ import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.episodes.leakage import groups_of
-from fewshot_fer.reports.audit.findings import Finding, fault, note
 from fewshot_fer.reports.audit.images import Look, find_twins, thumbnails_of
-from fewshot_fer.reports.audit.tables import AuditedTable
+from fewshot_fer.reports.audit.tables import AuditedTable, Finding, fault, note
 
 KINDS = ("training", "validation", "test")
 

@@ -1,12 +1,14 @@
 """Load the tables that a training command would use, as `train` loads them, and describe each.
 
 What `train` would refuse with an error becomes a finding here, so that one look shows everything.
+A finding is one line for people, and every path for programs.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,10 +19,51 @@ from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.leakage import AnyProtocol, groups_of
 from fewshot_fer.episodes.protocol import RunData, training_protocol
 from fewshot_fer.episodes.setup import build_protocol, evaluations_of, held_out_rows
-from fewshot_fer.reports.audit.findings import Finding, fault, note
 from fewshot_fer.system.errors import EpisodeError
 
+SHOWN = 3  # paths of a finding on screen; check.json holds all
 Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about the data.
+
+    level: `spoils` where it invalidates a result, or `note`; paths: one image each, or the images
+    that are one and the same.
+    """
+
+    level: str
+    title: str
+    detail: str
+    paths: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def invalidates(self) -> bool:
+        """Whether a result on these data would be invalid."""
+        return self.level == "spoils"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values, for check.json."""
+        return asdict(self) | {"count": len(self.paths)}
+
+    def lines(self) -> list[str]:
+        """Return it as lines for people, the first few paths among them."""
+        mark = "SPOILS" if self.invalidates else "note"
+        lines = [f"{mark:6}  {self.title}: {self.detail}"]
+        lines += ["          " + " = ".join(paths) for paths in self.paths[:SHOWN]]
+        left = len(self.paths) - SHOWN
+        return lines + ([f"          and {left} more in check.json"] if left > 0 else [])
+
+
+def fault(title: str, detail: str, paths: Iterable[Sequence[str]] = ()) -> Finding:
+    """Return a finding that invalidates a result."""
+    return Finding("spoils", title, detail, tuple(map(tuple, paths)))
+
+
+def note(title: str, detail: str, paths: Iterable[Sequence[str]] = ()) -> Finding:
+    """Return a finding that is worth knowing and invalidates nothing."""
+    return Finding("note", title, detail, tuple(map(tuple, paths)))
 
 
 @dataclass(frozen=True)
