@@ -13,9 +13,8 @@ from fabricated import fabricate_run, settings_of
 from PIL import Image
 
 from fewshot_fer.reports.html.collect import Run, collect_runs
-from fewshot_fer.reports.html.defaults import composed
 from fewshot_fer.reports.html.differences import command as repeating
-from fewshot_fer.reports.html.differences import differences
+from fewshot_fer.reports.html.differences import composed, differences
 from fewshot_fer.reports.html.embedding_maps import principal_components, t_sne
 from fewshot_fer.reports.html.groups import group_results
 from fewshot_fer.reports.html.matrices import heat_maps

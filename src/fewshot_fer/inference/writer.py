@@ -25,8 +25,8 @@ from fewshot_fer.inference.inputs import Pixels
 from fewshot_fer.inference.tables import Row, Tables
 from fewshot_fer.system.text import percent, text_table
 
-SHOWN = 40  # rows; the rest stands in the file
-WIDEST = 60  # letters of a file's name
+SHOWN = 40  # rows on screen; the rest stands in the file
+WIDEST = 60  # letters of a file's name on screen
 HEADINGS = ("file", "face", "label", "probability", "distance", "status")
 CLIP_HEADINGS = ("video", "frames", "faces", "label", "probability", "status")
 

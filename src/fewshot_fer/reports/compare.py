@@ -36,6 +36,12 @@ NOTE = (
 )
 
 
+def compare_report(runs: list[Path], seed: int) -> tuple[dict[str, str], str]:
+    """Return the file of a comparison, name to content, and the text for the screen."""
+    table = compare_runs(runs, seed)
+    return {"compare.csv": table.to_csv(index=False, float_format="%.6g")}, compare_text(table)
+
+
 def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
     """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
 

@@ -1,14 +1,21 @@
-"""Lay the published study's table beside the newest run of each of its seven experiments."""
+"""Lay the published study's table beside the newest run of each of its seven experiments.
+
+As text for the screen and as Markdown: an overview with a line an experiment, then each experiment
+with every result and its intervals.
+"""
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from fewshot_fer.runs.find import folder_fault
 from fewshot_fer.runs.read import Row, read_summary, require, result_fault
 from fewshot_fer.system.errors import RunError
+from fewshot_fer.system.text import interval, percent, text_table
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,26 @@ COLUMNS = (
 )  # fmt: skip
 NEEDED = tuple(c for c in COLUMNS[8:] if c not in ("trained_on_test", "run", "meaning"))
 """Columns that a result must have to be shown."""
+ROLES = ("train", "validation", "test")
+HEADINGS = (
+    "#", "train set", "evaluation", "its ACC", "its test", "our train", "validation", "test",
+)  # fmt: skip
+COMMAND = "python -m fewshot_fer.train experiment={}"
+RESULT_HEADINGS = ("role", "protocol", "accuracy", "interval", "chance", "remark")
+LEGEND = "Ours: accuracy (chance) of the newest run of each; * test images were in the training set"
+Records = list[dict[str, Any]]
+
+
+def study_report(folder: Path) -> tuple[dict[str, str], str]:
+    """Return the files of the study's report, name to content, and the text for the screen."""
+    table = study_table(folder)
+    # Of an experiment that has not been run there is one row, without a role.
+    experiments: list[Records] = [
+        own.to_dict("records")
+        for _, own in table.groupby("number")  # type: ignore[misc]
+    ]
+    files = {"study.csv": table.to_csv(index=False, float_format="%.6g")}
+    return files | {"study.md": _markdown(experiments)}, _text(experiments)
 
 
 def study_table(folder: Path) -> pd.DataFrame:
@@ -90,10 +117,8 @@ def study_table(folder: Path) -> pd.DataFrame:
     """
     newest = _newest(folder)
     if not newest:
-        raise RunError(
-            f"{folder} holds no finished run of the study: "
-            f"python -m fewshot_fer.train experiment={STUDY[0].experiment} starts one"
-        )
+        first = COMMAND.format(STUDY[0].experiment)
+        raise RunError(f"{folder} holds no finished run of the study: {first} starts one")
     rows: list[Row] = []
     for published in STUDY:
         run, results = newest.get(published.number, (None, [{}]))
@@ -101,10 +126,27 @@ def study_table(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def _text(experiments: list[Records]) -> str:
+    """Return the overview, a line an experiment, and below it every result with its intervals."""
+    overview = text_table([HEADINGS, *map(_overview_cells, experiments)], left=len(HEADINGS))
+    return "\n\n".join([f"{overview}\n{LEGEND}", *map(_block, experiments)])
+
+
+def _markdown(experiments: list[Records]) -> str:
+    """Return the content of `_text` in Markdown tables."""
+    overview = _markdown_table(HEADINGS, map(_overview_cells, experiments))
+    legend = LEGEND.replace("*", "\\*")
+    parts = ["# The study's table beside ours", overview, legend, *map(_section, experiments)]
+    return "\n\n".join(parts) + "\n"
+
+
 def _newest(folder: Path) -> dict[int, tuple[str, list[Row]]]:
     """Return the newest finished run of each experiment, by number, with its results."""
     newest: dict[int, tuple[str, list[Row]]] = {}
-    for file in _summaries(folder):
+    if fault := folder_fault(folder):
+        raise RunError(fault)
+    summaries = folder.rglob("summary.json")
+    for file in sorted(summaries, key=lambda file: (file.stat().st_mtime_ns, file)):
         summary = require(read_summary, file)
         chosen = summary.get("choices")
         name = chosen.get("experiment") if isinstance(chosen, dict) else None
@@ -115,18 +157,95 @@ def _newest(folder: Path) -> dict[int, tuple[str, list[Row]]]:
     return newest
 
 
-def _summaries(folder: Path) -> list[Path]:
-    """Return each summary.json in or below a folder, oldest first. Raises RunError."""
-    fault = folder_fault(folder)
-    if fault:
-        raise RunError(fault)
-    return sorted(folder.rglob("summary.json"), key=lambda file: (file.stat().st_mtime_ns, file))
-
-
 def _check_results(file: Path, results: list[object]) -> None:
     if not results:
         raise RunError(f"{file} has no results")
     for number, result in enumerate(results, start=1):
-        fault = result_fault(result, NEEDED)
-        if fault:
+        if fault := result_fault(result, NEEDED):
             raise RunError(f"{file} is damaged: result {number} {fault}")
+
+
+def _overview_cells(results: Records) -> tuple[str, ...]:
+    """Return the cells under HEADINGS: the study's figures, and the headline of each role here."""
+    first = results[0]
+    printed = (_whole_percent(first["study_acc"]), _whole_percent(first["study_test"]))
+    ours = [_headline(results, role) for role in ROLES]
+    return (str(first["number"]), first["train_set"], first["evaluation"], *printed, *ours)
+
+
+def _headline(results: Records, role: str) -> str:
+    """Return accuracy (chance) of a role's first result, the one that its run puts first."""
+    if not isinstance(results[0]["role"], str):
+        return "not run" if role == ROLES[0] else ""
+    own = [result for result in results if result["role"] == role]
+    if not own:
+        return "-"
+    mark = " *" if own[0]["trained_on_test"] is True and role != ROLES[0] else ""
+    return f"{percent(own[0]['accuracy'])} ({100 * own[0]['chance']:.1f}){mark}"
+
+
+def _block(results: Records) -> str:
+    """Return an experiment as lines of text."""
+    first = results[0]
+    lines = [f"{first['number']}  {first['experiment']}", f"   study: {_printed_figures(first)}"]
+    if not isinstance(results[0]["role"], str):
+        lines.append(f"   missing; this runs it: {COMMAND.format(first['experiment'])}")
+    else:
+        cells = text_table(list(map(_result_cells, results)), left=len(RESULT_HEADINGS))
+        lines += [f"   {line}" for line in cells.split("\n")]
+        lines.append(f"   {_stamp(first)}; {first['run']}")
+    return "\n".join([*lines, f"   {first['meaning']}"])
+
+
+def _section(results: Records) -> str:
+    """Return an experiment in Markdown."""
+    first = results[0]
+    parts = [f"## {first['number']}. {first['experiment']}", f"Study: {_printed_figures(first)}."]
+    if not isinstance(results[0]["role"], str):
+        parts.append(f"Missing; this runs it: `{COMMAND.format(first['experiment'])}`")
+    else:
+        parts.append(_markdown_table(RESULT_HEADINGS, map(_result_cells, results)))
+        parts.append(f"`{_stamp(first)}`, `{first['run']}`")
+    return "\n\n".join([*parts, f"What it means: {first['meaning']}."])
+
+
+def _printed_figures(result: dict[str, Any]) -> str:
+    """Return what the study prints for this experiment."""
+    if pd.isna(result["study_acc"]):
+        return "no number"
+    text = f"ACC {_whole_percent(result['study_acc'])}, Loss {result['study_loss']:g}"
+    if pd.isna(result["study_test"]):
+        return text
+    return f"{text}, test on {result['study_test_set']} {_whole_percent(result['study_test'])}"
+
+
+def _stamp(result: dict[str, Any]) -> str:
+    """Return whether a run's training set held test images, as its results are stamped."""
+    stamped = result["trained_on_test"]
+    return f"trained_on_test={str(stamped).lower() if isinstance(stamped, bool) else 'unknown'}"
+
+
+def _result_cells(result: dict[str, Any]) -> tuple[str, ...]:
+    """Return the cells under RESULT_HEADINGS."""
+    level = "" if result["level"] == "image" else f" by {result['level'].replace('_', ' ')}"
+    naive = interval(result["ci95_low"], result["ci95_high"])
+    low, high = result["group_ci95_low"], result["group_ci95_high"]
+    return (
+        result["role"],
+        f"{result['protocol']} {result['method']}{level}",
+        percent(result["accuracy"]),
+        f"95 % naive {naive}, groups {interval(low, high)}",
+        f"chance {percent(result['chance'])}, majority {percent(result['majority'])}",
+        "not told from chance" if low <= result["chance"] <= high else "",
+    )
+
+
+def _whole_percent(fraction: float | None) -> str:
+    """Return a fraction as the study prints it, a dash for none."""
+    return "-" if fraction is None or pd.isna(fraction) else f"{100 * fraction:.0f} %"
+
+
+def _markdown_table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [headings, ("---",) * len(headings), *rows]
+    escaped = [[cell.replace("|", "\\|").replace("*", "\\*") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -1,21 +1,91 @@
-"""Find the settings that a run changes, and write the command that repeats it."""
+"""Find the settings in which a run differs from conf/, and write the command that repeats it."""
 
 import re
 import shlex
-from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from fewshot_fer.config.hydra import conf_dir
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from fewshot_fer.config.hydra import conf_dir, register_schemas, run_id
 from fewshot_fer.reports.html.collect import Run
-from fewshot_fer.reports.html.defaults import composed, defaults
-from fewshot_fer.runs.read import Row
+from fewshot_fer.runs.read import Row, flatten
 
 GROUPS = ("experiment", "dataset", "eval", "backbone", "method", "train", "paths")
 MOST_COMPOSED = 60  # further runs are given by every value instead: longer, but as true
 ASIDE = ("run", "test", "resume")
 """No difference between runs: the first two are words of their own, and a run that was stopped and
 went on is the one that was not."""
+_MISSING = object()
+OPEN = re.compile(
+    r"(?P<parent>((eval|test\.[^.]+)\.)?dataset\.clips|method\.parts)\.(?P<name>.+)", re.S
+)
+"""Settings whose names are those of classes: any may be there."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed configuration. settings: flat; choices: the file of conf/ for each group."""
+
+    settings: Row
+    choices: dict[str, str]
+
+
+@lru_cache(maxsize=512)
+def composed(verb: str, overrides: tuple[str, ...] = ()) -> Composed | None:
+    """Return conf/<verb>.yaml under overrides, None if they do not compose.
+
+    One takes a quarter of a second; those of the same words share it.
+    """
+    register_schemas()
+    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
+    try:
+        with _composer():
+            config = hydra.compose(verb, overrides=list(overrides), return_hydra_config=True)
+        choices = OmegaConf.to_container(config.hydra.runtime.choices)
+        with open_dict(config):
+            del config["hydra"]
+        settings = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException):
+        return None
+    assert isinstance(settings, dict)
+    assert isinstance(choices, dict)
+    named = {str(group): str(name) for group, name in choices.items()}
+    return Composed(flatten({str(key): value for key, value in settings.items()}), named)
+
+
+@lru_cache(maxsize=512)
+def defaults(verb: str, groups: tuple[str, ...], tests: tuple[str, ...]) -> Row | None:
+    """Return the flat settings of conf/<verb>.yaml with these groups and tests, None if in vain.
+
+    Without an experiment each group and each test changes settings of its own, so they are composed
+    one by one and laid over the defaults: a sweep over five encoders and ten evaluations costs
+    fifteen compositions, not fifty. An experiment has the last word in all of them. What comes back
+    is shared by those of the same words, and not to be written to.
+    """
+    always = ("run=x",) if verb == "test" else ()
+    if any(word.startswith("experiment=") for word in groups):
+        whole = composed(verb, (*always, *groups, f"test=[{','.join(tests)}]"))
+        return None if whole is None else whole.settings
+    base = composed(verb, always)
+    if base is None:
+        return None
+    settings = dict(base.settings)
+    for word in [*groups, *(f"test=[{test}]" for test in tests)]:
+        one = composed(verb, (*always, word))
+        if one is None:
+            return None
+        for key in base.settings.keys() - one.settings.keys():
+            settings.pop(key, None)
+        new = one.settings.items()
+        settings |= {key: value for key, value in new if base.settings.get(key, ...) != value}
+    return settings
 
 
 @dataclass(frozen=True)
@@ -77,11 +147,45 @@ def changed(run: Run, default: Row) -> Row:
     }  # fmt: skip
 
 
-_MISSING = object()
-OPEN = re.compile(
-    r"(?P<parent>((eval|test\.[^.]+)\.)?dataset\.clips|method\.parts)\.(?P<name>.+)", re.S
-)
-"""Settings whose names are those of classes: any may be there."""
+def quoted(value: object) -> str:
+    """Return a value as Hydra's grammar of overrides wants it.
+
+    >>> quoted(None), quoted(True), quoted([1, "a b"]), quoted("it's"), quoted("1e5")
+    ('null', 'true', "[1,'a b']", "'it\\\\'s'", "'1e5'")
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(quoted, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
+    return _quoted_text(str(value))
+
+
+def shown(value: object) -> str:
+    """Return a value for people.
+
+    >>> shown(None), shown(0.001), shown(["a", "b"])
+    ('none', '0.001', 'a, b')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    return str(value)
+
+
+def _composer() -> "nullcontext[None] | hydra.initialize_config_dir":
+    """Return the context that `compose` needs: within a verb, Hydra is initialized already."""
+    if GlobalHydra.instance().is_initialized():
+        return nullcontext()
+    return hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()))
 
 
 def _base(run: Run, groups: list[str]) -> Row | None:
@@ -131,25 +235,6 @@ def _override(key: str, value: object, default: Row) -> str:
     return f"{'' if key in default else '+'}{key}={quoted(value)}"
 
 
-def quoted(value: object) -> str:
-    """Return a value as Hydra's grammar of overrides wants it.
-
-    >>> quoted(None), quoted(True), quoted([1, "a b"]), quoted("it's"), quoted("1e5")
-    ('null', 'true', "[1,'a b']", "'it\\\\'s'", "'1e5'")
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list):
-        return f"[{','.join(map(quoted, value))}]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
-    return _quoted_text(str(value))
-
-
 def _quoted_text(text: str) -> str:
     plain = text.replace("_", "a").replace("/", "a").replace(".", "a").replace("-", "a")
     starts = text[:1].isalpha() or text[:1] in "/_"
@@ -159,45 +244,3 @@ def _quoted_text(text: str) -> str:
     parts = text.split("'")
     escaped = [part + "\\" * (len(part) - len(part.rstrip("\\"))) for part in parts]
     return "'" + "\\'".join(escaped).replace("${", "\\${") + "'"
-
-
-def shown(value: object) -> str:
-    """Return a value for people.
-
-    >>> shown(None), shown(0.001), shown(["a", "b"])
-    ('none', '0.001', 'a, b')
-    """
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ", ".join(map(shown, value))
-    return str(value)
-
-
-def telling(runs: Sequence[Run]) -> list[str]:
-    """Return the settings in which these runs are not all equal, the seed first.
-
-    What is tested, and where data and results lie, is left out.
-    """
-    everything = [run.everything for run in runs if run.settings]
-    keys = dict.fromkeys(key for settings in everything for key in settings)
-    found = [
-        key
-        for key in keys
-        if not key.startswith(("test.", "paths."))
-        and key not in (*ASIDE, "checkpoint")
-        and len({shown(settings.get(key)) for settings in everything if key in settings}) > 1
-    ]
-    return sorted(found, key=lambda key: key != "seed")
-
-
-def changed_keys(runs: Sequence[Run]) -> list[str]:
-    """Return every setting that any of these runs, or a run that one tests, changes, in the order
-    of the configuration."""
-    tested = [Run(0, "", run.folder, settings=run.trained) for run in runs if run.trained]
-    everything = [*runs, *tested]
-    found = {difference.key for run in everything for difference in differences(run)} - {"test"}
-    order = dict.fromkeys(key for run in everything for key in run.settings)
-    return [key for key in order if key in found]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from fewshot_fer.reports.html.charts import dot
 from fewshot_fer.reports.html.collect import FINISHED, Run
-from fewshot_fer.reports.html.differences import shown, telling
+from fewshot_fer.reports.html.differences import ASIDE, shown
 from fewshot_fer.reports.html.groups import Group, Result
 from fewshot_fer.system.text import interval, percent
 
@@ -118,6 +118,23 @@ def settings_text(run: Run, keys: Sequence[str]) -> str:
     known = [f"{key}={shown(settings[key])}" for key in keys if key in settings]
     more = len(known) - MOST_SETTINGS
     return " ".join(known[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
+
+
+def telling(runs: Sequence[Run]) -> list[str]:
+    """Return the settings in which these runs are not all equal, the seed first.
+
+    What is tested, and where data and results lie, is left out.
+    """
+    everything = [run.everything for run in runs if run.settings]
+    keys = dict.fromkeys(key for settings in everything for key in settings)
+    found = [
+        key
+        for key in keys
+        if not key.startswith(("test.", "paths."))
+        and key not in (*ASIDE, "checkpoint")
+        and len({shown(settings.get(key)) for settings in everything if key in settings}) > 1
+    ]
+    return sorted(found, key=lambda key: key != "seed")
 
 
 def _board(number: int, group: Group) -> Board:

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from fewshot_fer import __version__
 from fewshot_fer.reports.html.charts import COLOURED, group_curves, run_curves
 from fewshot_fer.reports.html.collect import Run
-from fewshot_fer.reports.html.differences import Difference, command, differences, telling
+from fewshot_fer.reports.html.differences import Difference, command, differences
 from fewshot_fer.reports.html.embedding_maps import Map, class_names, map_chart
 from fewshot_fer.reports.html.groups import Group, Result
-from fewshot_fer.reports.html.leaderboard import boards, details, settings_text, title
+from fewshot_fer.reports.html.leaderboard import boards, details, settings_text, telling, title
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
 from fewshot_fer.reports.html.pictures import Copies, Mistake, hardest_pictures
 

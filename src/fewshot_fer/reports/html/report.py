@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fewshot_fer.reports.html.collect import Run, collect_runs, log_problems
-from fewshot_fer.reports.html.differences import GROUPS, changed_keys, shown
+from fewshot_fer.reports.html.differences import GROUPS, differences, shown
 from fewshot_fer.reports.html.embedding_maps import make_maps
 from fewshot_fer.reports.html.groups import Group, ResultKey, group_results
 from fewshot_fer.reports.html.leaderboard import screen_text
@@ -47,7 +47,7 @@ def report_table(runs: Sequence[Run]) -> pd.DataFrame:
     A setting stands in every row, also where it has its default value; beside a test those of the
     run that it tested, which `tested_run` names, as far as that is there. Figures are fractions.
     """
-    keys = changed_keys(runs)
+    keys = _changed_keys(runs)
     known = {run.folder.resolve(): run for run in runs if run.verb == "train"}
     rows: list[dict[str, Any]] = []
     for run in runs:
@@ -88,6 +88,16 @@ def find_pictures(
     maps, missing = make_maps(groups, of_best) if embeddings else ([], [])
     totals = {place: one.total() for place, one in counts.items()}
     return Findings(mistakes, totals, maps), problems + missing
+
+
+def _changed_keys(runs: Sequence[Run]) -> list[str]:
+    """Return every setting that any of these runs, or a run that one tests, changes, in the order
+    of the configuration."""
+    tested = [Run(0, "", run.folder, settings=run.trained) for run in runs if run.trained]
+    everything = [*runs, *tested]
+    found = {difference.key for run in everything for difference in differences(run)} - {"test"}
+    order = dict.fromkeys(key for run in everything for key in run.settings)
+    return [key for key in order if key in found]
 
 
 def _choices(run: Run, tested: Run | None) -> dict[str, str]:
