@@ -146,16 +146,14 @@ class FaceClassifier:
             return [[] for _ in embeddings]
         squared = squared_distances(embeddings, support.embeddings[pictures])
         found = squared.topk(count, dim=1, largest=False, sorted=True)
+        files, labels = support.paths, support.labels.tolist()
+        nearest = zip(found.indices.tolist(), found.values.sqrt().tolist(), strict=True)
         return [
             [
-                Neighbour(
-                    support.paths[row], support.class_names[int(support.labels[row])], distance
-                )
-                for row, distance in zip((pictures[place] for place in places), far, strict=True)
+                Neighbour(files[row], support.class_names[labels[row]], distance)
+                for row, distance in zip((pictures[i] for i in places), distances, strict=True)
             ]
-            for places, far in zip(
-                found.indices.tolist(), found.values.sqrt().tolist(), strict=True
-            )
+            for places, distances in nearest
         ]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fewshot_fer.data.listing import contents, folders_in, images_in
+from fewshot_fer.data.listing import contents, folders_in
 from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_priors
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop, Cropper
-from fewshot_fer.inference.inputs import Pixels, SourceImage, printable
+from fewshot_fer.inference.inputs import Pixels, SourceImage, printable, walk_images
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, RunError
 
@@ -83,7 +83,7 @@ def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
             f"Add a second class, or give reject= so that a face can be none of these"
         )
     _check_names(folder, [of_class.name for of_class in classes])
-    pictures = {of_class.name: _pictures(of_class) for of_class in classes}
+    pictures = {of_class.name: walk_images(of_class) for of_class in classes}
     for name, files in pictures.items():
         if not files:
             raise DataError(
@@ -151,11 +151,6 @@ def _check_names(folder: Path, names: list[str]) -> None:
             raise DataError(f"support={folder}: {NONE} is what reject= answers; rename the folder")
         if printable(name) != name or len(name.splitlines()) > 1:
             raise DataError(f"support={folder}: {name!r} is no name of a class; rename the folder")
-
-
-def _pictures(folder: Path) -> list[Path]:
-    below = [child for child in folders_in(folder) if not child.is_symlink()]
-    return images_in(folder) + [file for child in below for file in _pictures(child)]
 
 
 def _largest_faces(files: list[Path], cropper: Cropper) -> list[Crop]:

@@ -1,7 +1,7 @@
 """Draw pages that show each face beside the support pictures nearest to it."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -49,15 +49,12 @@ class Explained:
     pictures: Sequence[Pixels | None]
 
 
-class SupportPictures:
-    """The pictures of a support: the crops of an enrolment, or their files, decoded when needed."""
+def support_picture(path: str, crops: Mapping[str, Pixels]) -> Pixels | None:
+    """Return [3, side, side] of a picture of a support, or None where its file is gone.
 
-    def __init__(self, crops: dict[str, Pixels]) -> None:
-        self._crops = crops
-
-    def picture(self, path: str) -> Pixels | None:
-        """Return [3, side, side], or None where the file is gone."""
-        return self._crops[path] if path in self._crops else _decoded(path)
+    crops: those of an enrolment; of a picture that is not among them, the file is decoded.
+    """
+    return crops[path] if path in crops else _decoded(path)
 
 
 @functools.lru_cache(maxsize=2000)
@@ -68,7 +65,7 @@ def _decoded(path: str) -> Pixels | None:
         return None
 
 
-def explain(crop: Crop, row: Row, pictures: SupportPictures) -> Explained:
+def explain(crop: Crop, row: Row, support_crops: Mapping[str, Pixels]) -> Explained:
     """Return a face with what its row of predictions.csv says; `row` has `nearest`."""
     assert crop.pixels is not None
     name = printable(crop.source.file.name)
@@ -82,7 +79,7 @@ def explain(crop: Crop, row: Row, pictures: SupportPictures) -> Explained:
         known=row["label"] != NONE,
         crop=crop.pixels,
         neighbours=nearest,
-        pictures=[pictures.picture(near.file) for near in nearest],
+        pictures=[support_picture(near.file, support_crops) for near in nearest],
     )
 
 

@@ -117,6 +117,12 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def walk_images(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[Path]:
+    """Return the files in a folder and below, by ending; links to folders are not followed."""
+    below = [child for child in folders_in(folder) if not child.is_symlink()]
+    return images_in(folder, endings) + [f for child in below for f in walk_images(child, endings)]
+
+
 def _files(name: str) -> list[Path]:
     path = Path(name).expanduser()
     if path.is_file():
@@ -133,17 +139,10 @@ def _files(name: str) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    files = _walk(folder)
+    files = walk_images(folder, (*IMAGE_ENDINGS, *VIDEOS))
     if not files:
         raise DataError(f"images={folder}: no {READABLE} in it ({contents(folder)})")
     return files
-
-
-def _walk(folder: Path) -> list[Path]:
-    """Return the pictures and videos in a folder and below; links to folders are not followed."""
-    files = images_in(folder, (*IMAGE_ENDINGS, *VIDEOS))
-    below = [child for child in folders_in(folder) if not child.is_symlink()]
-    return files + [file for child in below for file in _walk(child)]
 
 
 def _frames(file: Path, fps: float | None) -> Iterator[SourceImage]:

@@ -28,7 +28,7 @@ from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropper
 from fewshot_fer.inference.enrol import Enrolment, resolve_support
 from fewshot_fer.inference.inputs import Inputs
-from fewshot_fer.inference.tables import Row, make_rows
+from fewshot_fer.inference.tables import Row, Tables, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.system.device import prepare_device
@@ -52,8 +52,10 @@ def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None
     classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours)
     cropper = Cropper(run.image_size, detector if settings.align else None)
     facts = _facts(settings, classifier)
-    with PredictionWriter(folder, classifier, enrolment.crops, facts, settings) as writer:
-        _Pipeline(cropper, classifier, writer).run(inputs, settings.fps)
+    with Tables(folder, classifier.class_names, facts) as tables:
+        writer = PredictionWriter(tables, classifier, enrolment.crops, settings)
+        with contextlib.closing(writer):
+            _Pipeline(cropper, classifier, writer).run(inputs, settings.fps)
     print(writer.screen(settings.json))
 
 

@@ -24,7 +24,6 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 from fewshot_fer.inference.classifier import Predictions
@@ -109,21 +108,16 @@ class Tables:
         """Keep a row of clips.csv, which is written at the end."""
         self._clips.append(row)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Give the files their names, unless something went wrong: then *.part stay."""
-        if error is None:
+        if kind is None:
             clips = [_as_json(self._nested_clip(row)) for row in self._clips]
             self._json.write("\n ],\n" + ' "clips": [' + ", ".join(clips) + "]\n}\n")
         for file in (self._csv, self._json):
             file.flush()
             os.fsync(file.fileno())
             file.close()
-        if error is None:
+        if kind is None:
             self._write_clips()
             for name in ("predictions.csv", "predictions.json"):
                 (self.folder / f"{name}.part").replace(self.folder / name)

@@ -3,9 +3,6 @@
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from fewshot_fer.config.verbs import PredictVerb
 from fewshot_fer.inference.classifier import NONE, FaceClassifier
@@ -20,7 +17,7 @@ from fewshot_fer.inference.crops import (
     for_drawing,
     save_picture,
 )
-from fewshot_fer.inference.explain import Pages, SupportPictures, explain
+from fewshot_fer.inference.explain import Pages, explain
 from fewshot_fer.inference.inputs import Pixels
 from fewshot_fer.inference.tables import Row, Tables
 from fewshot_fer.system.text import percent, text_table
@@ -36,41 +33,31 @@ class PredictionWriter:
 
     def __init__(
         self,
-        folder: Path,
+        tables: Tables,
         classifier: FaceClassifier,
         support_crops: dict[str, Pixels],
-        facts: dict[str, Any],
         settings: PredictVerb,
     ) -> None:
-        self.folder = folder
+        self.folder = tables.folder
         self.classifier = classifier
-        self.tables = Tables(folder, classifier.class_names, facts)
+        self.tables = tables
         self.summary = Summary()
-        self.pages = Pages(folder) if settings.neighbours else None
+        self.pages = Pages(self.folder) if settings.neighbours else None
         self.drawing = settings.draw
-        self._pictures = SupportPictures(support_crops)
+        self._support_crops = support_crops
         self._names = FileNames()
 
-    def __enter__(self) -> "PredictionWriter":
-        self.tables.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Write the last page of explanations."""
         if self.pages is not None:
             self.pages.finish()
-        self.tables.__exit__(kind, error, trace)
 
     def add(self, crops: Sequence[Crop], rows: Sequence[Row], of_video: bool = False) -> None:
         """Write a block: its rows, and the pictures that show them."""
         pairs = list(zip(crops, rows, strict=True))
         if self.pages is not None:
             faces = [pair for pair in pairs if pair[0].status == OK]
-            self.pages.add([explain(crop, row, self._pictures) for crop, row in faces])
+            self.pages.add([explain(crop, row, self._support_crops) for crop, row in faces])
         self.tables.add(rows)
         self.summary.add(rows, of_video)
         if self.drawing:

@@ -93,17 +93,14 @@ HEADINGS = (
 COMMAND = "python -m fewshot_fer.train experiment={}"
 RESULT_HEADINGS = ("role", "protocol", "accuracy", "interval", "chance", "remark")
 LEGEND = "Ours: accuracy (chance) of the newest run of each; * test images were in the training set"
-Records = list[dict[str, Any]]
+Records = list[dict[Any, Any]]
 
 
 def study_report(folder: Path) -> tuple[dict[str, str], str]:
     """Return the files of the study's report, name to content, and the text for the screen."""
     table = study_table(folder)
     # Of an experiment that has not been run there is one row, without a role.
-    experiments: list[Records] = [
-        own.to_dict("records")
-        for _, own in table.groupby("number")  # type: ignore[misc]
-    ]
+    experiments: list[Records] = [own.to_dict("records") for _, own in table.groupby("number")]
     files = {"study.csv": table.to_csv(index=False, float_format="%.6g")}
     return files | {"study.md": _markdown(experiments)}, _text(experiments)
 

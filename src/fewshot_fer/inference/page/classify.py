@@ -10,7 +10,7 @@ from fewshot_fer.data.decode import read_picture
 from fewshot_fer.inference.classifier import FaceClassifier, Predictions
 from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes, for_drawing
 from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
-from fewshot_fer.inference.explain import SupportPictures
+from fewshot_fer.inference.explain import support_picture
 from fewshot_fer.inference.inputs import Pixels
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, UserError
@@ -115,13 +115,13 @@ def _captioned(
     faces: list[Crop], predictions: Predictions, enrolment: Enrolment
 ) -> tuple[CaptionedPicture, ...]:
     """Return each face and its neighbours as pictures with captions."""
-    pictures, tiles = SupportPictures(enrolment.crops), []
+    tiles = []
     assert predictions.neighbours is not None
     for row, crop in enumerate(faces):
         tiles.append((_tile(crop.pixels), f"face {row + 1}: {predictions.label(row)}"))
         for near in predictions.neighbours[row]:
             caption = f"{near.label} {near.distance:.2f}"
-            tiles.append((_tile(pictures.picture(near.file)), caption))
+            tiles.append((_tile(support_picture(near.file, enrolment.crops)), caption))
     return tuple(tiles)
 
 

@@ -1,7 +1,7 @@
 """Audit the data of a training command: the job of `check` from settings to check.json."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -86,10 +86,11 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
 
 def audit_text(audit: Audit) -> str:
     """Return roles, layouts, counts, findings and the verdict as text for the screen."""
+    by_dataset = groupby(audit.counts, key=lambda count: count.dataset)
     blocks = [
         _table([ROLE_COLUMNS, *([_cell(row[c]) for c in ROLE_COLUMNS] for row in audit.roles)]),
         _layouts(audit.roles),
-        *_counts(audit.counts),
+        *(_count_table(*of_dataset) for of_dataset in by_dataset),
         "\n".join(line for finding in audit.findings for line in finding.lines()),
         _verdict(audit),
     ]
@@ -158,14 +159,9 @@ def _layouts(roles: Sequence[dict[str, Any]]) -> str:
     return "\n".join(sorted(lines))
 
 
-def _counts(counts: Sequence[ClassCount]) -> list[str]:
-    return [
-        _count_table(dataset, list(some)) for dataset, some in groupby(counts, lambda c: c.dataset)
-    ]
-
-
-def _count_table(dataset: str, counts: list[ClassCount]) -> str:
+def _count_table(dataset: str, of_dataset: Iterable[ClassCount]) -> str:
     """Return one data set's counts, a class a line, a pair of columns a split."""
+    counts = list(of_dataset)
     splits = list(dict.fromkeys(count.split for count in counts))
     by_place = {(count.label, count.split): count for count in counts}
     compared = any(count.official is not None for count in counts)

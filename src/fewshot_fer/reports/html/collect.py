@@ -144,7 +144,10 @@ def read_run(number: int, name: str, folder: Path) -> Run | None:
     run.metrics = _read(run, "metrics.csv", read_metrics) or {}
     run.trained = _trained_settings(run)
     for file in sorted(folder.glob("confusion_*.csv")):
-        _add_confusion(run, file)
+        role, _, protocol = file.stem.removeprefix("confusion_").partition("_")
+        content = _read(run, file.name, read_confusion)
+        if content is not None and role and protocol:
+            run.confusions.append(Confusion(role, protocol, *content))
     if run.summary and not run.results:
         run.problems.append("summary.json is there, but no results.csv that can be read")
     return run
@@ -178,13 +181,6 @@ def _read(run: Run, name: str, read: Callable[[Path], Read], needed: bool = Fals
     except Unreadable as error:
         run.problems.append(f"{name} {error}")
         return None
-
-
-def _add_confusion(run: Run, file: Path) -> None:
-    role, _, protocol = file.stem.removeprefix("confusion_").partition("_")
-    content = _read(run, file.name, read_confusion)
-    if content is not None and role and protocol:
-        run.confusions.append(Confusion(role, protocol, *content))
 
 
 def _trained_settings(run: Run) -> Row:

@@ -22,7 +22,6 @@ MOST_COMPOSED = 60  # further runs are given by every value instead: longer, but
 ASIDE = ("run", "test", "resume")
 """No difference between runs: the first two are words of their own, and a run that was stopped and
 went on is the one that was not."""
-_MISSING = object()
 OPEN = re.compile(
     r"(?P<parent>((eval|test\.[^.]+)\.)?dataset\.clips|method\.parts)\.(?P<name>.+)", re.S
 )
@@ -142,7 +141,7 @@ def changed(run: Run, default: Row) -> Row:
     return {
         key: value
         for key, value in run.settings.items()
-        if key not in ASIDE and default.get(key, _MISSING) != value
+        if key not in ASIDE and default.get(key, ...) != value
         and (key in default or OPEN.match(key))
     }  # fmt: skip
 

@@ -1,12 +1,13 @@
 """Draw the embeddings of a run's pictures in two dimensions: t-SNE and principal components.
 
-For the best run of each group a sample of the pictures that were asked is embedded anew, with the
+For the best run of each group a sample of its queries' pictures is embedded anew, with the
 run's own weights, and drawn as inline SVG: a point a picture, coloured by class.
 """
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fewshot_fer.data.decode import decode
 from fewshot_fer.reports.html.charts import drawing
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.groups import Group, ResultKey
-from fewshot_fer.reports.html.pictures import Copies
+from fewshot_fer.reports.html.pictures import Copies, decoded_or_none
 from fewshot_fer.system.errors import DataError, RunError, UserError
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ def make_maps(
 ) -> tuple[list[Map], list[str]]:
     """Return a map for the best run of each group, and a line for each that cannot be made.
 
-    counts: how often pictures were asked and classified rightly, as from `read_counts`.
+    counts: how often pictures were queries and classified rightly, as from `read_counts`.
     """
     chosen: dict[tuple[int, str, str], tuple[Run, str, str, pd.DataFrame]] = {}
     for group in groups:
@@ -79,7 +79,7 @@ def make_maps(
 
 
 def make_map(run: Run, role: str, protocol: str, counts: pd.DataFrame) -> Map:
-    """Embed a sample of the pictures asked, as many of each class. Raises UserError."""
+    """Embed a sample of the queries' pictures, as many of each class. Raises UserError."""
     folder, which = _checkpoint_of(run)
     if not (folder / f"{which}.pt").is_file():  # torch takes seconds to import
         raise RunError(f"{folder} holds no {which}.pt")
@@ -162,8 +162,8 @@ def map_chart(one: Map, copies: Copies) -> Markup:
         at = _scaled(places)
         points = [_point(one, place, at, names, numbers) for place in range(len(at))]
         layers.append(Markup('<g class="layer {}">{}</g>').format(kind, Markup("").join(points)))
-    said = f"map of the embeddings of {len(one.labels)} pictures"
-    return drawing(WIDTH, HEIGHT, said, layers, "chart map")
+    label = f"map of the embeddings of {len(one.labels)} pictures"
+    return drawing(WIDTH, HEIGHT, label, layers, "chart map")
 
 
 def class_names(one: Map) -> list[str]:
@@ -189,15 +189,8 @@ def _checkpoint_of(run: Run) -> tuple[Path, str]:
 
 def _decoded(paths: Sequence[str], size: int) -> tuple[NDArray[np.uint8], list[int]]:
     """Return pixels [K, 3, size, size] of the pictures that are there, and which they are."""
-
-    def decoded(path: str) -> NDArray[np.uint8] | None:
-        try:
-            return decode(path, size) if Path(path).is_file() else None
-        except (DataError, OSError, ValueError):
-            return None
-
     with ThreadPoolExecutor() as pool:
-        pixels = list(pool.map(decoded, paths))
+        pixels = list(pool.map(decoded_or_none, paths, repeat(size)))
     kept = [place for place, picture in enumerate(pixels) if picture is not None]
     found = [picture for picture in pixels if picture is not None]
     return np.stack(found) if found else np.zeros((0, 3, size, size), dtype=np.uint8), kept
@@ -214,15 +207,8 @@ def _scaled(places: Floats) -> Floats:
 
 def _point(one: Map, place: int, at: Floats, names: list[str], numbers: list[int | None]) -> Markup:
     name, right, number = one.labels[place], one.right[place], numbers[place]
-    said = f"{name}, right {100 * right:.0f} %"
-    wrong = " wrong" if right < 0.5 else ""
+    kind = f"k{names.index(name) % 12}{' wrong' if right < 0.5 else ''}"
+    copy = "" if number is None else number
     return Markup(
-        '<circle class="point k{}{}" cx="{:.1f}" cy="{:.1f}" r="5" data-p="{}" data-t="{}"/>'
-    ).format(
-        names.index(name) % 12,
-        wrong,
-        at[place, 0],
-        at[place, 1],
-        "" if number is None else number,
-        said,
-    )
+        '<circle class="point {}" cx="{:.1f}" cy="{:.1f}" r="5" data-p="{}" data-t="{}"/>'
+    ).format(kind, *at[place], copy, f"{name}, right {100 * right:.0f} %")

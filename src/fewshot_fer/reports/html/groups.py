@@ -137,7 +137,7 @@ def row_warnings(row: Row, settings: Row, evaluation: Row) -> RowWarnings:
 
 
 def data_of(result: Result) -> tuple[object, ...]:
-    """Return which images were asked, as far as the settings of the evaluation tell."""
+    """Return which images were queries, as far as the settings of the evaluation tell."""
     data = (result.evaluation.get(f"dataset.{key}") for key in DATA)
     return (*data, *_demo(result.run))
 

@@ -27,27 +27,18 @@ MOST_GROUPS = 20  # on screen
 class Line:
     """A row of a leaderboard: the cells, and what it is sorted and filtered by."""
 
-    run: Run
-    method: str
-    accuracy: float
-    low: float | None
-    high: float | None
-    uar: float | None
-    macro_f1: float | None
-    loss: float | None
-    epoch: int | None
-    same: str  # equal letters: the very same episodes were asked
+    result: Result
+    same: str  # equal letters: the very same episodes
     settings: str  # in which the runs of the page differ
-    uses: str  # what the classes rest on beside the support, nothing for plain few-shot
-    warnings: list[str]  # that invalidate it
     remarks: list[str]  # not finished, not told from chance
     bar: Markup
 
     @property
     def words(self) -> str:
         """Text that the page's filter searches, beside the words of the run."""
-        texts = [self.method, self.settings, self.uses, *self.warnings, *self.remarks]
-        return " ".join(texts).lower()
+        row, warnings = self.result.row, self.result.warnings.invalidating
+        texts = [str(row["method"]), self.settings, str(row["uses"] or ""), *warnings]
+        return " ".join([*texts, *self.remarks]).lower()
 
 
 @dataclass(frozen=True)
@@ -74,10 +65,10 @@ def screen_text(runs: Sequence[Run], groups: Sequence[Group]) -> str:
     finished = sum(run.state == FINISHED for run in runs)
     results = sum(len(run.results) for run in runs)
     head = f"{len(runs)} runs, {finished} of them finished, {results} results"
-    asked = [group for group in groups if group.row["role"] != "train"]
-    blocks = [_block(group) for group in asked[:MOST_GROUPS]]
-    if len(asked) > MOST_GROUPS:
-        blocks.append(f"and {len(asked) - MOST_GROUPS} more tables in report.html")
+    evaluated = [group for group in groups if group.row["role"] != "train"]
+    blocks = [_block(group) for group in evaluated[:MOST_GROUPS]]
+    if len(evaluated) > MOST_GROUPS:
+        blocks.append(f"and {len(evaluated) - MOST_GROUPS} more tables in report.html")
     return "\n\n".join([head, *blocks])
 
 
@@ -169,22 +160,8 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
     if row["trained_on_test"] is None and row["role"] == "test":
         remarks.append("not known what it was trained on")
     remarks += [text for text in result.warnings.noted if text.startswith("trained")]
-    return Line(
-        run,
-        str(row["method"]),
-        row["accuracy"],
-        *result.interval,
-        row["uar"],
-        row["macro_f1"],
-        row["loss"],
-        row["epoch"],
-        letters.get(row["episodes_id"], ""),
-        settings_text(run, keys),
-        str(row["uses"] or ""),
-        result.warnings.invalidating,
-        remarks,
-        _bar(result),
-    )
+    same = letters.get(row["episodes_id"], "")
+    return Line(result, same, settings_text(run, keys), remarks, _bar(result))
 
 
 def _bar(result: Result) -> Markup:

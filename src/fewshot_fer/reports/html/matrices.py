@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import recalls
@@ -24,7 +25,7 @@ class Matrix:
     """A confusion matrix in percent of the true class.
 
     given: names of the columns, `no face` last where queries were lost; shares [C, columns];
-    asked [C]: queries of each class.
+    queries [C]: how many of each class.
     """
 
     role: str
@@ -32,7 +33,7 @@ class Matrix:
     true: list[str]
     given: list[str]
     shares: list[list[int]]
-    asked: list[int]
+    queries: list[int]
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,10 @@ class HeatMap:
 def matrix(confusion: Confusion) -> Matrix:
     """Return a confusion matrix in percent of the true class."""
     counts, names = confusion.counts, confusion.class_names
-    asked = counts.sum(axis=1)
-    shares = np.rint(100 * counts / np.maximum(asked, 1)[:, None]).astype(int)
+    queries = counts.sum(axis=1)
+    shares = np.rint(100 * counts / np.maximum(queries, 1)[:, None]).astype(int)
     given = names + ["no face"] * (counts.shape[1] - len(names))
-    columns = (given, shares.tolist(), asked.tolist())
+    columns = (given, shares.tolist(), queries.tolist())
     return Matrix(confusion.role, confusion.protocol, names, *columns)
 
 
@@ -93,15 +94,14 @@ def recall_table(group: Group) -> RecallTable | None:
     known = [(result, confusion) for result, confusion in found if confusion is not None]
     if not known:
         return None
-    names = sorted({name for _, confusion in known for name in confusion.class_names})
-    values = np.array([_recalls_by_name(confusion, names) for _, confusion in known])
-    mean = _mean(values)
-    order = np.argsort(np.where(np.isnan(mean), 2, mean), kind="stable")
+    by_run = [dict(zip(c.class_names, recalls(c.counts), strict=True)) for _, c in known]
+    values = pd.DataFrame(by_run).sort_index(axis=1)
+    mean = values.mean().sort_values(kind="stable")
     return RecallTable(
-        [names[place] for place in order],
+        list(mean.index),
         [result for result, _ in known[:MOST_ROWS]],
-        [_or_none(row) for row in values[:MOST_ROWS, order]],
-        _or_none(mean[order]),
+        [_or_none(row) for row in values[mean.index].head(MOST_ROWS).to_numpy()],
+        _or_none(mean.to_numpy()),
     )
 
 
@@ -131,18 +131,6 @@ def _confusion_of(result: Result) -> Confusion | None:
         return None
     confusions = result.run.confusions
     return next((one for one in confusions if (one.role, one.protocol) == own), None)
-
-
-def _recalls_by_name(confusion: Confusion, names: Sequence[str]) -> list[float]:
-    own = dict(zip(confusion.class_names, recalls(confusion.counts), strict=True))
-    return [float(own.get(name, np.nan)) for name in names]
-
-
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / known.sum(axis=0), dtype=np.float64)
 
 
 def _or_none(values: NDArray[np.float64]) -> list[float | None]:

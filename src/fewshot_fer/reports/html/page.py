@@ -145,9 +145,8 @@ def _classes(groups: Sequence[Group], findings: Findings, copies: Copies) -> Ite
 
 
 def _hard(picture: tuple[str, float, float], copies: Copies) -> Shown:
-    path, right, asked = picture
-    lines = [f"{right:.0f} of {asked:.0f} right"]
-    return Shown(copies.number(path), path, lines)
+    path, right, times = picture
+    return Shown(copies.number(path), path, [f"{right:.0f} of {times:.0f} right"])
 
 
 def _group_mistakes(

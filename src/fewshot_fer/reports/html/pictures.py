@@ -6,7 +6,6 @@ class that were most often classified wrongly over all runs, from their answers.
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -56,7 +56,7 @@ class RunPictures:
 
 @dataclass
 class PictureCounts:
-    """Adds up over several runs how often each picture was asked and classified rightly."""
+    """Adds up over several runs how often each picture was a query and classified rightly."""
 
     tables: list[pd.DataFrame] = field(default_factory=list)
 
@@ -69,13 +69,6 @@ class PictureCounts:
         """Return the sums: index path; columns label, group, asked, correct."""
         grouped = pd.concat(self.tables).groupby(level=0, sort=False)
         return grouped.agg({"label": "first", "group": "first", "asked": "sum", "correct": "sum"})
-
-
-def each_pictures(folders: Sequence[Path]) -> Iterator[RunPictures]:
-    """Yield the pictures of each run's folder in turn, with a progress bar on a terminal."""
-    yield from map(
-        read_pictures, tqdm(folders, "reading answers", unit="run", leave=False, disable=None)
-    )
 
 
 def read_pictures(folder: Path) -> RunPictures:
@@ -134,10 +127,10 @@ def read_counts(file: Path) -> tuple[dict[tuple[str, str, str, str], pd.DataFram
 
 
 def hardest_pictures(counts: pd.DataFrame, label: str) -> list[tuple[str, float, float]]:
-    """Return (path, right answers, times asked) of a class's hardest pictures, one of each clip.
+    """Return (path, times right, times a query) of a class's hardest pictures, one of each clip.
 
     Shrunk towards the class's own accuracy by two answers' worth, so that one wrong answer to a
-    picture that was asked once does not stand above forty to another.
+    picture that was a query once does not stand above forty to another.
     """
     own = counts[counts["label"] == label]
     if own.empty:
@@ -147,7 +140,7 @@ def hardest_pictures(counts: pd.DataFrame, label: str) -> list[tuple[str, float,
     ordered = own.assign(shrunk=shrunk).sort_values("shrunk", kind="stable")
     first = ordered.drop_duplicates("group").head(HARD_PICTURES)
     rows = zip(first.index, first["correct"], first["asked"], strict=True)
-    return [(str(path), float(correct), float(asked)) for path, correct, asked in rows]
+    return [(str(path), float(right), float(times)) for path, right, times in rows]
 
 
 class Copies:
@@ -188,14 +181,19 @@ class Copies:
 
 def thumbnail(path: str) -> str | None:
     """Return a picture's centre square as a small JPEG in base64, None where it is gone."""
-    try:
-        if not Path(path).is_file():  # nor a pipe or a device, which would never end
-            return None
-        pixels = decode(path, SIDE)
-    except (DataError, OSError, ValueError):
+    pixels = decoded_or_none(path, SIDE)
+    if pixels is None:
         return None
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(
         stream, "JPEG", quality=QUALITY, optimize=True
     )
     return base64.b64encode(stream.getvalue()).decode()
+
+
+def decoded_or_none(path: str, size: int) -> NDArray[np.uint8] | None:
+    """Return pixels [3, size, size] of a picture, None where it is gone or cannot be read."""
+    try:  # a pipe or a device, which would never end, is no file
+        return decode(path, size) if Path(path).is_file() else None
+    except (DataError, OSError, ValueError):
+        return None

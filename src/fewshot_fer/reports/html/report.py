@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from fewshot_fer.reports.html.collect import Run, collect_runs, log_problems
 from fewshot_fer.reports.html.differences import GROUPS, differences, shown
@@ -15,7 +16,7 @@ from fewshot_fer.reports.html.embedding_maps import make_maps
 from fewshot_fer.reports.html.groups import Group, ResultKey, group_results
 from fewshot_fer.reports.html.leaderboard import screen_text
 from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, build_page
-from fewshot_fer.reports.html.pictures import PictureCounts, each_pictures
+from fewshot_fer.reports.html.pictures import PictureCounts, read_pictures
 from fewshot_fer.runs.folder import RESULT_COLUMNS
 
 LEADING = ("run", "verb", "state", "sweep", "tested_run")
@@ -56,7 +57,8 @@ def report_table(runs: Sequence[Run]) -> pd.DataFrame:
         first |= {"sweep": run.sweep, "tested_run": tested.name if tested else run.tested}
         first |= {"problems": "; ".join(run.problems)} | _choices(run, tested)
         first |= {key: _cell(_setting(run, key)) for key in keys}
-        rows += [first | _figures(row) for row in run.results or [{}]]
+        for row in run.results or [{}]:
+            rows.append(first | {key: _cell(row.get(key)) for key in RESULT_COLUMNS})
     columns = [*LEADING, *(f"choices.{group}" for group in GROUPS), *keys, *RESULT_COLUMNS]
     return pd.DataFrame(rows, columns=[*columns, "problems"], dtype=object)
 
@@ -75,7 +77,8 @@ def find_pictures(
     of_best: dict[ResultKey, pd.DataFrame] = {}
     mistakes = {}
     problems = []
-    for run, read in zip(runs, each_pictures([run.folder for run in runs]), strict=True):
+    for run in tqdm(runs, "reading answers", unit="run", leave=False, disable=None):
+        read = read_pictures(run.folder)
         mistakes[run.number] = read.mistakes
         run.problems += read.problems
         for kind, own in read.counts.items():
@@ -112,10 +115,6 @@ def _choices(run: Run, tested: Run | None) -> dict[str, str]:
 def _setting(run: Run, key: str) -> object:
     """Return a setting; which tests a run had is no setting of those that test it later."""
     return (run.settings if key.startswith("test.") else run.everything).get(key)
-
-
-def _figures(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: _cell(row.get(key)) for key in RESULT_COLUMNS}
 
 
 def _cell(value: object) -> object:
