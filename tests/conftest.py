@@ -40,16 +40,6 @@ FIXED = (*TINY[:-2], "device=cpu", "eval=basic_fixed5", "eval.k_shot=2", "eval.s
 """The same, validated with one draw of a fixed support in the place of episodes."""
 
 
-SLOW = ("ranks", "unseen_expressions", "sweeps", "benchmark", "demo_app", "export", "commands")
-"""Files of tests that take long, by name, so that none is left for the end to one process."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow files first."""
-    rank = {f"test_{name}.py": place for place, name in enumerate(SLOW)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(SLOW)))
-
-
 def draw_pattern(path: Path, class_number: int, random: np.random.Generator) -> None:
     """Write a 40x40 picture whose stripes tell its class, under noise."""
     places = np.arange(40)
@@ -152,10 +142,24 @@ class Outcome:
     code: int
     out: str
     err: str
-    folder: Path | None
+    made: Path | None
+
+    @property
+    def folder(self) -> Path:
+        assert self.made is not None, self.err
+        return self.made
 
 
 Command = Callable[..., Outcome]
+
+
+def assert_one_line(outcome: Outcome, culprit: str) -> None:
+    """Require exit code 2 and one line on the screen that names what is wrong."""
+    errors = [line for line in outcome.err.splitlines() if not line.startswith("warning: ")]
+    assert outcome.code == 2
+    assert len(errors) == 1, outcome.err
+    assert errors[0].startswith("error: ")
+    assert culprit in errors[0]
 
 
 @pytest.fixture

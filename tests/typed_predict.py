@@ -23,16 +23,7 @@ QUANTILES = torch.linspace(-50, -1, 1001)
 
 def table_of(outcome: Outcome) -> pd.DataFrame:
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     return pd.read_csv(outcome.folder / "predictions.csv", keep_default_na=False)
-
-
-def assert_one_line(outcome: Outcome, culprit: str) -> None:
-    errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
-    assert outcome.code == 2
-    assert len(errors) == 1, outcome.err
-    assert culprit in errors[0]
-    assert "Traceback" not in outcome.err
 
 
 def draw_classes(root: Path, numbers: dict[str, int], count: int, seed: int = 5) -> Path:

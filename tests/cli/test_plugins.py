@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Command
+from conftest import Command, assert_one_line
 from omegaconf import OmegaConf
 
 from fewshot_fer.config.hydra import compose
@@ -79,9 +79,7 @@ def test_a_module_that_cannot_be_imported_is_one_line(
     if content is not None:
         Path("plugin_broken.py").write_text(content)
     outcome = command("predict", "run=x", "images=y", "plugins=plugin_broken.py")
-    assert outcome.code == 2
-    assert outcome.err.count("\n") == 1
-    assert reason in outcome.err
+    assert_one_line(outcome, reason)
 
 
 def test_a_stored_run_says_what_it_needs_and_imports_nothing(

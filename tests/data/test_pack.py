@@ -73,7 +73,7 @@ def test_second_time_nothing_is_decoded(
     assert np.array_equal(changed.images[3], first.images[3])
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "text", "other"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "text", "zip", "header", "other"])
 def test_damaged_cache_is_rebuilt(faces: pd.DataFrame, tmp_path: Path, damage: str) -> None:
     """A cut, empty or foreign file in the cache is replaced, never used."""
     cache = tmp_path / "cache"
@@ -85,7 +85,9 @@ def test_damaged_cache_is_rebuilt(faces: pd.DataFrame, tmp_path: Path, damage: s
     else:
         content = file.read_bytes()
         file.unlink()
-        file.write_bytes({"torn": content[:-10], "empty": b"", "text": b"hello"}[damage])
+        wrong = {"torn": content[:-10], "empty": b"", "text": b"hello", "zip": b"PK\x03\x04junk"}
+        wrong["header"] = b"\x93NUMPY\x01\x00\x10\x00{'descr': ("
+        file.write_bytes(wrong[damage])
     assert np.array_equal(pack(faces, 32, cache).images, good)
 
 
@@ -142,26 +144,6 @@ def test_kinds_of_pictures(tmp_path: Path) -> None:
     frames = [colour, Image.new("RGB", (60, 60))]
     animated = saved(tmp_path, frames[0], "m.gif", save_all=True, append_images=frames[1:])
     assert np.abs(animated - gradient()).mean() < 10
-
-
-def test_orientation_and_shape(tmp_path: Path) -> None:
-    """EXIF rotation is honoured, the middle square is taken, 1x1 pixels are enough."""
-    exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    turned = saved(tmp_path, Image.fromarray(gradient()), "t.png", exif=exif)
-    assert np.array_equal(turned, gradient()[::-1, ::-1])
-    wide = saved(tmp_path, Image.fromarray(gradient(width=100)), "w.png")
-    assert np.array_equal(wide, gradient(width=100)[:, 20:80])
-    Image.new("RGB", (1, 1), (9, 8, 7)).save(tmp_path / "one.png")
-    assert (decode(tmp_path / "one.png", 4) == np.array([9, 8, 7])[:, None, None]).all()
-
-
-def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A picture of more pixels than Pillow's limit is an error that names it, not a full memory."""
-    monkeypatch.setenv("FEWSHOT_FER_MAX_PIXELS", "1000")
-    Image.new("RGB", (60, 60)).save(tmp_path / "bomb.png")
-    with pytest.raises(DataError, match=r"bomb\.png is too large"):
-        decode(tmp_path / "bomb.png", 32)
 
 
 def test_cache_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

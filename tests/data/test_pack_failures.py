@@ -51,17 +51,6 @@ def test_the_time_of_a_change_counts(faces: pd.DataFrame, tmp_path: Path) -> Non
     assert pack(faces, 8, tmp_path / "cache").fingerprint != first
 
 
-@pytest.mark.parametrize("content", [b"PK\x03\x04junk", b"\x93NUMPY\x01\x00\x10\x00{'descr': ("])
-def test_rubbish_in_the_cache(faces: pd.DataFrame, tmp_path: Path, content: bytes) -> None:
-    """A file that looks like a zip, or with a broken header, is made again like any torn one."""
-    cache = tmp_path / "cache"
-    good = np.array(pack(faces, 8, cache).images)
-    (file,) = (cache / "packs").iterdir()
-    file.unlink()
-    file.write_bytes(content)
-    assert np.array_equal(pack(faces, 8, cache).images, good)
-
-
 def test_disk_full(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is one line that names the folder and the variable; the torn file is gone."""
 

@@ -5,10 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import face_table
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fewshot_fer.data import labels
 from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.table import make_table, validate_table
@@ -73,28 +70,6 @@ def test_csv_columns(tmp_path: Path) -> None:
     assert rooted["path"].tolist() == [str(tmp_path / "z/x/1.jpg")]
 
 
-@pytest.mark.parametrize(
-    ("content", "culprit"),
-    [
-        (b"", "cannot be read as CSV"),
-        (b"image,label\nx,y", "no column path"),
-        (b"path\nx", "no column label"),
-        (b"path,label\n", "lists no image"),
-        (b"path,label\na.jpg,x\nb.jpg,", "line 3: the column label"),
-        (b"path,label\n,x", "line 2: the column path"),
-        (b"path,label\na.jpg,x\na.jpg,y", "listed twice"),
-        (b"path,label\n\xff\xfe,x", "cannot be read as CSV"),
-        (b"path,label,frame\na,x,one", "line 2: frame 'one'"),
-        (b"path,label\na,b,c,d\ne,f,g,h,i", "list.csv"),
-    ],
-)
-def test_bad_lists_are_named(tmp_path: Path, content: bytes, culprit: str) -> None:
-    """File, line and column."""
-    (tmp_path / "list.csv").write_bytes(content)
-    with pytest.raises(DataError, match=culprit):
-        read_csv_list(tmp_path / "list.csv")
-
-
 def test_tables_do_not_depend_on_the_order_of_rows() -> None:
     """Disks list files in any order; experiments must not notice."""
     rows: list[dict[str, object]] = [
@@ -114,31 +89,3 @@ def test_tables_that_break_the_contract_are_refused() -> None:
     ):
         with pytest.raises(DataError, match=message):
             validate_table(bad)
-
-
-@given(st.text(max_size=30))
-def test_canonical_names_are_stable(spelling: str) -> None:
-    """Folding twice changes nothing, and case, hyphens and blanks do not count."""
-    name = labels.canonical(spelling)
-    assert labels.canonical(name) == name
-    assert labels.canonical(f"  {name.replace(' ', '_')} ") == name
-
-
-def test_spellings_of_every_data_set() -> None:
-    """The seven basics as RAF-DB, AFEW, JAFFE and FER2013 spell them, and the compound ones."""
-    spellings = {
-        "anger": ("Angry", "anger", "AN", "ANGER"),
-        "disgust": ("Disgust", "DI", "disgusted"),
-        "fear": ("Fear", "FE", "fearful"),
-        "happiness": ("Happy", "HA", "happiness"),
-        "neutral": ("Neutral", "NE"),
-        "sadness": ("Sad", "SA", "Sadness"),
-        "surprise": ("Surprise", "Surprised", "SU"),
-        "happily surprised": ("Happily_Surprised", "happily-surprised"),
-    }
-    for name, others in spellings.items():
-        assert {labels.canonical(other) for other in others} == {name}
-    assert labels.COMPOUND_PARTS["sadly fearful"] == ("sadness", "fear")
-    assert labels.COMPOUND_PARTS["angrily disgusted"] == ("anger", "disgust")
-    assert sum(labels.RAFDB_COMPOUND_COUNTS.values()) == 3954
-    assert sum(sum(counts.values()) for counts in labels.RAFDB_BASIC_COUNTS.values()) == 15339

@@ -55,7 +55,6 @@ def test_it_is_tested_as_it_was(command: Command, run: Path) -> None:
     """The stored weights give the same classes for the same episodes."""
     outcome = command("test", f"run={run}", "test=afew_4w5s", "test.episodes=20")
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     assert_same_answers(outcome.folder, "test")
     assert_same_results(outcome.folder, "test")
 
@@ -65,7 +64,6 @@ def test_it_names_expressions(command: Command, run: Path, demo: Path) -> None:
     picture = next(demo.glob("RAF-DB/basic/Image/aligned/train_*"))
     outcome = command("predict", f"run={run}", f"images={picture}", "align=false")
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     table = pd.read_csv(outcome.folder / "predictions.csv")
     assert len(table) == 1
     assert set(table["label"]) <= set(BASIC)
@@ -76,7 +74,6 @@ def test_it_is_reported(command: Command, run: Path) -> None:
     """Its figures stand in the report's table."""
     outcome = command("report", f"runs={run}")
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     table = pd.read_csv(outcome.folder / "report.csv")
     assert {"afew_4w5s", "compound_4w1s"} <= set(table["protocol"])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, Command, draw_pattern
+from conftest import TINY, Command, assert_one_line, draw_pattern
 
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.training.episodic import EpisodicTraining
@@ -46,9 +46,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
     step = from_call(7, lambda: None, EpisodicTraining.step)
     monkeypatch.setattr(EpisodicTraining, "step", step)
     outcome = command("train", *TINY, f"paths.data={data}", "train.lr=0.01")
-    assert outcome.code == 2
-    assert outcome.err.count("error: ") == 1
-    assert "epoch 2, episode 3 of 4, at learning rate 0.01" in outcome.err
+    assert_one_line(outcome, "epoch 2, episode 3 of 4, at learning rate 0.01")
     assert "train.lr=1e-03" in outcome.err
     assert "last.pt holds the weights after epoch 1" in outcome.err
     assert load_checkpoint(only_run() / "last.pt").epoch == 1
@@ -114,9 +112,7 @@ def test_a_full_disk_and_then_room_again(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         outcome = command("train", *TINY, f"paths.data={data}")
-    assert outcome.code == 2
-    assert outcome.err.count("error: ") == 1
-    assert f"{file}: No space left on device" in outcome.err
+    assert_one_line(outcome, f"{file}: No space left on device")
     run = only_run()
     assert f"resume={run}" in outcome.err or f"resume={run.absolute()}" in outcome.err
     assert not list(run.glob(".*"))
@@ -131,21 +127,15 @@ def test_a_folder_that_vanishes(
     command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody tidies up outputs/ while a run is under way."""
-
-    def vanish() -> None:
-        shutil.rmtree("outputs", ignore_errors=True)
-
     step = EpisodicTraining.step
 
     def tidied(*given: object, **named: object) -> tuple[torch.Tensor, torch.Tensor]:
-        vanish()
+        shutil.rmtree("outputs", ignore_errors=True)
         return step(*given, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(EpisodicTraining, "step", tidied)
     outcome = command("train", *TINY, f"paths.data={data}")
-    assert outcome.code == 2
-    assert outcome.err.count("error: ") == 1
-    assert "cannot write" in outcome.err
+    assert_one_line(outcome, "cannot write")
 
 
 def test_bad_images_are_an_error_or_left_out(command: Command, tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ def test_films_of_strangers_come_back_with_their_class(
             write_film(tmp_path / f"films/{label}/{clip.name}.avi", faces_of(clip), side=128)
     outcome = command("predict", f"run={demo_run}", "images=films", "support=mine")
     assert table_of(outcome)["status"].eq("ok").all()
-    assert outcome.folder is not None
     clips = pd.read_csv(outcome.folder / "clips.csv")
     truth = [Path(file).parent.name for file in clips["file"]]
     assert len(truth) == 14

@@ -73,7 +73,6 @@ def test_support_is_taken_out_of_training(command: Command, trained: Path) -> No
     assert "the support was trained on" in elsewhere.err
     same = command("test", f"run={trained}", "test=afew_fixed5", "test.k_shot=1")
     assert "trained on" not in same.err
-    assert same.folder is not None
     again = pd.read_csv(same.folder / "results.csv")["accuracy"].tolist()
     assert again == results.loc["test", "accuracy"].tolist()
 
@@ -87,7 +86,6 @@ def test_lost_clips_count_as_errors(command: Command, data: Path, tmp_path: Path
         frame.rename(frame.with_name(f"{frame.stem}_noface.jpg"))
     root = f"test.dataset.root={copy}"
     outcome = command("train", *TINY, f"paths.data={data}", *FIXED, root)
-    assert outcome.folder is not None, outcome.err
     results = pd.read_csv(outcome.folder / "results.csv").set_index("level")
     assert results.loc["clip", "n_query"] == 20
     assert results.loc["clip_complete", "n_query"] == 21
@@ -103,7 +101,6 @@ def test_votes_can_be_chosen_and_validation_can_be_fixed(command: Command, data:
             "eval.support_draws=2", f"eval.vote={vote}",
         )  # fmt: skip
         assert outcome.code == 0, outcome.err
-        assert outcome.folder is not None
         results = pd.read_csv(outcome.folder / "results.csv")
         assert results["level"].tolist() == ["image", "frame", "clip", "clip_complete"]
         metrics = pd.read_csv(outcome.folder / "metrics.csv")
@@ -115,7 +112,6 @@ def test_compound_support_comes_from_its_own_training_split(command: Command, da
     arguments = (*TINY, f"paths.data={data}", "test=compound_fixed5")
     outcome = command("train", *arguments)
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     results = pd.read_csv(outcome.folder / "results.csv")
     assert results["n_way"].tolist()[-1] == 11
     wrong = command("train", *arguments, "test.support_split=null", "test.k_shot=1")
@@ -138,7 +134,6 @@ def test_small_classes_are_named_or_skipped(command: Command, data: Path, tmp_pa
     assert "'fear' has 2" in wrong.err
     outcome = command("train", *arguments, "episodes.skip_small_classes=true")
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     results = pd.read_csv(outcome.folder / "results.csv").set_index("level")
     assert results.loc["frame", ["n_way", "n_query"]].tolist() == [6, 54]
     assert "fear" not in set(pd.read_csv(outcome.folder / "predictions.csv")["true"])
@@ -150,7 +145,6 @@ def test_training_on_test_images_is_stamped(command: Command, data: Path) -> Non
     honest = command("train", *arguments)
     stamped = command("train", *arguments, "dataset.split=all")
     for outcome, stamp in ((honest, False), (stamped, True)):
-        assert outcome.folder is not None, outcome.err
         results = pd.read_csv(outcome.folder / "results.csv")
         assert results["trained_on_test"].tolist() == [stamp] * 3
         assert ("21 of its 21 images were trained on" in outcome.err) == stamp

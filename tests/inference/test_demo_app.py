@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from bad_input.page_cases import CASES, Page, served
-from conftest import Command
+from conftest import Command, assert_one_line
 from PIL import Image
 
 from fewshot_fer.config.verbs import DemoAppVerb
@@ -178,6 +178,4 @@ def test_mistakes_are_one_line(command: Command) -> None:
             (["support=missing"], "support=missing is not there"),
         ):
             outcome = command("demo_app", "run=nowhere", *arguments)
-            assert outcome.code == 2
-            assert says in outcome.err
-            assert outcome.err.count("\n") == 1
+            assert_one_line(outcome, says)

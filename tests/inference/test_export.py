@@ -1,6 +1,5 @@
 """The exported file has the run's probabilities, and says what its user must know."""
 
-import builtins
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import FIXED, Command
+from conftest import FIXED, Command, assert_one_line
 from PIL import Image
 
 from fewshot_fer.data.decode import decode
@@ -138,9 +137,7 @@ def test_a_file_that_differs_or_cannot_be_made_is_not_written(
 
     monkeypatch.setattr(torch.onnx, "export", fail)
     outcome = command("export", f"run={fixed_run}")
-    assert outcome.code == 2
-    assert "cannot be put into ONNX (ValueError: no such operator: foo)" in outcome.err
-    assert outcome.err.count("\n") == 1
+    assert_one_line(outcome, "cannot be put into ONNX (ValueError: no such operator: foo)")
     assert set(fixed_run.iterdir()) == before
 
 
@@ -156,16 +153,7 @@ def test_mistakes_are_one_line(
         ([], "run has no value"),
     ):
         outcome = command("export", *arguments)
-        assert outcome.code == 2
-        assert says in outcome.err
-        assert outcome.err.count("\n") == 1
-    real = builtins.__import__
-
-    def without(name: str, *rest: object, **more: object) -> object:
-        if name.startswith("onnxscript"):
-            raise ImportError("No module named 'onnxscript'")
-        return real(name, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(builtins, "__import__", without)
+        assert_one_line(outcome, says)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
     outcome = command("export", "run=nowhere")
     assert "pip install 'fewshot_fer[onnx]'" in outcome.err

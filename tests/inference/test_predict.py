@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FIXED, Command, draw_pattern, train_in
+from conftest import FIXED, Command, assert_one_line, draw_pattern, train_in
 from PIL import Image
-from typed_predict import assert_one_line, draw_classes, table_of
+from typed_predict import draw_classes, table_of
 
 from fewshot_fer.runs.checkpoint import load_checkpoint, save_checkpoint
 from fewshot_fer.runs.load import load_run
@@ -50,7 +50,6 @@ def test_labels_are_those_of_the_evaluation(command: Command, runs: Runs, method
     words = ",".join(evaluated["path"])
     outcome = command("predict", f"run={run}", f"images={words}", "align=false")
     together = table_of(outcome)
-    assert outcome.folder is not None
     content = (outcome.folder / "predictions.json").read_text()
     assert together["file"].tolist() == evaluated["path"].tolist()
     assert together["label"].tolist() == evaluated["predicted"].tolist()
@@ -78,7 +77,6 @@ def test_a_head_leaves_other_classes_to_prototypes(
     support = draw_classes(tmp_path / "mine", {"one": 1, "two": 6}, 3)
     other = command("predict", f"run={run}", f"images={support}", "align=false", "support=mine")
     assert set(table_of(other)["label"]) <= {"one", "two"}
-    assert other.folder is not None
     content = json.loads((other.folder / "predictions.json").read_text())
     assert (content["answered_by"], content["calibrated"]) == ("prototypes", True)
 
@@ -126,7 +124,6 @@ def test_bad_files_have_a_status(
     assert table["status"].tolist() == [*["unreadable"] * 3, "ok", "unreadable"]
     assert table["reason"].str.contains("too large").tolist() == [*[False] * 4, True]
     assert (table["label"] == "").tolist() == [True, True, True, False, True]
-    assert outcome.folder is not None
     assert [path.name for path in (outcome.folder / "drawn").iterdir()] == ["4 good.jpg"]
     assert "1 answered" in outcome.out
     assert "4 unreadable" in outcome.out
@@ -138,7 +135,6 @@ def test_pictures_are_written(command: Command, fixed_run: Path, tmp_path: Path)
     outcome = command("predict", f"run={fixed_run}", f"images={images}", "align=false", "draw=true",
                       "explain=true")  # fmt: skip
     table_of(outcome)
-    assert outcome.folder is not None
     assert len(list((outcome.folder / "drawn").iterdir())) == 12
     pages = sorted(path.name for path in outcome.folder.glob("explained_*"))
     assert pages == ["explained_0001.jpg", "explained_0002.jpg"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command
+from conftest import Command, assert_one_line
 from numpy.typing import NDArray
 from PIL import Image
-from typed_predict import assert_one_line, table_of
+from typed_predict import table_of
 
 from fewshot_fer.data.faces.detector import Face
 from fewshot_fer.inference import session
@@ -80,7 +80,6 @@ def test_several_faces_no_face_and_no_picture(
     assert boxes[2] == boxes[3] == [""] * 4
     columns = ["x0", "y0", "x1", "y1", "label", "probability", "distance"]
     assert table.loc[4, columns].tolist() == table.loc[5, columns].tolist()
-    assert outcome.folder is not None
     drawn = sorted(path.name for path in (outcome.folder / "drawn").iterdir())
     assert drawn == ["1.jpg", "2.jpg", "4.jpg", "5.jpg"]
     with Image.open(outcome.folder / "drawn/5.jpg") as picture:

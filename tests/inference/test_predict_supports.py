@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import FIXED, Command, train_in
-from typed_predict import assert_one_line, draw_classes, table_of
+from conftest import FIXED, Command, assert_one_line, train_in
+from typed_predict import draw_classes, table_of
 
 from fewshot_fer.runs.load import load_run
 
@@ -33,7 +33,7 @@ def test_two_classes_that_training_never_saw(
     )
     assert only.code == 0, only.err
     assert "calm 5" in only.err
-    assert only.folder is None
+    assert only.made is None
 
 
 def test_reject_turns_unknown_patterns_away(
@@ -49,7 +49,6 @@ def test_reject_turns_unknown_patterns_away(
         assert (table["status"] == "ok").all()
         assert table["probability"].min() > 0
         labels[rate] = int((table["label"] == "none of these").sum())
-        assert outcome.folder is not None
         content = json.loads((outcome.folder / "predictions.json").read_text())
         assert (content["reject"] is None) == (rate == "null")
     assert labels["null"] == 0

@@ -33,7 +33,6 @@ def test_a_film_comes_back_with_its_class(
         write_film(tmp_path / f"films/{label}.avi", draw_frames(tmp_path / label, label, 20))
     outcome = command("predict", f"run={fixed_run}", "images=films", "align=false", "draw=true")
     frames = table_of(outcome)
-    assert outcome.folder is not None
     clips = pd.read_csv(outcome.folder / "clips.csv")
     assert clips["label"].tolist() == ["anger", "happiness"]
     assert clips[["frames", "faces"]].to_numpy().tolist() == [[20, 20], [20, 20]]
@@ -63,7 +62,6 @@ def test_films_that_break_off(command: Command, fixed_run: Path, tmp_path: Path)
     (tmp_path / "films/text.mp4").write_text("no film")
     outcome = command("predict", f"run={fixed_run}", "images=films", "align=false")
     frames = table_of(outcome)
-    assert outcome.folder is not None
     clips = pd.read_csv(outcome.folder / "clips.csv", keep_default_na=False).set_index("file")
     assert clips.loc["films/whole.avi", ["status", "frames"]].tolist() == ["ok", 40]
     assert clips.loc["films/text.mp4", ["status", "frames"]].tolist() == ["unreadable", 0]

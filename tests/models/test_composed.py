@@ -254,7 +254,7 @@ def test_a_part_that_training_has_not_is_named(data: Path, command: Command) -> 
     outcome = command("train", *COMPOSED, "+method.parts.bored=[angri]", f"paths.data={data}")
     assert outcome.code == 2
     assert "method.parts.bored: angri is no class of training; did you mean anger?" in outcome.err
-    assert outcome.folder is None
+    assert outcome.made is None
 
 
 def test_pictures_and_names_together(

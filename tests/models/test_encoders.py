@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 
-from fewshot_fer.config.schema import BackboneConfig, TrainVerb
+from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.evaluation.embedder import fold_batch_norms
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.registry import (
@@ -22,7 +22,6 @@ from fewshot_fer.models.backbones.registry import (
     register_backbone,
 )
 from fewshot_fer.models.preprocessing import normalise
-from fewshot_fer.runs.config_file import keep_encoder, with_kept_encoder
 from fewshot_fer.system.errors import ConfigError
 
 CARD = {"image_size": 48, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
@@ -274,30 +273,6 @@ def test_a_file_from_training_to_predict(data: Path, command: Command, tmp_path:
     assert "needs a card" in lost.err
 
 
-def test_a_run_keeps_the_card_of_its_weights(tmp_path: Path) -> None:
-    """Weights lie in the checkpoint; what images must be like is known from the run's folder."""
-    torch.manual_seed(0)
-    state = torchvision_models.resnet18(num_classes=8).state_dict()
-    save_file(state, tmp_path / "faces.safetensors")
-    card = tmp_path / "faces.yaml"
-    card.write_text(yaml.safe_dump({**CARD, "architecture": "resnet18"}))
-    weights = card.with_suffix(".safetensors")
-    settings = TrainVerb(backbone=BackboneConfig("file", weights=str(weights)))
-    whole = build_encoder(settings.backbone).eval()
-    (tmp_path / "run").mkdir()
-    keep_encoder(settings.backbone, tmp_path / "run")
-    card.unlink()
-    weights.unlink()
-    kept = with_kept_encoder(settings, tmp_path / "run").backbone
-    again = build_encoder(kept, with_weights=False).eval()
-    again.load_state_dict(whole.state_dict())
-    images = torch.randn(2, 3, 48, 48)
-    with torch.no_grad():
-        assert torch.equal(again(images), whole(images))
-    with pytest.raises(ConfigError, match="takes a file of weights"):
-        build_encoder(kept)
-
-
 def test_an_encoder_that_is_trained_further(data: Path, command: Command, tmp_path: Path) -> None:
     """Weights from a file are where training starts, and its own are what is kept."""
     weights = write_weights(tmp_path, image_size=32)
@@ -305,7 +280,6 @@ def test_an_encoder_that_is_trained_further(data: Path, command: Command, tmp_pa
     words = ("train.k_shot=2", "train.n_query=1", "eval.episodes=5", "device=cpu", "backbone=file")
     outcome = command(*line, *words, f"backbone.weights={weights}", f"paths.data={data}")
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     kept = torch.load(outcome.folder / "last.pt", weights_only=True)["encoder"]["network.weight"]
     assert not torch.equal(kept, Small("nchw").weight)
     assert len(pd.read_csv(outcome.folder / "metrics.csv")) == 1

@@ -73,7 +73,7 @@ def test_a_command_is_refused_before_data_are_read(verb: str, command: Command) 
     outcome = command(verb, "method=tim", "eval=basic_fixed5", "paths.data=nowhere")
     assert outcome.code == 2
     assert "eval.kind=fixed: method=tim answers all queries" in outcome.err
-    assert outcome.folder is None
+    assert outcome.made is None
 
 
 def a_test(kind: str, k_shot: int, methods: list[str] | None = None) -> TestVerb:
@@ -86,6 +86,7 @@ def a_test(kind: str, k_shot: int, methods: list[str] | None = None) -> TestVerb
     [
         ("protonet", a_test("episodes", 0), r"test\.one\.k_shot=0: only method=composed"),
         ("tim", a_test("fixed", 5), r"test\.one\.kind=fixed: method=tim answers all queries"),
+        ("protonet", a_test("fixed", 5, ["tim"]), r"test\.one\.kind=fixed"),
         ("protonet", a_test("episodes", 0, ["bdcspn"]), r"test\.one\.k_shot=0"),
         ("protonet", a_test("episodes", 0, ["all"]), None),
         ("protonet", a_test("episodes", 0, ["composed"]), None),

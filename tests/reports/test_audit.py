@@ -122,14 +122,3 @@ def test_quick_audit_stamps() -> None:
         "shared_images:12",
         "shared_groups:10",
     ]
-
-
-def test_quick_audit_at_full_size() -> None:
-    """Tables as large as RAF-DB and AFEW val, one with clips and one without, share nothing."""
-    frames = face_table({"a": 10_000, "b": 8_990})
-    frames["group"] = [f"clip {row // 50}" for row in range(len(frames))]
-    stills = face_table({"a": 10_000, "b": 5_339})
-    stills["path"] = "stills/" + stills["path"]
-    stills["group"] = stills["path"]
-    protocols = [quick_protocol("train", stills), quick_protocol("test", frames)]
-    assert quick_audit(protocols) == []

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import draw_pattern, saved_anew
+from conftest import Command, draw_pattern, saved_anew
 from PIL import Image
-
-from fewshot_fer import check
 
 CLASSES = ("happy", "sad", "angry")
 SMALL = ("train.n_way=3", "train.k_shot=2", "train.n_query=2", "eval.n_way=3", "eval.k_shot=2")
@@ -42,31 +39,14 @@ Check = Callable[..., Checked]
 
 
 @pytest.fixture
-def typed(
-    tmp_path: Path,
-    cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Check:
+def typed(command: Command) -> Check:
     """Type `python -m fewshot_fer.check <arguments>` in an empty folder, within this process."""
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
-    monkeypatch.delenv("FEWSHOT_FER_DATA", raising=False)
 
     def run(*arguments: str) -> Checked:
-        monkeypatch.setattr(sys, "argv", ["fewshot_fer.check", *arguments])
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        before = set(Path("outputs").glob("*/*/check.json"))
-        code = 0
-        try:
-            check.main()
-        except SystemExit as exit_code:
-            code = int(exit_code.code or 0)
-        screen = capsys.readouterr()
-        made = set(Path("outputs").glob("*/*/check.json")) - before  # a sweep's lie deeper
-        report = json.loads(made.pop().read_text()) if made else {}
-        return Checked(code, screen.out, screen.err, report)
+        outcome = command("check", *arguments)
+        written = outcome.made and outcome.made / "check.json"  # a sweep's lie deeper
+        report = json.loads(written.read_text()) if written and written.exists() else {}
+        return Checked(outcome.code, outcome.out, outcome.err, report)
 
     return run
 
@@ -299,7 +279,5 @@ def test_mistakes_are_one_line(typed: Check, tmp_path: Path) -> None:
         ((f"paths.data={tmp_path / 'gone'}",), "gone"),
     ):
         checked = typed(*arguments)
-        assert checked.code == 2
-        assert culprit in checked.err
-        assert checked.err.count("error: ") == 1
+        assert_one_line(checked, culprit)
         assert not Path("outputs").exists()

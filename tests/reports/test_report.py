@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, Command, Outcome
+from conftest import TINY, Command, assert_one_line
 from numpy.typing import NDArray
 
 from fewshot_fer.cli.words import as_list
@@ -184,18 +184,16 @@ def test_a_run_that_shares_nothing_is_named(tmp_path: Path) -> None:
     assert "C: no role, protocol and level in common with A" in compare_text(table)
 
 
-def assert_one_line(outcome: Outcome, culprit: str) -> None:
-    assert outcome.code == 2
-    lines = outcome.err.strip().splitlines()
-    assert len(lines) == 1
-    assert culprit in lines[0]
-
-
 @pytest.mark.parametrize(
     ("arguments", "culprit"),
     [
         ((), "give study=outputs/... or compare=runA,runB"),
         (("study=a", "compare=a,a"), "give one of them"),
+        (("runs=nowhere",), "nowhere is not a folder"),
+        (("runs=empty",), "holds no run"),
+        (("runs=a,,b",), "a comma too many"),
+        (("runs=a", "study=b"), "runs and study are 2 reports"),
+        (("runs=a", "embeddings=perhaps"), "embeddings"),
         (("compare=a",), "is one run"),
         (("compare=a,",), "comma too many"),
         (("compare=a,gone",), "gone is not a folder"),
@@ -256,8 +254,6 @@ def test_two_trained_runs_are_compared(command: Command, data: Path) -> None:
     runs = [command("train", *arguments, f"train.epochs={epochs}").folder for epochs in (1, 2)]
     outcome = command("report", f"compare={runs[0]},{runs[1]}")
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
-    assert runs[1] is not None
     table = pd.read_csv(outcome.folder / "compare.csv")
     assert table["protocol"].tolist() == ["compound_4w5s", "afew_4w2s"]
     results = pd.read_csv(runs[1] / "results.csv").set_index("protocol")

@@ -199,7 +199,6 @@ def test_the_map_shows_the_picture_under_the_pointer(
     seen = command("report", "runs=outputs")
     assert seen.code == 0
     assert seen.err == ""
-    assert seen.folder is not None
     browser = opened(seen.folder / "report.html", tmp_path)
     point = browser.find_element("css selector", ".layer.tsne .point")
     now = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"

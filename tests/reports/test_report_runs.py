@@ -39,13 +39,11 @@ def test_real_runs_sweeps_and_tests_end_in_one_table(data: Path, command: Comman
     """Every row of every results.csv, with what its run changed, as the file has it."""
     where = (*TINY, f"paths.data={data}", "seed=3")
     run = command("train", *where, "test=afew_4w5s", "test.n_way=2", "test.k_shot=2").folder
-    assert run is not None
     command("train", "-m", *where, "train.n_way=2,3")
     command("test", f"run={run}", "test=afew_fixed5", "test.k_shot=1", "test.support_draws=2")
     seen = command("report", "runs=outputs/", "embeddings=false")
     assert seen.code == 0, seen.err
     assert "4 runs, 4 of them finished" in seen.out
-    assert seen.folder is not None
     assert "<!doctype html>" in (seen.folder / "report.html").read_text()[:20]
     table = pd.read_csv(seen.folder / "report.csv", dtype=str, keep_default_na=False)
     assert set(RESULT_COLUMNS) <= set(table.columns)
@@ -196,7 +194,6 @@ def test_unfinished_and_damaged_runs_are_named_and_the_rest_goes_on(
     assert seen.code == 0, seen.err
     lines = seen.err.splitlines()
     assert all(line.startswith("warning: ") for line in lines)
-    assert seen.folder is not None
     page = (seen.folder / "report.html").read_text()
     for name, (file, _) in broken.items():
         assert any(f"{name}: {file}" in line for line in lines), name
@@ -215,24 +212,6 @@ def _laughs() -> bytes:
         names = ", ".join(f"k{number}: *a{level - 1}" for number in range(9))
         lines.append(f"a{level}: &a{level} {{{names}}}")
     return "\n".join([*lines, "train: *a9", "dataset: {}"]).encode()
-
-
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (["runs=nowhere"], "nowhere is not a folder"),
-        (["runs=."], "holds no run"),
-        (["runs=a,,b"], "a comma too many"),
-        (["runs=a", "study=b"], "runs and study are 2 reports"),
-        (["runs=a", "embeddings=perhaps"], "embeddings"),
-    ],
-)
-def test_nothing_to_report_is_one_line(command: Command, words: list[str], reason: str) -> None:
-    seen = command("report", *words)
-    assert seen.code == 2
-    assert reason in seen.err
-    assert seen.err.startswith("error: ")
-    assert seen.err.count("\n") == 1
 
 
 def test_a_folder_that_is_met_twice_counts_once(tmp_path: Path) -> None:

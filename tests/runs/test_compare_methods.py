@@ -8,12 +8,9 @@ import pandas as pd
 import pytest
 from conftest import TINY, Command
 
-from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.evaluation.results import EvaluationResult
-from fewshot_fer.evaluation.tasks import FixedTask
 from fewshot_fer.runs import test_run
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.system.errors import ConfigError
 
 METHODS = ["protonet", "simpleshot", "tim", "composed"]
 
@@ -41,12 +38,10 @@ def test_methods_are_held_against_the_runs_own(
     trained = command(
         "train", *TINY, "train.epochs=1", f"paths.data={data}", "eval.k_shot=1", *asked
     ).folder
-    assert trained is not None
     evaluations.clear()
     outcome = command("test", f"run={trained}", *asked, "methods=simpleshot,tim,composed")
     assert outcome.code == 0, outcome.err
     folder = outcome.folder
-    assert folder is not None
     table = pd.read_csv(folder / "methods.csv", keep_default_na=False)
     assert table["method"].tolist() == METHODS
     own = evaluations[0].each
@@ -80,23 +75,6 @@ def _check_results(folder: Path, trained: Path, table: pd.DataFrame) -> None:
     recalled = pd.read_csv(folder / "recalls.csv")
     known = pd.read_csv(trained / "recalls.csv")
     pd.testing.assert_frame_equal(recalled, known[known["role"] == "test"].reset_index(drop=True))
-
-
-def test_a_fixed_support_is_refused(tmp_path: Path) -> None:
-    """Also where the settings were never checked."""
-    task = FixedTask.__new__(FixedTask)
-    protocol = FixedProtocol.__new__(FixedProtocol)
-    object.__setattr__(task, "protocol", protocol)
-    object.__setattr__(protocol, "name", "afew")
-    object.__setattr__(protocol, "support", type("S", (), {"rows": np.zeros((1, 7, 5))})())
-    with pytest.raises(ConfigError, match="afew_fixed5 has a fixed support"):
-        test_run.compare_methods(
-            RunFolder(tmp_path),
-            None,  # type: ignore[arg-type]
-            [],
-            [task],
-            0,
-        )
 
 
 def test_all_methods_in_a_sweep(command: Command) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from comparing_runs import differences
-from conftest import TINY, Command, train_in
+from conftest import TINY, Command, assert_one_line, train_in
 
 from fewshot_fer.runs import folder as runs
 from fewshot_fer.runs.checkpoint import load_checkpoint
@@ -22,12 +22,7 @@ LINE = (*TINY, "train.epochs=3", "test=basic_7w1s", "test.episodes=10", "train.a
 FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
 KINDS = {
     "protonet": ["eval=compound_4w5s", "eval.episodes=10"],
-    "classifier": [
-        "method=classifier",
-        "eval=basic_fixed5",
-        "eval.k_shot=2",
-        "eval.support_draws=1",
-    ],
+    "classifier": ["method=classifier", *FIXED],
     # With dropout, embeddings that are normalised around a training mean, and averaged weights.
     "pretrain_meta": [
         "train=pretrain_meta",
@@ -178,6 +173,4 @@ def test_what_cannot_be_resumed_is_said(
         ([f"resume={tmp_path / 'broken'}"], "last.pt is damaged"),
     ):
         outcome = command("train", *arguments)
-        assert outcome.code == 2
-        assert said in outcome.err
-        assert outcome.err.count("\n") == 1
+        assert_one_line(outcome, said)

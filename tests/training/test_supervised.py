@@ -27,7 +27,6 @@ def test_its_answers_and_its_features_stand_in_one_table(command: Command, data:
     fixed = ("eval=afew_fixed5", "eval.k_shot=1", "test=compound_5w1s", "test.episodes=10")
     outcome = command("train", *arguments, *fixed)
     assert outcome.code == 0, outcome.err
-    assert outcome.folder is not None
     results = pd.read_csv(outcome.folder / "results.csv")
     validation = results[results["role"] == "validation"].set_index(["method", "level"])
     assert validation.index.tolist() == [
@@ -41,7 +40,6 @@ def test_its_answers_and_its_features_stand_in_one_table(command: Command, data:
     assert (train["method"], train["n_way"], train["k_shot"]) == ("classifier", 7, 0)
     assert train["accuracy"] > 0.5
     again = command("test", f"run={outcome.folder}", "test=afew_fixed5", "test.k_shot=1")
-    assert again.folder is not None, again.err
     tested = pd.read_csv(again.folder / "results.csv")
     assert tested["accuracy"].tolist() == validation["accuracy"].tolist()
 

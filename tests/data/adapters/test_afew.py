@@ -85,13 +85,6 @@ def test_videos_must_be_extracted_first(tmp_path: Path) -> None:
         read_afew(tmp_path)
 
 
-def test_frames_without_clips_are_refused(tmp_path: Path) -> None:
-    """Without clips, frames of one film would stand in both support and query."""
-    frames(tmp_path / "AFEW/Train_AFEW/Angry", "000046280_001.jpg")
-    with pytest.raises(DataError, match="frames without clip folders"):
-        read_afew(tmp_path)
-
-
 def test_foreign_classes_and_missing_data_are_named(tmp_path: Path) -> None:
     """A folder that is no class of AFEW, and no AFEW at all."""
     frames(tmp_path / "AFEW/Train_AFEW/Bored/000000001", "001.jpg")

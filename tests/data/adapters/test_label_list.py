@@ -23,6 +23,14 @@ LISTS = st.lists(
 ENDS = st.sampled_from(["\n", "\r\n", "\n\n", "\r\n\r\n"])
 WRONG = [
     "train_00009.jpg 5 6",
+    "train_00009.jpg",
+    "train_00009.jpg 0",
+    "train_00009.jpg 8",
+    "train_00009.jpg -1",
+    "valid_00009.jpg 5",
+    "../train_00009.jpg 5",
+    "train_/../../x.jpg 5",
+    "train_00009.jpg 5\0",
     "train_00009.jpg 5.0",
     "train_00009.jpg 99999999999999999999",
     "train_00009.jpg,5",
@@ -42,14 +50,15 @@ def test_line_ends_may_be_mixed(
     tmp_path: Path, lines: list[tuple[str, int]], bom: bool, data: st.DataObject
 ) -> None:
     """Names, ids, order and line numbers survive lists that were edited on several systems."""
-    text = "".join(f"{name}.jpg {class_id}{data.draw(ENDS)}" for name, class_id in lines)
+    gap = data.draw(st.sampled_from([" ", "\t", "  "]))
+    text = "".join(f"{name}.jpg{gap}{class_id}{data.draw(ENDS)}" for name, class_id in lines)
     file = tmp_path / "list.txt"
     file.write_bytes((("\ufeff" if bom else "") + text).encode())
     read = read_label_list(file, 7)
     assert [(line.name, line.class_id) for line in read] == lines
     assert all(line.name.startswith(f"{line.split}_") for line in read)
     numbered = [text.splitlines()[line.number - 1] for line in read]
-    assert numbered == [f"{name}.jpg {class_id}" for name, class_id in lines]
+    assert numbered == [f"{name}.jpg{gap}{class_id}" for name, class_id in lines]
 
 
 @IN_ONE_FILE
@@ -90,6 +99,15 @@ def test_listed_twice_whatever_the_case(tmp_path: Path, again: str) -> None:
     file.write_text(f"train_00001.jpg 5\ntrain_00002.jpg 1\n{again}")
     with pytest.raises(DataError, match=r"line 3: .* on line 1"):
         read_label_list(file, 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"\n \n", "is empty"), (b"\xff\xfe\x00\xd8", "cannot be read as text")]
+)
+def test_a_list_without_a_line_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(DataError, match=reason):
+        read_label_list(tmp_path / "list.txt", 7)
 
 
 def test_compound_ids(tmp_path: Path) -> None:

@@ -4,12 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data import labels
-from fewshot_fer.data.adapters.label_list import read_label_list
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic, read_rafdb_compound
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.table import select_split
@@ -157,100 +154,3 @@ def test_empty_split_names_those_there_are(tmp_path: Path) -> None:
     subset(tmp_path / "basic")
     with pytest.raises(DataError, match=r"split 'val'.*test, train"):
         select_split(read_rafdb_basic(tmp_path), "val", tmp_path)
-
-
-entries = st.dictionaries(
-    st.tuples(st.sampled_from(["train", "test"]), st.integers(0, 99999)),
-    st.integers(1, 7),
-    min_size=1,
-    max_size=20,
-)
-
-
-@given(
-    entries,
-    st.sampled_from(["\n", "\r\n"]),
-    st.booleans(),
-    st.booleans(),
-    st.sampled_from([" ", "\t", "  "]),
-)
-@settings(max_examples=80, deadline=None)
-def test_any_valid_list_is_read(
-    tmp_path_factory: pytest.TempPathFactory,
-    entries: dict[tuple[str, int], int],
-    line_end: str,
-    bom: bool,
-    final: bool,
-    gap: str,
-) -> None:
-    """Line ends, BOM, final newline and the gap do not matter; order is kept."""
-    file = tmp_path_factory.mktemp("list") / "list.txt"
-    lines = [
-        f"{split}_{number:05}.jpg{gap}{class_id}" for (split, number), class_id in entries.items()
-    ]
-    text = ("\ufeff" if bom else "") + line_end.join(lines) + (line_end if final else "")
-    file.write_bytes(text.encode())
-    read = read_label_list(file, 7)
-    assert [(line.split, line.class_id) for line in read] == [
-        (split, class_id) for (split, _), class_id in entries.items()
-    ]
-
-
-@given(st.integers(0, 4), st.text(max_size=30))
-@settings(max_examples=150, deadline=None)
-def test_any_other_line_is_named(
-    tmp_path_factory: pytest.TempPathFactory, place: int, text: str
-) -> None:
-    """Whatever stands in a line: it is a label line, blank, or an error with file and number."""
-    folder = tmp_path_factory.mktemp("list")
-    lines = [f"train_{number:05}.jpg 3" for number in range(5)]
-    lines.insert(place, text)
-    (folder / "list.txt").write_bytes("\n".join(lines).encode(errors="surrogatepass"))
-    try:
-        read = read_label_list(folder / "list.txt", 7)
-    except DataError as error:
-        message = str(error)
-    else:
-        message = "list.txt" if len(read) == 5 + bool(text.strip()) else "a line was lost"
-    assert "list.txt" in message
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "train_00009.jpg",
-        "train_00009.jpg five",
-        "train_00009.jpg 0",
-        "train_00009.jpg 8",
-        "train_00009.jpg 5 5",
-        "train_00009.jpg -1",
-        "valid_00009.jpg 5",
-        "../train_00009.jpg 5",
-        "train_/../../x.jpg 5",
-        "train_00009.jpg 5\0",
-        "x" * 100_000,
-    ],
-)
-def test_bad_lines_name_file_number_and_text(tmp_path: Path, line: str) -> None:
-    """Wrong fields, ids out of range, foreign splits, paths that lead elsewhere."""
-    file = tmp_path / "list.txt"
-    file.write_text(f"train_00001.jpg 1\n{line}\n")
-    with pytest.raises(DataError, match=r"list\.txt, line 2: ") as error:
-        read_label_list(file, 7)
-    assert repr(line)[:8] in str(error.value)
-    assert len(str(error.value)) < 500
-
-
-def test_duplicate_and_empty_lists(tmp_path: Path) -> None:
-    """A name listed twice gives both lines; an empty file and one that is no text are named."""
-    file = tmp_path / "list.txt"
-    file.write_text("train_1.jpg 1\ntest_1.jpg 1\ntrain_1.jpg 2")
-    with pytest.raises(DataError, match=r"line 3: train_1 was listed before, on line 1"):
-        read_label_list(file, 7)
-    file.write_text("\n \n")
-    with pytest.raises(DataError, match="is empty"):
-        read_label_list(file, 7)
-    file.write_bytes(b"\xff\xfe\x00\xd8")
-    with pytest.raises(DataError, match="cannot be read as text"):
-        read_label_list(file, 7)

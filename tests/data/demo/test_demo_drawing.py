@@ -152,15 +152,11 @@ def test_loser_of_a_race_takes_the_winners_set(
     assert shown(tmp_path) == [root.name]
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, 20.5, math.inf, math.nan])
-def test_bad_scale_names_the_key(tmp_path: Path, scale: float) -> None:
-    """Protects the user from an hour of drawing, or from none, without a word."""
-    with pytest.raises(ConfigError, match=r"demo\.scale"):
-        ensure_demo(tmp_path, scale)
-
-
-def test_bad_seed_names_the_key(tmp_path: Path) -> None:
-    """Protects against numpy's own error about entropy, which names no key."""
+def test_a_bad_scale_or_seed_names_the_key(tmp_path: Path) -> None:
+    """Protects the user from an hour of drawing, and from numpy's own error about entropy."""
+    for scale in (0.0, -1.0, 20.5, math.inf, math.nan):
+        with pytest.raises(ConfigError, match=r"demo\.scale"):
+            ensure_demo(tmp_path, scale)
     with pytest.raises(ConfigError, match=r"demo\.seed"):
         ensure_demo(tmp_path, 1.0, -1)
 

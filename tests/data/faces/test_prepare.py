@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Command
+from conftest import Command, assert_one_line
 from PIL import Image
 
 from fewshot_fer.config.verbs import PrepareVerb
@@ -228,9 +228,7 @@ def test_mistakes_are_one_line(
     (tmp_path / "full").mkdir()
     Image.new("RGB", (30, 30)).save(tmp_path / "full/a.jpg")
     outcome = command("prepare", *arguments)
-    assert outcome.code == 2
-    assert said in outcome.err
-    assert outcome.err.count("\n") == 1
+    assert_one_line(outcome, said)
     assert not (tmp_path / "o").exists()
 
 
