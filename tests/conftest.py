@@ -209,6 +209,13 @@ def face_table(sizes: dict[str, int], groups: dict[str, list[str]] | None = None
     return make_table(rows)
 
 
+def touch(*files: Path) -> None:
+    """Make files without content: what decoded one would fail."""
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
 def saved_anew(source: Path, target: Path, side: int, quality: int) -> None:
     """Write a copy of a picture with another size and compression."""
     with Image.open(source) as picture:

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from conftest import Outcome, draw_pattern
-from PIL import Image
 from torch import nn
 
 from fewshot_fer.config.schema import TrainVerb
@@ -33,22 +31,6 @@ def draw_classes(root: Path, numbers: dict[str, int], count: int, seed: int = 5)
         for picture in range(count):
             draw_pattern(root / name / f"{picture}.jpg", number, random)
     return root
-
-
-def write_film(path: Path, pictures: list[Path], rate: int = 5, side: int = 64) -> Path:
-    """Write pictures as the frames of an .avi, squares of `side` pixels."""
-    av = pytest.importorskip("av")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as film:
-        stream = film.add_stream("mpeg4", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
-        stream.bit_rate = 4_000_000
-        for picture in pictures:
-            with Image.open(picture) as opened:
-                frame = av.VideoFrame.from_image(opened.convert("RGB").resize((side, side)))
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode())
-    return path
 
 
 def make_run(

@@ -57,6 +57,7 @@ def test_every_job_leaves_a_row_and_is_done_once(command: Command, data: Path) -
     assert "± " in again.out  # deviation over the two seeds
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_ends_as_if_never_stopped(data: Path, tmp_path: Path) -> None:
     """SIGKILL, the same command once more: the same sweep.csv to the byte.
 

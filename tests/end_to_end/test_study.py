@@ -29,7 +29,10 @@ SMALL = {
 
 
 @pytest.mark.usefixtures("demo")
-@pytest.mark.parametrize("name", STUDY)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name[6] in "17" else pytest.mark.slow) for name in STUDY],
+)
 def test_preset_runs(command: Command, name: str) -> None:
     """Each preset from its name to its results, on the embedded data at tiny size."""
     small = [word for word in TINY if not word.startswith(("eval.episodes", "train=fast"))]

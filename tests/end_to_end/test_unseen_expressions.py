@@ -6,7 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Command, train_in
-from typed_predict import table_of, write_film
+from films import squares, write_film
+from typed_predict import table_of
+
+pytestmark = pytest.mark.slow
 
 LEARNING = (
     "train=pretrain",
@@ -76,7 +79,8 @@ def test_films_of_strangers_come_back_with_their_class(
         for number, clip in enumerate(sorted((demo / "AFEW/Train_AFEW" / label).iterdir())[:5]):
             shutil.copy(faces_of(clip)[1], tmp_path / "mine" / label / f"{number}.jpg")
         for clip in sorted((demo / "AFEW/Val_AFEW" / label).iterdir()):
-            write_film(tmp_path / f"films/{label}/{clip.name}.avi", faces_of(clip), side=128)
+            film = tmp_path / f"films/{label}/{clip.name}.avi"
+            write_film(film, squares(faces_of(clip), side=128), rate=5)
     outcome = command("predict", f"run={demo_run}", "images=films", "support=mine")
     assert table_of(outcome)["status"].eq("ok").all()
     clips = pd.read_csv(outcome.folder / "clips.csv")

@@ -4,14 +4,13 @@ import json
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bad_input.page_cases import CASES, Page, served
+from browsers import Driver, open_browser
 from conftest import Command, assert_one_line
 from PIL import Image
 
@@ -22,13 +21,7 @@ from fewshot_fer.inference.enrol import Enrolment
 from fewshot_fer.inference.page.classify import PictureClassifier
 from fewshot_fer.runs.load import load_run
 
-Driver = Any  # selenium may be missing
 REQUEST = "Network.requestWillBeSent"
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-OPTIONS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run "
-    "--disable-component-update --disable-sync --hide-scrollbars"
-)
 
 
 @pytest.fixture
@@ -39,22 +32,10 @@ def page(fixed_run: Path, tmp_path: Path) -> Iterator[Page]:
 
 
 @pytest.fixture
-def browser() -> Iterator[Driver]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if not (Path(CHROMIUM).exists() and Path(DRIVER).exists()):
-        pytest.skip("chromium and chromium-driver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    profile = tempfile.mkdtemp()
-    for option in [*OPTIONS.split(), f"--user-data-dir={profile}", "--window-size=1300,1500"]:
-        options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-        shutil.rmtree(profile, ignore_errors=True)
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    driver = open_browser(tmp_path_factory.mktemp("browser"))
+    yield driver
+    driver.quit()
 
 
 def wait_for(driver: Driver, element: str, holds: str, seconds: float = 30) -> str:
@@ -82,6 +63,7 @@ def fetched(driver: Driver) -> set[str]:
     return {url for url in sent if url.startswith(("http", "ws"))}
 
 
+@pytest.mark.slow
 def test_a_face_is_named_and_a_class_added(
     page: Page, browser: Driver, data: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +100,7 @@ def test_a_face_is_named_and_a_class_added(
     assert list(page.files.glob("fewshot_fer*")) == []
 
 
+@pytest.mark.slow
 def test_bad_files_and_strangers(page: Page, browser: Driver, tmp_path: Path) -> None:
     """Each bad file gets its sentence, addresses and other people's files are refused, the browser
     shows that a file is too large, and SIGTERM leaves no upload behind."""

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Command, draw_pattern
+from films import squares, write_film
 from PIL import Image
-from typed_predict import table_of, write_film
+from typed_predict import table_of
 
 from fewshot_fer.data import labels
 from fewshot_fer.inference.clips import Clip
@@ -30,7 +31,8 @@ def test_a_film_comes_back_with_its_class(
 ) -> None:
     """From .avi to label: a row a frame with its time, and the vote is the frames' mean."""
     for label in ("happiness", "anger"):
-        write_film(tmp_path / f"films/{label}.avi", draw_frames(tmp_path / label, label, 20))
+        frames = squares(draw_frames(tmp_path / label, label, 20))
+        write_film(tmp_path / f"films/{label}.avi", frames, rate=5)
     outcome = command("predict", f"run={fixed_run}", "images=films", "align=false", "draw=true")
     frames = table_of(outcome)
     clips = pd.read_csv(outcome.folder / "clips.csv")
@@ -49,14 +51,16 @@ def test_a_film_comes_back_with_its_class(
 
 def test_fewer_frames_a_second(command: Command, fixed_run: Path, tmp_path: Path) -> None:
     """fps=1 of a film of four seconds at five frames a second reads four of them."""
-    write_film(tmp_path / "film.avi", draw_frames(tmp_path / "x", "fear", 20))
+    frames = squares(draw_frames(tmp_path / "x", "fear", 20))
+    write_film(tmp_path / "film.avi", frames, rate=5)
     outcome = command("predict", f"run={fixed_run}", "images=film.avi", "align=false", "fps=1")
     assert table_of(outcome)["seconds"].astype(float).tolist() == pytest.approx([0, 1, 2, 3])
 
 
 def test_films_that_break_off(command: Command, fixed_run: Path, tmp_path: Path) -> None:
     """No film at all is unreadable; half of one is read as far as it goes; clips.csv says both."""
-    whole = write_film(tmp_path / "films/whole.avi", draw_frames(tmp_path / "x", "fear", 40))
+    shown = squares(draw_frames(tmp_path / "x", "fear", 40))
+    whole = write_film(tmp_path / "films/whole.avi", shown, rate=5)
     content = whole.read_bytes()
     (tmp_path / "films/half.avi").write_bytes(content[: len(content) // 2])
     (tmp_path / "films/text.mp4").write_text("no film")

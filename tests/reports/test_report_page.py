@@ -2,29 +2,20 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from browsers import Driver, open_browser
 from conftest import TINY, Command
 from fabricated import fabricate_run, settings_of
 from PIL import Image
 
 from fewshot_fer.reports.html.report import runs_report
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="chromium and chromedriver are not installed"
-)
 EVIL = "<script>document.title='owned'</script>"
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--no-first-run", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +51,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "report.html"
 
 
-def opened(file: Path, folder: Path, width: int = 1400) -> Any:  # noqa: ANN401 - selenium is an extra
-    """Return a browser that shows a file, with a profile of its own."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+def opened(file: Path, folder: Path, width: int = 1400) -> Driver:
+    """Return a browser that shows a file on a screen of that width."""
+    browser = open_browser(folder)
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(file.as_uri())
@@ -76,7 +61,7 @@ def opened(file: Path, folder: Path, width: int = 1400) -> Any:  # noqa: ANN401 
 
 
 @pytest.fixture(scope="module")
-def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     browser = opened(page, tmp_path_factory.mktemp("browser"))
     yield browser
     browser.quit()
@@ -88,27 +73,27 @@ SHOWN = """return [...document.querySelectorAll('.board:not([hidden])')]
     .map(row => [Number(row.dataset.accuracy), row.querySelector('.run a').textContent]))"""
 
 
-def rows(browser: Any) -> list[tuple[float, str]]:  # noqa: ANN401
+def rows(browser: Driver) -> list[tuple[float, str]]:
     """Return (accuracy, run) of the rows that are seen in the largest table."""
     return [(row[0], row[1]) for row in max(browser.execute_script(SHOWN), key=len, default=[])]
 
 
-def fill(browser: Any, text: str) -> None:  # noqa: ANN401
+def fill(browser: Driver, text: str) -> None:
     field = browser.find_element("id", "words")
     field.clear()
     field.send_keys(text or " ")
 
 
-@needs_browser
-def test_it_opens_from_the_disk_without_a_word_in_the_console(browser: Any) -> None:  # noqa: ANN401
+@pytest.mark.slow
+def test_it_opens_from_the_disk_without_a_word_in_the_console(browser: Driver) -> None:
     assert browser.get_log("browser") == []
     assert browser.title.startswith("21 runs")
     asked = "return performance.getEntriesByType('resource').map(one => one.name)"
     assert [name for name in browser.execute_script(asked) if not name.startswith("data:")] == []
 
 
-@needs_browser
-def test_names_from_files_are_shown_and_never_run(browser: Any) -> None:  # noqa: ANN401
+@pytest.mark.slow
+def test_names_from_files_are_shown_and_never_run(browser: Driver) -> None:
     assert "owned" not in browser.title
     assert browser.execute_script("return document.querySelectorAll('img').length") == 0
     assert browser.execute_script("return document.querySelectorAll('script').length") == 1
@@ -118,8 +103,8 @@ def test_names_from_files_are_shown_and_never_run(browser: Any) -> None:  # noqa
     assert "{{ 7 * 7 }}" in texts
 
 
-@needs_browser
-def test_it_sorts(browser: Any) -> None:  # noqa: ANN401
+@pytest.mark.slow
+def test_it_sorts(browser: Driver) -> None:
     """Best first; a click on the heading turns it round, and the arrow says so."""
     browser.refresh()
     accuracies = [row[0] for row in rows(browser)]
@@ -141,8 +126,8 @@ def test_it_sorts(browser: Any) -> None:  # noqa: ANN401
     assert names == sorted(names)
 
 
-@needs_browser
-def test_it_filters(browser: Any) -> None:  # noqa: ANN401
+@pytest.mark.slow
+def test_it_filters(browser: Driver) -> None:
     """By a setting, by a run's name, by role, and what is spoilt goes on demand."""
     browser.refresh()
     fill(browser, "train.n_way=4 run_1")
@@ -171,15 +156,15 @@ def test_it_filters(browser: Any) -> None:  # noqa: ANN401
     assert set(browser.execute_script(boards)) == {role}
 
 
-@needs_browser
-def test_a_link_opens_the_run(browser: Any) -> None:  # noqa: ANN401
+@pytest.mark.slow
+def test_a_link_opens_the_run(browser: Driver) -> None:
     browser.refresh()
     browser.find_element("css selector", ".board .run a").click()
     card = "return document.querySelector('details.one[open] .command').textContent"
     assert browser.execute_script(card).startswith("python -m fewshot_fer.train ")
 
 
-@needs_browser
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_is_wider_than_the_screen(page: Path, tmp_path: Path, width: int) -> None:
     """With every run opened; the text keeps its size on a phone."""
@@ -190,7 +175,7 @@ def test_nothing_is_wider_than_the_screen(page: Path, tmp_path: Path, width: int
     assert measured[0] <= measured[1] == width
 
 
-@needs_browser
+@pytest.mark.slow
 def test_the_map_shows_the_picture_under_the_pointer(
     data: Path, command: Command, tmp_path: Path
 ) -> None:

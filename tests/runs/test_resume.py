@@ -95,8 +95,11 @@ MOMENTS = {
 }
 
 
-CASES = [(kind, moment) for kind in ("protonet", "classifier") for moment in MOMENTS]
-CASES.append(("pretrain_meta", "in the middle"))
+CASES = [
+    pytest.param(kind, moment, marks=[] if moment == "in the middle" else pytest.mark.slow)
+    for kind in KINDS
+    for moment in (MOMENTS if kind != "pretrain_meta" else ["in the middle"])
+]
 SOME_RUN = pytest.mark.parametrize("undisturbed", ["protonet"], indirect=True)
 
 
@@ -132,6 +135,7 @@ def test_killed_and_resumed_ends_bit_for_bit_alike(
     assert command("train", f"resume={run}").code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_that_says_how_to_go_on(
     data: Path, cache: Path, tmp_path: Path, number: signal.Signals

@@ -64,6 +64,7 @@ def same_figures(one: Path, other: Path, tolerance: float) -> None:
             assert torch.allclose(value.double(), other_value, atol=tolerance), name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_two_give_the_numbers_of_one_also_when_one_dies(
     data: Path, command: Command, tmp_path: Path
@@ -91,6 +92,7 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
 
 
+@pytest.mark.slow
 def test_an_error_of_a_process_is_printed_as_one_line(data: Path, tmp_path: Path) -> None:
     """What is wrong with the data is said as with one process."""
     process = start(tmp_path / "run", data / "nothing")
@@ -167,6 +169,7 @@ def norms_in_two(rank: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_batch_norms_over_two_equal_one(tmp_path: Path) -> None:
     """Outputs, gradients and running statistics, with uneven shares; what else keeps statistics is
     refused, as each process would have its own."""

@@ -3,34 +3,29 @@
 from pathlib import Path
 
 import pytest
+from conftest import touch
 
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.system.errors import DataError
 
 
-def put(*files: Path) -> None:
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-
-
 def test_frames_beside_the_videos(tmp_path: Path) -> None:
     """Where AFEW holds the videos and AFEW_frames the frames, the frames are found."""
-    put(tmp_path / "AFEW/Train_AFEW/Sad/000000001.avi")
-    put(tmp_path / "AFEW_frames/Train_AFEW/Sad/000000001/001.JPEG")
+    touch(tmp_path / "AFEW/Train_AFEW/Sad/000000001.avi")
+    touch(tmp_path / "AFEW_frames/Train_AFEW/Sad/000000001/001.JPEG")
     assert read_afew(tmp_path)["group"].tolist() == ["train/Sad/000000001"]
 
 
 def test_videos_beside_their_own_frames(tmp_path: Path) -> None:
     """A class folder may keep the videos that its clips were extracted from."""
     of_class = tmp_path / "Train_AFEW/Sad"
-    put(of_class / "000000001.avi", of_class / "000000001/001.jpg")
+    touch(of_class / "000000001.avi", of_class / "000000001/001.jpg")
     assert len(read_afew(tmp_path)) == 1
 
 
 def test_loose_frames_beside_clips(tmp_path: Path) -> None:
     """A frame that belongs to no clip is refused, not left out in silence."""
-    put(tmp_path / "Train_AFEW/Sad/000000001/001.jpg", tmp_path / "Train_AFEW/Sad/loose.jpg")
+    touch(tmp_path / "Train_AFEW/Sad/000000001/001.jpg", tmp_path / "Train_AFEW/Sad/loose.jpg")
     with pytest.raises(DataError, match=r"Train_AFEW/Sad holds frames without clip folders"):
         read_afew(tmp_path)
 
@@ -38,21 +33,21 @@ def test_loose_frames_beside_clips(tmp_path: Path) -> None:
 @pytest.mark.parametrize("root", ["AFEW/Train", "Train_AFEW"])
 def test_frames_right_in_the_class(tmp_path: Path, root: str) -> None:
     """What is wrong is said wherever a name tells that AFEW is meant."""
-    put(tmp_path / root / "Angry/000046280_001.jpg")
+    touch(tmp_path / root / "Angry/000046280_001.jpg")
     with pytest.raises(DataError, match="support and query"):
         read_afew(tmp_path)
 
 
 def test_another_data_set_is_not_afew(tmp_path: Path) -> None:
     """train and valid of images by class, as a copy of RAF-DB, hold no clips: AFEW is missing."""
-    put(*(tmp_path / f"{split}/Angry/1.jpg" for split in ("train", "valid")))
+    touch(*(tmp_path / f"{split}/Angry/1.jpg" for split in ("train", "valid")))
     with pytest.raises(DataError, match=r"afew not found .*paths=demo"):
         read_afew(tmp_path)
 
 
 def test_one_split_alone(tmp_path: Path) -> None:
     """Whoever evaluates needs AFEW's validation clips only."""
-    put(tmp_path / "AFEW/Val_AFEW/Happy/000000001/0000001.jpg")
+    touch(tmp_path / "AFEW/Val_AFEW/Happy/000000001/0000001.jpg")
     assert set(read_afew(tmp_path)["split"]) == {"val"}
 
 
@@ -66,7 +61,7 @@ def test_no_frame_at_all(tmp_path: Path) -> None:
 def test_links_that_lead_in_circles(tmp_path: Path) -> None:
     """A clip that links to a folder above is not followed into it."""
     clip = tmp_path / "Train_AFEW/Sad/000000001"
-    put(clip / "001.jpg")
+    touch(clip / "001.jpg")
     (clip / "up").symlink_to(tmp_path, target_is_directory=True)
     (clip / "002.jpg").symlink_to(clip / "002.jpg")
     assert len(read_afew(tmp_path)) == 1

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import touch
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data import labels
@@ -13,12 +14,6 @@ from fewshot_fer.data.table import select_split
 from fewshot_fer.system.errors import DataError
 
 LIST = "EmoLabel/list_patition_label.txt"
-
-
-def touch(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
 
 
 def subset(root: Path, n_classes: int = 7, aligned: str = "Image/aligned") -> Path:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import touch
 
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic, read_rafdb_compound
 from fewshot_fer.system.errors import DataError
@@ -10,17 +11,10 @@ from fewshot_fer.system.errors import DataError
 LABELS = {"train_00001": 5, "train_00002": 1, "test_0001": 7}
 
 
-def put(*files: Path) -> None:
-    """Make files without content: an adapter that decoded one would fail."""
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-
-
 def write_subset(root: Path, images: str = "Image/aligned", suffix: str = "_aligned") -> Path:
     """Write a subset of three images in the published layout; return its folder."""
     file = root / "EmoLabel/list_patition_label.txt"
-    put(file, *(root / images / f"{image}{suffix}.jpg" for image in LABELS))
+    touch(file, *(root / images / f"{image}{suffix}.jpg" for image in LABELS))
     file.write_text("".join(f"{image}.jpg {number}\r\n" for image, number in LABELS.items()))
     return root
 
@@ -69,21 +63,21 @@ def test_empty_inner_folder(tmp_path: Path) -> None:
 
 def test_archive_that_was_not_unpacked(tmp_path: Path) -> None:
     """Where only the archive of images lies, its name is shown."""
-    put(write_subset(tmp_path / "basic", images="elsewhere") / "Image/aligned.zip")
+    touch(write_subset(tmp_path / "basic", images="elsewhere") / "Image/aligned.zip")
     with pytest.raises(DataError, match=r"Image/aligned/train_00001_aligned.jpg.*aligned\.zip"):
         read_rafdb_basic(tmp_path)
 
 
 def test_folder_without_its_list(tmp_path: Path) -> None:
     """The message shows what the subset's folder holds, not only what lies far above it."""
-    put(tmp_path / "RAF-DB/basic/Image/aligned/train_00001_aligned.jpg")
+    touch(tmp_path / "RAF-DB/basic/Image/aligned/train_00001_aligned.jpg")
     with pytest.raises(DataError, match=r"found in .*RAF-DB/basic: Image"):
         read_rafdb_basic(tmp_path)
 
 
 def test_three_splits_stay_three(tmp_path: Path) -> None:
     """Where valid stands beside test, neither is dropped, and validation is not test."""
-    put(*(tmp_path / f"{split}/3/a.jpg" for split in ("train", "valid", "test")))
+    touch(*(tmp_path / f"{split}/3/a.jpg" for split in ("train", "valid", "test")))
     table = read_rafdb_basic(tmp_path)
     assert table.groupby("split").size().to_dict() == {"test": 1, "train": 1, "val": 1}
 
@@ -91,14 +85,14 @@ def test_three_splits_stay_three(tmp_path: Path) -> None:
 def test_list_wins_over_folders(tmp_path: Path) -> None:
     """The published layout is taken where a re-pack lies beside it, so no image counts twice."""
     write_subset(tmp_path / "RAF-DB/basic")
-    put(tmp_path / "DATASET/train/1/x.jpg", tmp_path / "DATASET/test/1/x.jpg")
+    touch(tmp_path / "DATASET/train/1/x.jpg", tmp_path / "DATASET/test/1/x.jpg")
     assert len(read_rafdb_basic(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("place", ["DATASET", "basic/DATASET"])
 def test_repack_below_or_given(tmp_path: Path, place: str) -> None:
     """DATASET itself may be given, and may lie within the subset's folder."""
-    put(*(tmp_path / place / split / "3/a_aligned.jpg" for split in ("train", "test")))
+    touch(*(tmp_path / place / split / "3/a_aligned.jpg" for split in ("train", "test")))
     for data in (tmp_path, tmp_path / place):
         assert set(read_rafdb_basic(data)["label"]) == {"disgust"}
 
@@ -107,14 +101,14 @@ def test_repack_below_or_given(tmp_path: Path, place: str) -> None:
 def test_unknown_class_folder(tmp_path: Path, name: str) -> None:
     """A class that RAF-DB does not have is named with its folder."""
     splits = [tmp_path / "DATASET" / split for split in ("train", "test")]
-    put(*(split / of_class / "a.jpg" for split in splits for of_class in ("1", name)))
+    touch(*(split / of_class / "a.jpg" for split in splits for of_class in ("1", name)))
     with pytest.raises(DataError, match=rf"DATASET/train/{name} is not a class"):
         read_rafdb_basic(tmp_path)
 
 
 def test_empty_class_folder(tmp_path: Path) -> None:
     """A class without images, as after an interrupted copy, is not passed over."""
-    put(tmp_path / "DATASET/train/1/a.jpg", tmp_path / "DATASET/test/1/note.txt")
+    touch(tmp_path / "DATASET/train/1/a.jpg", tmp_path / "DATASET/test/1/note.txt")
     with pytest.raises(DataError, match=r"no image in .*test/1 \(note.txt\)"):
         read_rafdb_basic(tmp_path)
 
@@ -129,6 +123,6 @@ def test_links_that_lead_in_circles(tmp_path: Path) -> None:
 
 def test_afew_is_not_a_copy_of_rafdb(tmp_path: Path) -> None:
     """AFEW's Train and Val, with clips below the classes, are not taken for a re-pack."""
-    put(*(tmp_path / f"{split}/Angry/000000001/1.jpg" for split in ("Train", "Val")))
+    touch(*(tmp_path / f"{split}/Angry/000000001/1.jpg" for split in ("Train", "Val")))
     with pytest.raises(DataError, match="rafdb_basic not found"):
         read_rafdb_basic(tmp_path)

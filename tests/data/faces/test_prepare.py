@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Command, assert_one_line
+from films import write_film
 from PIL import Image
 
 from fewshot_fer.config.verbs import PrepareVerb
@@ -26,19 +27,6 @@ def on_wall(face: Path | None, place: int = 0, side: int = 150) -> np.ndarray:
             small = np.asarray(opened.convert("RGB").resize((side, side)))
         frame[25 : 25 + side, place : place + side] = small
     return frame
-
-
-def write_film(path: Path, frames: list[np.ndarray]) -> None:
-    import av
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 260, 200, "yuv420p"
-        stream.bit_rate = 4_000_000
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
 
 
 def frames_of(demo: Path, of_class: str) -> list[Path]:

@@ -2,51 +2,26 @@
 
 import struct
 import sys
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from films import write_film
 
 from fewshot_fer.data.faces import video as videos
 from fewshot_fer.data.faces.video import read_frames
 from fewshot_fer.system.errors import ConfigError, DataError
 
 
-def write_video(
-    path: Path,
-    n_frames: int = 20,
-    fps: int = 10,
-    codec: str = "mpeg4",
-    places: list[int] | None = None,
-    picture: np.ndarray | None = None,
-) -> None:
-    """Write a video whose frames get brighter one by one, or show a picture.
-
-    places: of the frames in time, in frames; by default one after the other.
-    """
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.options = {"g": "5"}
-        for number in range(n_frames):
-            pixels = np.full((48, 64, 3), 10 + 10 * (number % 20), dtype=np.uint8)
-            pixels = pixels if picture is None else picture
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            if places is not None:
-                frame.pts, frame.time_base = places[number], Fraction(1, fps)
-            for packet in stream.encode(frame):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
+def brighter() -> list[np.ndarray]:
+    """Return twenty frames, each brighter than the one before."""
+    return [np.full((48, 64, 3), 10 + 10 * number, dtype=np.uint8) for number in range(20)]
 
 
 @pytest.mark.parametrize("ending", ["avi", "mp4", "mkv"])
 def test_frames_come_in_order(tmp_path: Path, ending: str) -> None:
     """All of them, with their number, time and pixels."""
-    write_video(tmp_path / f"clip.{ending}")
+    write_film(tmp_path / f"clip.{ending}", brighter())
     frames = list(read_frames(tmp_path / f"clip.{ending}"))
     assert [frame.number for frame in frames] == list(range(20))
     assert [frame.seconds for frame in frames] == pytest.approx(np.arange(20) / 10, abs=0.02)
@@ -58,7 +33,7 @@ def test_frames_come_in_order(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize("ending", ["avi", "m3u8"])
 def test_no_list_of_other_files_is_followed(tmp_path: Path, ending: str) -> None:
     """Some lists of files are read as one video, under any name: a stranger's could name yours."""
-    write_video(tmp_path / "other.avi")
+    write_film(tmp_path / "other.avi", brighter())
     playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.avi\n#EXT-X-ENDLIST\n"
     for text in ("ffconcat version 1.0\nfile other.avi\n", playlist):
         (tmp_path / f"clip.{ending}").write_text(text)
@@ -69,7 +44,7 @@ def test_no_list_of_other_files_is_followed(tmp_path: Path, ending: str) -> None
 @pytest.mark.parametrize(("fps", "expected"), [(5, 10), (10, 20), (100, 20), (1, 2), (3, 6)])
 def test_a_rate_picks_frames_evenly(tmp_path: Path, fps: float, expected: int) -> None:
     """Never more than there are, and the first among them."""
-    write_video(tmp_path / "clip.avi")
+    write_film(tmp_path / "clip.avi", brighter())
     numbers = [frame.number for frame in read_frames(tmp_path / "clip.avi", fps)]
     assert numbers[0] == 0
     assert len(numbers) == expected
@@ -79,7 +54,7 @@ def test_a_rate_picks_frames_evenly(tmp_path: Path, fps: float, expected: int) -
 def test_a_rate_bridges_gaps_and_a_late_start(tmp_path: Path) -> None:
     """Times that begin at 10 s and jump by 20 s are followed, and no frame is taken to catch up."""
     places = [*range(100, 110), *range(300, 310)]
-    write_video(tmp_path / "clip.mkv", places=places)
+    write_film(tmp_path / "clip.mkv", brighter(), places=places)
     frames = list(read_frames(tmp_path / "clip.mkv", 5))
     expected = [*np.arange(10.0, 11.0, 0.2), *np.arange(30.0, 31.0, 0.2)]
     assert [frame.seconds for frame in frames] == pytest.approx(expected, abs=0.02)
@@ -103,7 +78,7 @@ def test_a_turned_camera_is_set_upright(
     """The header's matrix, x' = a x + c y and y' = b x + d y, says where the right edge goes."""
     pixels = np.zeros((48, 64, 3), dtype=np.uint8)
     pixels[:, 48:] = 250
-    write_video(tmp_path / "clip.mp4", n_frames=2, picture=pixels)
+    write_film(tmp_path / "clip.mp4", [pixels] * 2)
     content = bytearray((tmp_path / "clip.mp4").read_bytes())
     place = content.index(b"tkhd") + 4 + 40  # behind version, times, number, length, layer, volume
     assert struct.unpack_from(">5i", content, place) == (1 << 16, 0, 0, 0, 1 << 16)
@@ -119,7 +94,7 @@ def test_a_turned_camera_is_set_upright(
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.8])
 def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path: Path, share: float) -> None:
     """A clip of which half is missing never passes for a shorter one."""
-    write_video(tmp_path / "whole.avi", n_frames=60)
+    write_film(tmp_path / "whole.avi", brighter() * 3)
     content = (tmp_path / "whole.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: int(len(content) * share)])
     frames = read_frames(tmp_path / "cut.avi")
@@ -150,7 +125,7 @@ def test_an_endless_video_meets_a_limit_with_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit can be raised by whoever means it."""
-    write_video(tmp_path / "clip.avi")
+    write_film(tmp_path / "clip.avi", brighter())
     monkeypatch.setenv(videos.MAX_FRAMES, "7")
     with pytest.raises(DataError, match=videos.MAX_FRAMES):
         list(read_frames(tmp_path / "clip.avi"))
