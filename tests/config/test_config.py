@@ -6,7 +6,6 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from conf_files import composed, files
 from conftest import Command
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.words import composed_tests, expand_tests
-from fewshot_fer.config.hydra import conf_dir, run_id
+from fewshot_fer.config.hydra import compose, conf_dir, conf_names, run_id
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.system.errors import ConfigError
@@ -26,20 +25,20 @@ from fewshot_fer.system.errors import ConfigError
     [
         f"{group}={name}"
         for group in ("dataset", "eval", "backbone", "method", "train", "paths", "experiment")
-        for name in files(group)
+        for name in conf_names(group)
     ]
-    + [f"test=[{name}]" for name in files("test")],
+    + [f"test=[{name}]" for name in conf_names("test")],
 )
 def test_every_file_composes_and_validates(choice: str) -> None:
     """A file that a user can name must not be the first to be found broken by one."""
-    settings = read_settings(composed("train", choice), TrainVerb)
+    settings = read_settings(compose("train", [choice]), TrainVerb)
     assert settings.train.epochs > 0 or choice == "train=frozen"
 
 
-@pytest.mark.parametrize("name", files("test"))
+@pytest.mark.parametrize("name", conf_names("test"))
 def test_every_test_composes_alone(name: str) -> None:
     """The tests of a trained run name the data set and shape that their name says."""
-    settings = read_settings(composed("test", "run=somewhere", f"test=[{name}]"), TestVerb)
+    settings = read_settings(compose("test", ["run=somewhere", f"test=[{name}]"]), TestVerb)
     test = settings.test[name]
     shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
     assert name == f"{test.name}_{shape}"
@@ -48,7 +47,7 @@ def test_every_test_composes_alone(name: str) -> None:
 def test_check_reads_what_train_reads() -> None:
     """A training command is checked by changing its verb."""
     words = ("experiment=demo", "train=classic", "test=[basic_7w1s]", "seed=3")
-    assert composed("check", *words) == composed("train", *words)
+    assert compose("check", words) == compose("train", words)
 
 
 @pytest.mark.parametrize("word", ["test=nothing", "test=[basic_7w1s,nothing]", "eval=nothing"])
@@ -56,12 +55,12 @@ def test_an_unknown_evaluation_is_refused_with_those_there_are(command: Command,
     outcome = command("train", word)
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
-    assert all(name in outcome.err for name in files("eval"))
+    assert all(name in outcome.err for name in conf_names("eval"))
 
 
 def test_classic_is_the_study() -> None:
     """The numbers of the study's run, pinned: a preset that drifts is worth nothing."""
-    settings = read_settings(composed("train", "train=classic"), TrainVerb)
+    settings = read_settings(compose("train", ["train=classic"]), TrainVerb)
     train = settings.train
     assert (train.epochs, train.episodes_per_epoch, settings.eval.episodes) == (500, 100, 100)
     assert (train.n_way, train.k_shot, train.n_query) == (3, 5, 5)
@@ -74,7 +73,7 @@ def test_classic_is_the_study() -> None:
 def test_fields_of_evaluations_can_be_overridden() -> None:
     """eval.n_way=5, and any data set in the place of the one that an eval file names."""
     overrides = ("eval.n_way=5", "eval.episodes=7", "dataset@eval.dataset=folder")
-    settings = read_settings(composed("train", *overrides, "eval.dataset.root=x"), TrainVerb)
+    settings = read_settings(compose("train", [*overrides, "eval.dataset.root=x"]), TrainVerb)
     assert (settings.eval.n_way, settings.eval.episodes) == (5, 7)
     assert (settings.eval.dataset.adapter, settings.eval.dataset.root) == ("folder", "x")
 
@@ -103,7 +102,7 @@ def test_fields_of_evaluations_can_be_overridden() -> None:
 def test_settings_out_of_range_are_named(override: str, culprit: str) -> None:
     """What the schema lets through is caught, with the key and what was found."""
     with pytest.raises(ConfigError) as error:
-        read_settings(composed("train", override), TrainVerb)
+        read_settings(compose("train", [override]), TrainVerb)
     assert culprit in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -186,4 +185,4 @@ def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> No
 @cache
 def composed_once() -> DictConfig:
     """Compose the defaults once for all examples."""
-    return composed("train", "test=[afew_4w5s]")
+    return compose("train", ["test=[afew_4w5s]"])

@@ -5,23 +5,22 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+import hydra
 import pytest
-from conf_files import composed, files
-from hydra import compose, initialize_config_dir
 
-from fewshot_fer.config.hydra import conf_dir, register_schemas
+from fewshot_fer.config.hydra import compose, conf_dir, conf_names, register_schemas
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainConfig, TrainVerb
 
-STUDY = [name for name in files("experiment") if name.startswith("study_")]
+STUDY = [name for name in conf_names("experiment") if name.startswith("study_")]
 
 
 @cache
 def recipe(name: str) -> TrainConfig:
-    return read_settings(composed("train", f"train={name}"), TrainVerb).train
+    return read_settings(compose("train", [f"train={name}"]), TrainVerb).train
 
 
-@pytest.mark.parametrize("default", files("train"))
+@pytest.mark.parametrize("default", conf_names("train"))
 def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path: Path) -> None:
     """Its presets take nothing from the recipe that train.yaml takes by default."""
     conf = tmp_path / "conf"
@@ -32,8 +31,10 @@ def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path:
     assert count == 1
     main.write_text(text)
     for name in STUDY:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
-            settings = read_settings(compose("train", overrides=[f"experiment={name}"]), TrainVerb)
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf)):
+            settings = read_settings(
+                hydra.compose("train", overrides=[f"experiment={name}"]), TrainVerb
+            )
         is_fifth = name.startswith("study_5")
         assert settings.train == recipe("supervised" if is_fifth else "classic"), name
         method = "classifier" if is_fifth else "protonet"

@@ -21,6 +21,7 @@ from fewshot_fer.models.backbones.conv4 import Conv4
 from fewshot_fer.models.methods.method import PROTOTYPES
 
 STUDY = sorted(path.stem for path in (conf_dir() / "experiment").glob("study_*.yaml"))
+PRESETS = [n if n[6] in "17" else pytest.param(n, marks=pytest.mark.slow) for n in STUDY]
 SMALL = {
     "study_5": ("backbone=resnet18", "backbone.image_size=32", "eval.k_shot=2", "test.k_shot=2"),
     "study_6": ("test.k_shot=2",),
@@ -29,10 +30,7 @@ SMALL = {
 
 
 @pytest.mark.usefixtures("demo")
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name[6] in "17" else pytest.mark.slow) for name in STUDY],
-)
+@pytest.mark.parametrize("name", PRESETS)
 def test_preset_runs(command: Command, name: str) -> None:
     """Each preset from its name to its results, on the embedded data at tiny size."""
     small = [word for word in TINY if not word.startswith(("eval.episodes", "train=fast"))]

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from conf_files import composed, files
 from conftest import Command, face_table
 
+from fewshot_fer.config.hydra import compose, conf_names
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb
 from fewshot_fer.data.labels import BASIC
@@ -47,14 +47,14 @@ REFUSED = [
 @pytest.mark.parametrize(("words", "expected"), REFUSED, ids=[words for words, _ in REFUSED])
 def test_what_does_not_go_together_is_refused(words: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(expected)) as error:
-        check_training(read_settings(composed("train", *words.split()), TrainVerb))
+        check_training(read_settings(compose("train", words.split()), TrainVerb))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        *([choice, *NEEDS.get(choice, [])] for choice in map("method={}".format, files("method"))),
+        *([f"method={name}", *NEEDS.get(f"method={name}", [])] for name in conf_names("method")),
         *([f"method={name}", "train=classic"] for name in TRAINED),
         ["method=classifier", "train=supervised", "trainer.devices=2"],
         ["method=composed", "train=pretrain", "eval.k_shot=0"],
@@ -62,7 +62,7 @@ def test_what_does_not_go_together_is_refused(words: str, expected: str) -> None
     ids=" ".join,
 )
 def test_what_goes_together_is_taken(words: list[str]) -> None:
-    settings = read_settings(composed("train", *words), TrainVerb)
+    settings = read_settings(compose("train", words), TrainVerb)
     check_training(settings)
     assert f"method={settings.method.name}" == words[0]
 

@@ -8,7 +8,6 @@ import pytest
 from conftest import TINY, Command, assert_one_line
 from numpy.typing import NDArray
 
-from fewshot_fer.cli.words import as_list
 from fewshot_fer.evaluation.metrics import group_interval
 from fewshot_fer.reports.compare import (
     compare_runs,
@@ -239,13 +238,6 @@ def test_names_of_runs_survive(command: Command, tmp_path: Path, name: str) -> N
     outcome = command("report", f"compare={name},{name}")
     assert outcome.code == 0, outcome.err
     assert f"B  {name}\n" in outcome.out
-
-
-def test_quoted_names_and_lists_stay() -> None:
-    """A comma in a path is told by quotes; what is a list already is left to Hydra."""
-    assert as_list("compare='a,b',c", "compare") == "compare=['a,b','c']"
-    for word in ("compare=[a,b]", "compare=", "study=a,b", "compare=null"):
-        assert as_list(word, "compare") == word
 
 
 def test_two_trained_runs_are_compared(command: Command, data: Path) -> None:

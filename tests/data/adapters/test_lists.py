@@ -101,16 +101,6 @@ def test_missing_list(tmp_path: Path) -> None:
             read_csv_list(file)
 
 
-def test_group_folders_across_splits(tmp_path: Path) -> None:
-    """One subject is one group across classes and splits, however these are spelt."""
-    for name in ("train/Happy/S1/1.jpg", "train/sad/S1/1.webp", "valid/happiness/S1/1.TIFF"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).touch()
-    table = read_folder(tmp_path)
-    assert table["group"].tolist() == ["S1", "S1", "S1"]
-    assert table["label"].tolist() == ["happiness", "sadness", "happiness"]
-
-
 def test_empty_classes_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A class or a group without images is named, since a class would be missing unseen."""
     for name in ("happy", "sad/S1", "angry"):
