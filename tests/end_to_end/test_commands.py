@@ -183,8 +183,6 @@ WRONG = [
     (("train.n_way=abc",), "n_way"),
     (("experiment=null", "train.n_way=99"), "n_way=99"),
     (("train.epochs=-1",), "train.epochs=-1 is too small"),
-    (("eval=compound_9w9s",), "compound_9w9s"),
-    (("test=afew_9w9s",), "Available: afew_4w5s"),
     (("backbone=resnet18", "backbone.weights=gone.pth", "backbone.accept_size=true"), "gone.pth"),
     (("eval.k_shot=30",), "30 support + 1 query"),
     (("dataset=csv",), "dataset.file="),

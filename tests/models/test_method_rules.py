@@ -86,7 +86,6 @@ def a_test(kind: str, k_shot: int, methods: list[str] | None = None) -> TestVerb
     [
         ("protonet", a_test("episodes", 0), r"test\.one\.k_shot=0: only method=composed"),
         ("tim", a_test("fixed", 5), r"test\.one\.kind=fixed: method=tim answers all queries"),
-        ("protonet", a_test("fixed", 5, ["tim"]), r"test\.one\.kind=fixed"),
         ("protonet", a_test("episodes", 0, ["bdcspn"]), r"test\.one\.k_shot=0"),
         ("protonet", a_test("episodes", 0, ["all"]), None),
         ("protonet", a_test("episodes", 0, ["composed"]), None),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, Command
+from conftest import TINY, Command, assert_one_line
 
 from fewshot_fer.evaluation.results import EvaluationResult
 from fewshot_fer.runs import test_run
@@ -82,3 +82,9 @@ def test_all_methods_in_a_sweep(command: Command) -> None:
     outcome = command("test", "-m", "run=gone", "test=compound_4w5s", "methods=all", "seed=0,1")
     assert outcome.code == 1
     assert outcome.err.count("gone") == 2
+
+
+def test_a_fixed_support_is_refused(command: Command) -> None:
+    """Methods are compared in episodes, of which it has none."""
+    refused = command("test", "run=gone", "test=afew_fixed5", "methods=tim")
+    assert_one_line(refused, "has a fixed support")
