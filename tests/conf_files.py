@@ -2,7 +2,8 @@
 
 from omegaconf import DictConfig
 
-from fewshot_fer.config.hydra import compose, conf_names
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_names
 
 
 def files(group: str) -> list[str]:

@@ -18,7 +18,8 @@ from hydra.utils import get_class
 from fewshot_fer.cli import sweep as commands
 from fewshot_fer.cli.sweep import plan_sweep
 from fewshot_fer.cli.words import expand_sweep, expand_tests
-from fewshot_fer.config.hydra import compose, conf_dir
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_dir
 from fewshot_fer.system.errors import ConfigError
 
 SWEEP = ("-m", "train.n_way=2,9", "seed=0,1")

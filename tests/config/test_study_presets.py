@@ -9,7 +9,8 @@ import pytest
 from conf_files import composed, files
 from hydra import compose, initialize_config_dir
 
-from fewshot_fer.config.hydra import conf_dir, register_schemas
+from fewshot_fer.config.hydra import register_schemas
+from fewshot_fer.config.names import conf_dir
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainConfig, TrainVerb
 

@@ -20,7 +20,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import compose, conf_names
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_names
 from fewshot_fer.system.errors import ConfigError
 
 FLAGS = ("-m", "--multirun")

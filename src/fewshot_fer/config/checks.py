@@ -1,9 +1,18 @@
 """Rules for the settings of train, check and test: ranges, and what contradicts something else."""
 
-from fewshot_fer.config.method_rules import check_method, draws_episodes
-from fewshot_fer.config.names import require_name
-from fewshot_fer.config.schema import LOGGERS, EvalConfig, TestVerb, TrainConfig, TrainVerb
-from fewshot_fer.config.values import a_device, at_least, inside, one_of
+from fewshot_fer.config.names import a_device, at_least, inside, one_of, require_name
+from fewshot_fer.config.schema import (
+    COMPOSITIONS,
+    FOUND_IN,
+    KINDS,
+    LOGGERS,
+    EvalConfig,
+    MethodConfig,
+    TestVerb,
+    TrainConfig,
+    TrainVerb,
+    draws_episodes,
+)
 from fewshot_fer.system.errors import ConfigError
 
 
@@ -72,13 +81,38 @@ def _check_model(settings: TrainVerb) -> None:
     at_least("backbone.filters", settings.backbone.filters, 1)
     if settings.backbone.image_size is not None:
         inside("backbone.image_size", settings.backbone.image_size, 16, 512)
-    check_method(settings.method)
+    _check_method(settings.method)
     if settings.mix.per_class is not None:
         at_least("mix.per_class", settings.mix.per_class, 1)
     one_of("precision", settings.precision, ("float32", "float64", "bf16"))
     one_of("logger", settings.logger, LOGGERS)
     inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
     at_least("demo.seed", settings.demo.seed, 0)
+
+
+def _check_method(method: MethodConfig) -> None:
+    """Raise ConfigError for an unknown name, or a value out of range."""
+    require_name("method.name", method.name, "method")
+    one_of("method.normalise", method.normalise, KINDS)
+    one_of("method.composition", method.composition, COMPOSITIONS)
+    _check_prior_weight(method.prior_weight)
+    given: object = method.parts  # of any type, where it was interpolated
+    if not isinstance(given, dict):
+        raise ConfigError("method.parts: expected the parts of each class, as {bored: [neutral]}")
+    for name, parts in given.items():
+        if not parts:
+            raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
+
+
+def _check_prior_weight(given: str) -> None:
+    if given in FOUND_IN:
+        return
+    try:
+        inside("method.prior_weight", float(given), 0.0, 1e6)
+    except ValueError:
+        raise ConfigError(
+            f"method.prior_weight={given}: give a number of pictures, or {' or '.join(FOUND_IN)}"
+        ) from None
 
 
 def check_test(settings: TestVerb) -> None:

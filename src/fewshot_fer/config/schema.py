@@ -198,6 +198,9 @@ class TestVerb:
 
 
 LOGGERS = ("csv", "tensorboard")
+KINDS = ("none", "l2", "cl2n")  # of normalising
+COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
+SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 
 
 def fingerprint(config: dict[str, Any]) -> str:
@@ -211,3 +214,8 @@ def supervised_epochs(settings: TrainVerb) -> int:
     """Return how many epochs are passes over the training set: all of them for a classifier."""
     train = settings.train
     return train.epochs if settings.method.name == "classifier" else train.passes
+
+
+def draws_episodes(settings: TrainVerb) -> bool:
+    """Return whether any epoch draws episodes."""
+    return supervised_epochs(settings) < settings.train.epochs
