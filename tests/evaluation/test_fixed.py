@@ -6,8 +6,8 @@ from sklearn.neighbors import NearestCentroid
 
 from fewshot_fer.evaluation.fixed import (
     fixed_log_probabilities,
+    mean_by_clip,
     vote_by_majority,
-    vote_by_probability,
 )
 from fewshot_fer.models.methods.method import BoundMethod
 from fewshot_fer.models.methods.prototypes import prototype_logits
@@ -27,7 +27,7 @@ def test_votes_by_hand() -> None:
     """Mean probability and majority disagree where one frame is sure; a tie goes to the surer."""
     frames = np.array([[0.9, 0.1], [0.45, 0.55], [0.4, 0.6], [0.7, 0.3], [0.35, 0.65]])
     clips = np.array([0, 0, 0, 1, 1])
-    mean = vote_by_probability(frames, clips)
+    mean = mean_by_clip(frames, clips)
     np.testing.assert_allclose(mean, [[1.75 / 3, 1.25 / 3], [0.525, 0.475]])
     majority = vote_by_majority(frames, clips)
     assert mean.argmax(axis=1).tolist() == [0, 0]

@@ -46,14 +46,9 @@ def register_name(group: str, name: str) -> None:
     _REGISTERED[group].add(name)
 
 
-def known_names(group: str) -> tuple[str, ...]:
-    """Return the names of a group of conf/, sorted, with those that are registered besides."""
-    return tuple(sorted({*conf_names(group), *_REGISTERED[group]}))
-
-
 def require_name(key: str, name: str, group: str) -> None:
     """Raise UnknownNameError where `key=name` is neither a file of a group nor registered."""
-    if name not in (known := known_names(group)):
+    if name not in (known := sorted({*conf_names(group), *_REGISTERED[group]})):
         raise UnknownNameError(
             f"{key}={name} is not known: choose one of {', '.join(known)}; or give "
             f"plugins=my_module, a module of your own that registers it",

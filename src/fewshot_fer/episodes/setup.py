@@ -5,8 +5,10 @@ training run.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +106,8 @@ def held_out_rows(
     training: pd.DataFrame, protocols: Iterable[AnyProtocol | None]
 ) -> NDArray[np.int64]:
     """Return the rows of the training table that are a fixed support of any protocol."""
-    taken: set[str] = set()
-    for protocol in protocols:
-        if isinstance(protocol, FixedProtocol):
-            taken |= set(protocol.support_paths)
+    fixed = (protocol for protocol in protocols if isinstance(protocol, FixedProtocol))
+    taken = set(chain.from_iterable(protocol.support_paths for protocol in fixed))
     return np.flatnonzero(training["path"].isin(taken)).astype(np.int64)
 
 
@@ -217,9 +217,4 @@ def _drawn_from(protocol: EpisodicProtocol) -> pd.DataFrame:
 
 def _count_shared(sets: Iterable[set[str]]) -> int:
     """Count what stands in two sets or more."""
-    seen: set[str] = set()
-    shared: set[str] = set()
-    for one in sets:
-        shared |= seen & one
-        seen |= one
-    return len(shared)
+    return sum(count > 1 for count in Counter(chain.from_iterable(sets)).values())

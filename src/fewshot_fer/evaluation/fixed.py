@@ -73,11 +73,11 @@ def fixed_log_probabilities(
     return torch.cat(made).numpy()
 
 
-def vote_by_probability(
-    probabilities: NDArray[np.float64], clips: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return [C, way]: the mean of the frames' probabilities; clips [N]: each frame's number."""
-    return _mean_by_clip(probabilities, clips)
+def mean_by_clip(values: NDArray[np.float64], clips: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean [C, D] of the frames' values [N, D]; clips [N]: each frame's number."""
+    total = np.zeros((int(clips.max()) + 1, values.shape[1]))
+    np.add.at(total, clips, values)
+    return total / np.bincount(clips)[:, None]
 
 
 def vote_by_majority(
@@ -90,14 +90,7 @@ def vote_by_majority(
     """
     given = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
     frames = np.bincount(clips)[:, None]
-    return _mean_by_clip(given, clips) + _mean_by_clip(probabilities, clips) / (4 * frames)
-
-
-def _mean_by_clip(values: NDArray[np.float64], clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean [C, D] of the frames' values [N, D] over each clip."""
-    total = np.zeros((int(clips.max()) + 1, values.shape[1]))
-    np.add.at(total, clips, values)
-    return total / np.bincount(clips)[:, None]
+    return mean_by_clip(given, clips) + mean_by_clip(probabilities, clips) / (4 * frames)
 
 
 def _ways_to_classify(
@@ -147,10 +140,10 @@ def _levels(
         return [frames]
     clips = pd.factorize(protocol.table["clip"])[0].astype(np.int64)
     if protocol.vote == "embedding":
-        means = _mean_by_clip(queries.double().cpu().numpy(), clips)
+        means = mean_by_clip(queries.double().cpu().numpy(), clips)
         voted = classify(torch.from_numpy(means).to(queries))
     else:
-        vote = vote_by_majority if protocol.vote == "majority" else vote_by_probability
+        vote = vote_by_majority if protocol.vote == "majority" else mean_by_clip
         voted = np.stack([vote(draw, clips) for draw in frames.probabilities])
     first = np.unique(clips, return_index=True)[1]
     of_clips = (frames.labels[first], voted, frames.groups[first])

@@ -52,13 +52,8 @@ class SupportSet:
 
     def content(self) -> dict[str, Any]:
         """Return the set as plain lists and tensors, which a file can hold."""
-        plain = {"class_names": list(self.class_names), "paths": list(self.paths)}
-        return plain | {
-            "embeddings": self.embeddings,
-            "labels": self.labels,
-            "weights": self.weights,
-            "counts": self.counts,
-        }
+        lists = {"class_names": list(self.class_names), "paths": list(self.paths)}
+        return {**vars(self), **lists}
 
 
 def run_support(

@@ -30,14 +30,8 @@ from fewshot_fer.system.files import Row, append_row, atomic, write_text
 from fewshot_fer.system.text import interval, percent, text_table
 
 METRIC_COLUMNS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "val_ci95",
-    "seconds",
+    *("epoch", "lr", "train_loss", "train_accuracy"),
+    *("val_loss", "val_accuracy", "val_ci95", "seconds"),
 )
 RESULT_COLUMNS = (
     "role",  # train, validation or test
@@ -70,18 +64,8 @@ RESULT_COLUMNS = (
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
 HEADINGS = (
-    "role",
-    "data set",
-    "method",
-    "episodes",
-    "accuracy",
-    "95 % episodes",
-    "95 % groups",
-    "UAR",
-    "chance",
-    "majority",
-    "loss",
-    "epoch",
+    *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
+    *("UAR", "chance", "majority", "loss", "epoch"),
 )
 LEVELS = {
     "image": "images",

@@ -75,6 +75,8 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
     where = str(run / f"{name}.pt")
     as_kept = with_kept_encoder(settings, run)
     model = load_model(as_kept, checkpoint, torch.device(device), where)
+    side = stored_statistics(checkpoint, where)
+    known = None if side is None else priors(side, settings.method.normalise, settings.method)
     return LoadedRun(
         folder=run,
         settings=settings,
@@ -85,7 +87,7 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
         calibration=calibration_from(checkpoint.calibration, where),
         weights=str(checkpoint.support["weights"]),
         method=model.method,
-        known_priors=model.method.priors or _priors(settings, checkpoint, where),
+        known_priors=model.method.priors or known,
     )
 
 
@@ -147,14 +149,6 @@ def load_network(
         raise RunError(f"{where} does not fit backbone {settings.backbone.name}") from error
     network.modules().eval()
     return network
-
-
-def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
-    """Return the priors that follow from stored statistics, None without any."""
-    side = stored_statistics(checkpoint, where)
-    if side is None:
-        return None
-    return priors(side, settings.method.normalise, settings.method)
 
 
 def _require_width(

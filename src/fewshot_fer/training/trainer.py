@@ -107,10 +107,6 @@ class Trainer:
         """Return the state of the optimiser that ran in an epoch; of epoch 0 there is none."""
         return self._phase(epoch).optimiser.state_dict() if epoch else {}
 
-    def raw_state(self) -> dict[str, Any] | None:
-        """Return the weights behind the average, None where nothing is averaged."""
-        return None if self.average is None else self.average.state()
-
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the end of an epoch. Raises RunError where the checkpoint is damaged."""
         stored = {"encoder": checkpoint.encoder, "head": checkpoint.head}
@@ -179,7 +175,7 @@ def snapshot_checkpoint(
         method=state.get("method"),
         training_side=None if statistics is None else statistics.content(),
         prior_weight=snapshot.prior_weight,
-        raw=trainer.raw_state(),
+        raw=None if trainer.average is None else trainer.average.state(),
         progress=progress.content(),
     )
 
