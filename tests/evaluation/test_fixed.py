@@ -4,11 +4,7 @@ import numpy as np
 import torch
 from sklearn.neighbors import NearestCentroid
 
-from fewshot_fer.evaluation.fixed import (
-    fixed_log_probabilities,
-    mean_by_clip,
-    vote_by_majority,
-)
+from fewshot_fer.evaluation.fixed import fixed_log_probabilities, mean_by_clip, vote_by_majority
 from fewshot_fer.models.methods.method import BoundMethod
 from fewshot_fer.models.methods.prototypes import prototype_logits
 

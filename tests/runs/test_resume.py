@@ -22,12 +22,7 @@ LINE = (*TINY, "train.epochs=3", "test=basic_7w1s", "test.episodes=10", "train.a
 FIXED = ("eval=basic_fixed5", "eval.k_shot=2", "eval.support_draws=1")
 KINDS = {
     "protonet": ["eval=compound_4w5s", "eval.episodes=10"],
-    "classifier": [
-        "method=classifier",
-        "eval=basic_fixed5",
-        "eval.k_shot=2",
-        "eval.support_draws=1",
-    ],
+    "classifier": ["method=classifier", *FIXED],
     # With dropout, embeddings that are normalised around a training mean, and averaged weights.
     "pretrain_meta": [
         "train=pretrain_meta",
