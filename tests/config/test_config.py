@@ -2,12 +2,15 @@
 
 import contextlib
 import copy
+import re
+import shutil
 from functools import cache, partial
 from pathlib import Path
 
 import pytest
 from conf_files import composed, files
 from conftest import Command
+from hydra import compose, initialize_config_dir
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -15,11 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.words import composed_tests, expand_tests
-from fewshot_fer.config.hydra import run_id
+from fewshot_fer.config.hydra import register_schemas, run_id
 from fewshot_fer.config.names import conf_dir
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.config.schema import TestVerb, TrainVerb
+from fewshot_fer.config.schema import TestVerb, TrainConfig, TrainVerb
 from fewshot_fer.system.errors import ConfigError
+
+STUDY = [name for name in files("experiment") if name.startswith("study_")]
 
 
 @pytest.mark.parametrize(
@@ -188,3 +193,29 @@ def test_any_value_of_any_setting_is_taken_or_refused(data: st.DataObject) -> No
 def composed_once() -> DictConfig:
     """Compose the defaults once for all examples."""
     return composed("train", "test=[afew_4w5s]")
+
+
+@cache
+def recipe(name: str) -> TrainConfig:
+    return read_settings(composed("train", f"train={name}"), TrainVerb).train
+
+
+@pytest.mark.parametrize("default", files("train"))
+def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path: Path) -> None:
+    """Its presets take nothing from the recipe that train.yaml takes by default."""
+    conf = tmp_path / "conf"
+    shutil.copytree(conf_dir(), conf)
+    register_schemas()
+    main = conf / "train.yaml"
+    text, count = re.subn(r"- train: \w+", f"- train: {default}", main.read_text())
+    assert count == 1
+    main.write_text(text)
+    for name in STUDY:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
+            settings = read_settings(compose("train", overrides=[f"experiment={name}"]), TrainVerb)
+        is_fifth = name.startswith("study_5")
+        assert settings.train == recipe("supervised" if is_fifth else "classic"), name
+        method = "classifier" if is_fifth else "protonet"
+        assert (settings.method.name, settings.method.normalise) == (method, "none"), name
+        assert settings.mix.per_class == (3000 if name.startswith("study_7") else None)
+        assert settings.backbone.name == ("resnet50" if is_fifth else "conv4")
