@@ -10,6 +10,11 @@ from typing import Any
 
 from omegaconf import MISSING
 
+LOGGERS = ("csv", "tensorboard")
+KINDS = ("none", "l2", "cl2n")  # of normalising
+COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
+SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
+
 
 @dataclass
 class DatasetConfig:
@@ -195,12 +200,6 @@ class TestVerb:
     seed: int | None = None
     device: str = "auto"
     threads: int | None = None
-
-
-LOGGERS = ("csv", "tensorboard")
-KINDS = ("none", "l2", "cl2n")  # of normalising
-COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
-SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 
 
 def fingerprint(config: dict[str, Any]) -> str:

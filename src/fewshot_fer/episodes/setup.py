@@ -1,7 +1,7 @@
-"""Set-up of a run: which data set is its training, its validation and its tests, and leakage.
+"""Set-up of a run: its training, its validation and its tests, and leakage between them.
 
-Everything is loaded and checked before the first image is decoded, which is quick enough for every
-training run.
+Everything is loaded and checked before the first image is decoded. Leakage becomes stamps for
+results, and warnings on screen; it is quick enough to look for in every training run.
 """
 
 import logging
@@ -27,7 +27,6 @@ from fewshot_fer.episodes.protocol import (
 from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.system.errors import DataError, EpisodeError
 
-log = logging.getLogger("fewshot_fer")
 AnyProtocol = EpisodicProtocol | FixedProtocol
 log = logging.getLogger("fewshot_fer")
 
