@@ -13,13 +13,13 @@ from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation import scoring
 from fewshot_fer.evaluation.embedder import Embedder
-from fewshot_fer.evaluation.fixed import fixed_log_probabilities, mean_by_clip, vote_by_majority
 from fewshot_fer.evaluation.scoring import (
     evaluate,
     gram_matrix,
     prototype_logits_from_gram,
     score_episodes,
 )
+from fewshot_fer.evaluation.tasks import fixed_log_probabilities, mean_by_clip, vote_by_majority
 from fewshot_fer.models.methods.method import PROTOTYPES, BoundMethod
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import episode_logits, episode_losses, query_labels

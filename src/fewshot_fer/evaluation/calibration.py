@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.fixed import QUERIES
 from fewshot_fer.evaluation.scoring import logits_in_chunks
-from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
+from fewshot_fer.evaluation.tasks import QUERIES, EpisodicTask, FixedTask, Task
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, for_single_pictures
 from fewshot_fer.models.network import query_labels
 from fewshot_fer.system.errors import RunError

@@ -1,6 +1,6 @@
 """Rules about methods: what settings do not go together, by what is registered of each method.
 
-They are checked where a job begins, before any data are read; `config.checks` has checked the names
+They are checked where a job begins, before any data are read; `config.read` has checked the names
 and values before.
 """
 
