@@ -78,9 +78,9 @@ def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> 
 
 def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
     """Return the statistics in `content`, checked. Raises RunError naming `where` it lay."""
-    if not isinstance(content.get("class_names"), list):
-        raise RunError(f"{where}: what it says of the training images is damaged")
     try:
+        if not isinstance(content["class_names"], list):  # a tensor can be made endless
+            raise TypeError("class_names")
         names = tuple(str(name) for name in content["class_names"])
         mean, prototypes = content["mean"], {k: content["prototypes"][k] for k in KINDS}
         spreads = {k: float(content["spreads"][k]) for k in KINDS}
@@ -88,10 +88,10 @@ def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
         fits = shapes == {(len(names), *mean.shape)} and mean.ndim == 1 and len(names) > 0
         fits = fits and all(map(_are_numbers, (mean, *prototypes.values())))
         fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
+        if not fits:
+            raise ValueError("shapes, types or ranges")
     except DAMAGE as error:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
-    if not fits:
-        raise RunError(f"{where}: what it says of the training images is damaged")
     return TrainingStatistics(names, mean, prototypes, spreads)
 
 
