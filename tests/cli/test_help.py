@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
-from fewshot_fer.config.hydra import SCHEMAS, conf_dir, conf_names
+from fewshot_fer.config.hydra import SCHEMAS
+from fewshot_fer.config.names import conf_dir, conf_names
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ASIDE = {"paths": {"as_trained"}}

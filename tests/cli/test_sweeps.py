@@ -1,4 +1,4 @@
-"""A sweep: where it lies, and what it does again and what not."""
+"""A sweep: the words for it, where it lies, and what it does again and what not."""
 
 import json
 import os
@@ -17,8 +17,9 @@ from hydra.utils import get_class
 
 from fewshot_fer.cli import sweep as commands
 from fewshot_fer.cli.sweep import plan_sweep
-from fewshot_fer.cli.words import expand_sweep, expand_tests
-from fewshot_fer.config.hydra import compose, conf_dir
+from fewshot_fer.cli.words import as_list, as_text, expand_sweep, expand_tests
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_dir
 from fewshot_fer.system.errors import ConfigError
 
 SWEEP = ("-m", "train.n_way=2,9", "seed=0,1")
@@ -228,3 +229,12 @@ def test_scalars_for_tensorboard(command: Command, data: Path) -> None:
         if t.startswith("validation/") and t.endswith("accuracy")
     )
     assert events.Scalars(tag)[0].value == pytest.approx(validation["accuracy"])
+
+
+def test_words_survive_hydra() -> None:
+    """Lists and paths with letters that its grammar does not know are put in quotes."""
+    assert as_list("images=a b.jpg,'c,d.jpg'", "images") == "images=['a b.jpg','c,d.jpg']"
+    assert as_text("support=내 얼굴", "support") == "support='내 얼굴'"
+    assert as_text("support=it's", "support") == r"support='it\'s'"
+    for word in ("support=null", "support=", "run=x", "support='a'", "support=${run}"):
+        assert as_text(word, "support") == word

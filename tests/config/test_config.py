@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.words import composed_tests, expand_tests
-from fewshot_fer.config.hydra import compose, conf_dir, conf_names, run_id
+from fewshot_fer.config.hydra import compose, run_id
+from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.system.errors import ConfigError

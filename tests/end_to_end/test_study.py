@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import TINY, Command, face_table
 
-from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.names import conf_dir
 from fewshot_fer.config.schema import EpisodesConfig
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.images import load_images

@@ -46,6 +46,12 @@ def assert_sound(episodes: Episodes, table: pd.DataFrame, shape: Shape, count: i
         assert len(set(drawn)) == len(drawn)
 
 
+def assert_no_shared_group(episodes: Episodes, table: pd.DataFrame) -> None:
+    group = table["group"].to_numpy()
+    for support, query in zip(group[episodes.support], group[episodes.query], strict=True):
+        assert not set(support.ravel()) & set(query.ravel())
+
+
 @given(st.data(), shapes, seeds, st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_support_and_query_never_share_an_image_or_group(
@@ -55,9 +61,7 @@ def test_support_and_query_never_share_an_image_or_group(
     table = data.draw(tables(shape, shared_groups))
     episodes = draw_episodes(build_pool(table, shape), 20, seed)
     assert_sound(episodes, table, shape, 20)
-    group = table["group"].to_numpy()
-    for support, query in zip(episodes.support, episodes.query, strict=True):
-        assert not set(group[support].ravel()) & set(group[query].ravel())
+    assert_no_shared_group(episodes, table)
 
 
 @given(st.data(), shapes, seeds)
@@ -117,8 +121,7 @@ def test_two_clips_a_class_are_enough() -> None:
     shape = Shape(n_way=3, k_shot=5, n_query=5)
     episodes = draw_episodes(build_pool(table, shape), 200, seed=1)
     group = table["group"].to_numpy()
-    for support, query in zip(group[episodes.support], group[episodes.query], strict=True):
-        assert not set(support.ravel()) & set(query.ravel())
+    assert_no_shared_group(episodes, table)
     assert set(group[episodes.query].ravel()) == {
         f"{name}{clip}" for name in "abc" for clip in "12"
     }
@@ -131,8 +134,7 @@ def test_subjects_in_every_class_are_kept_apart() -> None:
     shape = Shape(n_way=5, k_shot=5, n_query=2)
     episodes = draw_episodes(build_pool(table, shape), 300, seed=2)
     group = table["group"].to_numpy()
-    for support, query in zip(group[episodes.support], group[episodes.query], strict=True):
-        assert not set(support.ravel()) & set(query.ravel())
+    assert_no_shared_group(episodes, table)
     assert set(group[episodes.query].ravel()) == set(people)
 
 

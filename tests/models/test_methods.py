@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.hydra import conf_dir
+from fewshot_fer.config.names import conf_dir
 from fewshot_fer.models.methods import baseline
 from fewshot_fer.models.methods.feat import Feat
 from fewshot_fer.models.methods.matching import MatchingNetwork

@@ -10,9 +10,9 @@ from conftest import face_table, saved_anew
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
-from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
+from fewshot_fer.episodes.setup import quick_audit
 from fewshot_fer.reports.audit.counts import class_counts, leak_share
 from fewshot_fer.reports.audit.images import find_twins, look_at_all, thumbnails_of
 

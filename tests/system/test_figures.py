@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fewshot_fer.data import labels
-from fewshot_fer.runs import figures as confusion_picture
-from fewshot_fer.runs import figures as plots
+from fewshot_fer.runs import figures
 
 pytestmark = pytest.mark.drawn
 WHAT = ("accuracy", "loss", "ci95")
@@ -24,12 +22,12 @@ def drawn_twice(figure: Figure, picture: Path) -> None:
 
 
 def as_matplotlib_draws_it(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, plot: Callable[[Path], None], folder: Path
+    monkeypatch: pytest.MonkeyPatch, plot: Callable[[Path], None], folder: Path
 ) -> np.ndarray:
     """Draw with `plot` both ways, require the same pixels with white edges, and return them."""
     plot(folder / "own.png")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "save_figure", drawn_twice)
+        patch.setattr(figures, "save_figure", drawn_twice)
         plot(folder / "twice.png")
     own, twice = (np.asarray(Image.open(folder / f"{name}.png")) for name in ("own", "twice"))
     assert np.array_equal(own, twice)
@@ -43,8 +41,8 @@ def test_a_confusion_matrix(
 ) -> None:
     """Two classes or eleven with long names: whole labels, and dark cells where the counts lie."""
     counts = np.eye(len(names), dtype=np.int64) * 9
-    plot = partial(confusion_picture.plot_confusion, counts, names, "test, x")
-    pixels = as_matplotlib_draws_it(monkeypatch, confusion_picture, plot, tmp_path)
+    plot = partial(figures.plot_confusion, counts, names, "test, x")
+    pixels = as_matplotlib_draws_it(monkeypatch, plot, tmp_path)
     blue = (pixels[..., 2].astype(int) - pixels[..., 0] > 60).mean()
     assert 0.2 / len(names) < blue < 1 / len(names)
 
@@ -53,7 +51,7 @@ def test_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both sides in their colours, with the legend below and nothing cut off."""
     values = {f"{side}_{what}": [0.3, 0.5] for side in ("train", "val") for what in WHAT}
     pd.DataFrame({"epoch": [1, 2], **values}).to_csv(tmp_path / "metrics.csv")
-    plot = partial(plots.plot_curves, tmp_path / "metrics.csv", (0.2, 0.25))
-    pixels = as_matplotlib_draws_it(monkeypatch, plots, plot, tmp_path)
+    plot = partial(figures.plot_curves, tmp_path / "metrics.csv", (0.2, 0.25))
+    pixels = as_matplotlib_draws_it(monkeypatch, plot, tmp_path)
     assert ((pixels[..., 0] > 240) & (pixels[..., 2] < 60)).any()
     assert ((pixels[..., 0] < 60) & (pixels[..., 2] > 150)).any()

@@ -10,7 +10,7 @@ import pytest
 from conftest import TINY, Command
 
 from fewshot_fer.system.errors import Interrupted
-from fewshot_fer.system.signals import caught_signals, ended_by_signals
+from fewshot_fer.system.processes import caught_signals, ended_by_signals
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

@@ -20,8 +20,6 @@ from fewshot_fer.runs.find import read_job
 from fewshot_fer.system.errors import Interrupted, RunError, UserError
 from fewshot_fer.system.files import write_text
 
-LAUNCHERS_IN_TURN = ("BasicLauncher",)
-
 
 class SweepStopped(BaseException):
     """Raised after SIGINT or SIGTERM in a job: no further one is to start."""
@@ -39,7 +37,7 @@ def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
-    in_turn = str(hydra.launcher._target_).endswith(LAUNCHERS_IN_TURN)
+    in_turn = str(hydra.launcher._target_).endswith("BasicLauncher")
     if not _begin(config, folder, number, overrides):
         print(f"job {number}: done before", flush=True)
         return

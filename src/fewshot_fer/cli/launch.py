@@ -18,20 +18,21 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.cli.help import HELP, help_page
 from fewshot_fer.cli.job import SweepStopped, run_job
 from fewshot_fer.cli.messages import (
+    HELP,
     INTERRUPTED,
     USER_ERROR,
     errors_as_lines,
+    help_page,
     one_line,
     print_error,
     show_warnings,
 )
 from fewshot_fer.cli.sweep import Sweep, plan_sweep
 from fewshot_fer.cli.words import hydra_words, take_plugins
-from fewshot_fer.config.hydra import JOBS, SCHEMAS, conf_dir, in_sweep, register_schemas
-from fewshot_fer.config.names import import_plugins
+from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
+from fewshot_fer.config.names import conf_dir, import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import Interrupted, UserError
 

@@ -1,20 +1,31 @@
-"""Messages of a command on stderr: warnings as lines, errors of the user as one line each."""
+"""Text that a command prints: its --help page, warnings, and errors of the user as one line each.
+
+Hydra's own help page copies all that is registered once for every group that it lists, which takes
+twice the time. `--hydra-help` stays Hydra's.
+"""
 
 import contextlib
 import logging
 import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import conf_names
+from fewshot_fer.cli.sweep import FLAGS
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.system.errors import Interrupted, UserError
 
 USER_ERROR = 2  # exit codes
 INTERRUPTED = 130
 LONGEST = 1600  # characters of a message
+HELP = frozenset({"--help", "-h"})
+WIDTH = 100
+PLUGINS_LINE = "plugins=my_module imports a module that registers a method, adapter or encoder."
 
 
 def show_warnings() -> None:
@@ -77,3 +88,37 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)
     # Files hold lines of any length, and what is wrong with one is said at both ends.
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
+
+
+def help_page(verb: str, words: Sequence[str]) -> str:
+    """Return the page for a verb, with the settings that it has under the words that were typed.
+
+    Raises HydraException and OmegaConfBaseException for words that do not compose.
+    """
+    config = compose(verb, [word for word in words if word not in (*FLAGS, *HELP)], with_hydra=True)
+    header, groups = str(config.hydra.help.header), _groups(config)
+    with open_dict(config):
+        del config["hydra"]
+    sections = [header]
+    if groups:
+        sections.append("== What can be chosen (group=name) ==\n\n" + "\n".join(groups) + "\n")
+    sections.append(f"== Settings (key.below=value) ==\n\n{OmegaConf.to_yaml(config)}")
+    return "\n".join([*sections, PLUGINS_LINE, f"Files: {conf_dir()}"])
+
+
+def _groups(config: DictConfig) -> list[str]:
+    """Return a line for each group of conf/ that the verb takes, with its names."""
+    taken = set(config.hydra.runtime.choices)
+    if "test" in config:
+        taken |= {"test", "sweep"}
+    folders = sorted({"test", *(path.name for path in conf_dir().iterdir() if path.is_dir())})
+    return [
+        textwrap.fill(
+            f"{group}: {', '.join(conf_names(group))}",
+            WIDTH,
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+        for group in folders
+        if group in taken
+    ]

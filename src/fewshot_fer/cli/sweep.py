@@ -20,7 +20,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import compose, conf_names
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_names
 from fewshot_fer.system.errors import ConfigError
 
 FLAGS = ("-m", "--multirun")
@@ -64,7 +65,8 @@ def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
     if given := [each for each in overrides if each.key_or_group == "hydra.sweep.dir"]:
         return Sweep(_given_folder(given[-1]), list(words), jobs, in_turn)
     outputs, content = _content(verb, own, others)
-    folder = Path(outputs) / "sweeps" / f"{verb}_{_digest(verb, content)}"
+    digest = hashlib.sha256(json.dumps([verb, content], sort_keys=True).encode()).hexdigest()[:10]
+    folder = Path(outputs) / "sweeps" / f"{verb}_{digest}"
     if launchers:
         folder = folder.absolute()  # jobs may start elsewhere
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
@@ -135,11 +137,6 @@ def _compose(verb: str, lines: Sequence[str]) -> dict[str, Any]:
     content = OmegaConf.to_container(compose(verb, lines), resolve=True)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
-
-
-def _digest(verb: str, content: Sequence[object]) -> str:
-    text = json.dumps([verb, content], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _require_launcher(overrides: Sequence[Override]) -> None:

@@ -16,7 +16,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.sweep import FLAGS
-from fewshot_fer.config.hydra import compose, conf_dir, conf_names
+from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.schema import EvalConfig
 from fewshot_fer.system.errors import ConfigError
 

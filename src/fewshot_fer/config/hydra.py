@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -14,10 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.config.verbs import DemoAppVerb, ExportVerb, PredictVerb, PrepareVerb, ReportVerb
-from fewshot_fer.system.errors import ConfigError
-from fewshot_fer.system.parallel import core_count
+from fewshot_fer.system.processes import core_count
 
 SCHEMAS: dict[str, type] = {
     "train": TrainVerb,
@@ -31,25 +30,6 @@ SCHEMAS: dict[str, type] = {
 }
 JOBS = "FEWSHOT_FER_SWEEP_JOBS"
 """Of the environment, which the processes of jobs inherit: how many jobs their sweep has."""
-
-
-def conf_dir() -> Path:
-    """Return the absolute folder of the configuration files.
-
-    In a checkout that is conf/ at the top, in an installed wheel fewshot_fer/conf. Raises
-    ConfigError when neither is there.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for candidate in (package / "conf", package.parents[1] / "conf"):
-        if (candidate / "train.yaml").is_file():
-            return candidate
-    raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
-
-
-def conf_names(group: str) -> list[str]:
-    """Return the names that `group=` takes from conf/, sorted; those of eval are test's too."""
-    folder = conf_dir() / ("eval" if group == "test" else group)
-    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 @cache

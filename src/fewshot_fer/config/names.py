@@ -1,4 +1,4 @@
-"""Names that settings may give: those of the files in conf/, and those that modules register.
+"""Names that settings may give, and checks of single values.
 
 Every adapter, for one, has a file in conf/dataset/ that is called after it. So a wrong name is
 refused before anything of the data or of torch is imported. Modules of the user that register a
@@ -7,13 +7,13 @@ configuration that a run has stored may be a stranger's, so nothing that it name
 """
 
 import importlib
+import math
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from fewshot_fer.config.hydra import conf_names
 from fewshot_fer.system.errors import ConfigError, UnknownNameError, UserError
 
 PLUGINS = "FEWSHOT_FER_PLUGINS"
@@ -22,19 +22,33 @@ PLUGINS = "FEWSHOT_FER_PLUGINS"
 _REGISTERED: dict[str, set[str]] = defaultdict(set)
 
 
+def conf_dir() -> Path:
+    """Return the absolute folder of the configuration files.
+
+    In a checkout that is conf/ at the top, in an installed wheel fewshot_fer/conf. Raises
+    ConfigError when neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for candidate in (package / "conf", package.parents[1] / "conf"):
+        if (candidate / "train.yaml").is_file():
+            return candidate
+    raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
+
+
+def conf_names(group: str) -> list[str]:
+    """Return the names that `group=` takes from conf/, sorted; those of eval are test's too."""
+    folder = conf_dir() / ("eval" if group == "test" else group)
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
 def register_name(group: str, name: str) -> None:
     """Make a name known that has no file in conf/<group>/: one of a user's own module."""
     _REGISTERED[group].add(name)
 
 
-def known_names(group: str) -> tuple[str, ...]:
-    """Return the names of a group of conf/, sorted, with those that are registered besides."""
-    return tuple(sorted({*conf_names(group), *_REGISTERED[group]}))
-
-
 def require_name(key: str, name: str, group: str) -> None:
     """Raise UnknownNameError where `key=name` is neither a file of a group nor registered."""
-    if name not in (known := known_names(group)):
+    if name not in (known := sorted({*conf_names(group), *_REGISTERED[group]})):
         raise UnknownNameError(
             f"{key}={name} is not known: choose one of {', '.join(known)}; or give "
             f"plugins=my_module, a module of your own that registers it",
@@ -68,3 +82,33 @@ def import_plugins(names: Sequence[str]) -> None:
 def import_inherited_plugins() -> None:
     """Import, in a process that a run has started, what `import_plugins` was given before."""
     import_plugins([name for name in os.environ.get(PLUGINS, "").split(",") if name])
+
+
+def at_least(key: str, value: int, low: int) -> None:
+    """Raise ConfigError if a value is below `low`."""
+    if value < low:
+        raise ConfigError(f"{key}={value} is too small: it must be {low} or more")
+
+
+def inside(key: str, value: float, low: float, high: float, above_low: bool = False) -> None:
+    """Raise ConfigError if a value is not from `low` to `high`; with above_low not at `low`."""
+    if not math.isfinite(value) or not low <= value <= high or (above_low and value == low):
+        edge = "above" if above_low else "from"
+        raise ConfigError(f"{key}={value} is out of range: it must be {edge} {low} to {high}")
+
+
+def one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError if a value is none of the choices."""
+    if value not in choices:
+        raise ConfigError(f"{key}={value} is not known: choose one of {', '.join(choices)}")
+
+
+def a_device(value: str) -> None:
+    """Raise ConfigError if `device=` names none that computes here."""
+    one_of("device", value, ("auto", "cpu", "cuda"))
+
+
+def no_empty_name(key: str, names: list[str], what: str) -> None:
+    """Raise ConfigError if one of several names is empty: `images=a.jpg,,b.jpg`."""
+    if not all(name.strip() for name in names):
+        raise ConfigError(f"{key} names {what} with no name: is there a comma too many?")

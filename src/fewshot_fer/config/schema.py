@@ -10,6 +10,11 @@ from typing import Any
 
 from omegaconf import MISSING
 
+LOGGERS = ("csv", "tensorboard")
+KINDS = ("none", "l2", "cl2n")  # of normalising
+COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
+SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
+
 
 @dataclass
 class DatasetConfig:
@@ -197,9 +202,6 @@ class TestVerb:
     threads: int | None = None
 
 
-LOGGERS = ("csv", "tensorboard")
-
-
 def fingerprint(config: dict[str, Any]) -> str:
     """Return 16 hex digits that identify a configuration, wherever its results are put."""
     paths = {key: value for key, value in config.get("paths", {}).items() if key != "outputs"}
@@ -211,3 +213,8 @@ def supervised_epochs(settings: TrainVerb) -> int:
     """Return how many epochs are passes over the training set: all of them for a classifier."""
     train = settings.train
     return train.epochs if settings.method.name == "classifier" else train.passes
+
+
+def draws_episodes(settings: TrainVerb) -> bool:
+    """Return whether any epoch draws episodes."""
+    return supervised_epochs(settings) < settings.train.epochs

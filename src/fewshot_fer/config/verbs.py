@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from fewshot_fer.config.values import a_device, at_least, inside, no_empty_name, one_of
+from fewshot_fer.config.names import a_device, at_least, inside, no_empty_name, one_of
 from fewshot_fer.system.errors import ConfigError
 
 NEIGHBOURS = 5  # support images that explain=true shows

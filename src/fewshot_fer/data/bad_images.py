@@ -15,7 +15,7 @@ from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.pack import files_fingerprint
 from fewshot_fer.system.errors import DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
-from fewshot_fer.system.parallel import core_count
+from fewshot_fer.system.processes import core_count
 
 FILE = "bad_images.csv"
 log = logging.getLogger("fewshot_fer")

@@ -22,7 +22,7 @@ from fewshot_fer.data.cache import locked, writing_cache
 from fewshot_fer.data.decode import decode
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import atomic
-from fewshot_fer.system.parallel import core_count
+from fewshot_fer.system.processes import core_count
 
 FORMAT = 2  # counts up whenever the same files would give other pixels
 SUM = np.dtype("<u4")  # of an image's bytes: CRC-32, 2.9 GB/s on one core

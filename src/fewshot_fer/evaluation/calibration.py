@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.fixed import QUERIES
 from fewshot_fer.evaluation.scoring import logits_in_chunks
-from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
+from fewshot_fer.evaluation.tasks import QUERIES, EpisodicTask, FixedTask, Task
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, for_single_pictures
 from fewshot_fer.models.network import query_labels
 from fewshot_fer.system.errors import RunError
@@ -60,11 +59,10 @@ def calibration_from(content: dict[str, Any], where: str) -> Calibration:
         found = Calibration(**content)
         of_head = [] if found.head_temperature is None else [found.head_temperature]
         fits = all(_is_temperature(each) for each in (found.temperature, *of_head))
-        fits = fits and found.known.shape == found.unknown.shape == (QUANTILES,)
-    except (TypeError, AttributeError) as error:
+        if not fits or not found.known.shape == found.unknown.shape == (QUANTILES,):
+            raise ValueError("shapes or ranges")
+    except (TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{where}: the calibration in it is damaged") from error
-    if not fits:
-        raise RunError(f"{where}: the calibration in it is damaged")
     return found
 
 

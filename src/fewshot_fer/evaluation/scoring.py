@@ -99,12 +99,6 @@ def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:
     return n_images**2 < CUT_OVER * len(episodes) * _rows_moved(episodes)
 
 
-def direct_chunk(episodes: Episodes, embeddings: Tensor) -> int:
-    """Return how many episodes are scored at a time in the direct way."""
-    per_episode = _rows_moved(episodes) * embeddings.shape[1] * embeddings.element_size()
-    return max(1, DIRECT_BYTES[embeddings.device.type] // per_episode)
-
-
 def gram_matrix(embeddings: Tensor) -> Tensor:
     """Return the inner products [R, R] of embeddings [R, D] taken from their common mean.
 
@@ -156,7 +150,8 @@ def _choose_scoring(
                 raise
             log.warning("too little memory for all inner products: episodes are scored one by one")
     directly = _score_directly(method, embeddings, episodes.class_names)
-    chunk = direct_chunk(episodes, embeddings)
+    per_episode = _rows_moved(episodes) * embeddings.shape[1] * embeddings.element_size()
+    chunk = max(1, DIRECT_BYTES[embeddings.device.type] // per_episode)
     if method.logits is not prototype_logits:
         chunk *= STEPPING  # hundreds of small steps a chunk cost more than leaving the cache
     return directly, chunk

@@ -52,13 +52,8 @@ class SupportSet:
 
     def content(self) -> dict[str, Any]:
         """Return the set as plain lists and tensors, which a file can hold."""
-        plain = {"class_names": list(self.class_names), "paths": list(self.paths)}
-        return plain | {
-            "embeddings": self.embeddings,
-            "labels": self.labels,
-            "weights": self.weights,
-            "counts": self.counts,
-        }
+        lists = {"class_names": list(self.class_names), "paths": list(self.paths)}
+        return {**vars(self), **lists}
 
 
 def run_support(
@@ -113,20 +108,19 @@ def load_support_set(path: Path) -> SupportSet:
 
 def support_set(content: dict[str, Any], where: str) -> SupportSet:
     """Return the support set in `content`, checked. Raises RunError naming `where` it lay."""
-    if not all(isinstance(content.get(key), list) for key in ("class_names", "paths")):
-        raise RunError(f"{where}: the support in it is damaged")
     try:
+        if not all(isinstance(content[key], list) for key in ("class_names", "paths")):
+            raise TypeError("lists")  # a tensor can be made endless
         names = tuple(str(name) for name in content["class_names"])
         paths = tuple(str(path) for path in content["paths"])
         embeddings, labels = content["embeddings"].cpu(), content["labels"].cpu()
         counts = content.get("counts")  # added later
         counts = None if counts is None else counts.cpu()
         found = SupportSet(names, embeddings, labels, paths, str(content["weights"]), counts)
-        fits = _is_sound(found)
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        if not _is_sound(found):
+            raise ValueError("shapes, types or ranges")
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise RunError(f"{where}: the support in it is damaged") from error
-    if not fits:
-        raise RunError(f"{where}: the support in it is damaged")
     return found
 
 

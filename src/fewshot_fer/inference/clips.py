@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot_fer.evaluation.fixed import vote_by_probability
+from fewshot_fer.evaluation.tasks import mean_by_clip
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import NO_FACE, OK, UNREADABLE
 from fewshot_fer.inference.inputs import printable
@@ -56,7 +56,7 @@ class Clip:
         if not len(shares):
             status = NO_FACE if self.frames else UNREADABLE
             return row | {"status": status, "reason": self.reason or "no face in any frame"}
-        mean = vote_by_probability(shares, np.zeros(len(shares), dtype=np.int64))[0]
+        mean = mean_by_clip(shares, np.zeros(len(shares), dtype=np.int64))[0]
         rejected = self.rejected / len(shares)
         label = NONE if rejected > 0.5 else self.class_names[int(mean.argmax())]
         row |= {"label": label, "probability": float(mean.max()), "rejected": rejected}

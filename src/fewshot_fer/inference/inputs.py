@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fewshot_fer.data.listing import IMAGE_ENDINGS, VIDEO_ENDINGS, contents, folders_in, images_in
 from fewshot_fer.system.errors import ConfigError, DataError
-from fewshot_fer.system.parallel import core_count
+from fewshot_fer.system.processes import core_count
 
 VIDEOS = (*VIDEO_ENDINGS, ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 READABLE = "pictures (.jpg, .png, ...) or videos (.avi, .mp4, ...)"

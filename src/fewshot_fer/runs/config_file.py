@@ -31,7 +31,9 @@ def read_run_settings(run: Path) -> TrainVerb:
     try:
         loaded = OmegaConf.create(read_yaml_text(path))
         content = OmegaConf.to_container(loaded)
-        _refuse_interpolations(content)
+        # A stranger's file could read variables of the environment through one.
+        if found := next(_interpolated(content, ""), None):
+            raise ConfigError(f"{found} holds a ${{...}}, and a run writes none")
         merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), _without_removed(content))
         settings = read_settings(merged, TrainVerb)  # type: ignore[arg-type]
         check_training(settings)
@@ -79,15 +81,6 @@ def _without_removed(content: Any, key: str = "") -> Any:  # noqa: ANN401
         for name, full in keys.items()
         if not full.endswith(REMOVED)
     }
-
-
-def _refuse_interpolations(content: object) -> None:
-    """Raise ConfigError for `${...}`, which no run writes.
-
-    A stranger's file could read variables of the environment through it.
-    """
-    if found := next(_interpolated(content, ""), None):
-        raise ConfigError(f"{found} holds a ${{...}}, and a run writes none")
 
 
 def _interpolated(content: Any, key: str) -> Iterator[str]:  # noqa: ANN401

@@ -27,17 +27,11 @@ from fewshot_fer.config.schema import fingerprint
 from fewshot_fer.runs.figures import EventFiles
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.files import Row, append_row, atomic, write_text
-from fewshot_fer.system.text import results_table
+from fewshot_fer.system.text import interval, percent, text_table
 
 METRIC_COLUMNS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "val_ci95",
-    "seconds",
+    *("epoch", "lr", "train_loss", "train_accuracy"),
+    *("val_loss", "val_accuracy", "val_ci95", "seconds"),
 )
 RESULT_COLUMNS = (
     "role",  # train, validation or test
@@ -69,6 +63,16 @@ RESULT_COLUMNS = (
     "uses",  # what the method uses beside the support: nothing, names of the parts, ...
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
+HEADINGS = (
+    *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
+    *("UAR", "chance", "majority", "loss", "epoch"),
+)
+LEVELS = {
+    "image": "images",
+    "frame": "frames",
+    "clip": "clips",
+    "clip_complete": "clips, lost ones too",
+}
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "pandas", "pillow")
 
 
@@ -146,6 +150,31 @@ def finish_run(
     summary = {"fingerprint": fingerprint(config), **facts, "seconds": seconds}
     folder.write_summary(summary | provenance(device))
     print(f"\n{results_table(folder.results)}\n\n{seconds:.0f} s, written to {folder.folder}")
+
+
+def results_table(results: list[Row]) -> str:
+    """Return rows of results.csv as an aligned table under HEADINGS, fractions in percent."""
+    return text_table([HEADINGS, *(_cells(row) for row in results)], left=4)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
+    if row.get("deviation") is not None:  # a fixed support
+        shape += f", {row['n_query']} {LEVELS[row['level']]}"
+    return (
+        row["role"],
+        row["dataset"],
+        row["method"],
+        shape,
+        percent(row["accuracy"]),
+        interval(row["ci95_low"], row["ci95_high"]),
+        interval(row["group_ci95_low"], row["group_ci95_high"]),
+        percent(row["uar"]),
+        percent(row["chance"]),
+        percent(row["majority"]),
+        f"{row['loss']:.3f}",
+        str(row["epoch"]),
+    )
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

@@ -9,9 +9,13 @@ from torch import Tensor, nn
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.methods import choose_method, priors
+from fewshot_fer.evaluation.methods import (
+    TrainingStatistics,
+    choose_method,
+    priors,
+    statistics_from,
+)
 from fewshot_fer.evaluation.support import SupportSet, support_set
-from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.registry import count_features
 from fewshot_fer.models.methods.composed import Priors
@@ -71,6 +75,8 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
     where = str(run / f"{name}.pt")
     as_kept = with_kept_encoder(settings, run)
     model = load_model(as_kept, checkpoint, torch.device(device), where)
+    side = stored_statistics(checkpoint, where)
+    known = None if side is None else priors(side, settings.method.normalise, settings.method)
     return LoadedRun(
         folder=run,
         settings=settings,
@@ -81,7 +87,7 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
         calibration=calibration_from(checkpoint.calibration, where),
         weights=str(checkpoint.support["weights"]),
         method=model.method,
-        known_priors=model.method.priors or _priors(settings, checkpoint, where),
+        known_priors=model.method.priors or known,
     )
 
 
@@ -143,14 +149,6 @@ def load_network(
         raise RunError(f"{where} does not fit backbone {settings.backbone.name}") from error
     network.modules().eval()
     return network
-
-
-def _priors(settings: TrainVerb, checkpoint: Checkpoint, where: str) -> Priors | None:
-    """Return the priors that follow from stored statistics, None without any."""
-    side = stored_statistics(checkpoint, where)
-    if side is None:
-        return None
-    return priors(side, settings.method.normalise, settings.method)
 
 
 def _require_width(

@@ -81,11 +81,10 @@ def progress_of(checkpoint: Checkpoint, path: Path) -> Progress:
     """Return the progress in a checkpoint, checked. Raises RunError naming `path`."""
     try:
         progress = Progress(**(checkpoint.progress or {}))
-        sound = _is_sound(progress, checkpoint.epoch)
-    except (TypeError, LookupError, AttributeError, RuntimeError) as error:
+        if not _is_sound(progress, checkpoint.epoch):
+            raise ValueError("a field of another type")
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
         raise RunError(f"{path} does not say how far the run had come") from error
-    if not sound:
-        raise RunError(f"{path} does not say how far the run had come")
     return progress
 
 

@@ -16,10 +16,9 @@ from fewshot_fer.data.bad_images import skipping
 from fewshot_fer.data.load import find_source
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.embedder import FewShotModel
-from fewshot_fer.evaluation.methods import composed, require_parts
+from fewshot_fer.evaluation.methods import TrainingStatistics, composed, require_parts
 from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
-from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.methods.method import Method, untrained_method
 from fewshot_fer.models.methods.registry import find_method, method_names
 from fewshot_fer.models.methods.rules import check_comparison, check_run_tests

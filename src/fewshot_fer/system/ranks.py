@@ -54,14 +54,10 @@ def data_parallel(modules: Sequence[nn.Module]) -> Step:
     (DistributedDataParallel); what is called must use all of their weights.
     """
     if world() == 1:
-        return _call
+        return lambda function, *arguments: function(*arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of another name for it, in newer torch
         return nn.parallel.DistributedDataParallel(_Calling(modules), broadcast_buffers=False)
-
-
-def _call(function: Step, *arguments: Any) -> Any:  # noqa: ANN401
-    return function(*arguments)
 
 
 class _Calling(nn.Module):

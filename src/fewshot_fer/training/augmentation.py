@@ -73,11 +73,6 @@ def augmentation_random(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
-def is_on(settings: AugmentConfig) -> bool:
-    """Return whether the settings change any image."""
-    return any((settings.flip, settings.crop, settings.zoom, settings.colour))
-
-
 def draw_changes(
     count: int, side: int, settings: AugmentConfig, random: torch.Generator
 ) -> Changes | None:
@@ -85,7 +80,7 @@ def draw_changes(
 
     Flip, shift and zoom are one choice of source pixels (nearest neighbour, edges repeated).
     """
-    if not is_on(settings):
+    if not any((settings.flip, settings.crop, settings.zoom, settings.colour)):
         return None
     scale = 1 + settings.zoom * _uniform(count, random)
     shift = (settings.crop * _uniform(2 * count, random)).view(2, count, 1)

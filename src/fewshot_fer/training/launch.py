@@ -26,8 +26,7 @@ from fewshot_fer.models.methods.rules import check_training
 from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
-from fewshot_fer.system.parallel import core_count
-from fewshot_fer.system.signals import CAUGHT, ended_by_signals
+from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
 from fewshot_fer.training.session import train_session
 
 SHUTDOWN_S = 5  # that the other processes have to end in, once one has died

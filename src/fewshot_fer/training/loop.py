@@ -20,11 +20,9 @@ from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import Interrupted, TrainingError
 from fewshot_fer.system.files import Row, plain_row
-from fewshot_fer.system.signals import Stop, caught_signals
-from fewshot_fer.system.text import epoch_line
-from fewshot_fer.training.checkpoints import Snapshot, snapshot_checkpoint, take_snapshot
+from fewshot_fer.system.processes import Stop, caught_signals
 from fewshot_fer.training.optim import learning_rate
-from fewshot_fer.training.trainer import Trainer
+from fewshot_fer.training.trainer import Snapshot, Trainer, snapshot_checkpoint, take_snapshot
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class TrainingRun:
         self.trained = plain_row(episodic_row(protocol, scores, epoch) | own)
         self._save(snapshot, validated, is_best)
         self.folder.add_metrics(self.metrics[-1])
-        print(epoch_line(self.metrics[-1], self.settings.train.epochs, is_best), flush=True)
+        print(_epoch_line(self.metrics[-1], self.settings.train.epochs, is_best), flush=True)
 
     def _keep_untrained(self) -> None:
         """Validate and keep an encoder that is not trained, as epoch 0."""
@@ -212,4 +210,14 @@ def _metrics_row(
             "val_ci95": validated.half,
             "seconds": round(seconds, 2),
         }
+    )
+
+
+def _epoch_line(row: Row, n_epochs: int, best: bool) -> str:
+    """Return the line that is printed after an epoch, from its row of metrics.csv."""
+    return (
+        f"epoch {row['epoch']:>{len(str(n_epochs))}}/{n_epochs}"
+        f"  train {100 * row['train_accuracy']:5.1f} % loss {row['train_loss']:.3f}"
+        f"  validation {100 * row['val_accuracy']:5.1f} ± {100 * row['val_ci95']:.1f} %"
+        f" loss {row['val_loss']:.3f}  {row['seconds']:.0f} s{'  best' if best else ''}"
     )

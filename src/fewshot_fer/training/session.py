@@ -11,8 +11,7 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.bad_images import skipping
 from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import Source, find_source
-from fewshot_fer.episodes.leakage import quick_audit
-from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
+from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
@@ -31,8 +30,8 @@ from fewshot_fer.runs.resume import (
 from fewshot_fer.runs.test_run import run_tests
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import UserError
-from fewshot_fer.training.checkpoints import complete_checkpoints
 from fewshot_fer.training.loop import TrainingRun
+from fewshot_fer.training.trainer import complete_checkpoints
 
 
 def train_session(

@@ -1,21 +1,35 @@
-"""The trainer: a network, its supervised and episodic epochs, and the average of its weights."""
+"""The trainer: a network, its epochs, the average of its weights, and the checkpoints it leaves."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from fewshot_fer.config.schema import TrainVerb, supervised_epochs
+from fewshot_fer.config.schema import VALIDATION, TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
+from fewshot_fer.evaluation.calibration import run_calibration
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel, embedding_digest
+from fewshot_fer.evaluation.methods import (
+    TrainingStatistics,
+    choose_method,
+    choose_prior_weight,
+    gather_statistics,
+    reweighted,
+    statistics_from,
+)
 from fewshot_fer.evaluation.metrics import EpisodeScores
-from fewshot_fer.evaluation.tasks import EpisodicTask
-from fewshot_fer.evaluation.training_statistics import statistics_from
+from fewshot_fer.evaluation.support import run_support
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.models.methods.registry import find_method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
-from fewshot_fer.runs.checkpoint import Checkpoint
+from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fewshot_fer.runs.load import load_model
+from fewshot_fer.runs.resume import Progress
 from fewshot_fer.system.device import DTYPES, Precision
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import load_optimiser
@@ -93,10 +107,6 @@ class Trainer:
         """Return the state of the optimiser that ran in an epoch; of epoch 0 there is none."""
         return self._phase(epoch).optimiser.state_dict() if epoch else {}
 
-    def raw_state(self) -> dict[str, Any] | None:
-        """Return the weights behind the average, None where nothing is averaged."""
-        return None if self.average is None else self.average.state()
-
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the end of an epoch. Raises RunError where the checkpoint is damaged."""
         stored = {"encoder": checkpoint.encoder, "head": checkpoint.head}
@@ -111,3 +121,88 @@ class Trainer:
             self.normalisation = statistics.normalisation("cl2n")
         if checkpoint.epoch:
             load_optimiser(self._phase(checkpoint.epoch).optimiser, checkpoint.optimiser)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The weights after an epoch, as they are evaluated and kept.
+
+    statistics, prior_weight: None where the method needs none, or has none.
+    """
+
+    network: Network
+    model: FewShotModel
+    statistics: TrainingStatistics | None
+    prior_weight: float | None
+
+
+def take_snapshot(trainer: Trainer, validation: Task, epoch: int) -> Snapshot:
+    """Snapshot the weights after an epoch for evaluation.
+
+    With cl2n, the next epoch centres embeddings by the training mean that is found here.
+    """
+    settings, network = trainer.settings, trainer.evaluated
+    network.modules().eval()
+    names = trainer.training.protocol.pool.class_names
+    head = network.head if settings.method.name == "classifier" else None
+    embedder = Embedder(network.encoder, trainer.precision.dtype, head, names)
+    kind, statistics = settings.method.normalise, None
+    if kind == "cl2n" or settings.method.name == "composed":
+        statistics = gather_statistics(embedder, trainer.training, settings.seed)
+    trainer.normalisation = statistics.normalisation(kind) if statistics else Normalisation(kind)
+    embedder = embedder.normalised(trainer.normalisation)
+    method, weight = choose_method(settings.method, network.logits, statistics), None
+    if method.priors is not None and settings.method.prior_weight == VALIDATION:
+        weight = choose_prior_weight(embedder, method, validation, settings.seed)
+        method = reweighted(method, weight)
+    return Snapshot(network, FewShotModel(embedder, method, epoch), statistics, weight)
+
+
+def snapshot_checkpoint(
+    trainer: Trainer, snapshot: Snapshot, val_accuracy: float, progress: Progress
+) -> Checkpoint:
+    """Return the checkpoint of a snapshot, from which training can go on."""
+    state, statistics = snapshot.network.state(), snapshot.statistics
+    epoch = snapshot.model.epoch
+    return Checkpoint(
+        encoder=state["encoder"],
+        epoch=epoch,
+        val_accuracy=val_accuracy,
+        class_names=list(trainer.training.protocol.pool.class_names),
+        image_size=trainer.settings.backbone.side,
+        optimiser=trainer.optimiser_state(epoch),
+        head=state.get("head"),
+        method=state.get("method"),
+        training_side=None if statistics is None else statistics.content(),
+        prior_weight=snapshot.prior_weight,
+        raw=None if trainer.average is None else trainer.average.state(),
+        progress=progress.content(),
+    )
+
+
+def complete_checkpoints(
+    settings: TrainVerb,
+    folder: Path,
+    training: EpisodicTask,
+    validation: Task,
+    device: torch.device,
+) -> None:
+    """Add to best.pt and last.pt what inference without any data set needs.
+
+    That is a support set, a calibration, and the statistics of the training images.
+    """
+    completed: dict[int, Checkpoint] = {}
+    for name in ("best.pt", "last.pt"):
+        checkpoint = load_checkpoint(folder / name, device)
+        if checkpoint.epoch not in completed:
+            model, seed = load_model(settings, checkpoint, device), settings.seed
+            if checkpoint.training_side is None:
+                statistics = gather_statistics(model.embedder, training, seed)
+                checkpoint = replace(checkpoint, training_side=statistics.content())
+            digest = embedding_digest(checkpoint.encoder, model.embedder)
+            support = run_support(training, validation, model, digest, seed)
+            calibration = run_calibration(validation, model, seed)
+            completed[checkpoint.epoch] = replace(
+                checkpoint, support=support.content(), calibration=calibration.content()
+            )
+        save_checkpoint(folder / name, completed[checkpoint.epoch])

@@ -13,7 +13,7 @@ from fewshot_fer.data.demo.actor import Drawn, Facts, play
 from fewshot_fer.data.demo.plan import Shot, plan_shots
 from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.system.files import atomic_folder
-from fewshot_fer.system.parallel import core_count, map_in_processes
+from fewshot_fer.system.processes import core_count, map_in_processes
 
 _LABEL_FILE = "EmoLabel/list_patition_label.txt"
 # Starting a process takes as long as drawing this many pictures saves.

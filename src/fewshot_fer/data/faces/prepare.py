@@ -25,7 +25,7 @@ from fewshot_fer.data.listing import folders_in, images_in
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
 from fewshot_fer.system.files import Row, atomic
-from fewshot_fer.system.parallel import core_count
+from fewshot_fer.system.processes import core_count
 
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
 

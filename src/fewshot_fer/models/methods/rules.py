@@ -1,12 +1,11 @@
 """Rules about methods: what settings do not go together, by what is registered of each method.
 
-They are checked where a job begins, before any data are read; `config.method_rules` has checked the
-names and values before.
+They are checked where a job begins, before any data are read; `config.read` has checked the names
+and values before.
 """
 
-from fewshot_fer.config.method_rules import draws_episodes
-from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb
-from fewshot_fer.config.values import one_of
+from fewshot_fer.config.names import one_of
+from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb, draws_episodes
 from fewshot_fer.models.methods.registry import find_method, method_names, refined_names
 from fewshot_fer.system.errors import ConfigError
 

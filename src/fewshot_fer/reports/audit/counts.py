@@ -18,7 +18,7 @@ from fewshot_fer.data.adapters.registry import find_adapter
 from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.table import has_groups
 from fewshot_fer.episodes.fixed_support import FixedProtocol
-from fewshot_fer.episodes.leakage import groups_of
+from fewshot_fer.episodes.setup import groups_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, note
 from fewshot_fer.system.text import percent
 

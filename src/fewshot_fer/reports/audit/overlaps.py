@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
-from fewshot_fer.episodes.leakage import groups_of
+from fewshot_fer.episodes.setup import groups_of
 from fewshot_fer.reports.audit.images import Look, find_twins, thumbnails_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, fault, note
 

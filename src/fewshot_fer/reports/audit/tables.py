@@ -16,9 +16,14 @@ from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig,
 from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol
-from fewshot_fer.episodes.leakage import AnyProtocol, groups_of
 from fewshot_fer.episodes.protocol import RunData, training_protocol
-from fewshot_fer.episodes.setup import build_protocol, evaluations_of, held_out_rows
+from fewshot_fer.episodes.setup import (
+    AnyProtocol,
+    build_protocol,
+    evaluations_of,
+    groups_of,
+    held_out_rows,
+)
 from fewshot_fer.system.errors import EpisodeError
 
 SHOWN = 3  # paths of a finding on screen; check.json holds all

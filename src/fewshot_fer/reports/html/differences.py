@@ -13,7 +13,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import conf_dir, register_schemas, run_id
+from fewshot_fer.config.hydra import register_schemas, run_id
+from fewshot_fer.config.names import conf_dir
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.runs.read import Row, flatten
 
