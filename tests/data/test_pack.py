@@ -11,7 +11,7 @@ from PIL import Image
 from fewshot_fer.data import pack as store
 from fewshot_fer.data.cache import cache_folder
 from fewshot_fer.data.decode import decode
-from fewshot_fer.data.pack import pack
+from fewshot_fer.data.images import pack
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 

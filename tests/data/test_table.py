@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_fer.data import labels
-from fewshot_fer.data.adapters.csv_list import read_csv_list
-from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.adapters.general import read_csv_list, read_folder
 from fewshot_fer.data.table import make_table, validate_table
 from fewshot_fer.system.errors import DataError
 

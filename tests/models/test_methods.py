@@ -14,15 +14,13 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.hydra import conf_dir
 from fewshot_fer.models.methods import baseline
-from fewshot_fer.models.methods.feat import Feat
-from fewshot_fer.models.methods.matching import MatchingNetwork
+from fewshot_fer.models.methods.learned import Feat, MatchingNetwork, RelationNetwork
 from fewshot_fer.models.methods.prototypes import (
     COSINE_SCALE,
     CosinePrototypes,
     EuclideanPrototypes,
 )
 from fewshot_fer.models.methods.registry import build_logits, find_method, method_names
-from fewshot_fer.models.methods.relation import RelationNetwork
 
 WAY, SHOT, QUERY, FEATURES = 4, 5, 3, 24
 Ours = Callable[[Tensor, Tensor], Tensor]
