@@ -107,12 +107,7 @@ def _moved(scene: Scene, moment: Moment) -> Scene:
 
 
 def _facts(
-    shot: Shot,
-    number: int,
-    person: Identity,
-    units: tuple[int, ...],
-    strength: float,
-    scene: Scene,
+    shot: Shot, number: int, person: Identity, units: tuple[int, ...], strength: float, scene: Scene
 ) -> Facts:
     has_face = NO_FACE not in shot.paths[number]
     yaw, pitch, roll = (float(np.degrees(a)) for a in (scene.yaw, scene.pitch, scene.roll))
