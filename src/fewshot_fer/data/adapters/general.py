@@ -176,18 +176,10 @@ def _splits(root: Path) -> list[tuple[str, Path]]:
 def _rows(folder: Path, split: str) -> Iterator[Row]:
     for of_class in folders_in(folder):
         common: Row = {"label": canonical(of_class.name), "split": split}
-        images, groups = images_in(of_class), folders_in(of_class)
-        for path in images:
-            yield {**common, "path": str(path)}
-        for group in groups:
-            for path in _images_of(group):
-                yield {**common, "path": str(path), "group": group.name}
-        if not images and not groups:
-            log.warning("no images in %s (%s)", of_class, contents(of_class))
-
-
-def _images_of(group: Path) -> list[Path]:
-    images = images_in(group)
-    if not images:
-        log.warning("no images in %s (%s)", group, contents(group))
-    return images
+        groups = folders_in(of_class)
+        for place in (of_class, *groups):
+            own = common if place is of_class else {**common, "group": place.name}
+            images = images_in(place)
+            yield from ({**own, "path": str(path)} for path in images)
+            if not images and (place is not of_class or not groups):
+                log.warning("no images in %s (%s)", place, contents(place))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -92,7 +91,9 @@ def play(shot: Shot, seed: int) -> list[Drawn]:
             shown = action_units.scaled(strengths, moment.strength)
             image = picture.draw_picture(head, person, body, shown, now, generator)
         facts = _facts(shot, number, person, units, apex * moment.strength, now)
-        drawn.append(Drawn(_jpeg(image, scene.quality), facts))
+        stream = BytesIO()
+        Image.fromarray(image).save(stream, "JPEG", quality=scene.quality)
+        drawn.append(Drawn(stream.getvalue(), facts))
     return drawn
 
 
@@ -130,12 +131,6 @@ def _facts(
     )
 
 
-def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
-    stream = BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
-
-
 def write_demo(root: Path, scale: float, seed: int, processes: int | None = None) -> None:
     """Draw the set into the folder ``root``, which appears whole or not at all.
 
@@ -151,7 +146,8 @@ def write_demo(root: Path, scale: float, seed: int, processes: int | None = None
             target.write_bytes(drawn.jpeg)
             rows.append(drawn.facts)
         _write_labels(folder, shots)
-        _write_table(folder / "labels.csv", rows)
+        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([Facts._fields, *rows])
         (folder / "README.txt").write_text(_README.format(seed=seed, scale=scale), encoding="utf-8")
 
 
@@ -198,10 +194,3 @@ def _write_labels(folder: Path, shots: list[Shot]) -> None:
         target = folder / "RAF-DB" / subset / _LABEL_FILE
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes("\n".join(lines).encode())
-
-
-def _write_table(target: Path, rows: list[Facts]) -> None:
-    with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Facts._fields)
-        writer.writerows(rows)

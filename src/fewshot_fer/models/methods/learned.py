@@ -149,7 +149,5 @@ class RelationNetwork(nn.Module):
         shape = (episodes, queries, way, self.channels, side, side)
         left = prototypes.view(episodes, 1, way, self.channels, side, side).expand(shape)
         right = query.view(episodes, queries, 1, self.channels, side, side).expand(shape)
-        pairs = left.new_empty((episodes, queries, way, 2 * self.channels, side, side))
-        pairs[..., : self.channels, :, :], pairs[..., self.channels :, :, :] = left, right
-        scores: Tensor = self.relation(pairs.flatten(0, 2))
+        scores: Tensor = self.relation(torch.cat([left, right], dim=3).flatten(0, 2))
         return scores.view(episodes, queries, way)
