@@ -1,6 +1,6 @@
 """What can be said of a method without torch: its name, and the values of its settings.
 
-What is known of each method is said where it is registered, see `models.methods.rules`.
+What is known of each method is said where it is registered, see `models.methods.registry`.
 """
 
 from fewshot_fer.config.names import require_name

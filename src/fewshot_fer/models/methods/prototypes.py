@@ -15,10 +15,10 @@ AS_THEY_ARE = (
     "a classifier answers on its embeddings as they are: add train=supervised; or take "
     "train=pretrain with method=protonet"
 )
-LINEAR_STEPS = 100
+LINEAR_STEPS = 100  # of the Baseline
 LINEAR_LR = 0.1  # of gradient descent, relative to the mean squared length of the support
 DECAY = 1e-3
-COSINE_STEPS = 200
+COSINE_STEPS = 200  # of Baseline++
 COSINE_LR = 1e-4  # of Adam
 
 
