@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fewshot_fer.data.demo.actor import play
 from fewshot_fer.data.demo.plan import Shot
+from fewshot_fer.data.demo.writer import play
 from fewshot_fer.data.labels import BASIC, COMPOUND
 
 OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/data/demo/contact_sheet.jpg"

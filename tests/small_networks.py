@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, TrainConfig
-from fewshot_fer.data.images import FaceImages
-from fewshot_fer.data.pack import PackedFaces
+from fewshot_fer.data.images import FaceImages, PackedFaces
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models import build_encoder
-from fewshot_fer.models.methods.feat import Feat
+from fewshot_fer.models.methods.learned import Feat
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network
 from fewshot_fer.training.episodic import EpisodicTraining

@@ -47,7 +47,7 @@ def write_safetensors(root: Path) -> Path:
 
 
 def _state() -> dict[str, Tensor]:
-    from fewshot_fer.models.backbones.conv4 import Conv4
+    from fewshot_fer.models.backbones.from_scratch import Conv4
 
     torch.manual_seed(0)
     return Conv4(filters=4).state_dict()

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot_fer.data.bad_images import find_bad_images
 from fewshot_fer.data.decode import decode
+from fewshot_fer.data.load import find_bad_images
 from fewshot_fer.system.errors import DataError
 
 

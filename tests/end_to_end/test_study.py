@@ -17,7 +17,7 @@ from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import evaluate
-from fewshot_fer.models.backbones.conv4 import Conv4
+from fewshot_fer.models.backbones.from_scratch import Conv4
 from fewshot_fer.models.methods.method import PROTOTYPES
 
 STUDY = sorted(path.stem for path in (conf_dir() / "experiment").glob("study_*.yaml"))

@@ -13,8 +13,12 @@ from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
-from fewshot_fer.models.methods.registry import find_method, method_names
-from fewshot_fer.models.methods.rules import check_run_tests, check_training
+from fewshot_fer.models.methods.registry import (
+    check_run_tests,
+    check_training,
+    find_method,
+    method_names,
+)
 from fewshot_fer.system.errors import ConfigError
 
 TRAINED = method_names(needs_episodes=True)

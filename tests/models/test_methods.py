@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.names import conf_dir
-from fewshot_fer.models.methods import baseline
-from fewshot_fer.models.methods.feat import Feat
-from fewshot_fer.models.methods.matching import MatchingNetwork
+from fewshot_fer.models.methods.learned import Feat, MatchingNetwork, RelationNetwork
 from fewshot_fer.models.methods.prototypes import (
     COSINE_SCALE,
+    COSINE_STEPS,
+    DECAY,
+    LINEAR_LR,
+    LINEAR_STEPS,
     CosinePrototypes,
     EuclideanPrototypes,
+    baseline_logits,
 )
 from fewshot_fer.models.methods.registry import build_logits, find_method, method_names
-from fewshot_fer.models.methods.relation import RelationNetwork
 
 WAY, SHOT, QUERY, FEATURES = 4, 5, 3, 24
 Ours = Callable[[Tensor, Tensor], Tensor]
@@ -67,7 +69,7 @@ def unit(ours: Ours) -> Ours:
 PAIRS: dict[str, tuple[nn.Module, Callable[[Tensor], Tensor], bool]] = {
     "simpleshot": (easyfsl.SimpleShot(nn.Identity()), lambda logits: logits / COSINE_SCALE, False),
     "baseline++": (
-        easyfsl.Finetune(nn.Identity(), fine_tuning_steps=baseline.COSINE_STEPS),
+        easyfsl.Finetune(nn.Identity(), fine_tuning_steps=COSINE_STEPS),
         lambda logits: logits / COSINE_SCALE,
         False,
     ),
@@ -158,15 +160,15 @@ def test_relation_as_easyfsl(centred: bool) -> None:
 def test_baseline_against_a_plain_loop(centred: bool) -> None:
     """Coefficients of support images are the weights of a linear layer, found step by step."""
     support, query = embeddings(7, centred=centred)
-    answers = baseline.baseline_logits(support, query)
+    answers = baseline_logits(support, query)
     labels = torch.arange(WAY).repeat_interleave(SHOT)
     for episode in range(len(support)):
         own = F.pad(support[episode].flatten(0, 1), (0, 1), value=1.0)
-        rate = baseline.LINEAR_LR / own.square().sum(dim=1).mean() * len(own)
+        rate = LINEAR_LR / own.square().sum(dim=1).mean() * len(own)
         weight = torch.zeros(WAY, FEATURES + 1, requires_grad=True)
-        for _ in range(baseline.LINEAR_STEPS):
+        for _ in range(LINEAR_STEPS):
             loss = F.cross_entropy(own @ weight.T, labels)
-            loss = loss + baseline.DECAY / 2 * weight.square().sum()
+            loss = loss + DECAY / 2 * weight.square().sum()
             (slope,) = torch.autograd.grad(loss, weight)
             weight = (weight - rate * slope).detach().requires_grad_()
         expected = F.pad(query[episode], (0, 1), value=1.0) @ weight.T

@@ -20,8 +20,7 @@ from small_networks import (
 from torch import nn
 
 from fewshot_fer.config.schema import AugmentConfig
-from fewshot_fer.data.images import FaceImages
-from fewshot_fer.data.pack import PackedFaces
+from fewshot_fer.data.images import FaceImages, PackedFaces
 from fewshot_fer.episodes.pool import build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.embedder import Embedder

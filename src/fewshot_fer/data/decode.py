@@ -105,12 +105,3 @@ def as_rgb(picture: Image.Image) -> Image.Image:
         black.paste(opaque, mask=opaque.getchannel("A"))
         return black
     return picture.convert("RGB")
-
-
-def _centre_square(picture: Image.Image) -> Image.Image:
-    width, height = picture.size
-    side = min(width, height)
-    if width == height:
-        return picture
-    left, top = (width - side) // 2, (height - side) // 2
-    return picture.crop((left, top, left + side, top + side))

@@ -18,7 +18,7 @@ def images_in(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[Pa
 
     Raises DataError where the folder cannot be read.
     """
-    return _sorted(folder, image_names_in(folder, endings))
+    return [folder / name for name in sorted(image_names_in(folder, endings), key=natural_key)]
 
 
 def image_names_in(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[str]:
@@ -33,7 +33,8 @@ def folders_in(folder: Path) -> list[Path]:
 
     Raises DataError where the folder cannot be read.
     """
-    return _sorted(folder, [e.name for e in _entries(folder) if _holds(e.is_dir)])
+    names = [e.name for e in _entries(folder) if _holds(e.is_dir)]
+    return [folder / name for name in sorted(names, key=natural_key)]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -51,10 +52,6 @@ def _holds(question: Callable[[], bool]) -> bool:
         return question()
     except OSError:  # a link that leads to itself is neither a file nor a folder
         return False
-
-
-def _sorted(folder: Path, names: list[str]) -> list[Path]:
-    return [folder / name for name in sorted(names, key=natural_key)]
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -1,19 +1,75 @@
-"""Load the data set that a configuration names: its FaceTable, from paths.data or the demo."""
+"""Load the data set that a configuration names, from paths.data or the demo.
 
+Pictures that cannot be read are left out, and listed, where the user says so.
+"""
+
+import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
-from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig
+from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.adapters.registry import adapter_names, find_adapter
-from fewshot_fer.data.bad_images import Skipping
-from fewshot_fer.data.cache import cache_folder
+from fewshot_fer.data.cache import cache_folder, files_fingerprint
+from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.table import select_split
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, DataError, WriteError
+from fewshot_fer.system.files import atomic, write_text
+from fewshot_fer.system.processes import core_count
 
+FILE = "bad_images.csv"
 log = logging.getLogger("fewshot_fer")
+
+
+@dataclass
+class Skipping:
+    """Bad images, left out of every table.
+
+    image_size: in pixels a side, at which they are decoded; None: none are looked for, and the
+    first one is an error where it is met; found: path -> why, of all tables so far.
+    """
+
+    image_size: int | None = None
+    found: dict[str, str] = field(default_factory=dict)
+
+    def without_bad(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows whose pictures can be read. Raises DataError if there are none."""
+        if self.image_size is None:
+            return table
+        bad = find_bad_images(table["path"].tolist(), self.image_size)
+        if not bad:
+            return table
+        self.found |= bad
+        path, why = next(iter(bad.items()))
+        log.warning(
+            "%d image(s) that cannot be read are left out, %s first: %s", len(bad), path, why
+        )
+        kept = table[~table["path"].isin(set(bad))].reset_index(drop=True)
+        if kept.empty:
+            raise DataError(f"not one of {len(table)} images can be read, {path} first: {why}")
+        return kept
+
+    def write(self, run: Path) -> None:
+        """List what was left out in the run's bad_images.csv; nothing where nothing was."""
+        if not self.found:
+            return
+        listed = pd.DataFrame(sorted(self.found.items()), columns=["path", "reason"])
+        with atomic(run / FILE) as partial:
+            listed.to_csv(partial, index=False, lineterminator="\r\n")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the column `warnings` of results.csv says of them."""
+        return [f"bad_images:{len(self.found)}"] if self.found else []
+
+
+def skipping(verb: TrainVerb | TestVerb, trained: TrainVerb) -> Skipping:
+    """Return how bad images are met, as a verb's settings say, at the image size of a run's."""
+    return Skipping(trained.backbone.side if verb.on_bad_image == "skip" else None)
 
 
 @dataclass(frozen=True)
@@ -60,6 +116,53 @@ def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
             _warn_of_counts(table, folder)
         source.tables[key] = source.skipping.without_bad(table)
     return select_split(source.tables[key], settings.split, folder)
+
+
+def find_bad_images(paths: list[str], image_size: int) -> dict[str, str]:
+    """Return path -> why for pictures that cannot be decoded; known from the cache a second time.
+
+    A picture that is gone counts as bad too. Costs one decoding of all, once.
+    """
+    present = [path for path in paths if Path(path).is_file()]
+    gone = {path: "no such file" for path in paths if not Path(path).is_file()}
+    name = f"{files_fingerprint(present, image_size)}_{most_pixels()}.json"
+    file = cache_folder() / "scans" / name
+    known = _read(file)
+    if known is None:
+        known = {path: why for path, why in _scan(present, image_size) if why}
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps(known))
+        except (OSError, WriteError) as error:
+            log.warning("what was found is not kept: %s", error)
+    return gone | known
+
+
+def _scan(paths: list[str], image_size: int) -> list[tuple[str, str]]:
+    """Return each path with the reason why it cannot be decoded, "" where it can."""
+
+    def why(path: str) -> str:
+        try:
+            decode(path, image_size)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(core_count()) as pool:
+        bar = tqdm(
+            pool.map(why, paths), total=len(paths), desc="trying images", disable=None, delay=2
+        )
+        return list(zip(paths, bar, strict=True))
+
+
+def _read(file: Path) -> dict[str, str] | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or not all(isinstance(why, str) for why in content.values()):
+        return None
+    return content
 
 
 def _warn_of_counts(table: pd.DataFrame, folder: Path) -> None:

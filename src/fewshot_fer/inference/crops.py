@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fewshot_fer.data.decode import decode, read_picture, square_pixels
-from fewshot_fer.data.faces.alignment import align
-from fewshot_fer.data.faces.detector import FaceDetector
+from fewshot_fer.data.faces.detector import FaceDetector, align
 from fewshot_fer.inference.inputs import Pixels, SourceImage, read_pictures, read_video
 from fewshot_fer.system.figures import font_for
 from fewshot_fer.system.files import atomic, writing

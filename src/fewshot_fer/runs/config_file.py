@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import BackboneConfig, TrainVerb
 from fewshot_fer.models.backbones.from_file import encoder_file
-from fewshot_fer.models.methods.rules import check_training
+from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.system.errors import ConfigError, RunError, UnknownNameError
 from fewshot_fer.system.files import atomic, read_yaml_text
 

@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.schema import MethodConfig, PathsConfig, TestVerb, TrainVerb, fingerprint
-from fewshot_fer.data.bad_images import skipping
-from fewshot_fer.data.load import find_source
+from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.methods import TrainingStatistics, composed, require_parts
 from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models.methods.method import Method, untrained_method
-from fewshot_fer.models.methods.registry import find_method, method_names
-from fewshot_fer.models.methods.rules import check_comparison, check_run_tests
+from fewshot_fer.models.methods.registry import (
+    check_comparison,
+    check_run_tests,
+    find_method,
+    method_names,
+)
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder

@@ -22,7 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from fewshot_fer.config.names import import_inherited_plugins
 from fewshot_fer.config.schema import TrainVerb
-from fewshot_fer.models.methods.rules import check_training
+from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError

@@ -8,9 +8,8 @@ import torch
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
-from fewshot_fer.data.bad_images import skipping
 from fewshot_fer.data.images import load_images
-from fewshot_fer.data.load import Source, find_source
+from fewshot_fer.data.load import Source, find_source, skipping
 from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
 from fewshot_fer.evaluation.methods import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task

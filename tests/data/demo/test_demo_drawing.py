@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from fewshot_fer.data.demo import ensure_demo, writer
-from fewshot_fer.data.demo.actor import Drawn, play
 from fewshot_fer.data.demo.plan import (
     FOLDERS,
     Shot,
@@ -16,6 +15,7 @@ from fewshot_fer.data.demo.plan import (
     count_compound,
     plan_shots,
 )
+from fewshot_fer.data.demo.writer import Drawn, play
 from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.system.errors import ConfigError, DataError
 

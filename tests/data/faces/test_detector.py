@@ -9,8 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fewshot_fer.data.faces.alignment import TARGET, align, landmarks, similarity
-from fewshot_fer.data.faces.detector import FaceDetector, load_detector
+from fewshot_fer.data.faces.detector import (
+    TARGET,
+    FaceDetector,
+    align,
+    landmarks,
+    load_detector,
+    similarity,
+)
 from fewshot_fer.system.errors import ConfigError
 
 POINTS = np.array([[40.0, 50], [80, 50], [60, 70], [45, 90], [75, 90]])

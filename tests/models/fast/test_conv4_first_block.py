@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.models import build_encoder
-from fewshot_fer.models.backbones.conv4 import Conv4
+from fewshot_fer.models.backbones.from_scratch import Conv4
 from fewshot_fer.models.fast import conv4_first_block as module
 from fewshot_fer.models.fast.conv4_first_block import first_block, takes
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.models.backbones.conv4 import Conv4
+from fewshot_fer.models.backbones.from_scratch import Conv4
 from fewshot_fer.models.fast import conv4_gpu as gpu_block
 
 pytest.importorskip("triton")

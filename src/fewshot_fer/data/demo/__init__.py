@@ -12,20 +12,11 @@ VERSION = 1
 def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
     """Return the root of the embedded data set, drawing it first if it is not there.
 
-    Parameters
-    ----------
-    cache: folder that holds drawn sets; made if need be
-    scale: size of the set, 0 < scale <= 20; 1 draws some 5,400 pictures in under a minute
-    seed: every picture is a function of it and of the scale, never of the number of processes
-
-    Returns
-    -------
-    the folder holding RAF-DB/, AFEW/ and labels.csv; it appears whole or not at all
-
-    Raises
-    ------
-    ConfigError: the scale is out of range or the seed negative
-    DataError: the cache folder cannot be written
+    The folder holds RAF-DB/, AFEW/ and labels.csv, and appears whole or not at all. cache: the
+    folder of drawn sets; scale: above 0 and at most 20; 1 draws some 5,400 pictures in under a
+    minute; seed: every picture is a function of it and of the scale, never of the number of
+    processes. Raises ConfigError for a scale or seed out of range, DataError where the cache cannot
+    be written.
     """
     if not (math.isfinite(scale) and 0 < scale <= 20):
         raise ConfigError(

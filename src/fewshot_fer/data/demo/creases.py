@@ -6,10 +6,9 @@ The maps lie on the rest shape seen from the front, a hundredth of a decimetre a
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from fewshot_fer.data.demo.mesh import Floats, Integers
+from fewshot_fer.data.demo.mesh import Floats, Integers, smooth_step
 
 LEFT, TOP, TEXEL, WIDTH, HEIGHT = -1.0, 8.5, 0.01, 200, 250
 _FINER = 4
@@ -129,11 +128,11 @@ def _draw_stubble() -> Floats:
     """Return where a beard grows: jaw, chin and moustache, lips left out."""
     x = np.abs(np.linspace(LEFT, LEFT + WIDTH * TEXEL, WIDTH, dtype=np.float64))[None, :]
     y = np.linspace(TOP, TOP - HEIGHT * TEXEL, HEIGHT, dtype=np.float64)[:, None]
-    jaw = _step((6.62 + 1.1 * np.maximum(x - 0.25, 0) ** 1.2 + 0.12 * (x < 0.18) - y) / 0.12)
-    upper_lip = _step((y - 6.64) / 0.03) * _step((6.80 - 0.35 * x**2 - y) / 0.05)
-    moustache = _step((0.30 - x) / 0.06) * upper_lip
-    lips = _step((1 - (x / 0.27) ** 2 - ((y - 6.6) / 0.12) ** 2) / 0.2)
-    bare = 0.5 * _step((0.2 - np.hypot(x - 0.2, y - 6.45)) / 0.08)
+    jaw = smooth_step((6.62 + 1.1 * np.maximum(x - 0.25, 0) ** 1.2 + 0.12 * (x < 0.18) - y) / 0.12)
+    upper_lip = smooth_step((y - 6.64) / 0.03) * smooth_step((6.80 - 0.35 * x**2 - y) / 0.05)
+    moustache = smooth_step((0.30 - x) / 0.06) * upper_lip
+    lips = smooth_step((1 - (x / 0.27) ** 2 - ((y - 6.6) / 0.12) ** 2) / 0.2)
+    bare = 0.5 * smooth_step((0.2 - np.hypot(x - 0.2, y - 6.45)) / 0.08)
     grown = np.maximum(jaw * (1 - bare), moustache) * (1 - lips)
     coded = Image.fromarray((grown * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(3))
     return np.asarray(coded, np.float32) / np.float32(255)
@@ -142,11 +141,6 @@ def _draw_stubble() -> Floats:
 def _draw_freckles() -> Floats:
     """Return the peaks of a fine noise."""
     return np.asarray(_noise(90, 4).clip(0.62, 1) * 2.6 - 1.6, np.float32)
-
-
-def _step(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    bounded = value.clip(0, 1)
-    return np.asarray(bounded * bounded * (3 - 2 * bounded))
 
 
 def _noise(cells: int, seed: int) -> Floats:

@@ -38,11 +38,8 @@ def draw_hair(
     bald = sex == "male" and age > 35 and generator.random() < 0.25
     recession = generator.uniform(0.1, 0.35) if bald else generator.uniform(-0.02, 0.1)
     long = generator.random() < (0.7 if sex == "female" else 0.06)
-    fringe = (
-        generator.uniform(0.1, 0.32)
-        if generator.random() < (0.4 if sex == "female" else 0.25)
-        else 0.0
-    )
+    fringed = generator.random() < (0.4 if sex == "female" else 0.25)
+    fringe = generator.uniform(0.1, 0.32) if fringed else 0.0
     return Hair(
         color=color,
         line=float(generator.normal(0.0, 0.04)),

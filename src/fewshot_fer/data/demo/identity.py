@@ -115,9 +115,7 @@ def draw_identity(head: Head, seed: int, number: int) -> Identity:
         freckles=float(generator.random() ** 4 * np.clip(skin[0] * 3 - 1.9, 0, 1)),
         wrinkles=float(np.clip((age - 28) / 45, 0, 1)),
         teeth=float(generator.uniform(0.75, 0.97)),
-        lashes=float(
-            generator.uniform(0.5, 1.0) if sex == "female" else generator.uniform(0.2, 0.6)
-        ),
+        lashes=generator.uniform(*((0.5, 1.0) if sex == "female" else (0.2, 0.6))),
     )
 
 
@@ -177,9 +175,8 @@ def draw_skin(origins: NDArray[np.float64], generator: Generator) -> Floats:
     """Return a skin between the light and the dark end of the person's origins."""
     light, dark = origins @ _SKIN
     share = generator.random()
-    return np.asarray(
-        light * share + dark * (1 - share) + generator.normal(0, 0.012, 3), np.float32
-    )
+    between = light * share + dark * (1 - share)
+    return np.asarray(between + generator.normal(0, 0.012, 3), np.float32)
 
 
 def draw_hair_color(origins: NDArray[np.float64], age: int, generator: Generator) -> Floats:

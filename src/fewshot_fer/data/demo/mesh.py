@@ -74,6 +74,12 @@ def _weighted(weights: Floats, offsets: Floats) -> Floats:
     return np.asarray(np.einsum("t,tvc->vc", weights[used], offsets[used]), np.float32)
 
 
+def smooth_step(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a smooth way from 0 to 1 of values from 0 to 1; beyond, it stays."""
+    bounded = value.clip(0, 1)
+    return np.asarray(bounded * bounded * (3 - 2 * bounded))
+
+
 def _index(names: NDArray[np.str_]) -> dict[str, int]:
     return {str(name): number for number, name in enumerate(names)}
 
@@ -85,15 +91,11 @@ def load_head() -> Head:
         part_names = tuple(str(name) for name in asset["part_names"])
         masks = asset["masks"].astype(np.float32) / 255
         vertices = asset["vertices"].copy()
-        triangles, parts = (
-            asset["triangles"].astype(np.int64),
-            asset["triangle_parts"].astype(np.int64),
-        )
+        triangles = asset["triangles"].astype(np.int64)
+        parts = asset["triangle_parts"].astype(np.int64)
         teeth = np.unique(triangles[parts == part_names.index("teeth")])
-        moves_with_jaw = (
-            np.abs(asset["unit_offsets"][_index(asset["unit_names"])["jawOpen"]]).sum(1) > 0
-        )
-        vertices[teeth[~moves_with_jaw[teeth]]] += _UPPER_TEETH_MOVE
+        jaw = asset["unit_offsets"][_index(asset["unit_names"])["jawOpen"]]
+        vertices[teeth[np.abs(jaw).sum(1)[teeth] <= 0]] += _UPPER_TEETH_MOVE
         return Head(
             vertices=vertices,
             triangles=triangles[:, [0, 2, 1]],

@@ -129,10 +129,6 @@ def _light(
     result = albedo * light * 1.25
     result += (shine @ scene.light_colors) * (gloss * 0.35)[:, None]
     # Light hardly reaches the back of the mouth.
-    deep = ((1.40 - surface.rest[:, 2]) / 0.35).clip(0, 0.85) * _inside(surface)
+    inside = (surface.part == 2) | (surface.part == 3) | (surface.masks[:, 2] > 0.5)
+    deep = ((1.40 - surface.rest[:, 2]) / 0.35).clip(0, 0.85) * inside
     return np.asarray(result * (1 - deep)[:, None], np.float32)
-
-
-def _inside(surface: skin.Surface) -> NDArray[np.bool_]:
-    teeth_or_tongue = (surface.part == 2) | (surface.part == 3)
-    return np.asarray(teeth_or_tongue | (surface.masks[:, 2] > 0.5))

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from fewshot_fer.data.demo.mesh import smooth_step
 from fewshot_fer.data.labels import (
     AFEW_CLIP_COUNTS,
     BASIC,
@@ -28,15 +28,13 @@ NAMED: dict[str, dict[str, tuple[str, ...]]] = {
     "val": {"happiness": ("001703120",), "surprise": ("005153760",)},
 }
 """Clips that exist at every scale. Two ids occur in both splits, as in the real set."""
-FOLDERS: dict[str, str] = {
-    "anger": "Angry",
-    "disgust": "Disgust",
-    "fear": "Fear",
-    "happiness": "Happy",
-    "neutral": "Neutral",
-    "sadness": "Sad",
-    "surprise": "Surprise",
-}
+FOLDERS: dict[str, str] = dict(
+    zip(
+        AFEW_CLIP_COUNTS["val"],
+        ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"),
+        strict=True,
+    )
+)
 """AFEW's folder name of every class."""
 # Share of the real sets' images and clips at scale 1: as much as two cores draw in 45 seconds.
 _BASIC_SHARE, _COMPOUND_SHARE = 0.16, 0.26
@@ -78,18 +76,13 @@ def draw_moments(frames: int, generator: Generator) -> list[Moment]:
     time = np.linspace(0, 1, frames)
     peak = generator.uniform(0.35, 0.65)
     start, end = generator.uniform(0.3, 0.6), generator.uniform(0.3, 0.6)
-    rise = start + (1 - start) * _ease(time / peak)
-    fall = end + (1 - end) * _ease((1 - time) / (1 - peak))
+    rise = start + (1 - start) * smooth_step(time / peak)
+    fall = end + (1 - end) * smooth_step((1 - time) / (1 - peak))
     strength = np.minimum(rise, fall)
     swing = generator.normal(0, (0.10, 0.05, 0.04, 1.5, 1.5), 5)
     speed, phase = generator.uniform(1.5, 4.0, 5), generator.uniform(0, 2 * np.pi, 5)
     path = np.sin(time[:, None] * speed + phase) * swing
     return [Moment(float(s), *map(float, row)) for s, row in zip(strength, path, strict=True)]
-
-
-def _ease(time: NDArray[np.float64]) -> NDArray[np.float64]:
-    bounded = time.clip(0, 1)
-    return np.asarray(bounded * bounded * (3 - 2 * bounded))
 
 
 class Shot(NamedTuple):
@@ -110,7 +103,15 @@ class Shot(NamedTuple):
 
 def plan_shots(scale: float, seed: int) -> list[Shot]:
     """Return every shot of the set; the same for the same arguments."""
-    return [*_plan_basic(scale, seed), *_plan_compound(scale, seed), *_plan_afew(scale, seed)]
+    shots = []
+    for place, split in enumerate(("train", "test")):
+        counts = {label: count_basic(split, label, scale) for label in BASIC}
+        shots += _plan_stills("basic", split, counts, _PEOPLE[f"basic {split}"], [seed, 1, place])
+    for place, split in enumerate(("train", "test")):
+        counts = {label: count_compound(label, scale)[split] for label in COMPOUND}
+        first = _PEOPLE["compound"] + place * 500_000
+        shots += _plan_stills("compound", split, counts, first, [seed, 2, place])
+    return [*shots, *_plan_afew(scale, seed)]
 
 
 def count_basic(split: str, label: str, scale: float) -> int:
@@ -139,23 +140,6 @@ def image_name(split: str, number: int) -> str:
     ('train_00001.jpg', 'test_0001.jpg')
     """
     return f"{split}_{number:05d}.jpg" if split == "train" else f"{split}_{number:04d}.jpg"
-
-
-def _plan_basic(scale: float, seed: int) -> list[Shot]:
-    shots = []
-    for place, split in enumerate(("train", "test")):
-        counts = {label: count_basic(split, label, scale) for label in BASIC}
-        shots += _plan_stills("basic", split, counts, _PEOPLE[f"basic {split}"], [seed, 1, place])
-    return shots
-
-
-def _plan_compound(scale: float, seed: int) -> list[Shot]:
-    shots = []
-    for place, split in enumerate(("train", "test")):
-        counts = {label: count_compound(label, scale)[split] for label in COMPOUND}
-        first = _PEOPLE["compound"] + place * 500_000
-        shots += _plan_stills("compound", split, counts, first, [seed, 2, place])
-    return shots
 
 
 def _plan_stills(

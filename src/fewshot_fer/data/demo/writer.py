@@ -1,20 +1,29 @@
-"""Write the embedded data set: several processes draw, one writes."""
+"""Draw and write the embedded data set: several processes draw shots, one writes."""
 
 import csv
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
-from fewshot_fer.data.demo.actor import Drawn, Facts, play
-from fewshot_fer.data.demo.plan import Shot, plan_shots
+from fewshot_fer.data.demo import action_units, picture
+from fewshot_fer.data.demo.identity import Identity, draw_identity
+from fewshot_fer.data.demo.mesh import load_head
+from fewshot_fer.data.demo.plan import NO_FACE, Moment, Shot, draw_moments, plan_shots
+from fewshot_fer.data.demo.scene import Scene, develop, draw_background, draw_scene
 from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.system.files import atomic_folder
 from fewshot_fer.system.processes import core_count, map_in_processes
 
+_STILL = Moment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _LABEL_FILE = "EmoLabel/list_patition_label.txt"
 # Starting a process takes as long as drawing this many pictures saves.
 _WORTH_A_PROCESS = 200
@@ -29,6 +38,97 @@ Licence: CC0 1.0 Universal, https://creativecommons.org/publicdomain/zero/1.0/
 RAF-DB/ and AFEW/ have the layouts of the data sets of those names, and none of their images.
 labels.csv tells for every picture its class, person, clip, action units, strength and pose.
 """
+
+
+class Facts(NamedTuple):
+    """A row of labels.csv.
+
+    frame counts from 1 in a clip and is -1 outside; strength is the share of the full expression
+    0..1; angles are the head's, in degrees, positive towards the right of the picture, downwards
+    and counter-clockwise; has_face is 0 where the face has left the picture.
+    """
+
+    path: str
+    dataset: str
+    split: str
+    label: str
+    identity: int
+    clip: str
+    frame: int
+    action_units: str
+    strength: float
+    age: int
+    gender: str
+    yaw_degrees: float
+    pitch_degrees: float
+    roll_degrees: float
+    has_face: int
+
+
+class Drawn(NamedTuple):
+    """One finished picture: JPEG bytes and what they show."""
+
+    jpeg: bytes
+    facts: Facts
+
+
+def play(shot: Shot, seed: int) -> list[Drawn]:
+    """Draw every picture of a shot; a pure function of the shot and the seed."""
+    head, generator = load_head(), np.random.default_rng([seed, 4, shot.key])
+    person = draw_identity(head, seed, shot.person)
+    body = picture.make_body(head, person)
+    units = action_units.draw_units(shot.label, generator)
+    apex = float(generator.uniform(0.6, 1.0))
+    strengths = action_units.draw_strengths(shot.label, units, apex, generator)
+    scene = draw_scene("film" if shot.clip else "still", generator)
+    moments = draw_moments(len(shot.paths), generator) if shot.clip else [_STILL]
+    drawn = []
+    for number, moment in enumerate(moments):
+        now = _moved(scene, moment)
+        if NO_FACE in shot.paths[number]:
+            image = develop(draw_background(now), now, generator)
+        else:
+            shown = action_units.scaled(strengths, moment.strength)
+            image = picture.draw_picture(head, person, body, shown, now, generator)
+        facts = _facts(shot, number, person, units, apex * moment.strength, now)
+        stream = BytesIO()
+        Image.fromarray(image).save(stream, "JPEG", quality=scene.quality)
+        drawn.append(Drawn(stream.getvalue(), facts))
+    return drawn
+
+
+def _moved(scene: Scene, moment: Moment) -> Scene:
+    return replace(
+        scene,
+        yaw=scene.yaw + moment.yaw,
+        pitch=scene.pitch + moment.pitch,
+        roll=scene.roll + moment.roll,
+        shift=(scene.shift[0] + moment.right, scene.shift[1] + moment.down),
+    )
+
+
+def _facts(
+    shot: Shot, number: int, person: Identity, units: tuple[int, ...], strength: float, scene: Scene
+) -> Facts:
+    has_face = NO_FACE not in shot.paths[number]
+    yaw, pitch, roll = (float(np.degrees(a)) for a in (scene.yaw, scene.pitch, scene.roll))
+    return Facts(
+        path=shot.paths[number],
+        dataset=shot.dataset,
+        split=shot.split,
+        label=shot.label,
+        identity=shot.person,
+        clip=shot.clip,
+        frame=number + 1 if shot.clip else -1,
+        action_units=action_units.written(units) if has_face else "",
+        strength=round(strength, 3) if has_face and units else 0.0,
+        age=person.age,
+        gender=person.sex,
+        yaw_degrees=round(yaw, 1),
+        pitch_degrees=round(pitch, 1),
+        roll_degrees=round(roll, 1),
+        has_face=int(has_face),
+    )
 
 
 def write_demo(root: Path, scale: float, seed: int, processes: int | None = None) -> None:
@@ -46,7 +146,8 @@ def write_demo(root: Path, scale: float, seed: int, processes: int | None = None
             target.write_bytes(drawn.jpeg)
             rows.append(drawn.facts)
         _write_labels(folder, shots)
-        _write_table(folder / "labels.csv", rows)
+        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([Facts._fields, *rows])
         (folder / "README.txt").write_text(_README.format(seed=seed, scale=scale), encoding="utf-8")
 
 
@@ -93,10 +194,3 @@ def _write_labels(folder: Path, shots: list[Shot]) -> None:
         target = folder / "RAF-DB" / subset / _LABEL_FILE
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes("\n".join(lines).encode())
-
-
-def _write_table(target: Path, rows: list[Facts]) -> None:
-    with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Facts._fields)
-        writer.writerows(rows)

@@ -11,8 +11,7 @@ from PIL import Image
 
 from fewshot_fer.config.verbs import PrepareVerb
 from fewshot_fer.data.adapters.afew import CLASSES, SPLITS
-from fewshot_fer.data.faces.alignment import align
-from fewshot_fer.data.faces.detector import Face, FaceDetector, Pixels
+from fewshot_fer.data.faces.detector import Face, FaceDetector, Pixels, align
 from fewshot_fer.data.faces.video import persistent, read_frames
 from fewshot_fer.data.labels import BASIC, canonical
 from fewshot_fer.data.listing import VIDEO_ENDINGS, child, contents, folders_in, images_in

@@ -17,9 +17,8 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verbs import PrepareVerb
 from fewshot_fer.data.adapters.afew import SPLITS
 from fewshot_fer.data.decode import read_picture
-from fewshot_fer.data.faces.alignment import align
 from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film
-from fewshot_fer.data.faces.detector import FaceDetector, load_detector
+from fewshot_fer.data.faces.detector import FaceDetector, align, load_detector
 from fewshot_fer.data.faces.manifest import Manifest
 from fewshot_fer.data.listing import folders_in, images_in
 from fewshot_fer.system.device import prepare_device

@@ -138,11 +138,6 @@ class Track:
     faces: list[Face] = field(default_factory=list)
 
     @property
-    def last(self) -> int:
-        """The latest frame that it was seen in."""
-        return max(self.places)
-
-    @property
     def mean_area(self) -> float:
         """Square pixels."""
         return sum(face.area for face in self.faces) / len(self.faces)
@@ -161,7 +156,7 @@ def follow(frames: Sequence[Sequence[Face]]) -> list[Track]:
     """
     tracks: list[Track] = []
     for number, faces in enumerate(frames):
-        open_tracks = [track for track in tracks if number - track.last <= LONGEST_GAP]
+        open_tracks = [track for track in tracks if number - max(track.places) <= LONGEST_GAP]
         pairs = sorted(
             (
                 (overlap(track.faces[-1], face), of_track, place)

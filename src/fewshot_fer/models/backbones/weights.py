@@ -38,7 +38,8 @@ def load_weights(network: nn.Module, file: Path, head: str = "") -> None:
     """
     state = read_weights(file)
     own = network.state_dict()
-    kept = {name: value for name, value in state.items() if not _of_head(name, head)}
+    of_head = [name for name in state if head and f"{name}.".startswith(f"{head}.")]
+    kept = {name: value for name, value in state.items() if name not in of_head}
     lacking, strange = sorted(own.keys() - kept.keys()), sorted(kept.keys() - own.keys())
     lacking = [name for name in lacking if not name.endswith("num_batches_tracked")]
     other = [n for n in kept.keys() & own.keys() if kept[n].shape != own[n].shape]
@@ -109,10 +110,6 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
         raise ConfigError(f"backbone.weights={file} cannot be read as weights: {error}") from error
-
-
-def _of_head(name: str, head: str) -> bool:
-    return bool(head) and (name == head or name.startswith(f"{head}."))
 
 
 def state_digest(state: dict[str, Tensor]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, load_dataset
-from fewshot_fer.models.methods.rules import check_training
+from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.reports.audit.counts import (
     ClassCount,
     class_counts,

@@ -1,7 +1,9 @@
-"""Read a CSV file of images: path,label and, if there are any, group, split, clip and frame."""
+"""Read anybody's labelled images: a folder of class folders, or a CSV file that lists them."""
 
+import logging
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +11,7 @@ import pandas as pd
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import register_adapter
 from fewshot_fer.data.labels import canonical
-from fewshot_fer.data.listing import require_below
+from fewshot_fer.data.listing import contents, folders_in, images_in, require_below
 from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.system.errors import ConfigError, DataError
 from fewshot_fer.system.files import Row
@@ -19,6 +21,9 @@ OPTIONAL = ("group", "split", "clip", "frame")
 DIGITS = 9  # of a frame's number at most
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar")  # which pandas opens
 HEADER = "its first line must name the columns path,label[,group,split,clip,frame]"
+LAYOUT = "<class>/*.jpg or <class>/<subject or clip>/*.jpg below it"
+EXPECTED = f"expected {LAYOUT}. Set dataset.root=/your/faces"
+log = logging.getLogger("fewshot_fer")
 
 
 @register_adapter("csv", "a CSV with the columns path,label")
@@ -142,3 +147,39 @@ def _require_files(file: Path, lines: dict[str, int]) -> None:
             f"{file}, line {lines[first]}: the column path names {first}, which is not there; "
             f"{len(missing)} of the {len(lines)} listed images are missing"
         )
+
+
+@register_adapter("folder", LAYOUT)
+def read_folder(root: Path) -> pd.DataFrame:
+    """Return the FaceTable of a folder; its split is `all` unless there are split folders.
+
+    A group folder names a subject or a clip. The same name under two classes or splits is the same
+    group, as a person is who shows several expressions. An image right below its class is its own
+    group. Raises DataError where there is no class folder or no image.
+    """
+    root = root.absolute()
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder: {EXPECTED}")
+    rows = [row for split, folder in _splits(root) for row in _rows(folder, split)]
+    if not rows:
+        raise DataError(f"no images in {root} ({contents(root)}): {EXPECTED}")
+    return make_table([{**row, "dataset": "folder"} for row in rows])
+
+
+def _splits(root: Path) -> list[tuple[str, Path]]:
+    below = folders_in(root)
+    if len(below) > 1 and all(path.name.casefold() in SPLITS for path in below):
+        return [(SPLITS[path.name.casefold()], path) for path in below]
+    return [("all", root)]
+
+
+def _rows(folder: Path, split: str) -> Iterator[Row]:
+    for of_class in folders_in(folder):
+        common: Row = {"label": canonical(of_class.name), "split": split}
+        groups = folders_in(of_class)
+        for place in (of_class, *groups):
+            own = common if place is of_class else {**common, "group": place.name}
+            images = images_in(place)
+            yield from ({**own, "path": str(path)} for path in images)
+            if not images and (place is not of_class or not groups):
+                log.warning("no images in %s (%s)", place, contents(place))
