@@ -28,7 +28,8 @@ def write_module(name: str, method: str) -> None:
     """Write a module in the working folder that makes a method known."""
     line = (
         "from fewshot_fer.models.methods.registry import register_method\n"
-        f"@register_method('{method}')\n"  # works: later tests of this process may meet it
+        # True to its word, as later tests of this process meet it among the others.
+        f"@register_method('{method}', of_means=True)\n"
         "def logits(support, query):\n    return query @ support.mean(dim=2).mT\n"
     )
     Path(f"{name}.py").write_text(line)
