@@ -20,8 +20,7 @@ from bad_input.typing_commands import typed
 from bad_input.words import KILLED
 from fewshot_fer.data import images as store
 from fewshot_fer.evaluation import embedder as embedding
-from fewshot_fer.runs import folder as runs
-from fewshot_fer.system import torch_files
+from fewshot_fer.system import files, torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 
 SECOND_EPOCH = 6  # a step of it: an epoch has four
@@ -32,7 +31,7 @@ def faults() -> list[Case]:
     """A run of three epochs of four episodes, its data not packed yet."""
     return [
         _case("the disk is full while a checkpoint is written", _full(torch_files, 3), "No space"),
-        _case("the disk is full while a table is written", _full(runs, 2), "No space"),
+        _case("the disk is full while a table is written", _full(files, 2), "No space"),
         _case("the disk is full while images are packed", _full(store, 1), "FEWSHOT_FER_CACHE"),
         _case("outputs cannot be written", _read_only("outputs"), "Read-only"),
         _case("the cache cannot be written", _read_only("cache"), "Read-only"),
