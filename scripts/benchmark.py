@@ -95,7 +95,7 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
     from benchmarking.setting import FULL, QUICK, TINY, Setting
     from benchmarking.worker import Worker
 
-    from fewshot_fer.data.cache import cache_folder
+    from fewshot_fer.data.cache_folder import cache_folder
     from fewshot_fer.data.demo import ensure_demo
 
     sizes = QUICK if options.quick else TINY if options.tiny else FULL

@@ -29,20 +29,15 @@ from fewshot_fer.config.schema import (
     PathsConfig,
     TrainVerb,
 )
-from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import find_source
+from fewshot_fer.data.packed_images import load_images
 from fewshot_fer.episodes.protocol import RunData, evaluation_protocol, training_protocol
 from fewshot_fer.episodes.sampler import Episodes
+from fewshot_fer.evaluation.choose_method import choose_prior_weight, priors, reweighted
 from fewshot_fer.evaluation.embedder import Embedder
-from fewshot_fer.evaluation.methods import (
-    CLASS_IMAGES,
-    TrainingStatistics,
-    choose_prior_weight,
-    priors,
-    reweighted,
-)
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.evaluation.training_statistics import CLASS_IMAGES, TrainingStatistics
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined, untrained_method
 from fewshot_fer.runs.checkpoint import load_checkpoint

@@ -19,8 +19,13 @@ from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainVerb, fingerprint
 from fewshot_fer.data import labels
 from fewshot_fer.evaluation.metrics import confusion_matrix, macro_f1, mean_recall
+from fewshot_fer.runs.evaluation_tables import (
+    ANSWER_COLUMNS,
+    PREDICTION_COLUMNS,
+    add_answers,
+    add_predictions,
+)
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.runs.tables import ANSWER_COLUMNS, PREDICTION_COLUMNS, add_answers, add_predictions
 from fewshot_fer.system.files import write_text
 
 CHOICES = {"dataset": "rafdb_basic", "eval": "basic_fixed5", "backbone": "conv4", "train": "fast"}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, TrainConfig
-from fewshot_fer.data.images import FaceImages, PackedFaces
+from fewshot_fer.data.packed_images import FaceImages, PackedFaces
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models import build_encoder

@@ -9,7 +9,7 @@ from unittest import mock
 
 from bad_input.typing_commands import typed
 from bad_input.words import KILLED
-from fewshot_fer.data import images as store
+from fewshot_fer.data import packed_images as store
 from fewshot_fer.system import torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 

@@ -18,7 +18,7 @@ import torch
 from bad_input.case import LINE, STOPS, WORKS, Case, During, as_it_is
 from bad_input.typing_commands import typed
 from bad_input.words import KILLED
-from fewshot_fer.data import images as store
+from fewshot_fer.data import packed_images as store
 from fewshot_fer.evaluation import embedder as embedding
 from fewshot_fer.system import files, torch_files
 from fewshot_fer.training.episodic import EpisodicTraining

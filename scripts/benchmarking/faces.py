@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from fewshot_fer.data.adapters.rafdb import read_rafdb_compound
-from fewshot_fer.data.images import PackedFaces
 from fewshot_fer.data.labels import RAFDB_COMPOUND_COUNTS
+from fewshot_fer.data.packed_images import PackedFaces
 
 LEAST = 12  # images of a class
 BLOCK = 500  # images written at a time

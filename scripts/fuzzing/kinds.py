@@ -11,8 +11,8 @@ from fewshot_fer.data.adapters.label_list import read_label_list
 from fewshot_fer.data.decode import decode
 from fewshot_fer.episodes.saved import load_episodes
 from fewshot_fer.evaluation.calibration import calibration_from
-from fewshot_fer.evaluation.methods import statistics_from
 from fewshot_fer.evaluation.support import load_support_set, support_set
+from fewshot_fer.evaluation.training_statistics import statistics_from
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
 from fewshot_fer.runs.resume import progress_of
@@ -87,7 +87,7 @@ KINDS = {
             ),
             *(
                 "fewshot_fer.evaluation.calibration",
-                "fewshot_fer.evaluation.methods",
+                "fewshot_fer.evaluation.training_statistics",
                 "fewshot_fer.runs.resume",
             ),
             *("torch.serialization", "torch._weights_only_unpickler"),

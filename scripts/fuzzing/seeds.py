@@ -18,8 +18,8 @@ from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.evaluation.calibration import QUANTILES, Calibration
-from fewshot_fer.evaluation.methods import TrainingStatistics
 from fewshot_fer.evaluation.support import SupportSet, save_support_set
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.preprocessing import KINDS
 from fewshot_fer.runs.checkpoint import Checkpoint, save_checkpoint
 from fewshot_fer.runs.folder import METRIC_COLUMNS

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TrainVerb
 
 SPOILT = 1  # exit code

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fewshot_fer.cli.launch import launch
-from fewshot_fer.config.verbs import DemoAppVerb
+from fewshot_fer.cli.main import launch
+from fewshot_fer.config.verb_settings import DemoAppVerb
 
 
 def main() -> None:

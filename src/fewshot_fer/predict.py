@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fewshot_fer.cli.launch import launch
-from fewshot_fer.config.verbs import PredictVerb
+from fewshot_fer.cli.main import launch
+from fewshot_fer.config.verb_settings import PredictVerb
 
 
 def main() -> None:
@@ -17,9 +17,9 @@ def predict(settings: PredictVerb, folder: Path) -> None:
 
     inputs = find_inputs(settings.images)
     # Import torch late: wrong settings and names of files then fail in milliseconds.
-    from fewshot_fer.inference.session import predict_session
+    from fewshot_fer.inference.predict_inputs import predict_inputs
 
-    predict_session(settings, inputs, folder)
+    predict_inputs(settings, inputs, folder)
 
 
 if __name__ == "__main__":

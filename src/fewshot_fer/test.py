@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TestVerb
 
 
@@ -14,9 +14,9 @@ def main() -> None:
 def test(settings: TestVerb, folder: Path) -> None:
     """Test the run; results lie in `folder`."""
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.runs.test_run import test_session
+    from fewshot_fer.runs.evaluate_run import evaluate_run
 
-    test_session(settings, folder)
+    evaluate_run(settings, folder)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from fewshot_fer.cli.launch import launch
+from fewshot_fer.cli.main import launch
 from fewshot_fer.config.hydra import choices, in_sweep
 from fewshot_fer.config.schema import TrainVerb
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from fewshot_fer.cli import job as job_module
 from fewshot_fer.cli.job import run_job
-from fewshot_fer.cli.launch import run_sweep
+from fewshot_fer.cli.main import run_sweep
 from fewshot_fer.cli.sweep import Sweep
 from fewshot_fer.config import hydra as threads
 from fewshot_fer.reports.sweep import end_sweep

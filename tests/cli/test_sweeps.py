@@ -16,8 +16,8 @@ from conftest import TINY, Command
 from hydra.utils import get_class
 
 from fewshot_fer.cli import sweep as commands
+from fewshot_fer.cli.overrides import as_list, as_text, expand_sweep, expand_tests
 from fewshot_fer.cli.sweep import plan_sweep
-from fewshot_fer.cli.words import as_list, as_text, expand_sweep, expand_tests
 from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.names import conf_dir
 from fewshot_fer.system.errors import ConfigError
@@ -201,7 +201,7 @@ def test_tensorboard_is_missed_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     monkeypatch.setattr(
-        "fewshot_fer.training.session.setup_training", lambda *_: pytest.fail("too late")
+        "fewshot_fer.training.train_run.setup_training", lambda *_: pytest.fail("too late")
     )
     outcome = command("train", *TINY, f"paths.data={data}", "logger=tensorboard")
     assert outcome.code == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.cli.words import composed_tests, expand_tests
+from fewshot_fer.cli.overrides import composed_tests, expand_tests
 from fewshot_fer.config.hydra import compose, run_id
 from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.read import read_settings

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot_fer.data import images as store
-from fewshot_fer.data.cache import cache_folder
+from fewshot_fer.data import packed_images as store
+from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.decode import decode
-from fewshot_fer.data.images import pack
+from fewshot_fer.data.packed_images import pack
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 

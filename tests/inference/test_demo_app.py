@@ -14,7 +14,7 @@ from browsers import Driver, open_browser
 from conftest import Command, assert_one_line
 from PIL import Image
 
-from fewshot_fer.config.verbs import DemoAppVerb
+from fewshot_fer.config.verb_settings import DemoAppVerb
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.inference.crops import Cropper
 from fewshot_fer.inference.enrol import Enrolment

@@ -11,7 +11,7 @@ from PIL import Image
 from typed_predict import table_of
 
 from fewshot_fer.data.faces.detector import Face
-from fewshot_fer.inference import session
+from fewshot_fer.inference import predict_inputs as prediction
 from fewshot_fer.system.errors import ConfigError
 
 Pixels = NDArray[np.uint8]
@@ -43,7 +43,7 @@ class SquareFinder:
 @pytest.fixture
 def finder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the finder of squares in the place of the detector."""
-    monkeypatch.setattr(session, "load_detector", lambda device: SquareFinder())
+    monkeypatch.setattr(prediction, "load_detector", lambda device: SquareFinder())
 
 
 def photograph(path: Path, *squares: tuple[int, int, int], colour: tuple[int, ...] = (200, 150, 120)
@@ -111,7 +111,7 @@ def test_without_the_extra(
     def missing(device: object) -> None:
         raise ConfigError("finding faces needs pip install 'fewshot_fer[face]'")
 
-    monkeypatch.setattr(session, "load_detector", missing)
+    monkeypatch.setattr(prediction, "load_detector", missing)
     photograph(tmp_path / "a.png", (20, 10, 40))
     outcome = command("predict", f"run={fixed_run}", "images=a.png")
     assert_one_line(outcome, "pip install 'fewshot_fer[face]'")

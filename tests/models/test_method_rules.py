@@ -12,7 +12,7 @@ from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainV
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.methods import require_named_parts, require_parts
+from fewshot_fer.evaluation.choose_method import require_named_parts, require_parts
 from fewshot_fer.models.methods.registry import (
     check_run_tests,
     check_training,

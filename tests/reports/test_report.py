@@ -16,7 +16,7 @@ from fewshot_fer.reports.compare import (
     paired_interval,
     verdict,
 )
-from fewshot_fer.runs.tables import ANSWER_COLUMNS
+from fewshot_fer.runs.evaluation_tables import ANSWER_COLUMNS
 from fewshot_fer.system.errors import RunError
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ from fewshot_fer.reports.html.differences import composed, differences
 from fewshot_fer.reports.html.embedding_maps import principal_components, t_sne
 from fewshot_fer.reports.html.groups import group_results
 from fewshot_fer.reports.html.matrices import heat_maps
-from fewshot_fer.reports.html.pictures import read_mistakes
+from fewshot_fer.reports.html.mistakes import read_mistakes
 from fewshot_fer.reports.html.report import runs_report
 from fewshot_fer.runs.folder import RESULT_COLUMNS
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from fewshot_fer.evaluation.calibration import QUANTILES, Calibration, calibration_from
-from fewshot_fer.evaluation.methods import TrainingStatistics, statistics_from
 from fewshot_fer.evaluation.support import load_support_set
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models.preprocessing import KINDS
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fewshot_fer.system.errors import RunError

@@ -17,7 +17,7 @@ from fewshot_fer.config.schema import MethodConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC, COMPOUND, COMPOUND_PARTS
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
-from fewshot_fer.evaluation.methods import TrainingStatistics
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 
 FILE = Path(__file__).resolve().parents[2] / "scripts/compositions.py"
 

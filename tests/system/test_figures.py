@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fewshot_fer.data import labels
-from fewshot_fer.runs import figures
+from fewshot_fer.runs import plots
 
 pytestmark = pytest.mark.drawn
 WHAT = ("accuracy", "loss", "ci95")
@@ -27,7 +27,7 @@ def as_matplotlib_draws_it(
     """Draw with `plot` both ways, require the same pixels with white edges, and return them."""
     plot(folder / "own.png")
     with monkeypatch.context() as patch:
-        patch.setattr(figures, "save_figure", drawn_twice)
+        patch.setattr(plots, "save_figure", drawn_twice)
         plot(folder / "twice.png")
     own, twice = (np.asarray(Image.open(folder / f"{name}.png")) for name in ("own", "twice"))
     assert np.array_equal(own, twice)
@@ -41,7 +41,7 @@ def test_a_confusion_matrix(
 ) -> None:
     """Two classes or eleven with long names: whole labels, and dark cells where the counts lie."""
     counts = np.eye(len(names), dtype=np.int64) * 9
-    plot = partial(figures.plot_confusion, counts, names, "test, x")
+    plot = partial(plots.plot_confusion, counts, names, "test, x")
     pixels = as_matplotlib_draws_it(monkeypatch, plot, tmp_path)
     blue = (pixels[..., 2].astype(int) - pixels[..., 0] > 60).mean()
     assert 0.2 / len(names) < blue < 1 / len(names)
@@ -51,7 +51,7 @@ def test_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both sides in their colours, with the legend below and nothing cut off."""
     values = {f"{side}_{what}": [0.3, 0.5] for side in ("train", "val") for what in WHAT}
     pd.DataFrame({"epoch": [1, 2], **values}).to_csv(tmp_path / "metrics.csv")
-    plot = partial(figures.plot_curves, tmp_path / "metrics.csv", (0.2, 0.25))
+    plot = partial(plots.plot_curves, tmp_path / "metrics.csv", (0.2, 0.25))
     pixels = as_matplotlib_draws_it(monkeypatch, plot, tmp_path)
     assert ((pixels[..., 0] > 240) & (pixels[..., 2] < 60)).any()
     assert ((pixels[..., 0] < 60) & (pixels[..., 2] > 150)).any()

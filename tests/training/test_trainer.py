@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, MethodConfig, TrainVerb
 from fewshot_fer.evaluation.embedder import Embedder
-from fewshot_fer.evaluation.methods import gather_statistics, statistics_from
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.evaluation.training_statistics import gather_statistics, statistics_from
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise

@@ -15,7 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.schema import TestVerb, TrainVerb
-from fewshot_fer.config.verbs import DemoAppVerb, ExportVerb, PredictVerb, PrepareVerb, ReportVerb
+from fewshot_fer.config.verb_settings import (
+    DemoAppVerb,
+    ExportVerb,
+    PredictVerb,
+    PrepareVerb,
+    ReportVerb,
+)
 from fewshot_fer.system.processes import core_count
 
 SCHEMAS: dict[str, type] = {

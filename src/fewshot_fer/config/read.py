@@ -26,7 +26,7 @@ from fewshot_fer.config.schema import (
     TrainVerb,
     draws_episodes,
 )
-from fewshot_fer.config.verbs import (
+from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
     ExportVerb,
     PredictVerb,

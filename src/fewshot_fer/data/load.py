@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.adapters.registry import adapter_names, find_adapter
-from fewshot_fer.data.cache import cache_folder, files_fingerprint
+from fewshot_fer.data.cache_folder import cache_folder, files_fingerprint
 from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.table import select_split
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError

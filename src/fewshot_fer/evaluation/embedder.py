@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fewshot_fer.data.images import FaceImages
+from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.evaluation.embedding_cache import KeptEmbeddings
 from fewshot_fer.models.backbones.weights import state_digest
 from fewshot_fer.models.methods.method import Method

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.data.images import FaceImages
+from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions

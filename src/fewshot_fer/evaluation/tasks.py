@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fewshot_fer.data.images import FaceImages, load_images
+from fewshot_fer.data.packed_images import FaceImages, load_images
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.saved import episodes_digest

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshot_fer import __version__
-from fewshot_fer.config.verbs import ExportVerb
+from fewshot_fer.config.verb_settings import ExportVerb
 from fewshot_fer.data.decode import decode
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.enrol import read_support

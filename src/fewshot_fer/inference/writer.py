@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
-from fewshot_fer.config.verbs import PredictVerb
+from fewshot_fer.config.verb_settings import PredictVerb
 from fewshot_fer.inference.classifier import NONE, FaceClassifier
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import (

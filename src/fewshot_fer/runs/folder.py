@@ -24,7 +24,7 @@ import yaml
 
 from fewshot_fer import __version__
 from fewshot_fer.config.schema import fingerprint
-from fewshot_fer.runs.figures import EventFiles
+from fewshot_fer.runs.plots import EventFiles
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.files import Row, append_row, atomic, write_text
 from fewshot_fer.system.text import interval, percent, text_table

@@ -8,14 +8,10 @@ from torch import Tensor, nn
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
+from fewshot_fer.evaluation.choose_method import choose_method, priors
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.methods import (
-    TrainingStatistics,
-    choose_method,
-    priors,
-    statistics_from,
-)
 from fewshot_fer.evaluation.support import SupportSet, support_set
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.registry import count_features
 from fewshot_fer.models.methods.composed import Priors

@@ -18,8 +18,8 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
+from fewshot_fer.runs.evaluation_tables import ANSWER_COLUMNS
 from fewshot_fer.runs.folder import METRIC_COLUMNS, RESULT_COLUMNS
-from fewshot_fer.runs.tables import ANSWER_COLUMNS
 from fewshot_fer.system.errors import RunError
 
 TEXTS = (

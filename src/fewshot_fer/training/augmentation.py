@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.config.schema import AugmentConfig
-from fewshot_fer.data.images import FaceImages
+from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.models.preprocessing import normalise
 
 GREY = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (ITU-R BT.601)

@@ -27,7 +27,7 @@ from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_r
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
 from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
-from fewshot_fer.training.session import train_session
+from fewshot_fer.training.train_run import train_run
 
 SHUTDOWN_S = 5  # that the other processes have to end in, once one has died
 
@@ -55,7 +55,7 @@ def launch_training(
         train_in_ranks(settings, folder, resumed, choices)
         return
     with ended_by_signals(lambda: stop_message(folder)):
-        train_session(settings, folder, last_progress(folder) if resumed else None, choices)
+        train_run(settings, folder, last_progress(folder) if resumed else None, choices)
 
 
 def train_in_ranks(
@@ -127,7 +127,7 @@ def _train_as_rank(
         if rank:
             own = _quiet_folder(own, Path(scratch) / str(rank))
         distributed.barrier()  # the copy is made of what stood there before
-        train_session(settings, own, last_progress(own) if resumed else None, choices)
+        train_run(settings, own, last_progress(own) if resumed else None, choices)
     except UserError as error:
         content = {"kind": type(error).__name__, "message": str(error)}
         (Path(scratch) / f"error-{rank}.json").write_text(json.dumps(content), encoding="utf-8")

@@ -13,10 +13,10 @@ from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.results import EvaluationResult, episodic_row
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import Progress, resume_command
-from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import Interrupted, TrainingError
 from fewshot_fer.system.files import Row, plain_row

@@ -11,18 +11,16 @@ from torch import nn
 from fewshot_fer.config.schema import VALIDATION, TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
 from fewshot_fer.evaluation.calibration import run_calibration
+from fewshot_fer.evaluation.choose_method import choose_method, choose_prior_weight, reweighted
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel, embedding_digest
-from fewshot_fer.evaluation.methods import (
-    TrainingStatistics,
-    choose_method,
-    choose_prior_weight,
-    gather_statistics,
-    reweighted,
-    statistics_from,
-)
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.support import run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
+from fewshot_fer.evaluation.training_statistics import (
+    TrainingStatistics,
+    gather_statistics,
+    statistics_from,
+)
 from fewshot_fer.models.methods.registry import find_method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation

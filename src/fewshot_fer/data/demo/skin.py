@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot_fer.data.demo import creases, hair
+from fewshot_fer.data.demo import hair, skin_maps
 from fewshot_fer.data.demo.action_units import Strengths
 from fewshot_fer.data.demo.identity import Identity
 from fewshot_fer.data.demo.mesh import Floats, Head, Integers
@@ -68,26 +68,26 @@ def paint(
 
 
 def fold_depths(person: Identity, strengths: Strengths) -> Floats:
-    """Return the weight of every map of creases.NAMES on this face now."""
+    """Return the weight of every map of skin_maps.NAMES on this face now."""
     mean = {unit: (left + right) / 2 for unit, (left, right) in strengths.items()}
-    depths = dict.fromkeys(creases.NAMES, 0.0)
+    depths = dict.fromkeys(skin_maps.NAMES, 0.0)
     for name, units in _FOLDS.items():
         moved = sum(gain * mean.get(unit, 0.0) for unit, gain in units.items())
         aged = _AGED.get(name, 0.0) * person.wrinkles
         depths[name] = min(1.1, moved * (0.75 + 0.35 * person.wrinkles) + aged)
     depths["lid_fold"] = 0.45
     depths["socket"] = 0.3
-    return np.array([depths[name] for name in creases.NAMES], np.float32)
+    return np.array([depths[name] for name in skin_maps.NAMES], np.float32)
 
 
 def _skin(rest: Floats, masks: Floats, person: Identity, strengths: Strengths) -> Floats:
-    texel = creases.texels(rest[:, 0], rest[:, 1])
+    texel = skin_maps.texels(rest[:, 0], rest[:, 1])
     mottle, blush, freckles, stubble = (
-        creases.maps()[creases.NAMES.index(name)].take(texel)
+        skin_maps.maps()[skin_maps.NAMES.index(name)].take(texel)
         for name in ("mottle", "blush", "freckles", "stubble")
     )
     depths = fold_depths(person, strengths)
-    folds = np.einsum("m,mt->t", depths, creases.maps()).take(texel).clip(0, 1.2)
+    folds = np.einsum("m,mt->t", depths, skin_maps.maps()).take(texel).clip(0, 1.2)
     color = np.asarray(person.skin * (0.95 + 0.1 * mottle)[:, None], np.float32)
     _darken(color, blush, _BLUSH)
     _darken(color, person.freckles * freckles, _FRECKLES)

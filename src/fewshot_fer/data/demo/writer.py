@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from fewshot_fer.data.demo import action_units, picture
+from fewshot_fer.data.demo import action_units, render
 from fewshot_fer.data.demo.identity import Identity, draw_identity
 from fewshot_fer.data.demo.mesh import load_head
 from fewshot_fer.data.demo.plan import NO_FACE, Moment, Shot, draw_moments, plan_shots
@@ -76,7 +76,7 @@ def play(shot: Shot, seed: int) -> list[Drawn]:
     """Draw every picture of a shot; a pure function of the shot and the seed."""
     head, generator = load_head(), np.random.default_rng([seed, 4, shot.key])
     person = draw_identity(head, seed, shot.person)
-    body = picture.make_body(head, person)
+    body = render.make_body(head, person)
     units = action_units.draw_units(shot.label, generator)
     apex = float(generator.uniform(0.6, 1.0))
     strengths = action_units.draw_strengths(shot.label, units, apex, generator)
@@ -89,7 +89,7 @@ def play(shot: Shot, seed: int) -> list[Drawn]:
             image = develop(draw_background(now), now, generator)
         else:
             shown = action_units.scaled(strengths, moment.strength)
-            image = picture.draw_picture(head, person, body, shown, now, generator)
+            image = render.draw_picture(head, person, body, shown, now, generator)
         facts = _facts(shot, number, person, units, apex * moment.strength, now)
         stream = BytesIO()
         Image.fromarray(image).save(stream, "JPEG", quality=scene.quality)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fewshot_fer.config.verbs import PrepareVerb
+from fewshot_fer.config.verb_settings import PrepareVerb
 from fewshot_fer.data.adapters.afew import CLASSES, SPLITS
 from fewshot_fer.data.faces.detector import Face, FaceDetector, Pixels, align
 from fewshot_fer.data.faces.video import persistent, read_frames

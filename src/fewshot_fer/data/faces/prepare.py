@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fewshot_fer.config.hydra import threads_per_job
-from fewshot_fer.config.verbs import PrepareVerb
+from fewshot_fer.config.verb_settings import PrepareVerb
 from fewshot_fer.data.adapters.afew import SPLITS
 from fewshot_fer.data.decode import read_picture
 from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewshot_fer.config.hydra import threads_per_job
-from fewshot_fer.config.verbs import DemoAppVerb
+from fewshot_fer.config.verb_settings import DemoAppVerb
 from fewshot_fer.data.faces.detector import load_detector
 from fewshot_fer.inference.crops import Cropper
 from fewshot_fer.inference.enrol import resolve_support

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from fewshot_fer.reports.html.charts import drawing
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.groups import Group, ResultKey
-from fewshot_fer.reports.html.pictures import Copies, decoded_or_none
+from fewshot_fer.reports.html.mistakes import Copies, decoded_or_none
 from fewshot_fer.system.errors import DataError, RunError, UserError
 
 Floats = NDArray[np.float64]

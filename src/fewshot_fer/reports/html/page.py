@@ -18,7 +18,7 @@ from fewshot_fer.reports.html.embedding_maps import Map, class_names, map_chart
 from fewshot_fer.reports.html.groups import Group, Result
 from fewshot_fer.reports.html.leaderboard import boards, details, settings_text, telling, title
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
-from fewshot_fer.reports.html.pictures import Copies, Mistake, hardest_pictures
+from fewshot_fer.reports.html.mistakes import Copies, Mistake, hardest_pictures
 
 HARD_CLASSES = 3  # of a group, with pictures
 MOST_CURVES = 6  # pictures, those with the most runs

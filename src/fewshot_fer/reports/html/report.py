@@ -15,8 +15,8 @@ from fewshot_fer.reports.html.differences import GROUPS, differences, shown
 from fewshot_fer.reports.html.embedding_maps import make_maps
 from fewshot_fer.reports.html.groups import Group, ResultKey, group_results
 from fewshot_fer.reports.html.leaderboard import screen_text
+from fewshot_fer.reports.html.mistakes import PictureCounts, read_pictures
 from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, build_page
-from fewshot_fer.reports.html.pictures import PictureCounts, read_pictures
 from fewshot_fer.runs.folder import RESULT_COLUMNS
 
 LEADING = ("run", "verb", "state", "sweep", "tested_run")

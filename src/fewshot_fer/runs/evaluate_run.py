@@ -14,10 +14,11 @@ from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.schema import MethodConfig, PathsConfig, TestVerb, TrainVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
+from fewshot_fer.evaluation.choose_method import composed, require_parts
 from fewshot_fer.evaluation.embedder import FewShotModel
-from fewshot_fer.evaluation.methods import TrainingStatistics, composed, require_parts
 from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
+from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.methods.method import Method, untrained_method
 from fewshot_fer.models.methods.registry import (
     check_comparison,
@@ -28,10 +29,10 @@ from fewshot_fer.models.methods.registry import (
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
+from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.resume import rewind_tables
-from fewshot_fer.runs.tables import add_evaluation
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, RunError
 from fewshot_fer.system.files import Row, write_text
@@ -45,7 +46,7 @@ METHOD_COLUMNS = (
 interval; what both find hard does not widen it."""
 
 
-def test_session(settings: TestVerb, path: Path) -> RunFolder:
+def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     """Test a finished run and write a folder that names it. Raises UserError before it writes."""
     started = time.perf_counter()
     check_comparison(settings.methods)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from fewshot_fer.data.cache import cache_folder, files_fingerprint, locked, writing_cache
+from fewshot_fer.data.cache_folder import cache_folder, files_fingerprint, locked, writing_cache
 from fewshot_fer.data.decode import decode
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import atomic

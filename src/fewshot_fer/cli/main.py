@@ -29,8 +29,8 @@ from fewshot_fer.cli.messages import (
     print_error,
     show_warnings,
 )
+from fewshot_fer.cli.overrides import hydra_words, take_plugins
 from fewshot_fer.cli.sweep import Sweep, plan_sweep
-from fewshot_fer.cli.words import hydra_words, take_plugins
 from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
 from fewshot_fer.config.names import conf_dir, import_plugins
 from fewshot_fer.config.read import read_settings

@@ -8,17 +8,18 @@ import torch
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
-from fewshot_fer.data.images import load_images
 from fewshot_fer.data.load import Source, find_source, skipping
+from fewshot_fer.data.packed_images import load_images
 from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
-from fewshot_fer.evaluation.methods import require_named_parts, require_parts
+from fewshot_fer.evaluation.choose_method import require_named_parts, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_encoder
-from fewshot_fer.runs.figures import EventFiles, plot_curves, require_tensorboard
+from fewshot_fer.runs.evaluate_run import run_tests
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model
+from fewshot_fer.runs.plots import EventFiles, plot_curves, require_tensorboard
 from fewshot_fer.runs.resume import (
     Progress,
     clear_partials,
@@ -26,14 +27,13 @@ from fewshot_fer.runs.resume import (
     restored,
     rewind_tables,
 )
-from fewshot_fer.runs.test_run import run_tests
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import UserError
 from fewshot_fer.training.loop import TrainingRun
 from fewshot_fer.training.trainer import complete_checkpoints
 
 
-def train_session(
+def train_run(
     settings: TrainVerb,
     path: Path,
     reached: tuple[Checkpoint, Progress] | None,

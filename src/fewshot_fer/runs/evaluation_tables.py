@@ -11,8 +11,8 @@ import pandas as pd
 
 from fewshot_fer.evaluation.metrics import recalls
 from fewshot_fer.evaluation.results import EvaluationResult
-from fewshot_fer.runs.figures import plot_confusion
 from fewshot_fer.runs.folder import RunFolder
+from fewshot_fer.runs.plots import plot_confusion
 from fewshot_fer.system.files import Row, append_row, write_text, writing
 
 ANSWER_COLUMNS = (

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from fewshot_fer import __version__
 from fewshot_fer.config.hydra import threads_per_job
-from fewshot_fer.config.verbs import PredictVerb
+from fewshot_fer.config.verb_settings import PredictVerb
 from fewshot_fer.data.faces.detector import FaceDetector, load_detector
 from fewshot_fer.evaluation.support import (
     SupportSet,
@@ -38,7 +38,7 @@ from fewshot_fer.system.files import writing
 log = logging.getLogger("fewshot_fer")
 
 
-def predict_session(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
+def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     """Classify every face of the inputs and write the tables. Raises UserError before it writes."""
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
