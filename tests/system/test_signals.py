@@ -70,7 +70,7 @@ def test_the_message_says_where_the_run_stands(
         ("training.episodic:EpisodicTraining.step", " in the first epoch"),
         (evaluate, " in epoch 2, which will be begun again"),
         (evaluate, " after epoch 2, which last.pt holds"),
-        ("training.session:complete_checkpoints", ", and what stands there is whole"),
+        ("training.train_run:complete_checkpoints", ", and what stands there is whole"),
     ):
         interrupted = once(pkgutil.resolve_name(f"fewshot_fer.{place}"))
         with monkeypatch.context() as patch:
