@@ -16,8 +16,6 @@ from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import PROTOTYPES, Method
 from fewshot_fer.runs.load import LoadedRun
 
-QUANTILES = torch.linspace(-50, -1, 1001)
-
 
 def table_of(outcome: Outcome) -> pd.DataFrame:
     assert outcome.code == 0, outcome.err
@@ -46,7 +44,7 @@ def make_run(
     paths = tuple(f"{number}.jpg" for number in range(6))
     support = SupportSet(names, torch.randn(6, 5), labels, paths, "weights")
     embedder = Embedder(encoder, head=head, head_names=names if head else ())
-    calibration = Calibration(temperature, QUANTILES, QUANTILES, head_temperature)
+    calibration = Calibration(temperature, head_temperature)
     priors = Priors(names, torch.zeros(3, 5), spread=1.0, weight=None, parts={})
     return LoadedRun(
         *(Path("run"), TrainVerb(), embedder, 4, names, support),

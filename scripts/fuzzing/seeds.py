@@ -17,7 +17,7 @@ from fewshot_fer.data.table import make_table
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.episodes.saved import save_episodes
-from fewshot_fer.evaluation.calibration import QUANTILES, Calibration
+from fewshot_fer.evaluation.calibration import Calibration
 from fewshot_fer.evaluation.support import SupportSet, save_support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.preprocessing import KINDS
@@ -78,11 +78,10 @@ def checkpoints(folder: Path) -> list[bytes]:
     bare = Checkpoint(layer.state_dict(), 1, 0.5, ["x", "y"], 32, optimiser.state_dict())
     row = dict.fromkeys(METRIC_COLUMNS, 0.5)
     side = {kind: torch.zeros(2, 3) for kind in KINDS}
-    quantiles = torch.linspace(-1, 0, QUANTILES)
     beside = {
         "head": {"weight": torch.zeros(2, 3)},
         "support": support().content(),
-        "calibration": Calibration(1.0, quantiles, quantiles, 2.0).content(),
+        "calibration": Calibration(1.0, 2.0, {"z": torch.zeros(2, 3)}).content(),
         "training_side": TrainingStatistics(
             ("x", "y"), torch.zeros(3), side, dict.fromkeys(KINDS, 1.0)
         ).content(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fewshot_fer.evaluation.calibration import QUANTILES, Calibration, calibration_from
+from fewshot_fer.evaluation.calibration import Calibration, calibration_from
 from fewshot_fer.evaluation.support import load_support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models.preprocessing import KINDS
@@ -185,13 +185,15 @@ def test_a_damaged_training_side_is_refused(field: str, value: object) -> None:
         ("head_temperature", 0.0),
         ("head_temperature", float("nan")),
         ("head_temperature", torch.ones(2)),
-        ("known", torch.zeros(3)),
-        ("unknown", [0.0]),
+        ("unknown_faces", torch.zeros(2, 3)),
+        ("unknown_faces", {1: torch.zeros(2, 3)}),
+        ("unknown_faces", {"other": torch.zeros(3)}),
+        ("unknown_faces", {"other": torch.full((2, 3), torch.nan)}),
     ],
 )
 def test_a_damaged_calibration_is_refused(field: str, value: object) -> None:
     """It turns distances into probabilities: tensors where numbers must stand are no exception."""
-    whole = Calibration(1.0, torch.zeros(QUANTILES), torch.zeros(QUANTILES), 2.0).content()
+    whole = Calibration(1.0, 2.0, {"other": torch.zeros(2, 3)}).content()
     assert calibration_from(whole, "best.pt").temperature == 1.0
     with pytest.raises(RunError, match=r"best\.pt: the calibration in it is damaged"):
         calibration_from({**whole, field: value}, "best.pt")

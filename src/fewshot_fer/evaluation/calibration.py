@@ -1,13 +1,14 @@
-"""Calibration of distances: probabilities that can be believed, and "none of these".
+"""What a run stores to calibrate predictions: temperatures, and faces of unknown classes.
 
-Both are fitted on validation queries. A temperature spreads or sharpens the softmax (Guo et al.,
-"On Calibration of Modern Neural Networks", ICML 2017, section 4.2). How near a face of an unknown
-class comes to a prototype is measured by taking each query's own class out of its support.
+A temperature spreads or sharpens the softmax (Guo et al., "On Calibration of Modern Neural
+Networks", ICML 2017, section 4.2). It is fitted on validation queries. The faces are validation's
+too; how near they come is measured on the support in use, see `support_calibration`.
 """
 
 import math
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from torch import Tensor
 
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.scoring import logits_in_chunks
+from fewshot_fer.evaluation.support import PER_CLASS
 from fewshot_fer.evaluation.tasks import QUERIES, EpisodicTask, FixedTask, Task
-from fewshot_fer.models.methods.method import PROTOTYPES, Method, for_single_pictures
+from fewshot_fer.models.methods.method import Method, for_single_pictures
 from fewshot_fer.models.network import query_labels
 from fewshot_fer.system.errors import RunError
 
 EPISODES = 2_000  # or images of a head; more of them make a calibration no better
-QUANTILES = 1001
+EARLIER = ("known", "unknown")  # quantiles in validation's own shape, of earlier checkpoints
 STEPS = 80  # of a golden-section search, which leaves exp(-38) of the interval
 LOWEST, HIGHEST = math.log(1e-4), math.log(1e8)  # of the logarithm of the temperature
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -30,69 +32,47 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration fitted on validation queries.
+    """Temperatures fitted on validation queries, and embeddings of unknown faces in validation.
 
-    Nearness is minus the squared Euclidean distance to the nearest prototype.
+    probabilities = softmax(logits / temperature), for single pictures.
     """
 
-    temperature: float  # probabilities = softmax(logits / temperature), for single pictures
-    known: Tensor  # [1001] quantiles of nearness where the query's class is in the support
-    unknown: Tensor  # [1001] the same where it was taken out
+    temperature: float
     head_temperature: float | None = None  # of a classifier's head; None: validation knows no class
-
-    def threshold(self, false_accept: float) -> float:
-        """Return the nearness that this share (0..1) of faces of unknown classes exceeds."""
-        return float(torch.quantile(self.unknown, 1 - false_accept))
-
-    def false_reject(self, threshold: float) -> float:
-        """Return the share (0..1) of known-class queries that a threshold turns away."""
-        return float((self.known < threshold).double().mean())
+    # Class -> [n, D] float32, on the CPU: up to PER_CLASS images of classes that training lacks.
+    unknown_faces: Mapping[str, Tensor] = field(default_factory=dict)
 
     def content(self) -> dict[str, Any]:
         """Return plain values, which a file can hold."""
-        return dict(vars(self))
+        return {**vars(self), "unknown_faces": dict(self.unknown_faces)}
 
 
 def calibration_from(content: dict[str, Any], where: str) -> Calibration:
     """Return the calibration in `content`, checked. Raises RunError naming `where` it lay."""
     try:
-        found = Calibration(**content)
+        found = Calibration(**{key: content[key] for key in content if key not in EARLIER})
         of_head = [] if found.head_temperature is None else [found.head_temperature]
         fits = all(_is_temperature(each) for each in (found.temperature, *of_head))
-        if not fits or not found.known.shape == found.unknown.shape == (QUANTILES,):
-            raise ValueError("shapes or ranges")
+        if not fits or not all(_are_faces(*item) for item in found.unknown_faces.items()):
+            raise ValueError("shapes, types or ranges")
     except (TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{where}: the calibration in it is damaged") from error
     return found
 
 
-def run_calibration(validation: Task, model: FewShotModel, seed: int) -> Calibration:
-    """Fit probabilities and "none of these" on the validation's queries.
+def run_calibration(
+    validation: Task, model: FewShotModel, training_classes: Sequence[str], seed: int
+) -> Calibration:
+    """Fit temperatures on the validation's queries and keep its faces of other classes.
 
     The method is the one for single pictures: prototypes, or a classifier's head where validation
-    has images of its classes.
+    has images of its classes. training_classes: those that are not unknown.
     """
-    embedder, single = model.embedder, for_single_pictures(model.method)
-    logits, labels = _logits(validation, embedder, single, seed)
-    nearness = logits
-    if not single.gives_distances:
-        nearness, _ = _logits(validation, embedder, PROTOTYPES, seed)
-    found = calibrate(logits, nearness, labels)
-    return replace(found, head_temperature=_head_temperature(validation, embedder, seed))
-
-
-def calibrate(logits: Tensor, nearness: Tensor, labels: Tensor) -> Calibration:
-    """Return a calibration fitted on logits [N, way] and nearness [N, way].
-
-    nearness: minus the squared distances to the prototypes; labels [N]: true positions among them.
-    """
-    nearness, labels = nearness.double().cpu(), labels.cpu()
-    without = nearness.scatter(1, labels[:, None], -torch.inf)
-    steps = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
+    logits, labels = _logits(validation, model.embedder, for_single_pictures(model.method), seed)
     return Calibration(
-        temperature=fit_temperature(logits.double().cpu(), labels),
-        known=torch.quantile(_at_most(nearness.amax(dim=1)), steps).float(),
-        unknown=torch.quantile(_at_most(without.amax(dim=1)), steps).float(),
+        temperature=fit_temperature(logits.double().cpu(), labels.cpu()),
+        head_temperature=_head_temperature(validation, model.embedder, seed),
+        unknown_faces=_unknown_faces(validation, model.embedder, training_classes, seed),
     )
 
 
@@ -169,9 +149,29 @@ def _head_temperature(validation: Task, embedder: Embedder, seed: int) -> float 
     return fit_temperature(logits, torch.from_numpy(classes[rows]))
 
 
-def _at_most(values: Tensor, count: int = 1_000_000) -> Tensor:
-    """Return an even selection of values: torch.quantile takes no more than 16 million."""
-    return values[:: max(1, -(-len(values) // count))]
+def _unknown_faces(
+    validation: Task, embedder: Embedder, training_classes: Sequence[str], seed: int
+) -> dict[str, Tensor]:
+    """Return embeddings [n, D] of up to PER_CLASS validation images of each class that training
+    does not have."""
+    labels = validation.protocol.table["label"].to_numpy()
+    random = np.random.default_rng([seed, zlib.crc32(b"unknown faces")])
+    faces = {}
+    for name in sorted(set(labels) - set(training_classes)):
+        rows = np.sort(random.permutation(np.flatnonzero(labels == name))[:PER_CLASS])
+        faces[str(name)] = embedder.embed(validation.images, rows).float().cpu()
+    return faces
+
+
+def _are_faces(name: object, faces: object) -> bool:
+    """Return whether types and shapes are right: text, and float32 [n, D] without nan."""
+    return (
+        isinstance(name, str)
+        and isinstance(faces, Tensor)
+        and (faces.ndim, faces.dtype) == (2, torch.float32)
+        and len(faces) > 0
+        and bool(torch.isfinite(faces).all())
+    )
 
 
 def _is_temperature(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.evaluation.support import SupportSet, picture_rows
+from fewshot_fer.evaluation.support_calibration import support_temperature
 from fewshot_fer.models.methods.method import for_single_pictures
 from fewshot_fer.runs.load import LoadedRun
 
@@ -105,11 +107,20 @@ class FaceClassifier:
             return "classifier"
         return "prototypes" if self.method.gives_distances else self.method.name
 
-    @property
+    @cached_property
     def temperature(self) -> float:
-        """What logits are divided by to calibrate probabilities; 1 where it is not known."""
+        """What logits are divided by to calibrate probabilities; 1 where it is not known.
+
+        It is fitted on the support where that is not the run's own, whose pictures training saw,
+        and has enough pictures.
+        """
         calibration = self.run.calibration
-        return calibration.temperature if self.head is None else calibration.head_temperature or 1.0
+        if self.head is not None:
+            return calibration.head_temperature or 1.0
+        found = None
+        if self.support is not self.run.support:
+            found = support_temperature(self.support, self.method, self.run.embedder.device)
+        return found or calibration.temperature
 
     @property
     def is_calibrated(self) -> bool:

@@ -72,7 +72,8 @@ def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
     """Return class name -> pictures for a folder of <class>/ folders; names stay as they are.
 
     Pictures may lie in folders below their class. allow_one_class: a single class is enough, as it
-    is where a face may be none of these. Raises DataError naming the folder that cannot be taken.
+    is where others are known by their names. Raises DataError naming the folder that cannot be
+    taken.
     """
     classes = folders_in(folder)
     if not classes:
@@ -80,7 +81,7 @@ def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
     if len(classes) == 1 and not allow_one_class:
         raise DataError(
             f"support={folder} has one class only, {classes[0].name}: every face would be that. "
-            f"Add a second class, or give reject= so that a face can be none of these"
+            f"Add a second class"
         )
     _check_names(folder, [of_class.name for of_class in classes])
     pictures = {of_class.name: walk_images(of_class) for of_class in classes}

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from fewshot_fer.evaluation.support import (
     support_of_names,
     with_priors,
 )
+from fewshot_fer.evaluation.support_calibration import Rejection, measure_rejection
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropper
@@ -48,10 +48,11 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
         _store(enrolment.support, Path(settings.enrol).expanduser())
     if not inputs:
         return
-    threshold = None if settings.reject is None else run.calibration.threshold(settings.reject)
+    rejection = _rejection(settings.reject, enrolment.support, run)
+    threshold = None if rejection is None else rejection.threshold
     classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours)
     cropper = Cropper(run.image_size, detector if settings.align else None)
-    facts = _facts(settings, classifier)
+    facts = _facts(settings, classifier, rejection)
     with Tables(folder, classifier.class_names, facts) as tables:
         writer = PredictionWriter(tables, classifier, enrolment.crops, settings)
         with contextlib.closing(writer):
@@ -65,8 +66,7 @@ def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector |
     if settings.support is None and settings.classes:
         return Enrolment(support_of_names(settings.classes, run.priors, run.weights), {})
     cropper = Cropper(run.image_size, detector if settings.support_is_aligned else None)
-    allow_one_class = settings.reject is not None or bool(settings.classes)
-    enrolment = resolve_support(settings.support, run, cropper, allow_one_class)
+    enrolment = resolve_support(settings.support, run, cropper, bool(settings.classes))
     if not settings.classes:
         return enrolment
     return replace(enrolment, support=with_priors(enrolment.support, run.priors, settings.classes))
@@ -134,15 +134,19 @@ def _store(support: SupportSet, file: Path) -> None:
     log.info("enrolled %s: give support=%s with this run to use them", classes, file)
 
 
-def _facts(settings: PredictVerb, classifier: FaceClassifier) -> dict[str, Any]:
+def _rejection(rate: float | None, support: SupportSet, run: LoadedRun) -> Rejection | None:
+    """Return where "none of these" begins for a support, None where no face can be that."""
+    if rate is None:
+        return None
+    of_training = support is run.support and set(support.class_names) <= set(run.class_names)
+    return measure_rejection(rate, support, run.calibration.unknown_faces, of_training)
+
+
+def _facts(
+    settings: PredictVerb, classifier: FaceClassifier, rejection: Rejection | None
+) -> dict[str, Any]:
     """Return what predictions.json says of the run, the support and the rejection."""
-    run, reject = classifier.run, None
-    if classifier.threshold is not None:
-        reject = {
-            "false_accept": settings.reject,
-            "distance": math.sqrt(max(0.0, -classifier.threshold)),
-            "false_reject": run.calibration.false_reject(classifier.threshold),
-        }
+    run = classifier.run
     return {
         "version": __version__,
         "run": str(run.folder),
@@ -154,6 +158,6 @@ def _facts(settings: PredictVerb, classifier: FaceClassifier) -> dict[str, Any]:
         "class_names": list(classifier.class_names),
         "temperature": classifier.temperature,
         "calibrated": classifier.is_calibrated,
-        "reject": reject,
+        "reject": None if rejection is None else rejection.facts(),
         "align": settings.align,
     }

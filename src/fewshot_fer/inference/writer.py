@@ -139,11 +139,30 @@ def rejection_line(reject: Row | None) -> list[str]:
     """Return a line on what "none of these" means here, nothing where no face can be that."""
     if reject is None:
         return []
-    return [
-        f"none of these: {reject['distance']:.2f} and more from every prototype; in validation "
-        f"{percent(reject['false_accept'])} of unknown expressions came nearer, and "
-        f"{percent(reject['false_reject'])} of known ones did not"
+    said = [
+        f"none of these: {reject['distance']:.2f} and more from every prototype, for a "
+        f"false-accept rate of {percent(reject['false_accept'])}"
     ]
+    said += [
+        f"{percent(each['accepted'])} of {_unknown(each)} came nearer"
+        for each in reject["measured"]
+    ]
+    if reject["false_reject"] is not None:
+        said.append(
+            f"{percent(reject['false_reject'])} of the support's pictures, each left out of its "
+            f"own prototype, did not"
+        )
+    if all(each["on"] == "support" for each in reject["measured"]):
+        said.append("expressions unlike the support's may come nearer: the run stores no others")
+    return ["; ".join(said)]
+
+
+def _unknown(faces: Row) -> str:
+    """Return what unknown faces were measured."""
+    counts = f"{faces['pictures']:,} pictures of {faces['classes']} classes"
+    if faces["on"] == "support":
+        return f"the support's {counts}, each class left out in turn,"
+    return f"validation's {counts} that training and support do not have"
 
 
 def _whole(crop: Crop) -> Pixels:

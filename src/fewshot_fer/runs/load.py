@@ -156,7 +156,9 @@ def _require_width(
 ) -> None:
     """Raise RunError where statistics or support are of embeddings of another width."""
     support = (checkpoint.support or {}).get("embeddings")
-    beside = [each for each in (side and side.mean, support) if isinstance(each, Tensor)]
+    faces = (checkpoint.calibration or {}).get("unknown_faces")
+    others = faces.values() if isinstance(faces, dict) else ()
+    beside = [each for each in (side and side.mean, support, *others) if isinstance(each, Tensor)]
     if not beside:
         return
     width = count_features(network.encoder, settings.backbone.side)

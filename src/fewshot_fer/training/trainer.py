@@ -199,7 +199,8 @@ def complete_checkpoints(
                 checkpoint = replace(checkpoint, training_side=statistics.content())
             digest = embedding_digest(checkpoint.encoder, model.embedder)
             support = run_support(training, validation, model, digest, seed)
-            calibration = run_calibration(validation, model, seed)
+            known = training.protocol.pool.class_names
+            calibration = run_calibration(validation, model, known, seed)
             completed[checkpoint.epoch] = replace(
                 checkpoint, support=support.content(), calibration=calibration.content()
             )
