@@ -1,4 +1,4 @@
-"""Temperatures and thresholds are fitted on what answers pictures, and on distances."""
+"""Temperatures are fitted on what answers pictures, and faces of other classes are kept."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.calibration import calibrate, fit_temperature, run_calibration
+from fewshot_fer.evaluation.calibration import fit_temperature, run_calibration
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, untrained_method
@@ -70,35 +70,31 @@ def test_methods_of_means_need_nothing_but_means() -> None:
         assert not (method.queries and same), name
 
 
-def test_a_temperature_of_logits_and_a_threshold_of_distances() -> None:
-    """Whatever scale logits have, "none of these" is told by minus squared distances."""
-    random = torch.Generator().manual_seed(3)
-    labels = torch.arange(3).repeat(40)
-    logits = torch.randn(120, 3, generator=random) + 2 * torch.eye(3)[labels]
-    nearness = -torch.rand(120, 3, generator=random) * 50
-    found = calibrate(5 * logits, nearness, labels)
-    assert found.temperature == pytest.approx(5 * fit_temperature(logits, labels), rel=1e-3)
-    assert float(found.known[-1]) == pytest.approx(float(nearness.max()))
-    without = nearness.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
-    assert float(found.unknown[0]) == pytest.approx(float(without.min()))
-    assert (without > found.threshold(0.1)).double().mean() == pytest.approx(0.1, abs=0.02)
-
-
 def test_each_method_is_calibrated_as_it_answers() -> None:
-    """The cosine's own temperature, the distances of prototypes; what is made for episodes has the
-    calibration of the prototypes that stand in for it."""
+    """The cosine's own temperature; what is made for episodes has the calibration of the prototypes
+    that stand in for it."""
     task = task_of(*CLASSES)
     embedder = embedder_of(task)
-    plain = run_calibration(task, FewShotModel(embedder, PROTOTYPES, 1), 0)
+    plain = run_calibration(task, FewShotModel(embedder, PROTOTYPES, 1), CLASSES, 0)
     cosine = build_logits("cosine", 6, 1)
-    found = run_calibration(task, FewShotModel(embedder, Method("cosine", cosine), 1), 0)
+    found = run_calibration(task, FewShotModel(embedder, Method("cosine", cosine), 1), CLASSES, 0)
     assert found.temperature != pytest.approx(plain.temperature, rel=0.05)
-    torch.testing.assert_close(found.known, plain.known)
-    torch.testing.assert_close(found.unknown, plain.unknown)
-    assert float(plain.known.max()) < 0
-    tim = untrained_method("tim")
-    assert run_calibration(task, FewShotModel(embedder, tim, 1), 0).temperature == plain.temperature
+    tim = FewShotModel(embedder, untrained_method("tim"), 1)
+    assert run_calibration(task, tim, CLASSES, 0).temperature == plain.temperature
     assert plain.head_temperature is None
+
+
+def test_faces_of_classes_that_training_lacks_are_kept() -> None:
+    """All ten of each such class, and none of a class of training."""
+    task = task_of(*CLASSES)
+    embedder = embedder_of(task)
+    model = FewShotModel(embedder, PROTOTYPES, 1)
+    kept = run_calibration(task, model, ("b", "c", "z"), 0).unknown_faces
+    labels = task.protocol.table["label"].to_numpy()
+    assert list(kept) == ["a", "d"]
+    for name, faces in kept.items():
+        torch.testing.assert_close(faces, embedder.known[torch.from_numpy(labels == name)])
+    assert run_calibration(task, model, CLASSES, 0).unknown_faces == {}
 
 
 def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
@@ -106,7 +102,8 @@ def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     head = nn.Linear(6, 4)
     task = task_of("b", "c", "z")
     embedder = embedder_of(task, head, *CLASSES)
-    found = run_calibration(task, FewShotModel(embedder, PROTOTYPES, 1), 0).head_temperature
+    model = FewShotModel(embedder, PROTOTYPES, 1)
+    found = run_calibration(task, model, CLASSES, 0).head_temperature
     labels = task.protocol.table["label"].to_numpy()
     rows = np.flatnonzero(labels != "z")
     truth = torch.tensor([CLASSES.index(label) for label in labels[rows]])
@@ -115,7 +112,5 @@ def test_a_head_is_calibrated_where_validation_has_its_classes() -> None:
     assert found == pytest.approx(fit_temperature(logits, truth))
     strangers = task_of("x", "y", "z")
     embedder = embedder_of(strangers, head, *CLASSES)
-    assert (
-        run_calibration(strangers, FewShotModel(embedder, PROTOTYPES, 1), 0).head_temperature
-        is None
-    )
+    model = FewShotModel(embedder, PROTOTYPES, 1)
+    assert run_calibration(strangers, model, CLASSES, 0).head_temperature is None

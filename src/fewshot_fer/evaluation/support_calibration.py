@@ -212,8 +212,7 @@ def _nearness(faces: Tensor, prototypes: Tensor) -> Tensor:
 
 def _too_few(rate: float, faces: UnknownFaces) -> str:
     """Return the message that so few faces cannot show a rate, and what can be done."""
-    smallest = faces.smallest_rate()
-    possible = math.ceil(1000 * smallest) / 1000
+    possible = math.ceil(1000 * faces.smallest_rate() - 1e-9) / 1000
     return (
         f"reject={rate:g}: {len(faces.nearness)} pictures of {faces.n_classes} classes are too few "
         f"to measure that share of unknown faces: give more pictures, or reject={possible:g} or "
