@@ -22,7 +22,7 @@ from fewshot_fer.models.methods.method import PROTOTYPES, Method
 from fewshot_fer.system.errors import ConfigError
 
 CHUNK = 256  # pictures compared with all prototypes at a time
-FEWEST = 100  # pictures that a temperature is fitted on; see docs/none_of_these.md
+FEWEST, MOST = 100, 2_000  # pictures that a temperature is fitted on; see docs/none_of_these.md
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,14 @@ def support_temperature(support: SupportSet, method: Method, device: torch.devic
     rows, rest = _left_out_of_own(support)
     if len(rows) < FEWEST:
         return None
+    evenly = slice(None, None, -(-len(rows) // MOST))
+    rows, rest = rows[evenly], rest[evenly]
     embeddings, labels = support.embeddings[rows], support.labels[rows]
+    whole = support.prototypes()
     logits = []
     for places in torch.split(torch.arange(len(rows)), CHUNK):
         own, query = labels[places], embeddings[places]
-        prototypes = support.prototypes().repeat(len(places), 1, 1)
+        prototypes = whole.repeat(len(places), 1, 1)
         prototypes[torch.arange(len(places)), own] = query - rest[places]
         once = method.logits(prototypes[:, :, None].to(device), query[:, None].to(device))
         logits.append(once[:, 0].double().cpu())

@@ -111,14 +111,14 @@ class FaceClassifier:
     def temperature(self) -> float:
         """What logits are divided by to calibrate probabilities; 1 where it is not known.
 
-        It is fitted on the support where that is not the run's own, whose pictures training saw,
-        and has enough pictures.
+        It is fitted on the support where that has enough pictures, and none of the run's own, which
+        training saw.
         """
         calibration = self.run.calibration
         if self.head is not None:
             return calibration.head_temperature or 1.0
         found = None
-        if self.support is not self.run.support:
+        if not self.run.shares_pictures(self.support):
             found = support_temperature(self.support, self.method, self.run.embedder.device)
         return found or calibration.temperature
 

@@ -138,7 +138,7 @@ def _rejection(rate: float | None, support: SupportSet, run: LoadedRun) -> Rejec
     """Return where "none of these" begins for a support, None where no face can be that."""
     if rate is None:
         return None
-    of_training = support is run.support and set(support.class_names) <= set(run.class_names)
+    of_training = run.shares_pictures(support) and set(support.class_names) <= set(run.class_names)
     return measure_rejection(rate, support, run.calibration.unknown_faces, of_training)
 
 

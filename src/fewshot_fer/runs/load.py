@@ -10,7 +10,7 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
 from fewshot_fer.evaluation.choose_method import choose_method, priors
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.support import SupportSet, support_set
+from fewshot_fer.evaluation.support import SupportSet, picture_rows, support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.registry import count_features
@@ -51,6 +51,11 @@ class LoadedRun:
                 f"by their names: give pictures of them with support=folder, or train again"
             )
         return self.known_priors
+
+    def shares_pictures(self, support: SupportSet) -> bool:
+        """Return whether a support is the run's own, a copy of it, or one that was joined to it."""
+        own = set(self.support.paths)
+        return any(support.paths[row] in own for row in picture_rows(support))
 
     @property
     def head(self) -> nn.Module | None:
