@@ -79,6 +79,11 @@ def _enrolled(folder: Path) -> Path:
     return folder / "store.pt"
 
 
+def _with_support(folder: Path) -> Path:
+    _trained(folder)
+    return write_folder(folder)
+
+
 def _cache_of(root: Path) -> Path:
     _trained(root)
     return max((root / "cache/packs").glob("*.npy"), key=lambda path: path.stat().st_size)
@@ -107,6 +112,11 @@ KINDS: list[tuple[Callable[[], list[Case]], Callable[[Path], Path], Words]] = [
         run_cases.support_stores,
         _enrolled,
         (*PREDICT, "support=store.pt", "images=faces/joy/0.jpg"),
+    ),
+    (
+        set_cases.rejecting_supports,
+        _with_support,
+        (*PREDICT, "support=faces", "images=RAF-DB", "reject=0.2"),
     ),
     (
         video_cases.videos,

@@ -69,6 +69,17 @@ def folders() -> list[Case]:
     ]
 
 
+def rejecting_supports() -> list[Case]:
+    """A class folder of a support that `predict reject=` measures a rate on."""
+    kind = "support folder with reject="
+    return [
+        Case(kind, "three pictures of three classes", as_it_is, WORKS),
+        Case(kind, "a single class", _alone, LINE, "second class"),
+        Case(kind, "one picture a class", on("..", _one_each), LINE, "too few"),
+        Case(kind, "a class without pictures", _emptied, LINE, "no picture"),
+    ]
+
+
 def _emptied(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
@@ -127,6 +138,12 @@ def _tiny(path: Path) -> None:
 def _odd_name(folder: Path) -> None:
     (folder / "0.jpg").rename(folder / "얼굴 'x' \"y\" 🙂.jpg")
     folder.rename(folder.with_name("기쁨 & joy's"))
+
+
+def _one_each(faces: Path) -> None:
+    for number in (1, 2):
+        for path in faces.glob(f"*/{number}.jpg"):
+            path.unlink()
 
 
 def _alone(folder: Path) -> None:
