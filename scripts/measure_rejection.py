@@ -32,7 +32,7 @@ from fewshot_fer.models.methods.method import PROTOTYPES, for_single_pictures
 from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.system.errors import ConfigError, UserError
 
-SHAPES = tuple((way, shot) for way in (5, 7, 11) for shot in (1, 5, 10, 20, 50))
+SHAPES = tuple((way, shot) for way in (4, 5, 7, 11) for shot in (1, 5, 10, 20, 50))
 PER_CLASS = 50  # faces of a class that are compared with a support
 LEAST = 2  # faces of a class beside its support
 EPISODES = 300  # of validation's shape

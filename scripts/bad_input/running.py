@@ -81,7 +81,10 @@ def _enrolled(folder: Path) -> Path:
 
 def _with_support(folder: Path) -> Path:
     _trained(folder)
-    return write_folder(folder)
+    made = write_folder(folder)
+    for name in ("calm", "tired"):
+        shutil.copytree(made, made.with_name(name))
+    return made
 
 
 def _cache_of(root: Path) -> Path:

@@ -73,8 +73,8 @@ def rejecting_supports() -> list[Case]:
     """A class folder of a support that `predict reject=` measures a rate on."""
     kind = "support folder with reject="
     return [
-        Case(kind, "three pictures of three classes", as_it_is, WORKS),
-        Case(kind, "a single class", _alone, LINE, "second class"),
+        Case(kind, "three pictures of five classes", as_it_is, WORKS),
+        Case(kind, "three classes left", _alone, LINE, "has 3"),
         Case(kind, "one picture a class", on("..", _one_each), LINE, "too few"),
         Case(kind, "a class without pictures", _emptied, LINE, "no picture"),
     ]

@@ -75,7 +75,9 @@ def test_reject_turns_unknown_patterns_away(
     command: Command, fixed_run: Path, tmp_path: Path
 ) -> None:
     """A stricter rate leaves fewer known; 1 takes nearly all; probabilities stay."""
-    support = draw_classes(tmp_path / "support", {"known": 2, "other": 9, "third": 14}, 6)
+    support = draw_classes(
+        tmp_path / "support", {"known": 2, "other": 9, "third": 14, "calm": 20}, 5
+    )
     images = draw_classes(tmp_path / "images", {"known": 2, "noise": 40}, 12, seed=6)
     labels = {}
     for rate in ("null", "1", "0.5", "0.1"):
@@ -96,17 +98,17 @@ def test_reject_turns_unknown_patterns_away(
 def test_a_rate_that_cannot_be_measured_is_refused(
     command: Command, fixed_run: Path, tmp_path: Path
 ) -> None:
-    """The run's own support without faces of other classes; too few pictures; one class."""
+    """The run's own support without faces of other classes; too few pictures; too few classes."""
     images = draw_classes(tmp_path / "images", {"x": 1}, 2)
     words = (f"run={fixed_run}", f"images={images}", "align=false")
     assert_one_line(command("predict", *words, "reject=0.05"), "stores no faces of expressions")
-    few = draw_classes(tmp_path / "few", {"x": 1, "y": 6}, 4)
-    assert_one_line(command("predict", *words, f"support={few}", "reject=0.05"), "reject=0.21")
-    outcome = command("predict", *words, f"support={few}", "reject=0.21")
+    few = draw_classes(tmp_path / "few", {"x": 1, "y": 6, "z": 9, "calm": 14}, 2)
+    assert_one_line(command("predict", *words, f"support={few}", "reject=0.05"), "reject=0.146")
+    outcome = command("predict", *words, f"support={few}", "reject=0.146")
     assert table_of(outcome)["status"].eq("ok").all()
-    single = draw_classes(tmp_path / "single", {"x": 1}, 3)
-    alone = command("predict", *words, f"support={single}", "reject=0.5")
-    assert_one_line(alone, "Add a second class")
+    pair = draw_classes(tmp_path / "pair", {"x": 1, "y": 6}, 5)
+    refused = command("predict", *words, f"support={pair}", "reject=0.5")
+    assert_one_line(refused, "the support has 2")
 
 
 def test_a_support_of_other_weights_is_refused(

@@ -22,6 +22,7 @@ from fewshot_fer.models.methods.method import PROTOTYPES, Method
 from fewshot_fer.system.errors import ConfigError
 
 CHUNK = 256  # pictures compared with all prototypes at a time
+LEAST_CLASSES = 4  # that are left out in turn; with fewer the rate is missed by far, see the docs
 FEWEST, MOST = 100, 2_000  # pictures that a temperature is fitted on; see docs/none_of_these.md
 
 
@@ -112,13 +113,15 @@ def measure_rejection(
     """
     left_out, known = _leave_out(support)
     validation = _of_validation(support, unknown_faces)
-    has_pictures = bool(picture_rows(support))
-    if has_pictures and left_out is None:
+    pictured = len(set(support.labels[picture_rows(support)].tolist()))
+    by_validation = of_training or not pictured
+    if not by_validation and pictured < LEAST_CLASSES:
         raise ConfigError(
-            f"reject={rate:g}: the support has one class, {support.class_names[0]}, so none can be "
-            f"left out to measure how near other expressions come: add a second class"
+            f"reject={rate:g}: classes are left out in turn to measure how near other expressions "
+            f"come, which takes pictures of {LEAST_CLASSES}; the support has {pictured}: add some of "
+            f"other expressions"
         )
-    needed = validation if of_training or not has_pictures else left_out
+    needed = validation if by_validation else left_out
     if needed is None:
         raise ConfigError(
             f"reject={rate:g}: how near unknown faces come is not known. This run stores no faces "
