@@ -118,8 +118,8 @@ def measure_rejection(
     if not by_validation and pictured < LEAST_CLASSES:
         raise ConfigError(
             f"reject={rate:g}: classes are left out in turn to measure how near other expressions "
-            f"come, which takes pictures of {LEAST_CLASSES}; the support has {pictured}: add some of "
-            f"other expressions"
+            f"come, which takes pictures of {LEAST_CLASSES}; the support has {pictured}: add some "
+            f"of other expressions"
         )
     needed = validation if by_validation else left_out
     if needed is None:
