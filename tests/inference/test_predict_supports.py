@@ -98,10 +98,14 @@ def test_reject_turns_unknown_patterns_away(
 def test_a_rate_that_cannot_be_measured_is_refused(
     command: Command, fixed_run: Path, tmp_path: Path
 ) -> None:
-    """The run's own support without faces of other classes; too few pictures; too few classes."""
+    """The run's own support or a copy, without other faces; too few pictures; too few classes."""
     images = draw_classes(tmp_path / "images", {"x": 1}, 2)
     words = (f"run={fixed_run}", f"images={images}", "align=false")
-    assert_one_line(command("predict", *words, "reject=0.05"), "stores no faces of expressions")
+    own = tmp_path / "own.pt"
+    assert command("predict", f"run={fixed_run}", f"enrol={own}").code == 0
+    for support in ("null", own):
+        refused = command("predict", *words, f"support={support}", "reject=0.05")
+        assert_one_line(refused, "stores no faces of expressions")
     few = draw_classes(tmp_path / "few", {"x": 1, "y": 6, "z": 9, "calm": 14}, 2)
     assert_one_line(command("predict", *words, f"support={few}", "reject=0.05"), "reject=0.146")
     outcome = command("predict", *words, f"support={few}", "reject=0.146")
