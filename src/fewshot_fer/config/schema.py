@@ -67,7 +67,7 @@ class BackboneConfig:
     name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, or file
     filters: int = 64  # conv4 only
     image_size: int | None = None  # null: as the weights were made for; else 84
-    weights: str = "none"  # or imagenet, or a file
+    weights: str = "none"  # or imagenet, packaged (face_expression), or a file
     accept_size: bool = False  # give images of another size than the weights were made for
 
     @property

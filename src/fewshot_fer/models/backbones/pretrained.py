@@ -5,6 +5,7 @@ of a file, or none.
 """
 
 import difflib
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.models.backbones.card import Card, card_of_file
 from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
 from fewshot_fer.models.backbones.weights import cut_head, load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
@@ -24,14 +26,21 @@ OTHER_WAYS = ("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1")
 """torchvision's networks with several outputs, or without a linear layer at the end."""
 
 
-def torchvision_input(settings: BackboneConfig) -> EncoderInput:
-    """Return what a network's ImageNet weights expect. Raises ConfigError for an unknown name."""
-    how = _torchvision_weights(settings.name).transforms()
-    any_size = not settings.name.startswith(FIXED_SIZE)
-    return EncoderInput(how.crop_size[0], tuple(how.mean), tuple(how.std), any_size=any_size)
+def torchvision_card(settings: BackboneConfig) -> Card:
+    """Return what is known of ImageNet weights; a file of torchvision's own is known by its sum.
+
+    Raises ConfigError for an unknown name.
+    """
+    weights, name = _torchvision_weights(settings.name), settings.name
+    how, any_size = weights.transforms(), not name.startswith(FIXED_SIZE)
+    expected = EncoderInput(how.crop_size[0], tuple(how.mean), tuple(how.std), any_size=any_size)
+    if settings.weights != "imagenet" and not _is_published(settings.weights, weights.url):
+        return card_of_file(expected, name, settings.weights)
+    source, licence = f"torchvision, {weights}", "BSD-3-Clause (ImageNet: for research)"
+    return Card(expected, name, source, licence, "ImageNet-1k", "imagenet")
 
 
-@register_backbone("*", torchvision_input)
+@register_backbone("*", torchvision_card)
 def build_torchvision(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return a network that gives the features under its last linear layer, [B, D] (resnet18: 512,
     resnet50: 2,048, mobilenet_v2 and efficientnet_b0: 1,280, vit_b_16: 768).
@@ -40,7 +49,7 @@ def build_torchvision(settings: BackboneConfig, options: BuildOptions) -> nn.Mod
     """
     from torchvision import models
 
-    expected, weights = torchvision_input(settings), _torchvision_weights(settings.name)
+    expected, weights = torchvision_card(settings).expected, _torchvision_weights(settings.name)
     network = models.get_model(settings.name, weights=None)
     if options.weights == "imagenet":
         try:
@@ -52,20 +61,25 @@ def build_torchvision(settings: BackboneConfig, options: BuildOptions) -> nn.Mod
     return _encoder(network, expected, options.weights, cut_head(network, settings.name))
 
 
-def timm_input(settings: BackboneConfig) -> EncoderInput:
-    """Return what a network's own weights expect. Raises ConfigError for an unknown name."""
+def timm_card(settings: BackboneConfig) -> Card:
+    """Return what is known of a network's own weights. Raises ConfigError for an unknown name."""
     known = _timm_configuration(settings.name)
     side, any_size = known.input_size[-1], not known.fixed_input_size
-    return EncoderInput(side, tuple(known.mean), tuple(known.std), any_size=any_size)
+    expected = EncoderInput(side, tuple(known.mean), tuple(known.std), any_size=any_size)
+    if settings.weights != "imagenet":
+        return card_of_file(expected, settings.name, settings.weights)
+    source, licence = f"timm, {known.hf_hub_id or known.url}", known.license or "unknown"
+    trained_on = known.tag or "unknown"  # such as in1k, or laion2b_ft_in1k
+    return Card(expected, settings.name, source, licence, trained_on, "imagenet")
 
 
-@register_backbone(f"{TIMM}*", timm_input)
+@register_backbone(f"{TIMM}*", timm_card)
 def build_timm(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return a network without its classifier, [B, D].
 
     Raises ConfigError where weights cannot be had or do not fit, and says what to do.
     """
-    expected, known = timm_input(settings), _timm_configuration(settings.name)
+    expected, known = timm_card(settings).expected, _timm_configuration(settings.name)
     name, pretrained = settings.name.removeprefix(TIMM), options.weights == "imagenet"
     try:
         network = _timm().create_model(name, pretrained=pretrained, num_classes=0)
@@ -86,6 +100,20 @@ def _encoder(network: nn.Module, expected: EncoderInput, weights: str, head: str
     if weights not in ("imagenet", "none"):
         load_weights(network, Path(weights).expanduser(), head)
     return Encoder(network, expected)
+
+
+def _is_published(file: str, url: str) -> bool:
+    """Return whether a file is the one that a library publishes: its name there, such as
+    resnet18-f37072fd.pth, holds the first digits of its sum."""
+    path = Path(file).expanduser()
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest().startswith(_digits(url))
+
+
+def _digits(url: str) -> str:
+    return Path(url).stem.rpartition("-")[2]
 
 
 def _not_downloaded(what: str, source: str, file: str) -> ConfigError:

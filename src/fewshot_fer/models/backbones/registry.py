@@ -1,4 +1,4 @@
-"""Registry of encoders: built by name, with the images that their weights expect.
+"""Registry of encoders: built by name, with the card of their weights.
 
 @register_backbone("conv4")
 def build_conv4(settings: BackboneConfig, options: BuildOptions) -> nn.Module: ...
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.models.backbones.card import Card, card_of_file
 from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import EncoderInput
 from fewshot_fer.system.errors import ConfigError
@@ -21,8 +22,8 @@ SIDE = 84  # pixels, of images for an encoder that comes without weights
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """weights: what to load: none, imagenet or a file; none where a checkpoint's are loaded next;
-    fast: take the hand-made fast paths of `models.fast` where they apply."""
+    """weights: what to load: none, imagenet, packaged or a file; none where a checkpoint's are
+    loaded next; fast: take the hand-made fast paths of `models.fast` where they apply."""
 
     weights: str
     fast: bool
@@ -30,21 +31,20 @@ class BuildOptions:
 
 Build = Callable[[BackboneConfig, BuildOptions], nn.Module]
 """Returns an encoder on the CPU, from images [B, 3, side, side] to embeddings [B, D]."""
-InputOf = Callable[[BackboneConfig], EncoderInput]
-_BACKBONES: dict[str, tuple[Build, InputOf | None]] = {}
+CardOf = Callable[[BackboneConfig], Card]
+_BACKBONES: dict[str, tuple[Build, CardOf | None]] = {}
 
 
-def register_backbone(name: str, input_of: InputOf | None = None) -> Callable[[Build], Build]:
+def register_backbone(name: str, card_of: CardOf | None = None) -> Callable[[Build], Build]:
     """Return a decorator that registers the function which builds a family of encoders.
 
     name: of `backbone.name`; with a `*` at its end, all that begin so and are not registered by a
-    longer one. input_of: the images that the weights of a network expect, for a family with weights
-    of its own, which its function loads. Without it, `build_encoder` loads a file of weights into
-    the encoder.
+    longer one. card_of: what is known of a network's weights, for a family with weights of its own,
+    which its function loads. Without it, `build_encoder` loads a file of weights into the encoder.
     """
 
     def register(build: Build) -> Build:
-        _BACKBONES[name] = build, input_of
+        _BACKBONES[name] = build, card_of
         return build
 
     return register
@@ -63,14 +63,14 @@ def build_encoder(
     Weights that are not loaded come from torch's random state; fast: as in BuildOptions. Raises
     ConfigError for an unknown name, and where weights cannot be had.
     """
-    build, input_of = _find(settings.name)
+    build, card_of = _find(settings.name)
     weights = settings.weights if with_weights else "none"
     encoder = build(settings, BuildOptions(weights, fast))
-    if input_of is not None or weights == "none":
+    if card_of is not None or weights == "none":
         return encoder
-    if weights == "imagenet":
+    if weights in ("imagenet", "packaged"):
         raise ConfigError(
-            f"backbone.weights=imagenet: nobody offers such weights for {settings.name}; give a "
+            f"backbone.weights={weights}: nobody offers such weights for {settings.name}; give a "
             f"file, or none"
         )
     load_weights(encoder, Path(weights).expanduser())
@@ -82,13 +82,27 @@ def with_image_size(settings: BackboneConfig) -> BackboneConfig:
 
     Raises ConfigError where the given one is another than the weights were made for.
     """
-    _, input_of = _find(settings.name)
-    expected = None if input_of is None else input_of(settings)
+    _, card_of = _find(settings.name)
+    expected = None if card_of is None else card_of(settings).expected
     if settings.image_size is None:
         return replace(settings, image_size=SIDE if expected is None else expected.image_size)
     if expected is not None and (settings.weights != "none" or not expected.any_size):
         expected.require(settings.name, settings.image_size, settings.accept_size)
     return settings
+
+
+def encoder_card(settings: BackboneConfig) -> Card:
+    """Return the card of the weights that the settings name. Raises ConfigError, as building does.
+
+    It is that of an encoder from scratch where they name none.
+    """
+    _, card_of = _find(settings.name)
+    if settings.weights != "none" and card_of is not None:
+        return card_of(settings)
+    expected = EncoderInput(settings.image_size or SIDE)
+    if settings.weights == "none":
+        return Card(expected, settings.name)
+    return card_of_file(expected, settings.name, settings.weights)
 
 
 def count_features(encoder: nn.Module, image_size: int) -> int:
@@ -117,7 +131,7 @@ def count_channels(encoder: nn.Module, n_features: int) -> int:
     return last if last * side * side == n_features else n_features
 
 
-def _find(name: str) -> tuple[Build, InputOf | None]:
+def _find(name: str) -> tuple[Build, CardOf | None]:
     """Return what is registered for a name, or for the family with the longest beginning of it."""
     if name in _BACKBONES:
         return _BACKBONES[name]

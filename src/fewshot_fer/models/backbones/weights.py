@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fewshot_fer.system.errors import ConfigError
@@ -99,13 +101,6 @@ def _read_torch(file: Path) -> Any:  # noqa: ANN401
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise ConfigError(
-            f'backbone.weights={file} needs safetensors: pip install "fewshot_fer[timm]"'
-        ) from error
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
