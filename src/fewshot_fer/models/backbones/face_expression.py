@@ -36,7 +36,7 @@ CARD = Card(
 class FaceExpression(nn.Module):
     """Four blocks of four convolutions, and the mean over the last maps.
 
-    321,888 parameters with the layer of seven classes, which is not in it; no batch norm.
+    321,888 parameters, no batch norm; the layer of its seven classes is not in it.
     """
 
     def __init__(self) -> None:
