@@ -26,7 +26,10 @@ from bad_input.case import (
 from bad_input.good_files import write_rafdb
 from bad_input.run_spoils import MARK, Payload
 
-CARD = "image_size: 16\nmean: [0.5, 0.5, 0.5]\nstd: [0.5, 0.5, 0.5]\narchitecture: conv4\n"
+CARD = (
+    "image_size: 16\nmean: [0.5, 0.5, 0.5]\nstd: [0.5, 0.5, 0.5]\narchitecture: conv4\n"
+    "source: a colleague\nlicence: MIT\ntrained_on: unnamed\n"
+)
 DEEP = f"image_size: {'[' * 5000}"
 
 

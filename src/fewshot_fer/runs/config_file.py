@@ -1,9 +1,9 @@
-"""The configuration of a run that is there already, and the encoder's file kept beside it.
+"""The configuration of a run that is there already, and the card of its encoder beside it.
 
-A run that was begun with an encoder from a file keeps a copy, and needs the file itself no more.
+A run that began with weights from elsewhere says in encoder.yaml whose they were. With an encoder
+from a file it needs no more than that card: its checkpoints hold the weights.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,11 @@ from omegaconf import OmegaConf
 
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import BackboneConfig, TrainVerb
-from fewshot_fer.models.backbones.from_file import encoder_file
+from fewshot_fer.models.backbones.card import Card, read_card, write_card
+from fewshot_fer.models.backbones.registry import encoder_card
 from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.system.errors import ConfigError, RunError, UnknownNameError
-from fewshot_fer.system.files import atomic, read_yaml_text
+from fewshot_fer.system.files import read_yaml_text
 
 LAST = ("seed", "device", "precision")  # that every version wrote, near the end
 REMOVED = ("dataset.outside",)  # ends of keys that earlier versions wrote, and this one has not
@@ -50,16 +51,22 @@ def read_run_settings(run: Path) -> TrainVerb:
         raise RunError(f"{path} is not the configuration of a trained run: {reason}") from error
 
 
-def keep_encoder(settings: BackboneConfig, run: Path) -> None:
-    """Copy the card of an encoder's file into a run's folder, whose checkpoints hold its weights.
+def keep_card(settings: BackboneConfig, run: Path) -> Card:
+    """Return the card of an encoder, written into the folder of a run that began with its weights.
 
     Raises WriteError.
     """
-    if settings.name != "file":
-        return
-    file = encoder_file(settings.weights)
-    with atomic(run / CARD) as partial:
-        shutil.copyfile(file.with_suffix(".yaml"), partial)
+    card = encoder_card(settings)
+    if settings.weights != "none":
+        write_card(run / CARD, card)
+    return card
+
+
+def kept_card(settings: TrainVerb, run: Path) -> Card:
+    """Return the card of a run's encoder: that in its folder or, of earlier versions, what its
+    settings say."""
+    file = (run / CARD).with_suffix(".safetensors")
+    return read_card(file) if (run / CARD).is_file() else encoder_card(settings.backbone)
 
 
 def with_kept_encoder(settings: TrainVerb, run: Path) -> TrainVerb:

@@ -28,7 +28,7 @@ from fewshot_fer.models.methods.registry import (
 )
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import load_checkpoint
-from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
+from fewshot_fer.runs.config_file import kept_card, read_run_settings, with_kept_encoder
 from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
@@ -66,7 +66,8 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
         require_parts(trained.method, checkpoint.class_names, setup.tests)
     tasks = [load_task(test, trained.backbone.side, device) for test in setup.tests]
     save_drawn(setup.tests, settings.episodes, seed)
-    folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
+    stamps = {"trained_on_test": setup.trained_on_test}
+    folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
     source.skipping.write(path)

@@ -61,6 +61,7 @@ RESULT_COLUMNS = (
     "episodes_id",  # equal for the very same episodes, or support and queries
     "trained_on_test",  # whether test images of any data set were in the training set
     "uses",  # what the method uses beside the support: nothing, names of the parts, ...
+    "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
 )
 HEADINGS = (
@@ -149,7 +150,10 @@ def finish_run(
     seconds = round(time.perf_counter() - started, 1)
     summary = {"fingerprint": fingerprint(config), **facts, "seconds": seconds}
     folder.write_summary(summary | provenance(device))
-    print(f"\n{results_table(folder.results)}\n\n{seconds:.0f} s, written to {folder.folder}")
+    known = folder.stamps.get("pretrained", "none")
+    start = "" if known == "none" else f"the encoder began with weights from elsewhere: {known}\n"
+    table = results_table(folder.results)
+    print(f"\n{table}\n\n{start}{seconds:.0f} s, written to {folder.folder}")
 
 
 def results_table(results: list[Row]) -> str:

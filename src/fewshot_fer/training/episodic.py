@@ -65,7 +65,8 @@ class EpisodicTraining:
         self.seed = seed
         self.precision = precision
         self.device = next(self.encoder.parameters()).device
-        self.optimiser = build_optimiser(network.parameters(), settings)
+        own = self.encoder.parameters()
+        self.optimiser = build_optimiser(network.parameters(), settings, own)
         learning = [self.encoder, self.head if settings.classification_weight else None]
         learning.append(self.method if isinstance(self.method, nn.Module) else None)
         self.in_step = data_parallel([module for module in learning if module is not None])
@@ -87,7 +88,7 @@ class EpisodicTraining:
         steps = _epoch_steps(episodes, self.settings.episodes_per_step * world())
         augment = self.settings.augment
         faces = epoch_images(images, steps.rows.ravel(), augment, self.seed, epoch)
-        self.network.modules().train()
+        self.network.start_training(self.settings.freeze_batch_norm)
         losses, predicted = self._run_steps(faces, steps, epoch)
         # Read back once an epoch: reading each step's loss would make a GPU wait.
         return score_predictions(

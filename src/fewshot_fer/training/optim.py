@@ -12,28 +12,45 @@ from fewshot_fer.config.schema import TrainConfig
 
 MOMENTUM = 0.9  # of sgd
 OF_THE_DEVICE = ("lr", "fused", "capturable")  # options that a state from elsewhere must not change
+SHARE = "share"  # key of a group whose rate is another than lr: times so much
 RISING = 0.3  # share of one cycle in which the rate rises, from a 25th
 LOWEST = 1e-4  # of the highest rate, at the end of one cycle
 
 
 def build_optimiser(
-    parameters: Iterable[Parameter], settings: TrainConfig
+    parameters: Iterable[Parameter], settings: TrainConfig, encoder: Iterable[Parameter] = ()
 ) -> torch.optim.Optimizer:
     """Return the optimiser that the settings name, which takes a step in one fused kernel.
 
-    On a GPU its learning rate is a tensor there, which a captured graph reads at each replay.
+    encoder: those of the parameters whose rate is `encoder_rate` times that of the others. On a GPU
+    learning rates are tensors there, which a captured graph reads at each replay.
     """
     listed = list(parameters)
     device = listed[0].device
     on_gpu = device.type == "cuda"
-    rate = torch.tensor(settings.lr, device=device) if on_gpu else settings.lr
+    groups = _groups(listed, list(encoder), settings)
+    for group in groups:
+        rate = settings.lr * group.get(SHARE, 1.0)
+        group["lr"] = torch.tensor(rate, device=device) if on_gpu else rate
     fused, decay = on_gpu or device.type == "cpu", settings.weight_decay
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
-            listed, lr=rate, momentum=MOMENTUM, weight_decay=decay, nesterov=True, fused=fused
+            groups, momentum=MOMENTUM, weight_decay=decay, nesterov=True, fused=fused
         )
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(listed, lr=rate, weight_decay=decay, fused=fused, capturable=on_gpu)
+    return kind(groups, weight_decay=decay, fused=fused, capturable=on_gpu)
+
+
+def _groups(
+    parameters: list[Parameter], encoder: list[Parameter], settings: TrainConfig
+) -> list[dict[str, Any]]:
+    """Return one group or, where the encoder has a rate of its own, one more for it."""
+    if settings.encoder_rate == 1.0 or not encoder:
+        return [{"params": parameters}]
+    own = set(map(id, encoder))
+    others = [each for each in parameters if id(each) not in own]
+    groups = [{"params": encoder, SHARE: settings.encoder_rate}]
+    return [*groups, {"params": others}] if others else groups
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -56,12 +73,14 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate, in place where it is a tensor."""
+    """Set the learning rate, the encoder's share of it for the encoder; in place where it is a
+    tensor."""
     for group in optimiser.param_groups:
+        rate = lr * group.get(SHARE, 1.0)
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(lr)
+            group["lr"].fill_(rate)
         else:
-            group["lr"] = lr
+            group["lr"] = rate
 
 
 def learning_rate(settings: TrainConfig, epoch: int, done: float = 0.0) -> float:

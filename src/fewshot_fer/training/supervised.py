@@ -38,6 +38,7 @@ class SupervisedTraining:
         precision: Precision,
     ) -> None:
         assert network.head is not None
+        self.network = network
         self.encoder, self.head = network.encoder, network.head
         self.settings = settings
         self.seed = seed
@@ -45,7 +46,7 @@ class SupervisedTraining:
         self.device = next(self.encoder.parameters()).device
         self.in_step = data_parallel([self.encoder, self.head])
         parameters = [*self.encoder.parameters(), *self.head.parameters()]
-        self.optimiser = build_optimiser(parameters, settings)
+        self.optimiser = build_optimiser(parameters, settings, self.encoder.parameters())
         weights = class_weights(protocol, settings.class_weights)
         self.weights = weights.to(self.device, precision.dtype)
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
@@ -61,7 +62,7 @@ class SupervisedTraining:
         least = self.settings.least_batches * self.settings.batch_size
         rows, labels = _shuffled(protocol, self.seed, epoch, least)
         faces = epoch_images(images, rows, self.settings.augment, self.seed, epoch)
-        self.encoder.train()
+        self.network.start_training(self.settings.freeze_batch_norm)
         seed_dropout(self.seed, epoch)
         n_batches = math.ceil(len(rows) / self.settings.batch_size)
         loss, predicted = self._run_batches(faces, labels, n_batches, epoch)

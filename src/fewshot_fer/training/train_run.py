@@ -15,7 +15,7 @@ from fewshot_fer.evaluation.choose_method import require_named_parts, require_pa
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
-from fewshot_fer.runs.config_file import keep_encoder
+from fewshot_fer.runs.config_file import keep_card
 from fewshot_fer.runs.evaluate_run import run_tests
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model
@@ -102,7 +102,7 @@ def _open_folder(
     except UserError:
         folder.withdraw()
         raise
-    keep_encoder(settings.backbone, path)
+    folder.stamps["pretrained"] = keep_card(settings.backbone, path).pretrained
     only_in = path if begun else None  # a stranger's run may name any file
     save_drawn(setup.evaluations, settings.episodes, settings.seed, only_in)
     warnings = [*quick_audit([setup.training, *setup.evaluations]), *source.skipping.warnings]

@@ -47,6 +47,7 @@ def are_plain(convolution: nn.Module, norm: nn.Module) -> bool:
         and type(norm) is nn.BatchNorm2d
         and norm.momentum is not None
         and norm.affine
+        and norm.training
         and norm.track_running_stats
     )
 
