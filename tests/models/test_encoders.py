@@ -192,7 +192,10 @@ def test_a_program_is_refused(backbone: str, tmp_path: Path) -> None:
         (f"{KNOWN}image_size: 48\nmean: [1, 2, 3]\nstd: [1, 1, 1]", "says nothing of architecture"),
         (f"{COLOURS}mean: 0\nstd: 1".replace("licence: MIT", ""), "says nothing of licence"),
         (f"{COLOURS}mean: 0\nstd: 1\nsha256: 12ab", "another file's than .*: fetch the weights"),
-        (f"{COLOURS}mean: 0\nstd: 1\npretrained: dogs", "pretrained: 'dogs' is not none or"),
+        (
+            f"{COLOURS}mean: [0, 0, 0]\nstd: [1, 1, 1]\npretrained: dogs",
+            "pretrained: 'dogs' is not none or",
+        ),
         (f"{COLOURS}mean: 0\nstd: 1\nclasses_known: happy", "is no list of names"),
         (f"{COLOURS}mean: [1, 2]\nstd: [1, 1, 1]", "mean: .* is not three numbers"),
         (f"{COLOURS}mean: [0, 0, 0]\nstd: [1, 1, 0]", "must be above 0"),
@@ -262,13 +265,18 @@ def test_offline_says_which_file_to_fetch(
 def test_a_file_from_training_to_predict(data: Path, command: Command, tmp_path: Path) -> None:
     """Frozen features of an encoder from a file are one command; its run can be used also where the
     file is gone, as the run keeps card and weights."""
-    weights = write_weights(tmp_path, image_size=32)
+    weights = write_weights(tmp_path, image_size=32, pretrained="faces")
     line = ("train", *FROZEN, f"backbone.weights={weights}", f"paths.data={data}")
-    outcome = command(*line, "hydra.run.dir=run")
+    outcome = command(*line, "test=compound_5w1s", "methods=simpleshot", "hydra.run.dir=run")
     assert outcome.code == 0, outcome.err
     assert yaml.safe_load(Path("run/config.yaml").read_text())["backbone"]["image_size"] == 32
     tested = command("test", "run=run", "test=compound_4w5s", "test.compound_4w5s.episodes=10")
     assert tested.code == 0, tested.err
+    for folder in (Path("run"), tested.folder):  # what it knew stands on every row
+        assert set(pd.read_csv(folder / "results.csv")["pretrained"]) == {"faces"}
+    assert yaml.safe_load(Path("run/encoder.yaml").read_text())["licence"] == "MIT"
+    compared = pd.read_csv("run/methods.csv")
+    assert compared["method"].tolist() == ["protonet", "simpleshot"]
     picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
     Path(weights).unlink()
     Path(weights).with_suffix(".yaml").unlink()

@@ -86,6 +86,13 @@ def test_clean_data_pass(typed: Check, faces: Path) -> None:
         assert f"folder {faces / name}, images" in checked.out
 
 
+def test_pictures_that_an_encoder_may_have_seen(typed: Check, faces: Path) -> None:
+    """Weights of unnamed pictures may know anybody's; those from scratch know none."""
+    checked = typed(*folders(faces, "backbone=face_expression"))
+    assert "licence: MIT" in checked.finding("may be known to the encoder")["detail"]
+    assert "may be known to the encoder" not in typed(*folders(faces)).titles("note")
+
+
 def test_published_layouts(typed: Check, data: Path) -> None:
     """RAF-DB and AFEW: recognised, counted against the published figures, which are no fault."""
     small = ("train.k_shot=2", "train.n_query=1", "test.k_shot=2")

@@ -19,7 +19,7 @@ from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.runs.checkpoint import Checkpoint
 from fewshot_fer.training.episodic import EpisodicTraining
-from fewshot_fer.training.optim import build_optimiser, learning_rate
+from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 from fewshot_fer.training.trainer import Trainer
 
 PLAIN = AugmentConfig()
@@ -65,6 +65,34 @@ def test_a_step_of_each_optimiser_by_hand(kind: str) -> None:
         "sgd": 2 - 0.1 * (1 + 0.9) * (3 + 0.5 * 2),
     }
     assert weight.item() == pytest.approx(expected[kind], rel=1e-5)
+
+
+@pytest.mark.parametrize("rate", [0.1, 1.0])
+def test_the_encoders_own_rate_by_hand(rate: float) -> None:
+    """Pretrained weights move by a share of the step that a new head takes, and after a change of
+    the rate still do."""
+    encoder, head = (nn.Parameter(torch.tensor([2.0])) for _ in range(2))
+    chosen = settings(optimiser="sgd", lr=0.1, weight_decay=0.0, encoder_rate=rate)
+    optimiser = build_optimiser([encoder, head], chosen, [encoder])
+    set_learning_rate(optimiser, 0.5)
+    encoder.grad, head.grad = torch.ones(1), torch.ones(1)
+    optimiser.step()
+    assert head.item() == pytest.approx(2 - 0.5 * 1.9)  # Nesterov's first step
+    assert encoder.item() == pytest.approx(2 - rate * 0.5 * 1.9)
+
+
+def test_frozen_batch_norms_stay_as_they_came() -> None:
+    """Their statistics and weights, in training mode; the rest of the network learns."""
+    encoder = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten())
+    network = Network(encoder, None, prototype_logits)
+    before = {name: value.clone() for name, value in encoder[1].state_dict().items()}
+    for frozen in (True, False):
+        network.start_training(freeze_batch_norm=frozen)
+        encoder(torch.randn(8, 3, 2, 2)).square().sum().backward()
+        own = {name: torch.equal(before[name], v) for name, v in encoder[1].state_dict().items()}
+        assert own["running_mean"] is frozen
+    assert encoder[0].weight.grad is not None
+    assert encoder[1].weight.grad is None
 
 
 def test_the_average_of_weights_by_hand() -> None:

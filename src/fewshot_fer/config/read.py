@@ -103,7 +103,7 @@ def check_train(settings: TrainVerb) -> None:
     require_name("dataset.adapter", settings.dataset.adapter, "dataset")
     _check_model(settings)
     _check_eval("eval", settings.eval)
-    _check_tests(settings.test)
+    _check_tests(settings)
     _check_shared(settings)
 
 
@@ -183,18 +183,22 @@ def _check_prior_weight(given: str) -> None:
 
 def check_test(settings: TestVerb) -> None:
     """Raise ConfigError naming the key and the fix."""
+    if not settings.test:
+        raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
+    if settings.checkpoint is not None:
+        one_of("checkpoint", settings.checkpoint, ("best", "last"))
+    _check_tests(settings)
+    _check_shared(settings)
+
+
+def _check_tests(settings: TrainVerb | TestVerb) -> None:
     for name, test in settings.test.items():
+        _check_eval(f"test.{name}", test)
         if settings.methods and test.kind != "episodes":
             raise ConfigError(
                 f"methods={','.join(settings.methods)}: {name} has a fixed support, and methods "
                 f"are compared in episodes: take a test such as compound_4w5s"
             )
-    if not settings.test:
-        raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
-    if settings.checkpoint is not None:
-        one_of("checkpoint", settings.checkpoint, ("best", "last"))
-    _check_tests(settings.test)
-    _check_shared(settings)
 
 
 def _check_shared(settings: TrainVerb | TestVerb) -> None:
@@ -205,11 +209,6 @@ def _check_shared(settings: TrainVerb | TestVerb) -> None:
         at_least("threads", settings.threads, 1)
     if settings.seed is not None:
         inside("seed", settings.seed, 0, 2**32 - 1)
-
-
-def _check_tests(tests: dict[str, EvalConfig]) -> None:
-    for name, test in tests.items():
-        _check_eval(f"test.{name}", test)
 
 
 def _check_eval(where: str, settings: EvalConfig) -> None:

@@ -171,6 +171,7 @@ class TrainVerb:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     test: dict[str, EvalConfig] = field(default_factory=dict)
+    methods: list[str] = field(default_factory=list)  # tested beside the run's own: names, or all
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     method: MethodConfig = field(default_factory=MethodConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -72,20 +72,29 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     rewind_tables(folder, None)
     source.skipping.write(path)
     folder.stamps["warnings"] = ";".join([*setup.warnings, *source.skipping.warnings])
-    if settings.methods:
-        side = stored_statistics(checkpoint, where)
-        others = other_methods(settings.methods, model.method, side, trained.method)
-        print(f"\n{methods_text(compare_methods(folder, model, others, tasks, seed))}")
-    else:
-        run_tests(folder, model, tasks, seed)
+    side = stored_statistics(checkpoint, where) if settings.methods else None
+    others = other_methods(settings.methods, model.method, side, trained.method)
+    run_tests(folder, model, tasks, seed, others)
     facts: Row = {"seed": seed, "run": str(run.resolve()), "checkpoint": which}
     facts |= {"choices": choices(), "run_fingerprint": fingerprint(asdict(trained))}
     finish_run(folder, asdict(settings), facts, device, started)
     return folder
 
 
-def run_tests(folder: RunFolder, model: FewShotModel, tests: Sequence[Task], seed: int) -> None:
-    """Evaluate a model on every test; each result reaches the disk as it is there."""
+def run_tests(
+    folder: RunFolder,
+    model: FewShotModel,
+    tests: Sequence[Task],
+    seed: int,
+    others: Sequence[Method] = (),
+) -> None:
+    """Evaluate a model on every test; each result reaches the disk as it is there.
+
+    others: methods to compare on the same episodes, in a table that is printed.
+    """
+    if others:
+        print(f"\n{methods_text(compare_methods(folder, model, others, tests, seed))}")
+        return
     for test in tests:
         add_evaluation(folder, test.evaluate(model, seed))
 
@@ -99,6 +108,8 @@ def other_methods(
 
     Raises RunError where the run stores no statistics of its training images.
     """
+    if not names:
+        return []
     if side is None:
         raise RunError("the run was trained by an earlier version: it lacks its training mean")
     every = [*method_names(needs_no_training=True), "composed", "composed+bdcspn"]

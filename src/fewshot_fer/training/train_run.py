@@ -16,9 +16,9 @@ from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_card
-from fewshot_fer.runs.evaluate_run import run_tests
+from fewshot_fer.runs.evaluate_run import other_methods, run_tests
 from fewshot_fer.runs.folder import RunFolder, finish_run
-from fewshot_fer.runs.load import load_model
+from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.plots import EventFiles, plot_curves, require_tensorboard
 from fewshot_fer.runs.resume import (
     Progress,
@@ -124,7 +124,9 @@ def _test(settings: TrainVerb, folder: RunFolder, tasks: RunTasks, device: torch
     if tasks.tests:
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         model = load_model(settings, checkpoint, device)
-        run_tests(folder, model, tasks.tests, settings.seed)
+        side = stored_statistics(checkpoint, str(path)) if settings.methods else None
+        others = other_methods(settings.methods, model.method, side, settings.method)
+        run_tests(folder, model, tasks.tests, settings.seed, others)
     if settings.train.epochs:
         chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)
         plot_curves(path / "metrics.csv", chances, path / "curves.png")

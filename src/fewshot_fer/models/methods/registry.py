@@ -144,6 +144,7 @@ def check_training(settings: TrainVerb) -> None:
             f"method.refine={method.refine} is for composed classes, and this is "
             f"method={method.name}; take method={method.refine}, or add method=composed"
         )
+    check_comparison(settings.methods)
     for key, evaluation in {"eval": settings.eval, **_keyed(settings.test)}.items():
         check_evaluation(key, evaluation, table_name(method))
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, load_dataset
+from fewshot_fer.models.backbones.card import Card
+from fewshot_fer.models.backbones.registry import encoder_card
 from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.reports.audit.counts import (
     ClassCount,
@@ -78,6 +80,8 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     findings += [finding for one in audited for finding in one.findings]
     findings += overlap_findings(audited, looks, settings)
     findings += _trained_on_test(audited[0])
+    if not source.demo:
+        findings += _known_to_encoder(audited, encoder_card(settings.backbone))
     for one in audited:
         findings += leak_findings(one, settings.episodes.disjoint)
     findings.sort(key=lambda finding: not finding.invalidates)
@@ -134,6 +138,23 @@ def _trained_on_test(training: AuditedTable) -> list[Finding]:
         f"on those of {names} means anything, and results are stamped trained_on_test"
     )
     return [note("trained on test images", detail)]
+
+
+def _known_to_encoder(audited: Sequence[AuditedTable], card: Card) -> list[Finding]:
+    """Return a note where pictures may be in the training data of an encoder's weights: where
+    nobody says what these are, or they name the data set."""
+    names = sorted({name for one in audited for name in one.table["dataset"]})
+    stated = card.trained_on.casefold()
+    unnamed = any(word in stated for word in ("unnamed", "unknown", "unstated"))
+    known = [name for name in names if unnamed or name.partition("_")[0] in stated]
+    if card.pretrained in ("none", "imagenet") or not known:
+        return []
+    detail = (
+        f"the weights of {card.architecture} ({card.source}; licence: {card.licence}) were trained "
+        f"on {card.trained_on}: images of {', '.join(known)} may be among these, and results are "
+        f"stamped pretrained={card.pretrained}"
+    )
+    return [note("may be known to the encoder", detail)]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
