@@ -64,7 +64,7 @@ class EpisodesConfig:
 class BackboneConfig:
     """The encoder, and the side of the square images that it is given, in pixels."""
 
-    name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, or file
+    name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, file or onnx
     filters: int = 64  # conv4 only
     image_size: int | None = None  # null: as the weights were made for; else 84
     weights: str = "none"  # or imagenet, packaged (face_expression), or a file

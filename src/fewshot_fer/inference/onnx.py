@@ -35,6 +35,11 @@ def export_session(settings: ExportVerb) -> None:
     """Write the file and print how far it is from torch. Raises UserError before it writes."""
     require_onnx()
     run = load_run(Path(settings.run).expanduser(), settings.checkpoint)
+    if run.settings.backbone.name == "onnx":
+        raise ConfigError(
+            f"the encoder of {run.folder} is an ONNX file already: run that, and compare its "
+            f"features with a support as predict does"
+        )
     support = run.support
     if settings.support is not None:
         support = read_support(Path(settings.support).expanduser(), run)

@@ -65,17 +65,23 @@ def keep_card(settings: BackboneConfig, run: Path) -> Card:
 def kept_card(settings: TrainVerb, run: Path) -> Card:
     """Return the card of a run's encoder: that in its folder or, of earlier versions, what its
     settings say."""
-    file = (run / CARD).with_suffix(".safetensors")
-    return read_card(file) if (run / CARD).is_file() else encoder_card(settings.backbone)
+    if not (run / CARD).is_file():
+        return encoder_card(settings.backbone)
+    return read_card(_beside_card(settings.backbone, run))
 
 
 def with_kept_encoder(settings: TrainVerb, run: Path) -> TrainVerb:
     """Return a run's settings with the card of its encoder that its folder holds, if any."""
     backbone = settings.backbone
-    if backbone.name != "file" or not (run / CARD).is_file():
+    if backbone.name not in ("file", "onnx") or not (run / CARD).is_file():
         return settings
-    weights = str((run / CARD).with_suffix(".safetensors"))  # beside the card, where none lies
+    weights = str(_beside_card(backbone, run))
     return replace(settings, backbone=replace(backbone, weights=weights))
+
+
+def _beside_card(settings: BackboneConfig, run: Path) -> Path:
+    """Return where a run's card looks for the weights, which lie in its checkpoints instead."""
+    return (run / CARD).with_suffix(".onnx" if settings.name == "onnx" else ".safetensors")
 
 
 def _without_removed(content: Any, key: str = "") -> Any:  # noqa: ANN401

@@ -144,6 +144,7 @@ def load_network(
     encoder = build_encoder(settings.backbone, with_weights=False).to(device, dtype)
     kept = {"encoder": checkpoint.encoder, "head": checkpoint.head, "method": checkpoint.method}
     try:
+        encoder.load_state_dict(checkpoint.encoder)  # first: a graph says only then how wide it is
         network = build_network(settings, encoder, len(checkpoint.class_names))
         network.load({name: state for name, state in kept.items() if state is not None})
     except (RuntimeError, KeyError) as error:

@@ -28,7 +28,7 @@ from fewshot_fer.runs.resume import (
     rewind_tables,
 )
 from fewshot_fer.system.device import DTYPES, prepare_device
-from fewshot_fer.system.errors import UserError
+from fewshot_fer.system.errors import ConfigError, UserError
 from fewshot_fer.training.loop import TrainingRun
 from fewshot_fer.training.trainer import complete_checkpoints
 
@@ -51,6 +51,11 @@ def train_run(
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     setup = _checked_setup(settings, source)
     encoder = build_encoder(settings.backbone, fast=settings.fast)
+    if settings.train.epochs and not any(each.requires_grad for each in encoder.parameters()):
+        raise ConfigError(
+            f"backbone={settings.backbone.name} gives features and learns nothing: take "
+            f"train=frozen"
+        )
     folder, tasks = _open_folder(settings, path, setup, source, device)
     with naming_resume_command(path):
         rewind_tables(folder, reached[1] if reached else None)

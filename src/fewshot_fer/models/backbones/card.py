@@ -14,8 +14,9 @@ A file of weights, `faces.safetensors` or `faces.pth`, has its card beside it, `
     channels: rgb              # or bgr
     layout: nchw               # or nhwc
     sha256: 9a98...            # of the file, which is then compared
+    output: fc1                # of an ONNX file with several outputs, that with the features
 
-`pretrained`, `classes_known`, `channels`, `layout` and `sha256` may be left out.
+`pretrained`, `classes_known` and those from `channels` on may be left out.
 """
 
 import hashlib
@@ -35,7 +36,9 @@ PRETRAINED = ("none", "imagenet", "faces", "expressions", "unknown")
 """What an encoder knew before training, as results.csv says it."""
 SHAPE = ("image_size", "mean", "std", "architecture")  # without which nothing can be computed
 ORIGIN = ("source", "licence", "trained_on")  # without which nobody knows what a result rests on
-OPTIONAL = ("pretrained", "classes_known", "channels", "layout", "sha256")
+ONNX = ".onnx"
+PACKAGED = "packaged"  # backbone.weights= for those that a Python package holds
+OPTIONAL = ("pretrained", "classes_known", "channels", "layout", "sha256", "output")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Card:
 
     expected: the images they were made for; architecture: a `backbone.name`; source, licence,
     trained_on: in the words of their makers; pretrained: one of PRETRAINED; classes_known: the
-    expressions they were trained to tell apart.
+    expressions they were trained to tell apart; output: of an ONNX file, that with the features.
     """
 
     expected: EncoderInput
@@ -54,11 +57,14 @@ class Card:
     trained_on: str = "nothing"
     pretrained: str = "none"
     classes_known: tuple[str, ...] = ()
+    output: str | None = None
 
     def content(self) -> dict[str, Any]:
         """Return the card as plain values, as `read_card` takes them."""
         own, shown = asdict(self), self.expected
         del own["expected"]
+        if self.output is None:
+            del own["output"]
         return {
             **own,
             "classes_known": list(self.classes_known),
@@ -83,7 +89,8 @@ def read_card(file: Path) -> Card:
     """
     path = file.with_suffix(".yaml")
     content = _content(path)
-    needed = (*SHAPE, *ORIGIN) if file.is_file() else SHAPE
+    shape = SHAPE if file.suffix != ONNX else SHAPE[:3]  # a graph is its own architecture
+    needed = (*shape, *ORIGIN) if file.is_file() else shape
     if lacking := [key for key in needed if key not in content]:
         raise ConfigError(
             f"{path} says nothing of {', '.join(lacking)}: a card holds {', '.join(needed)}"
@@ -91,7 +98,7 @@ def read_card(file: Path) -> Card:
     known = (*SHAPE, *ORIGIN, *OPTIONAL)
     if strange := [str(key) for key in content if key not in known]:
         raise ConfigError(f"{path}: {strange[0]} is not known; a card holds {', '.join(known)}")
-    architecture = _text(content, "architecture", "", path)
+    architecture = _text(content, "architecture", "onnx" if file.suffix == ONNX else "", path)
     if architecture in ("", "file"):
         raise ConfigError(
             f"{path}: architecture: name the network that the weights are of, such as resnet18 or "
@@ -109,6 +116,7 @@ def read_card(file: Path) -> Card:
         trained_on,
         pretrained=_text(content, "pretrained", usual, path, PRETRAINED),
         classes_known=classes,
+        output=_text(content, "output", "", path) or None,
     )
 
 

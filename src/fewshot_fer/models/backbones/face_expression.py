@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.schema import BackboneConfig
-from fewshot_fer.models.backbones.card import Card, card_of_file
+from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_file
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
 from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 
 ASSET = Path(__file__).parent / "assets" / "face_expression.safetensors"
-PACKAGED = "packaged"  # backbone.weights=, for those in the package
 CLASSES = ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 WIDTHS = (32, 64, 128, 256)  # maps of the four blocks; the last are the features
 CARD = Card(
