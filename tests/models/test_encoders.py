@@ -378,7 +378,7 @@ def test_an_onnx_file_from_training_to_predict(
     write_graph(file, 1)
     file.with_suffix(".yaml").write_text(yaml.safe_dump(CARD | {"output": "features"}))
     line = ("backbone=onnx", f"backbone.weights={file}", f"paths.data={data}", "device=cpu")
-    learning = command("train", *TINY, *line)
+    learning = command("train", *TINY, *line, "backbone.image_size=48")
     assert learning.code == 2
     assert "learns nothing: take train=frozen" in learning.err
     outcome = command("train", "train=frozen", *line, "eval.episodes=10", "hydra.run.dir=run")
