@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from conftest import Command, draw_pattern, saved_anew
 from PIL import Image
+from torchvision.models import resnet18
 
 CLASSES = ("happy", "sad", "angry")
 SMALL = ("train.n_way=3", "train.k_shot=2", "train.n_query=2", "eval.n_way=3", "eval.k_shot=2")
@@ -91,6 +94,25 @@ def test_pictures_that_an_encoder_may_have_seen(typed: Check, faces: Path) -> No
     checked = typed(*folders(faces, "backbone=face_expression"))
     assert "licence: MIT" in checked.finding("may be known to the encoder")["detail"]
     assert "may be known to the encoder" not in typed(*folders(faces)).titles("note")
+
+
+def test_a_file_of_weights_without_a_card(typed: Check, faces: Path, tmp_path: Path) -> None:
+    """The card that is written says what the file shows, and passes once a person has filled it."""
+    file = tmp_path / "faces.pth"
+    state = resnet18(num_classes=86).state_dict()
+    torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, file)
+    line = folders(faces, "backbone=file", f"backbone.weights={file}")
+    first = typed(*line)
+    assert first.code == 1
+    assert "they fit resnet18; left out: fc.weight, fc.bias" in first.out
+    assert "says nothing of image_size, mean, std, source" in typed(*line).err
+    card = yaml.safe_load(file.with_suffix(".yaml").read_text())
+    origin = {"source": "a colleague", "licence": "unknown", "trained_on": "unnamed"}
+    colours = {"image_size": 64, "mean": [0.5] * 3, "std": [0.5] * 3}
+    file.with_suffix(".yaml").write_text(yaml.safe_dump(card | origin | colours))
+    filled = typed(*line)
+    assert filled.code == 0, filled.err
+    assert "trained on unnamed" in filled.finding("may be known to the encoder")["detail"]
 
 
 def test_published_layouts(typed: Check, data: Path) -> None:

@@ -91,7 +91,7 @@ def read_card(file: Path) -> Card:
     content = _content(path)
     shape = SHAPE if file.suffix != ONNX else SHAPE[:3]  # a graph is its own architecture
     needed = (*shape, *ORIGIN) if file.is_file() else shape
-    if lacking := [key for key in needed if key not in content]:
+    if lacking := [key for key in needed if content.get(key) in (None, "")]:
         raise ConfigError(
             f"{path} says nothing of {', '.join(lacking)}: a card holds {', '.join(needed)}"
         )

@@ -20,6 +20,7 @@ from fewshot_fer.models.backbones.registry import BuildOptions, register_backbon
 from fewshot_fer.models.preprocessing import Encoder
 from fewshot_fer.system.errors import ConfigError
 
+ANY = "any"  # size of a dimension that a graph leaves open
 ERRORS_ONLY = 3  # of onnxruntime's severities
 
 
@@ -94,22 +95,17 @@ def _session(graph: bytes) -> Any:  # noqa: ANN401
         raise RuntimeError(" ".join(str(error).split())[:200]) from error
 
 
+def graph_shapes(file: Path) -> tuple[tuple[int | str, ...], list[str]]:
+    """Return the shape of the images that a graph takes, `any` where it says no number, and the
+    names of its outputs. Raises ConfigError where it is no graph of images."""
+    model = _read_graph(file)
+    return _images_shape(file, model), [each.name for each in model.graph.output]
+
+
 def _checked_graph(file: Path, card: Card) -> Tensor:
-    """Return the graph of a file whose only input is the images, as bytes."""
-    onnx = _onnx("onnx")
-    try:
-        model = onnx.load(str(file))
-    except Exception as error:  # protobuf and onnx have no one class for a strange file
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"backbone.weights={file} cannot be read as ONNX: {reason}") from error
-    # Old exporters list weights among the inputs, and quantisers leave those that none takes.
-    stored = {each.name for each in model.graph.initializer}
-    taken = {name for node in model.graph.node for name in node.input} - stored
-    images = [each for each in model.graph.input if each.name in taken]
-    del model.graph.input[:]
-    model.graph.input.extend(images)
-    model.ir_version = max(model.ir_version, 4)  # from which on weights need not be inputs
-    _require_images(file, card, images)
+    """Return the graph of a file as bytes. Raises ConfigError where it is not as its card says."""
+    model = _read_graph(file)
+    _require_images(file, card, _images_shape(file, model))
     outputs = [each.name for each in model.graph.output]
     if card.output not in outputs and (card.output is not None or len(outputs) > 1):
         raise ConfigError(
@@ -124,19 +120,42 @@ def _checked_graph(file: Path, card: Card) -> Tensor:
     return graph
 
 
-def _require_images(file: Path, card: Card, inputs: list[Any]) -> None:
-    """Raise ConfigError where a graph takes other images than its card says."""
-    if len(inputs) != 1:
+def _read_graph(file: Path) -> Any:  # noqa: ANN401
+    """Return the model in a file, its inputs without the weights that some exporters list."""
+    onnx = _onnx("onnx")
+    try:
+        model = onnx.load(str(file))
+    except Exception as error:  # protobuf and onnx have no one class for a strange file
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"backbone.weights={file} cannot be read as ONNX: {reason}") from error
+    # Old exporters list weights among the inputs, and quantisers leave those that none takes.
+    stored = {each.name for each in model.graph.initializer}
+    taken = {name for node in model.graph.node for name in node.input} - stored
+    images = [each for each in model.graph.input if each.name in taken]
+    del model.graph.input[:]
+    model.graph.input.extend(images)
+    model.ir_version = max(model.ir_version, 4)  # from which on weights need not be inputs
+    return model
+
+
+def _images_shape(file: Path, model: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    inputs = list(model.graph.input)
+    shapes = [[each.dim_value or ANY for each in one.type.tensor_type.shape.dim] for one in inputs]
+    if len(inputs) != 1 or len(shapes[0]) != 4:
         names = ", ".join(each.name for each in inputs[:3]) or "none"
-        raise ConfigError(f"backbone.weights={file}: expected one input, the images; found {names}")
-    shape = [each.dim_value or None for each in inputs[0].type.tensor_type.shape.dim]
+        raise ConfigError(
+            f"backbone.weights={file}: expected one input, images of four dimensions; found {names}"
+        )
+    return tuple(shapes[0])
+
+
+def _require_images(file: Path, card: Card, shape: tuple[int | str, ...]) -> None:
+    """Raise ConfigError where a graph takes other images than its card says."""
     side, last = card.expected.image_size, card.expected.channels_last
-    expected = [side, side, 3] if last else [3, side, side]
-    fits = len(shape) == 4 and all(
-        found in (None, wanted) for found, wanted in zip(shape[1:], expected, strict=True)
-    )
-    if not fits:
-        shown = " x ".join(str(each or "any") for each in shape)
+    expected = (side, side, 3) if last else (3, side, side)
+    fits = (found in (ANY, wanted) for found, wanted in zip(shape[1:], expected, strict=True))
+    if not all(fits):
+        shown = " x ".join(map(str, shape))
         raise ConfigError(
             f"backbone.weights={file} takes images of {shown}, and its card says image_size: "
             f"{side}, layout: {'nhwc' if last else 'nchw'}"

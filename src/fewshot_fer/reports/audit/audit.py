@@ -10,6 +10,7 @@ from typing import Any
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, load_dataset
 from fewshot_fer.models.backbones.card import Card
+from fewshot_fer.models.backbones.card_template import card_template, write_template
 from fewshot_fer.models.backbones.registry import encoder_card
 from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.reports.audit.counts import (
@@ -60,8 +61,14 @@ class Audit:
 
 
 def check_session(settings: TrainVerb, path: Path) -> bool:
-    """Print what was found and write it to check.json; return whether it invalidates a result."""
+    """Print what was found and write it to check.json; return whether it invalidates a result.
+
+    A file of weights without a card comes first: a card to fill in is written beside it.
+    """
     check_training(settings)
+    if (template := card_template(settings.backbone)) is not None:
+        print(write_template(template))
+        return True
     found = audit(settings, find_source(settings.paths, settings.demo))
     file = RunFolder(path).folder / "check.json"
     content = found.as_json() | {"config": asdict(settings)}
@@ -80,8 +87,8 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     findings += [finding for one in audited for finding in one.findings]
     findings += overlap_findings(audited, looks, settings)
     findings += _trained_on_test(audited[0])
-    if not source.demo:
-        findings += _known_to_encoder(audited, encoder_card(settings.backbone))
+    card = encoder_card(settings.backbone)  # one that cannot be read is said here, before training
+    findings += [] if source.demo else _known_to_encoder(audited, card)
     for one in audited:
         findings += leak_findings(one, settings.episodes.disjoint)
     findings.sort(key=lambda finding: not finding.invalidates)
