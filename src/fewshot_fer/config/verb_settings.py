@@ -22,7 +22,7 @@ MOST_RUNS = 26  # in a comparison; each has a letter
 class RunChoice:
     """A trained run, which of its checkpoints, and the support that it classifies with."""
 
-    run: str = MISSING
+    run: str | None = None  # null: the starter, which needs no training
     checkpoint: str | None = None  # best or last; null: the run's train.tested
     support: str | None = None  # null: the run's own
 
@@ -30,6 +30,8 @@ class RunChoice:
 def _check_run_choice(settings: RunChoice) -> None:
     if settings.checkpoint is not None:
         one_of("checkpoint", settings.checkpoint, ("best", "last"))
+        if settings.run is None:
+            raise ConfigError(f"checkpoint={settings.checkpoint} is of a run: give run= too")
     for key in ("run", "support"):
         _not_empty(key, getattr(settings, key))
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.evaluation.support import SupportSet, picture_rows
-from fewshot_fer.evaluation.support_calibration import support_temperature
+from fewshot_fer.evaluation.support_calibration import FEWEST, support_temperature
+from fewshot_fer.models.backbones.face_expression import CARD
 from fewshot_fer.models.methods.method import for_single_pictures
 from fewshot_fer.runs.load import LoadedRun
 
@@ -32,8 +33,8 @@ class Predictions:
     """The predictions for B crops over C classes.
 
     probabilities [B, C]; predicted [B]: class numbers; distances [B]: Euclidean, to the prototype
-    of the predicted class; known [B]: False where a face is none of these classes; neighbours [B]:
-    the nearest support pictures, nearest first, None where none are wanted.
+    of the predicted class, NaN where there is none; known [B]: False where a face is none of these
+    classes; neighbours [B]: the nearest support pictures, nearest first, None without explain.
     """
 
     class_names: tuple[str, ...]
@@ -95,7 +96,7 @@ class FaceClassifier:
             class_names=self.class_names,
             probabilities=torch.softmax(logits, dim=1).cpu().numpy(),
             predicted=predicted.cpu().numpy(),
-            distances=squared.gather(1, predicted[:, None])[:, 0].sqrt().cpu().numpy(),
+            distances=self._distances(squared, predicted),
             known=known,
             neighbours=self._nearest(embeddings) if self.neighbours else None,
         )
@@ -117,19 +118,35 @@ class FaceClassifier:
         calibration = self.run.calibration
         if self.head is not None:
             return calibration.head_temperature or 1.0
-        found = None
-        if not self.run.shares_pictures(self.support):
-            found = support_temperature(self.support, self.method, self.run.embedder.device)
-        return found or calibration.temperature
+        return self._of_support or calibration.temperature
+
+    @cached_property
+    def _of_support(self) -> float | None:
+        """The temperature that the support itself shows, None where it shows none."""
+        if self.run.shares_pictures(self.support):
+            return None
+        return support_temperature(self.support, self.method, self.run.embedder.device)
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether validation had the images that a temperature is found with."""
-        return self.head is None or self.run.calibration.head_temperature is not None
+        """Whether validation, or the support, had the images that a temperature is found with."""
+        if self.head is not None:
+            return self.run.calibration.head_temperature is not None
+        return not self.run.is_starter or self._of_support is not None
 
     def remarks(self) -> list[str]:
         """Return a line for whatever a user would not expect of the predictions."""
         lines = []
+        if self.run.is_starter:
+            lines.append(
+                f"no run= is given, so the starter answers: {CARD.architecture}, trained on "
+                f"{CARD.trained_on}"
+            )
+            if not self.is_calibrated:
+                lines.append(
+                    f"probabilities are not calibrated: that takes a support of {FEWEST} pictures"
+                )
+            return lines
         if self.head is None and not self.run.method.is_of_means:
             instead = "the nearest prototype" if self.method.priors is None else "method=composed"
             lines.append(f"method={self.run.method.name} is made for episodes: {instead} answers")
@@ -139,6 +156,14 @@ class FaceClassifier:
                 "classes, as it has with eval=basic_fixed5"
             )
         return lines
+
+    def _distances(self, squared: Tensor, predicted: Tensor) -> NDArray[np.float64]:
+        """Return the distances [B] to the prototypes of predicted classes; NaN where a head decides
+        and no picture is there to be far from."""
+        distances: Tensor = squared.gather(1, predicted[:, None])[:, 0].sqrt().cpu()
+        if self.head is not None and not picture_rows(self.support):
+            distances = distances.fill_(torch.nan)
+        return distances.numpy()
 
     def _logits(self, embeddings: Tensor, squared: Tensor) -> Tensor:
         if self.head is not None:

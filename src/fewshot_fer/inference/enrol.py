@@ -1,18 +1,22 @@
 """Make a support of other classes than those of training, from a folder of labelled faces."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from fewshot_fer.config.verb_settings import RunChoice
 from fewshot_fer.data.listing import contents, folders_in
 from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_priors
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop, Cropper
 from fewshot_fer.inference.inputs import Pixels, SourceImage, printable, walk_images
-from fewshot_fer.runs.load import LoadedRun
+from fewshot_fer.models.backbones.face_expression import CLASSES
+from fewshot_fer.runs.load import LoadedRun, load_run
+from fewshot_fer.runs.starter import starter, support_starter
 from fewshot_fer.system.errors import DataError, RunError
 
 EXPECTED = "expected <class>/ folders with a few pictures of each class"
@@ -26,6 +30,21 @@ class Enrolment:
 
     support: SupportSet
     crops: dict[str, Pixels]
+
+
+def choose_run(
+    settings: RunChoice, device: torch.device, class_names: Sequence[str] = ()
+) -> LoadedRun:
+    """Return the run that the settings name or, without one, the starter: for their support, or
+    with its own logits of class_names, all of its own where none are given.
+
+    Raises UserError where that cannot be had.
+    """
+    if settings.run is not None:
+        return load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
+    if settings.support is None:
+        return starter(class_names or CLASSES, device)
+    return support_starter(device)
 
 
 def resolve_support(

@@ -18,9 +18,8 @@ from fewshot_fer import __version__
 from fewshot_fer.config.verb_settings import ExportVerb
 from fewshot_fer.data.decode import decode
 from fewshot_fer.inference.classifier import FaceClassifier
-from fewshot_fer.inference.enrol import read_support
+from fewshot_fer.inference.enrol import choose_run, read_support
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from fewshot_fer.runs.load import load_run
 from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError
 from fewshot_fer.system.files import atomic, writing
 
@@ -34,7 +33,7 @@ MOST_DIFFERENCE = 1e-4
 def export_session(settings: ExportVerb) -> None:
     """Write the file and print how far it is from torch. Raises UserError before it writes."""
     require_onnx()
-    run = load_run(Path(settings.run).expanduser(), settings.checkpoint)
+    run = choose_run(settings, torch.device("cpu"))
     if run.settings.backbone.name == "onnx":
         raise ConfigError(
             f"the encoder of {run.folder} is an ONNX file already: run that, and compare its "
@@ -45,7 +44,8 @@ def export_session(settings: ExportVerb) -> None:
         support = read_support(Path(settings.support).expanduser(), run)
     classifier = FaceClassifier(run, support)
     name = settings.checkpoint or run.settings.train.tested
-    out = Path(settings.out).expanduser() if settings.out else run.folder / f"{name}.onnx"
+    usual = Path(f"{run.folder}.onnx") if run.is_starter else run.folder / f"{name}.onnx"
+    out = Path(settings.out).expanduser() if settings.out else usual
     pictures = _pictures(support.paths, run.image_size)
     model = ExportedModel(classifier).float()
     difference = write_onnx(out, model, pictures, _metadata(classifier, name))

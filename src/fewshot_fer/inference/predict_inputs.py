@@ -26,11 +26,11 @@ from fewshot_fer.evaluation.support_calibration import Rejection, measure_reject
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropper
-from fewshot_fer.inference.enrol import Enrolment, resolve_support
+from fewshot_fer.inference.enrol import Enrolment, choose_run, resolve_support
 from fewshot_fer.inference.inputs import Inputs
 from fewshot_fer.inference.tables import Row, Tables, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
-from fewshot_fer.runs.load import LoadedRun, load_run
+from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import writing
@@ -41,7 +41,7 @@ log = logging.getLogger("fewshot_fer")
 def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     """Classify every face of the inputs and write the tables. Raises UserError before it writes."""
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
-    run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
+    run = choose_run(settings, device, settings.classes)
     detector = _detector(settings, inputs, device)
     enrolment = find_support(settings, run, detector)
     if settings.enrol is not None:
@@ -63,6 +63,8 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
 def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector | None) -> Enrolment:
     """Return the run's own support, a stored one, or one made from a folder of classes; with the
     classes that are known by their names only."""
+    if settings.support is None and settings.run is None:
+        return Enrolment(run.support, {})
     if settings.support is None and settings.classes:
         return Enrolment(support_of_names(settings.classes, run.priors, run.weights), {})
     cropper = Cropper(run.image_size, detector if settings.support_is_aligned else None)
@@ -150,7 +152,7 @@ def _facts(
     return {
         "version": __version__,
         "run": str(run.folder),
-        "checkpoint": settings.checkpoint or run.settings.train.tested,
+        "checkpoint": None if run.is_starter else settings.checkpoint or run.settings.train.tested,
         "weights": run.weights,
         "support": settings.support,
         "classes": settings.classes,

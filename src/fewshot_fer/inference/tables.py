@@ -61,12 +61,16 @@ def _prediction(predictions: Predictions, number: int) -> Row:
     row: Row = {
         "label": predictions.label(number),
         "probability": float(shares.max()),
-        "distance": float(predictions.distances[number]),
+        "distance": _number(predictions.distances[number]),
     }
     if predictions.neighbours is not None:
         row["nearest"] = predictions.neighbours[number]
     names = predictions.class_names
     return row | {f"p_{name}": float(share) for name, share in zip(names, shares, strict=True)}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 class Tables:

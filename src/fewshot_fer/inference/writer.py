@@ -175,7 +175,7 @@ def _whole(crop: Crop) -> Pixels:
 
 def _cells(row: Row) -> tuple[str, ...]:
     face = "" if row.get("face") is None else str(row["face"])
-    distance = f"{row['distance']:.2f}" if row.get("label") else ""
+    distance = "" if row.get("distance") is None else f"{row['distance']:.2f}"
     return (_shortened(row["file"]), face, *_prediction(row), distance, _status(row))
 
 

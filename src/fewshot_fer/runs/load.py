@@ -38,6 +38,7 @@ class LoadedRun:
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: Method
     known_priors: Priors | None  # None without statistics of training images
+    is_starter: bool = False  # the package's own network, which no run trained
 
     @property
     def priors(self) -> Priors:

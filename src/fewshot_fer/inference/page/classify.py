@@ -70,7 +70,7 @@ class PictureClassifier:
             picture=draw_boxes(read_picture(file), boxes, captions, known),
             probabilities=dict(zip(predictions.class_names, shares, strict=True)),
             rows=tuple(
-                (str(row + 1), label, f"{100 * tops[row]:.1f} %", f"{distance:.2f}")
+                (str(row + 1), label, f"{100 * tops[row]:.1f} %", _distance(distance))
                 for row, (label, distance) in enumerate(
                     zip(labels, predictions.distances, strict=True)
                 )
@@ -100,6 +100,10 @@ class PictureClassifier:
         count, total = len(new.support.labels), len(support.class_names)
         message = f"{name}: {count} picture{'s' if count > 1 else ''} added. {total} classes now."
         return Enrolment(support, {**enrolment.crops, **new.crops}), message
+
+
+def _distance(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
 
 
 def _fault(crop: Crop) -> str:

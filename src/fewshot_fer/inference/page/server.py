@@ -6,16 +6,14 @@ import signal
 import socket
 import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verb_settings import DemoAppVerb
 from fewshot_fer.data.faces.detector import load_detector
 from fewshot_fer.inference.crops import Cropper
-from fewshot_fer.inference.enrol import resolve_support
+from fewshot_fer.inference.enrol import choose_run, resolve_support
 from fewshot_fer.inference.page.classify import PictureClassifier
-from fewshot_fer.runs.load import load_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError
 
@@ -85,7 +83,7 @@ def _in_address(host: str) -> str:
 
 def _classifier(settings: DemoAppVerb) -> PictureClassifier:
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
-    run = load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
+    run = choose_run(settings, device)
     cropper = Cropper(run.image_size, load_detector(device) if settings.align else None)
     return PictureClassifier(run, resolve_support(settings.support, run, cropper), cropper)
 

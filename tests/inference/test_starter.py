@@ -1,0 +1,82 @@
+"""`predict` and `export` without a trained run: the network of the package answers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Command, assert_one_line
+from PIL import Image
+from typed_predict import draw_classes, table_of
+
+from fewshot_fer.data.labels import COMPOUND_PARTS
+from fewshot_fer.models.backbones.face_expression import CLASSES
+
+skimage_data = pytest.importorskip("skimage.data")
+
+
+@pytest.fixture(scope="module")
+def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photograph of a smiling woman, the one that comes with scikit-image."""
+    file = tmp_path_factory.mktemp("photograph") / "astronaut.png"
+    Image.fromarray(skimage_data.astronaut()).save(file)
+    return file
+
+
+def test_a_smile_is_happiness(command: Command, astronaut: Path) -> None:
+    """A real photograph, upright and tilted, without training; the answer says what it rests on."""
+    tilted = astronaut.with_name("tilted.png")
+    Image.open(astronaut).rotate(20, resample=Image.Resampling.BICUBIC).save(tilted)
+    outcome = command("predict", f"images={astronaut},{tilted}")
+    table = table_of(outcome)
+    assert table["label"].tolist() == ["happiness"] * 2
+    assert (table["probability"] > 0.9).all()
+    assert (table["distance"] == "").all()  # a head decides, and no picture is there to be near
+    assert "trained on unnamed public data sets" in outcome.out
+    facts = json.loads((outcome.folder / "predictions.json").read_text())
+    assert (facts["run"], facts["temperature"]) == ("starter", 3.2)
+
+
+def test_compound_classes_by_their_names(command: Command, astronaut: Path) -> None:
+    """Each is a mixture of its parts: minus the divergence from it, found here from the seven."""
+    basic = table_of(command("predict", f"images={astronaut}")).iloc[0]
+    logs = {name: np.log(basic[f"p_{name}"]) for name in CLASSES}
+    named = ("happily surprised", "sadly angry", "happily disgusted", "happiness")
+    parts = [COMPOUND_PARTS.get(name, (name,)) for name in named]
+    divergences = [-np.log(len(each)) - np.mean([logs[part] for part in each]) for each in parts]
+    expected = np.exp(-np.array(divergences))
+    words = f"classes={','.join(named)}"
+    found = table_of(command("predict", f"images={astronaut}", words)).iloc[0]
+    shares = [found[f"p_{name}"] for name in named]
+    np.testing.assert_allclose(shares, expected / expected.sum(), rtol=1e-3)
+    assert_one_line(command("predict", f"images={astronaut}", "classes=bored,happiness"), "bored")
+
+
+def test_a_support_of_ones_own(command: Command, tmp_path: Path) -> None:
+    """Five pictures a class of anything are enough, and a stored support serves later."""
+    numbers = {"stripes": 9, "rings": 14}
+    support = draw_classes(tmp_path / "mine", numbers, 5)
+    images = draw_classes(tmp_path / "images", numbers, 15, seed=6)
+    stored = tmp_path / "mine.pt"
+    words = (f"images={images}", "align=false")
+    first = command("predict", *words, f"support={support}", f"enrol={stored}")
+    table = table_of(first)
+    truth = [Path(file).parent.name for file in table["file"]]
+    assert (table["label"] == truth).mean() > 0.8
+    assert "probabilities are not calibrated" in first.out
+    again = table_of(command("predict", *words, f"support={stored}"))
+    np.testing.assert_allclose(again["p_rings"], table["p_rings"])
+
+
+@pytest.mark.slow
+def test_the_starter_as_one_file(command: Command, tmp_path: Path) -> None:
+    """Export compares the file with torch itself, and refuses to write one that differs."""
+    outcome = command("export", f"out={tmp_path / 'starter.onnx'}")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "starter.onnx").is_file()
+
+
+def test_what_a_starter_lacks_is_one_line(command: Command, astronaut: Path) -> None:
+    """No share of strangers can be promised without pictures, and there is no checkpoint."""
+    assert_one_line(command("predict", f"images={astronaut}", "reject=0.05"), "reject=0.05")
+    assert_one_line(command("predict", f"images={astronaut}", "checkpoint=best"), "checkpoint")
