@@ -14,7 +14,7 @@ from bad_input.case import (
     text,
     truncated,
 )
-from bad_input.run_spoils import (
+from bad_input.run_faults import (
     MARK,
     Payload,
     a_word_for_a_seed,

@@ -20,18 +20,7 @@ from bad_input import (
     weight_cases,
 )
 from bad_input.case import LINE, STOPS, WORKS, Case
-from bad_input.good_files import (
-    write_afew,
-    write_class_folders,
-    write_compound,
-    write_csv,
-    write_folder,
-    write_mixed,
-    write_rafdb,
-)
-from bad_input.run_spoils import MARK
-from bad_input.typing_commands import Outcome, inside, typed
-from bad_input.words import (
+from bad_input.commands import (
     AFEW,
     CARD,
     COMPOUND,
@@ -44,6 +33,17 @@ from bad_input.words import (
     TEST,
     Words,
 )
+from bad_input.good_files import (
+    write_afew,
+    write_class_folders,
+    write_compound,
+    write_csv,
+    write_folder,
+    write_mixed,
+    write_rafdb,
+)
+from bad_input.run_faults import MARK
+from bad_input.typing_commands import Outcome, inside, typed
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarking.alternating import Ask, Figures, alternate
 from benchmarking.faces import write_faces
 from benchmarking.result import Target
 from benchmarking.setting import Setting, Sizes
-from benchmarking.turns import Ask, Figures, alternate
 from benchmarking.worker import Factory, Worker
 
 OURS, EASYFSL, PLAIN, ORIGINAL = "fewshot_fer", "easyfsl", "plain loop", "original's loop"

@@ -1,7 +1,7 @@
-"""Systems take turns, A B C A B C, and are compared turn by turn.
+"""Measure systems in alternation, A B C A B C, and compare them turn by turn.
 
-Neighbours on a shared machine come and go within seconds: what they take, they take from all
-systems of one turn alike, so ratios hold where times do not.
+Other load on a shared machine comes and goes within seconds and slows all systems of one turn
+alike, so ratios hold where times do not.
 """
 
 import statistics
