@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import resample_groups
 from fewshot_fer.runs.find import folder_fault
@@ -99,7 +98,9 @@ def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
     difference = (paired["other"] - paired["correct"]).to_numpy(dtype=np.float64)
     asked = paired["asked"].to_numpy(dtype=np.float64)
     groups = pd.factorize(paired["group"])[0].astype(np.int64)
-    resampled = resample_groups(difference, asked, groups, _strata(paired), seed)
+    mixed = paired[["group", "label"]].drop_duplicates()["group"].duplicated().any()
+    strata = None if mixed else pd.factorize(paired["label"])[0].astype(np.int64)
+    resampled = resample_groups(difference, asked, groups, strata, seed)
     if resampled is None:
         return -1.0, 1.0
     low, high = np.quantile(resampled, [0.025, 0.975])
@@ -184,12 +185,6 @@ def _figures(
 def _short(path: str) -> str:
     """Return what names an image wherever its data set lies, as the id of the episodes does."""
     return "/".join(path.replace("\\", "/").split("/")[-4:])
-
-
-def _strata(paired: pd.DataFrame) -> NDArray[np.int64] | None:
-    if paired[["group", "label"]].drop_duplicates()["group"].duplicated().any():
-        return None
-    return pd.factorize(paired["label"])[0].astype(np.int64)
 
 
 def _nothing_shared(rows: list[dict[str, Any]]) -> str:

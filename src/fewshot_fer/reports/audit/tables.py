@@ -208,8 +208,5 @@ def _labels(table: pd.DataFrame) -> str:
 
 
 def _is_named(folder: str, label: str) -> bool:
-    if canonical(folder) == label:
-        return True
-    return (
-        folder.isdecimal() and 1 <= int(folder) <= len(BASIC) and basic_of_id(int(folder)) == label
-    )
+    is_id = folder.isdecimal() and 1 <= int(folder) <= len(BASIC)
+    return canonical(folder) == label or (is_id and basic_of_id(int(folder)) == label)

@@ -187,7 +187,7 @@ def _thinned(kept: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _text(x: float, y: float, content: str, anchor: str) -> Markup:
-    return Markup('<text class="" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
         x, y, anchor, content
     )
 
