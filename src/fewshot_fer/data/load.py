@@ -95,7 +95,7 @@ class Source:
 
 
 def find_source(paths: PathsConfig, demo: DemoConfig, skipping: Skipping | None = None) -> Source:
-    """Return where the data lie; draws the embedded data set if it is asked for and not there."""
+    """Return where the data lie; draws the set of drawn faces if it is wanted and not there."""
     skipping = skipping or Skipping()
     if paths.demo:
         from fewshot_fer.data.demo import ensure_demo

@@ -129,7 +129,7 @@ def draw_page(faces: Sequence[Explained]) -> Image.Image:
 
 
 def _draw_row(page: Image.Image, draw: ImageDraw.ImageDraw, top: int, face: Explained) -> None:
-    page.paste(_tile(face.crop), (GAP, top))
+    page.paste(tile(face.crop), (GAP, top))
     left, colour = GAP + TILE + GAP, KNOWN if face.known else UNKNOWN
     lines = ((face.label, colour), (f"{100 * face.probability:.1f} %", INK), (face.name, PALE))
     for place, (text, ink) in enumerate(lines):
@@ -137,7 +137,7 @@ def _draw_row(page: Image.Image, draw: ImageDraw.ImageDraw, top: int, face: Expl
         _write_text(draw, (left, top + TEXT + place * 1.7 * TEXT), text, style)
     left += FACTS
     for near, picture in zip(face.neighbours, face.pictures, strict=True):
-        page.paste(_tile(picture), (left, top))
+        page.paste(tile(picture), (left, top))
         same = near.label == face.label
         of_label = TextStyle(KNOWN if same else INK, TILE)
         _write_text(draw, (left, top + TILE + TEXT * 0.9), near.label, of_label)
@@ -145,13 +145,14 @@ def _draw_row(page: Image.Image, draw: ImageDraw.ImageDraw, top: int, face: Expl
         left += TILE + GAP
 
 
-def _tile(pixels: Pixels | None) -> Image.Image:
+def tile(pixels: Pixels | None, side: int = TILE) -> Image.Image:
+    """Return a crop [3, S, S] as a picture of `side` pixels, or one that says its file is gone."""
     if pixels is None:
-        tile = Image.new("RGB", (TILE, TILE), MISSING)
-        _write_text(ImageDraw.Draw(tile), (8, TILE / 2), "file is gone", SMALL)
-        return tile
+        blank = Image.new("RGB", (side, side), MISSING)
+        _write_text(ImageDraw.Draw(blank), (8, side / 2), "file is gone", SMALL)
+        return blank
     picture = Image.fromarray(for_drawing(pixels))
-    return picture.resize((TILE, TILE), Image.Resampling.BICUBIC)
+    return picture.resize((side, side), Image.Resampling.BICUBIC)
 
 
 def _write_text(

@@ -1,4 +1,4 @@
-"""Errors that are meant for the user, and the end of a command by a signal."""
+"""Exceptions: errors that a command prints as one line, and its end by a signal."""
 
 
 class UserError(Exception):
@@ -25,6 +25,10 @@ class UnknownNameError(ConfigError):
 
 class DataError(UserError):
     """Something on disk that is missing, damaged or laid out in an unknown way."""
+
+
+class NoFaceError(DataError):
+    """A class of which no picture shows a face."""
 
 
 class EpisodeError(UserError):

@@ -1,4 +1,4 @@
-"""Draw the embedded data set: faces from a CC0 head, in the layouts of the real data sets."""
+"""The set of drawn faces that comes with the package, in the layouts of the real data sets."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ VERSION = 1
 
 
 def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
-    """Return the root of the embedded data set, drawing it first if it is not there.
+    """Return the root of the set of drawn faces, drawing it first if it is not there.
 
     The folder holds RAF-DB/, AFEW/ and labels.csv, and appears whole or not at all. cache: the
     folder of drawn sets; scale: above 0 and at most 20; 1 draws some 5,400 pictures in under a

@@ -1,4 +1,4 @@
-"""Plan the embedded data set: each picture's place, class and person, and how a clip moves."""
+"""Plan the set of drawn faces: each picture's file, class and person, and how a clip moves."""
 
 from math import ceil
 from typing import NamedTuple
