@@ -64,7 +64,7 @@ class Embedder:
 
     def encode(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
         """Return embeddings [len(rows), D] of the encoder, before they are normalised."""
-        known, done = self._recall(images)
+        known, done = self._known_rows(images)
         new = np.unique(rows[~done[rows]])
         if len(new):
             known = self._embed_rows(images, new, known)
@@ -95,7 +95,7 @@ class Embedder:
         embedded: Tensor = self.encoder(normalise(pixels, self.dtype))
         return embedded[:count]
 
-    def _recall(self, images: FaceImages) -> tuple[Tensor | None, NDArray[np.bool_]]:
+    def _known_rows(self, images: FaceImages) -> tuple[Tensor | None, NDArray[np.bool_]]:
         """Return embeddings [N, D] of a table and which rows [N] of them are made."""
         if images.fingerprint in self._known:
             return self._known[images.fingerprint]

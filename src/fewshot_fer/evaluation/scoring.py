@@ -1,10 +1,9 @@
-"""Scores of any number of episodes from embeddings: each drawn image is embedded once.
+"""Score episodes: each image that they draw is embedded once, then logits, losses and accuracies.
 
-Two ways lead to the same logits. The direct one gathers each episode's embeddings. The other looks
-their inner products up in one matrix over all drawn images: an episode's distances depend on its
-images through inner products alone, so an episode costs a few numbers in the place of its
-embeddings. That pays once there are many more episodes than images, and makes a million of them a
-matter of seconds. Either goes in chunks, so that memory does not grow with the episodes.
+Logits are computed in one of two ways with the same result. One gathers the embeddings of each
+episode. The other forms the inner products of all drawn images once and looks up those of each
+episode, since distances depend on inner products alone: cheaper where there are many more episodes
+than images. Both go in chunks, so that memory does not grow with the episodes.
 """
 
 import logging

@@ -57,11 +57,7 @@ class SupportSet:
 
 
 def run_support(
-    training: EpisodicTask,
-    validation: Task,
-    model: FewShotModel,
-    weights: str,
-    seed: int,
+    training: EpisodicTask, validation: Task, model: FewShotModel, weights: str, seed: int
 ) -> SupportSet:
     """Return the first draw of a fixed support, if the run has one, else some training images.
 

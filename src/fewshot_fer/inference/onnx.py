@@ -21,7 +21,7 @@ from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.enrol import read_support
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from fewshot_fer.runs.load import load_run
-from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError
+from fewshot_fer.system.errors import DataError, RunError, UserError, needing_extra
 from fewshot_fer.system.files import atomic, writing
 
 OPSET = 18  # read by onnxruntime 1.14 (2023) and later
@@ -58,14 +58,10 @@ def require_onnx() -> None:
     to before it is imported.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
+    with needing_extra("onnx", "exporting"):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"exporting takes the extra 'onnx' ({error}): pip install 'fewshot_fer[onnx]'"
-        ) from error
 
 
 class ExportedModel(nn.Module):

@@ -48,17 +48,13 @@ def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Ne
     """Return an encoder with what the settings put above it, on its device and in its dtype."""
     parameter = next(encoder.parameters())
     features = count_features(encoder, settings.backbone.side)
-    head = nn.Linear(features, n_classes).to(parameter) if needs_head(settings) else None
+    classifies = supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
+    head = nn.Linear(features, n_classes).to(parameter) if classifies else None
     channels = count_channels(encoder, features)
     logits = build_logits(settings.method.name, features, channels)
     if isinstance(logits, nn.Module):
         logits.to(parameter)
     return Network(encoder, head, logits)
-
-
-def needs_head(settings: TrainVerb) -> bool:
-    """Return whether a classifier's loss is taken in any epoch."""
-    return supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
 
 
 class WeightAverage:

@@ -99,11 +99,9 @@ def _naming(results: Sequence[list[Texts]]) -> dict[str, Sequence[str]]:
     naming: dict[str, Sequence[str]] = {}
     for role in {result["role"] for own in results for result in own}:
         of_role = [[row for row in own if row["role"] == role] for own in results]
-        fitting = (columns for columns in NAMES if all(_differ(own, columns) for own in of_role))
-        naming[role] = next(fitting, NAMES[-1])
+        for columns in NAMES:
+            naming[role] = columns
+            names = [{tuple(row[key] for key in columns) for row in own} for own in of_role]
+            if list(map(len, names)) == list(map(len, of_role)):
+                break
     return naming
-
-
-def _differ(rows: Sequence[Texts], columns: Sequence[str]) -> bool:
-    """Tell whether no two rows are equal in all of these columns."""
-    return len({tuple(row[key] for key in columns) for row in rows}) == len(rows)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import needing_extra
 from fewshot_fer.system.figures import new_figure, save_figure
 
 
@@ -79,12 +79,8 @@ def plot_confusion(
 
 def require_tensorboard() -> Any:  # noqa: ANN401 - the class is only known where it is installed
     """Return TensorBoard's writer. Raises ConfigError where the extra is not installed."""
-    try:
+    with needing_extra("tensorboard", "logger=tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigError(
-            'logger=tensorboard needs an extra: type pip install "fewshot_fer[tensorboard]"'
-        ) from error
     return SummaryWriter
 
 

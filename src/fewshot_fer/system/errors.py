@@ -1,5 +1,8 @@
 """Exceptions: errors that a command prints as one line, and its end by a signal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something the user can put right: printed as one line, without a traceback, exit code 2.
@@ -10,6 +13,17 @@ class UserError(Exception):
 
 class ConfigError(UserError):
     """A key or a value in the configuration that cannot work."""
+
+
+@contextmanager
+def needing_extra(extra: str, what: str) -> Iterator[None]:
+    """Turn an ImportError into a ConfigError that says how to install the extra for `what`."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(
+            f"{what} takes the extra '{extra}' ({error}): pip install 'fewshot_fer[{extra}]'"
+        ) from error
 
 
 class UnknownNameError(ConfigError):

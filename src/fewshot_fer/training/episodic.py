@@ -166,7 +166,9 @@ class EpisodicTraining:
     def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
         """Drop captured steps that are not these, and capture these where that can be."""
         sizes, kind = steps.rows.shape, self.normalisation.kind
-        if not self._can_capture():
+        # A step must be the same work every time, with nothing between steps.
+        changing = self.after_step is not None or kind == "cl2n"
+        if not self.capturing or changing or self.settings.schedule != "step":
             self.captured = None
             return
         if self.captured is not None and self.captured.fits(sizes, kind):
@@ -181,11 +183,6 @@ class EpisodicTraining:
         except Exception as error:  # capturing must never cost a run
             self.capturing = False
             log.warning("%s", capture_fault(error))
-
-    def _can_capture(self) -> bool:
-        """Return whether a step is the same work every time, with nothing between steps."""
-        changing = self.after_step is not None or self.normalisation.kind == "cl2n"
-        return self.capturing and not changing and self.settings.schedule == "step"
 
     def _predict_in_step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
         losses, logits = self.step(batch, n_way, k_shot)

@@ -1,4 +1,4 @@
-"""The trainer: a network, its epochs, the average of its weights, and the checkpoints it leaves."""
+"""Train a network for an epoch, take a snapshot of its weights, and make checkpoints of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

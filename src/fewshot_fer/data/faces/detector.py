@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import needing_extra
 
 Pixels = NDArray[np.uint8]
 LONGEST_SIDE = 1280  # pixels; larger pictures are searched at this size
@@ -62,12 +62,8 @@ def load_detector(device: torch.device | str = "cpu") -> FaceDetector:
 
     Raises ConfigError with the line to type where that package is missing.
     """
-    try:
+    with needing_extra("face", "finding faces"):
         return Mtcnn(torch.device(device))
-    except ImportError as error:
-        raise ConfigError(
-            f"finding faces takes the extra 'face' ({error}): pip install 'fewshot_fer[face]'"
-        ) from error
 
 
 class Mtcnn:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot_fer.data.faces.detector import Face
-from fewshot_fer.system.errors import ConfigError, DataError
+from fewshot_fer.system.errors import DataError, needing_extra
 
 LEAST_OVERLAP = 0.3  # of two boxes of one face, as a share of both together
 LONGEST_GAP = 12  # frames that a face may be missed for and still be the same
@@ -120,12 +120,8 @@ def _most_frames() -> int:
 
 
 def _library() -> Any:  # noqa: ANN401 - the module itself
-    try:
+    with needing_extra("video", "reading videos"):
         import av
-    except ImportError as error:
-        raise ConfigError(
-            f"reading videos takes the extra 'video' ({error}): pip install 'fewshot_fer[video]'"
-        ) from error
     av.logging.set_level(av.logging.PANIC)  # its remarks on damage go past Python to the screen
     return av
 

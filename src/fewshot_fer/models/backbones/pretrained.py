@@ -16,7 +16,7 @@ from fewshot_fer.config.schema import BackboneConfig
 from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
 from fewshot_fer.models.backbones.weights import cut_head, load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, needing_extra
 
 TIMM = "timm/"
 FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # torchvision's names that begin so take one size only
@@ -118,12 +118,8 @@ def _timm_configuration(name: str) -> Any:  # noqa: ANN401
 
 
 def _timm() -> ModuleType:
-    try:
+    with needing_extra("timm", "backbone.name=timm/..."):
         import timm
-    except ImportError as error:
-        raise ConfigError(
-            'backbone.name=timm/... needs timm: pip install "fewshot_fer[timm]"'
-        ) from error
     return timm
 
 

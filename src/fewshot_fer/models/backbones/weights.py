@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, needing_extra
 from fewshot_fer.system.torch_files import require_sums
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")  # keys that weights often lie under
@@ -99,13 +99,9 @@ def _read_torch(file: Path) -> Any:  # noqa: ANN401
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    try:
+    with needing_extra("timm", f"backbone.weights={file}"):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-    except ImportError as error:
-        raise ConfigError(
-            f'backbone.weights={file} needs safetensors: pip install "fewshot_fer[timm]"'
-        ) from error
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Find images and groups that stand in two roles: faults that make a good figure mean nothing."""
+"""Find images, clips and subjects that training, validation and tests share, and should not."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
