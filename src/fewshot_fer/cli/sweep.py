@@ -113,8 +113,7 @@ def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple
     """Return the folder for results, and the content that identifies a sweep.
 
     That is the configuration for each combination of the files that are swept over, since a file
-    decides what other words mean, and the values that are swept. Where it does not compose, the
-    words have to do.
+    decides what other words mean, and the values that are swept; the words where none composes.
     """
     swept = [each for each in own if each.is_sweep_override()]
     values = [each for each in swept if not conf_names(str(each.key_or_group))]

@@ -74,7 +74,7 @@ def skipping(verb: TrainVerb | TestVerb, trained: TrainVerb) -> Skipping:
 
 @dataclass(frozen=True)
 class Source:
-    """Where data sets lie, and whether they are the embedded ones.
+    """Where data sets lie, and whether they are drawn ones.
 
     tables: what was read before: training and test on one data set read it, and warn of it, once;
     skipping: the bad images that are left out.

@@ -29,8 +29,7 @@ class Embedder:
     """Embeds images with one state of an encoder's weights, which are copied.
 
     Embeddings are kept a table at a time, so several tests on one data set share them and, with
-    `keep_in`, a folder, later commands too. head: of a classifier, embeddings [B, D] to logits over
-    head_names.
+    `keep_in`, a folder, later commands too. head: a classifier's, over head_names.
     """
 
     def __init__(

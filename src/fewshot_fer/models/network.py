@@ -100,8 +100,7 @@ def query_labels(n_way: int, n_query: int, device: torch.device | None = None) -
 def episode_logits(embeddings: Tensor, n_way: int, k_shot: int, method: LogitsFunction) -> Tensor:
     """Return logits [E, way * query, way] of E episodes.
 
-    embeddings [E, way * (shot + query), D]: of an episode all support class by class, then all
-    queries the same.
+    embeddings [E, way * (shot + query), D]: all support class by class, then all queries the same.
     """
     n_support = n_way * k_shot
     support = embeddings[:, :n_support].unflatten(1, (n_way, k_shot))  # type: ignore[no-untyped-call]

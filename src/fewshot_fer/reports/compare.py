@@ -46,8 +46,7 @@ def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
 
     accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
     reference, with its 95 % interval; images, groups: how many were asked. Where the two answered
-    other episodes, or a run shares nothing, the figures are empty. Raises RunError where nothing
-    can be compared.
+    other episodes, or a run shares nothing, the figures are empty. Raises RunError where all are.
     """
     answers = [_read(run) for run in runs]
     rows: list[dict[str, Any]] = []

@@ -29,8 +29,7 @@ def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
     """Return one row a job: job, the overrides that differ, `error`, and every figure of its
     results.csv as `role.column`, or `role.dataset.column` and longer where a role has several.
 
-    Nothing in it depends on when or how often a job was started. Raises RunError for a results.csv
-    that cannot be read.
+    It does not depend on when a job was started. Raises RunError for an unreadable results.csv.
     """
     results = {job.number: _results(job) for job in jobs}
     naming = _naming(list(results.values()))

@@ -51,10 +51,7 @@ def read_run_settings(run: Path) -> TrainVerb:
 
 
 def keep_encoder(settings: BackboneConfig, run: Path) -> None:
-    """Copy the card of an encoder's file into a run's folder, whose checkpoints hold its weights.
-
-    Raises WriteError.
-    """
+    """Copy the card of an encoder's file to the run that holds its weights. Raises WriteError."""
     if settings.name != "file":
         return
     file = encoder_file(settings.weights)

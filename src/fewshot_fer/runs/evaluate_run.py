@@ -157,7 +157,9 @@ def methods_text(table: pd.DataFrame) -> str:
         first, *others = block.to_dict("records")
         heading = f"{protocol}, {first['episodes']} episodes, the same for all"
         rows = [_method_cells(first, "gains are over this one")]
-        rows += [_method_cells(row, _gain_text(row)) for row in others]
+        for row in others:
+            gain, low, high = (100 * row[name] for name in ("gain", "gain_low", "gain_high"))
+            rows.append(_method_cells(row, f"{gain:+5.1f} ({low:+.1f} to {high:+.1f})"))
         blocks.append(f"{heading}\n{text_table(rows, left=(0, 2, 4))}")
     return "\n\n".join(blocks)
 
@@ -200,8 +202,3 @@ def _method_row(headline: Row, gains: NDArray[np.float64]) -> Row:
 def _method_cells(row: Mapping[Hashable, Any], gain: str) -> tuple[str, ...]:
     uses = f"knows {row['uses']}" if row["uses"] else ""
     return f"  {row['method']}", percent(row["accuracy"]), gain, f"{row['seconds']:.1f} s", uses
-
-
-def _gain_text(row: Mapping[Hashable, Any]) -> str:
-    gain, low, high = (100 * row[name] for name in ("gain", "gain_low", "gain_high"))
-    return f"{gain:+5.1f} ({low:+.1f} to {high:+.1f})"

@@ -93,17 +93,14 @@ class EventFiles:
     def __init__(self, run: Path) -> None:
         self._kind = require_tensorboard()
         self.folder = run / "tensorboard"
-        self._writer = self._open()
-
-    def _open(self) -> Any:  # noqa: ANN401
-        return self._kind(str(self.folder))
+        self._writer = self._kind(str(self.folder))
 
     def restart(self, metrics: Sequence[Mapping[str, Any]]) -> None:
         """Start the files again with the epochs that a resumed run has behind it."""
         self._writer.close()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
-        self._writer = self._open()
+        self._writer = self._kind(str(self.folder))
         for row in metrics:
             self.add_metrics(row)
 

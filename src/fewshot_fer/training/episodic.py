@@ -23,7 +23,7 @@ from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
-from fewshot_fer.training.cuda_graph import CapturedSteps, Step, capture_fault
+from fewshot_fer.training.cuda_graph import CapturedSteps, Step
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
 log = logging.getLogger("fewshot_fer")
@@ -182,7 +182,8 @@ class EpisodicTraining:
             self.captured = CapturedSteps(step, faces, sizes, steps.n_way * steps.n_query)
         except Exception as error:  # capturing must never cost a run
             self.capturing = False
-            log.warning("%s", capture_fault(error))
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            log.warning("no CUDA graph, steps are started one by one: %s", reason)
 
     def _predict_in_step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
         losses, logits = self.step(batch, n_way, k_shot)

@@ -86,27 +86,24 @@ def draw_shot(shot: Shot, seed: int) -> list[Drawn]:
     moments = draw_moments(len(shot.paths), generator) if shot.clip else [_STILL]
     drawn = []
     for number, moment in enumerate(moments):
-        now = _moved(scene, moment)
+        now = replace(
+            scene,
+            yaw=scene.yaw + moment.yaw,
+            pitch=scene.pitch + moment.pitch,
+            roll=scene.roll + moment.roll,
+            shift=(scene.shift[0] + moment.right, scene.shift[1] + moment.down),
+        )
         if NO_FACE in shot.paths[number]:
             image = develop(draw_background(now), now, generator)
         else:
-            shown = action_units.scaled(strengths, moment.strength)
+            by = moment.strength
+            shown = {unit: (left * by, right * by) for unit, (left, right) in strengths.items()}
             image = render.draw_picture(head, person, body, shown, now, generator)
         facts = _facts(shot, number, person, units, apex * moment.strength, now)
         stream = BytesIO()
         Image.fromarray(image).save(stream, "JPEG", quality=scene.quality)
         drawn.append(Drawn(stream.getvalue(), facts))
     return drawn
-
-
-def _moved(scene: Scene, moment: Moment) -> Scene:
-    return replace(
-        scene,
-        yaw=scene.yaw + moment.yaw,
-        pitch=scene.pitch + moment.pitch,
-        roll=scene.roll + moment.roll,
-        shift=(scene.shift[0] + moment.right, scene.shift[1] + moment.down),
-    )
 
 
 def _facts(
@@ -122,7 +119,7 @@ def _facts(
         identity=shot.person,
         clip=shot.clip,
         frame=number + 1 if shot.clip else -1,
-        action_units=action_units.written(units) if has_face else "",
+        action_units="+".join(map(str, units)) if has_face else "",
         strength=round(strength, 3) if has_face and units else 0.0,
         age=person.age,
         gender=person.sex,
@@ -136,8 +133,7 @@ def _facts(
 def write_demo(root: Path, scale: float, seed: int, processes: int | None = None) -> None:
     """Draw the set into the folder ``root``, which appears whole or not at all.
 
-    ``processes`` is the number of drawing processes; by default one a core, fewer for a small set.
-    Raises WriteError.
+    processes: how many draw; by default one a core, fewer for a small set. Raises WriteError.
     """
     shots = plan_shots(scale, seed)
     with atomic_folder(root) as folder:

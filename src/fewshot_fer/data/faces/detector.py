@@ -138,8 +138,7 @@ def _scaled(face: Face, scale: float) -> Face:
 def align(picture: Pixels, points: NDArray[np.float64], size: int = 100) -> Pixels:
     """Return a face uint8 [size, size, 3] from a picture uint8 [H, W, 3] and its points [5, 2].
 
-    Large faces are shrunk with an antialiasing filter first; beyond the picture its edge is
-    repeated.
+    Large faces are shrunk with an antialiasing filter; beyond the picture its edge is repeated.
     """
     to_result = similarity(landmarks(points), TARGET * size)
     region, to_region = _region(picture, to_result, size)

@@ -48,7 +48,8 @@ def prepare_session(settings: PrepareVerb) -> None:
     detector = load_detector(device)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        manifest = Manifest(out, settings.what_counts())
+        kept = {key: getattr(settings, key) for key in ("fps", "faces", "size")}
+        manifest = Manifest(out, kept)  # other settings give other faces
         jobs = _jobs(found, settings)
         sizes = {job: job.file.stat().st_size for job in jobs}
         left = [job for job in jobs if not manifest.done(job.source, sizes[job], job.target)]

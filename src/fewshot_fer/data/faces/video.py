@@ -62,7 +62,8 @@ def _frames(container: Any, path: str | Path, fps: float | None) -> Iterator[Fra
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     rate = float(stream.average_rate or 25)
-    number, most = -1, _most_frames()
+    given, number = os.environ.get(MAX_FRAMES, ""), -1
+    most = int(given) if given.isdecimal() else MOST_FRAMES
     due = None if fps is None else _Due(fps, rate)
     for number, frame in enumerate(container.decode(stream)):
         if number >= most:
@@ -112,11 +113,6 @@ def _check_whole(path: str | Path, found: int, announced: int) -> None:
         raise DataError(f"{path} has no frames that can be decoded")
     if announced and found < 0.9 * announced:
         raise DataError(f"{path} breaks off after {found} of {announced} frames")
-
-
-def _most_frames() -> int:
-    given = os.environ.get(MAX_FRAMES, "")
-    return int(given) if given.isdecimal() else MOST_FRAMES
 
 
 def _library() -> Any:  # noqa: ANN401 - the module itself

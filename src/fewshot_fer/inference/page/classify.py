@@ -26,8 +26,7 @@ class PictureResult:
     """What the page shows for a picture.
 
     headline: a sentence; picture: with boxes and labels; probabilities: class -> share of the
-    largest face; rows: a row a face; neighbours: each face and then the support pictures nearest to
-    it.
+    largest face; rows: a row a face; neighbours: each face, then the support pictures near it.
     """
 
     headline: str

@@ -30,8 +30,7 @@ footer { display: none !important; }
 """
 WIDTH = 320  # pixels; what stands side by side goes below one another where there is no room
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]  # of the machine, none fetched
-Component = Any  # gradio's types do not say what of a component may be replaced
-Update = Any  # what gradio takes for a component is of no one type
+Component = Any  # gradio's types say neither what of one may be replaced nor what it is set to
 
 
 def theme() -> gradio.themes.Base:
@@ -167,7 +166,7 @@ def _about(classifier: PictureClassifier) -> str:
 
 def _classify(
     classifier: PictureClassifier, file: str | None, enrolment: Enrolment | None
-) -> list[Update]:
+) -> list[Component]:
     """Return the headline, the probabilities, and what is shown of the faces."""
     hidden = gradio.update(visible=False)
     if file is None:

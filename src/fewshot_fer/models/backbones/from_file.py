@@ -38,12 +38,7 @@ class Card:
     architecture: str
 
 
-def file_input(settings: BackboneConfig) -> EncoderInput:
-    """Return what the card says that the weights expect. Raises ConfigError, as below."""
-    return read_card(encoder_file(settings.weights)).expected
-
-
-@register_backbone("file", file_input)
+@register_backbone("file", lambda settings: read_card(encoder_file(settings.weights)).expected)
 def build_from_file(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return the encoder that a card describes, with the weights beside it.
 

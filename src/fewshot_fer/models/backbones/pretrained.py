@@ -1,7 +1,6 @@
 """Any network of torchvision's, or of timm's (the extra `timm`), as an encoder.
 
-Weights are those of ImageNet that the library offers for the name, downloaded on first use, those
-of a file, or none.
+Weights are those that the library offers of ImageNet, downloaded on first use, a file's, or none.
 """
 
 import difflib

@@ -39,8 +39,7 @@ def register_backbone(name: str, input_of: InputOf | None = None) -> Callable[[B
 
     name: of `backbone.name`; with a `*` at its end, all that begin so and are not registered by a
     longer one. input_of: the images that the weights of a network expect, for a family with weights
-    of its own, which its function loads. Without it, `build_encoder` loads a file of weights into
-    the encoder.
+    of its own, which its function loads; without it, `build_encoder` loads a file of weights.
     """
 
     def register(build: Build) -> Build:

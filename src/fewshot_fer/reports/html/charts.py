@@ -97,8 +97,7 @@ def group_curves(group: Group) -> tuple[Markup, list[Run]]:
 def chance_of(run: Run, role: str) -> float | None:
     """Return the chance of a role from a run's results or, where unfinished, from its settings.
 
-    None where it is not known: of passes over the images, for one, with as many classes as the
-    data set has.
+    None where it is not known: of passes over the images, whose classes are the data set's.
     """
     row = run.best(role)
     if row is not None:

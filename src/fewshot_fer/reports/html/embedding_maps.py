@@ -35,8 +35,7 @@ class Map:
     """Two projections of a run's embeddings.
 
     t_sne, pca [N, 2]; labels, paths [N]; right [N]: share of a picture's queries classified
-    rightly; explained: share of the variance in the two principal components; gone: pictures that
-    could not be read.
+    rightly; explained: share of the variance in pca; gone: pictures that could not be read.
     """
 
     run: Run

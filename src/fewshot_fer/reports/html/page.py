@@ -96,17 +96,13 @@ def build_page(
     here = files("fewshot_fer.reports.html")
     for name in ("style.css", "page.js"):
         context[name.replace(".", "_")] = Markup((here / name).read_text(encoding="utf-8"))
-    template = _environment().from_string((here / "page.html.j2").read_text(encoding="utf-8"))
-    # A lone half of a character can stand in a summary's escapes: no file in UTF-8 can hold it.
-    return template.render(context).encode("utf-8", "replace").decode("utf-8")
-
-
-def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["percent"] = _percent
-    return environment
+    template = environment.from_string((here / "page.html.j2").read_text(encoding="utf-8"))
+    # A lone half of a character can stand in a summary's escapes: no file in UTF-8 can hold it.
+    return template.render(context).encode("utf-8", "replace").decode("utf-8")
 
 
 def _context(
