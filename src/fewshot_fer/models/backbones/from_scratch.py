@@ -72,7 +72,8 @@ class ResNet12(nn.Module):
     """Four residual blocks of three 3x3 convolutions, each followed by 2x2 max-pooling, and the
     mean over places: [B, 3, side, side] to [B, 640]. 12.4 million parameters.
 
-    Lee et al., "Meta-Learning with Differentiable Convex Optimization", CVPR 2019, no DropBlock.
+    Lee et al., "Meta-Learning with Differentiable Convex Optimization", CVPR 2019, section 4.1,
+    without DropBlock.
     """
 
     def __init__(self) -> None:
