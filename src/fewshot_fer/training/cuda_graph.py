@@ -53,10 +53,6 @@ class CapturedSteps:
         self.predicted = self.counter.new_zeros(n_steps, n_episodes, n_queries)
         self.graph = self.capture()
 
-    def fits(self, sizes: Sizes, normalisation: str) -> bool:
-        """Return whether it was captured for these sizes and this kind of normalisation."""
-        return self.sizes == sizes and self.step.normalisation == normalisation
-
     def run(
         self, faces: EpochImages, between_steps: Callable[[], None], epoch: int
     ) -> tuple[Tensor, Tensor]:

@@ -171,7 +171,8 @@ class EpisodicTraining:
         if not self.capturing or changing or self.settings.schedule != "step":
             self.captured = None
             return
-        if self.captured is not None and self.captured.fits(sizes, kind):
+        known = self.captured
+        if known is not None and (known.sizes, known.step.normalisation) == (sizes, kind):
             return
         self.captured = None
         if sizes[0] <= CapturedSteps.WARM_UP:

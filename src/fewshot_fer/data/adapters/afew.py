@@ -74,7 +74,10 @@ def _split_folders(data: Path) -> dict[str, Path]:
             return splits
     # Without clips only the name tells AFEW; what is wrong with it is said where it is read.
     for root, splits in found:
-        if _named_afew(root, splits):
+        names = [folder.name.casefold() for folder in splits.values()]
+        if root.name.casefold() in map(str.casefold, ROOTS) or any(
+            n.endswith("_afew") for n in names
+        ):
             return splits
     raise find_adapter("afew").not_found(data, next(iter(roots), data))
 
@@ -82,12 +85,6 @@ def _split_folders(data: Path) -> dict[str, Path]:
 def _splits_below(root: Path) -> dict[str, Path]:
     found = {split: child(root, *names) for split, names in SPLITS.items()}
     return {split: folder for split, folder in found.items() if folder and folder.is_dir()}
-
-
-def _named_afew(root: Path, splits: dict[str, Path]) -> bool:
-    return root.name.casefold() in {name.casefold() for name in ROOTS} or any(
-        folder.name.casefold().endswith("_afew") for folder in splits.values()
-    )
 
 
 def _clips(folder: Path) -> Iterator[tuple[Path, str]]:

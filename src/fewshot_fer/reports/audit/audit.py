@@ -53,7 +53,7 @@ class Audit:
             "spoilt": self.is_invalid,
             "roles": self.roles,
             "counts": [asdict(count) for count in self.counts],
-            "findings": [finding.as_json() for finding in self.findings],
+            "findings": [asdict(one) | {"count": len(one.paths)} for one in self.findings],
         }
 
 

@@ -6,9 +6,8 @@ A finding is one line for people, and every path for programs.
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -47,10 +46,6 @@ class Finding:
     def invalidates(self) -> bool:
         """Whether a result on these data would be invalid."""
         return self.level == "spoils"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain values, for check.json."""
-        return asdict(self) | {"count": len(self.paths)}
 
     def lines(self) -> list[str]:
         """Return it as lines for people, the first few paths among them."""

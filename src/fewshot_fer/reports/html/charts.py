@@ -75,10 +75,6 @@ class Frame:
         shapes += [_text(self.across(x), below, name, "middle") for x, name in x_ticks]
         return Markup("").join(shapes)
 
-    def drawing(self, label: str, shapes: Iterable[Markup]) -> Markup:
-        """Return the whole picture, as from `drawing`."""
-        return drawing(self.width, self.height, label, shapes)
-
 
 def run_curves(run: Run) -> Markup:
     """Return accuracy and loss over the epochs of a run, nothing without a single epoch."""
@@ -139,7 +135,7 @@ def _accuracy_chart(run: Run, epochs: Floats) -> Markup:
     shapes.append(frame.band(epochs, low, high, "two"))
     shapes.append(frame.path(epochs, trained, "one", "training"))
     shapes.append(frame.path(epochs, validated, "two", "validation, with its 95 % interval"))
-    return frame.drawing(f"accuracy over the epochs of {run.name}", shapes)
+    return drawing(frame.width, frame.height, f"accuracy over the epochs of {run.name}", shapes)
 
 
 def _loss_chart(run: Run, epochs: Floats) -> Markup:
@@ -156,7 +152,7 @@ def _loss_chart(run: Run, epochs: Floats) -> Markup:
     shapes = [frame.axes(_whole_ticks(*frame.x), ticks)]
     shapes.append(frame.path(epochs, losses[0], "one", "training"))
     shapes.append(frame.path(epochs, losses[1], "two", "validation"))
-    return frame.drawing(f"loss over the epochs of {run.name}", shapes)
+    return drawing(frame.width, frame.height, f"loss over the epochs of {run.name}", shapes)
 
 
 def _overlay(runs: Sequence[Run], chance: float) -> Markup:
@@ -175,7 +171,7 @@ def _overlay(runs: Sequence[Run], chance: float) -> Markup:
         kind = f"c{place}" if place < COLOURED else "faint"
         title = f"{run.number} {run.name}"
         shapes.append(frame.path(run.metrics["epoch"], run.metrics["val_accuracy"], kind, title))
-    return frame.drawing("validation accuracy over the epochs", shapes)
+    return drawing(frame.width, frame.height, "validation accuracy over the epochs", shapes)
 
 
 def _thinned(kept: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -84,7 +84,9 @@ def make_maps(
 
 def make_map(run: Run, role: str, protocol: str, counts: pd.DataFrame) -> Map:
     """Embed a sample of the queries' pictures, as many of each class. Raises UserError."""
-    folder, which = _checkpoint_of(run)
+    folder, which = run.folder, str(run.settings.get("train.tested") or "best")
+    if run.verb == "test":
+        folder, which = Path(run.tested).expanduser(), str(run.summary.get("checkpoint") or "best")
     if not (folder / f"{which}.pt").is_file():  # torch takes seconds to import
         raise RunError(f"{folder} holds no {which}.pt")
     sample = _sample(counts)
@@ -177,13 +179,6 @@ def _sample(counts: pd.DataFrame) -> pd.DataFrame:
     each = max(1, POINTS // max(1, classes))
     shuffled = counts.sample(frac=1, random_state=0)
     return shuffled.groupby("label", sort=False).head(each).sort_index()
-
-
-def _checkpoint_of(run: Run) -> tuple[Path, str]:
-    """Return the folder that holds a run's weights, and which of them it was tested with."""
-    if run.verb == "train":
-        return run.folder, str(run.settings.get("train.tested") or "best")
-    return Path(run.tested).expanduser(), str(run.summary.get("checkpoint") or "best")
 
 
 def _scaled(places: Floats) -> Floats:
