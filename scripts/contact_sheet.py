@@ -1,4 +1,4 @@
-"""Draw the contact sheet of the embedded data set: the basics, some compounds, one clip over time.
+"""Draw the contact sheet of the drawn faces: the basics, some compounds, one clip over time.
 
 python scripts/contact_sheet.py            # writes src/fewshot_fer/data/demo/contact_sheet.jpg
 """

@@ -1,4 +1,4 @@
-"""What happens to a run while it is under way: disks, folders, memory, numbers, signals."""
+"""Faults while a run is under way: of disks, folders, memory, numbers, and signals."""
 
 import contextlib
 import errno

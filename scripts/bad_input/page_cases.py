@@ -1,4 +1,4 @@
-"""What strangers may send to the page of `demo_app`, served as a user serves it."""
+"""Faults of what visitors send to the page of `demo_app`."""
 
 import contextlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""What a run leaves and later commands read: checkpoints, configurations, episodes, stores."""
+"""Faults of files that a run writes and later commands read: checkpoints, settings, episodes."""
 
 import pickle
 

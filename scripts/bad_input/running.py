@@ -1,4 +1,4 @@
-"""Run every case: make good files, spoil one of them, type a command, judge what it did."""
+"""Run every case: make good files, damage one of them, type a command, compare its outcome."""
 
 import shutil
 import tempfile
@@ -153,7 +153,7 @@ def run_all(only: str = "") -> Iterator[CaseResult]:
 def _run_kind(
     base: Path, cases: list[Case], make: Callable[[Path], Path], words: Words
 ) -> Iterator[CaseResult]:
-    """Make the good files once; every case spoils a copy."""
+    """Make the good files once; every case damages a copy."""
     good = base / "good"
     good.mkdir()
     with inside(good):

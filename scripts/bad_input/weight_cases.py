@@ -1,4 +1,4 @@
-"""Weights from elsewhere, with a card or without."""
+"""Faults of files of weights, with a card or without."""
 
 import pickle
 import zipfile

@@ -30,7 +30,7 @@ REMEDY = (
     "the other"
 )
 NOTE = (
-    "The 95 % interval is a paired bootstrap over the clips, subjects or images that were asked.\n"
+    "The 95 % interval is a paired bootstrap over the clips, subjects or images of the queries.\n"
     "It speaks of these runs as they were trained: another seed of the training moves both."
 )
 
@@ -45,7 +45,7 @@ def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
     """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
 
     accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
-    reference, with its 95 % interval; images, groups: how many were asked. Where the two answered
+    reference, with its 95 % interval; images, groups: of the queries. Where the two answered
     other episodes, or a run shares nothing, the figures are empty. Raises RunError where all are.
     """
     answers = [_read(run) for run in runs]
@@ -83,7 +83,7 @@ def pair_answers(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         if np.allclose(answered["asked"], reference["asked"], rtol=1e-4):
             paired = reference[["group", "label", "asked", "correct"]].reset_index(drop=True)
             return paired.assign(other=answered["correct"].to_numpy())
-    raise RunError("the images asked are not the same, though their episodes_id is: damaged")
+    raise RunError("the queries are not the same, though their episodes_id is: damaged")
 
 
 def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
@@ -194,7 +194,7 @@ def _nothing_shared(rows: list[dict[str, Any]]) -> str:
             "same way: python -m fewshot_fer.test run=... test=..."
         )
     where = dict.fromkeys(f"{row['role']} {row['protocol']}" for row in asked)
-    return f"nothing to compare: different episodes were asked in {', '.join(where)}; {REMEDY}"
+    return f"nothing to compare: different episodes were drawn in {', '.join(where)}; {REMEDY}"
 
 
 def _block(row: dict[str, Any]) -> str:

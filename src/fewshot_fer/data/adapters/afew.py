@@ -74,10 +74,8 @@ def _split_folders(data: Path) -> dict[str, Path]:
             return splits
     # Without clips only the name tells AFEW; what is wrong with it is said where it is read.
     for root, splits in found:
-        names = [folder.name.casefold() for folder in splits.values()]
-        if root.name.casefold() in map(str.casefold, ROOTS) or any(
-            n.endswith("_afew") for n in names
-        ):
+        named = root.name.casefold() in {name.casefold() for name in ROOTS}
+        if named or any(path.name.casefold().endswith("_afew") for path in splits.values()):
             return splits
     raise find_adapter("afew").not_found(data, next(iter(roots), data))
 

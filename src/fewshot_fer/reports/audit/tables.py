@@ -158,7 +158,7 @@ def _try(
             return build(one), findings
         except EpisodeError as error:
             make = fault if number == len(rules) else note
-            findings.append(make(f"{what} cannot be drawn as asked", str(error)))
+            findings.append(make(f"{what} cannot be drawn with these settings", str(error)))
     return None, findings
 
 
