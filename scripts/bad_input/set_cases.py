@@ -1,4 +1,4 @@
-"""Faults of data sets in folders: AFEW's frames, RAF-DB by class, the mixed set, one's own faces."""
+"""Faults of data sets in folders: AFEW's frames, RAF-DB by class, the mixed set, own faces."""
 
 import shutil
 from pathlib import Path
