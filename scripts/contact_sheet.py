@@ -1,4 +1,4 @@
-"""Draw the contact sheet of the embedded data set: the basics, some compounds, one clip over time.
+"""Draw the contact sheet of the drawn faces: the basics, some compounds, one clip over time.
 
 python scripts/contact_sheet.py            # writes src/fewshot_fer/data/demo/contact_sheet.jpg
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from fewshot_fer.data.demo.plan import Shot
-from fewshot_fer.data.demo.writer import play
+from fewshot_fer.data.demo.writer import draw_shot
 from fewshot_fer.data.labels import BASIC, COMPOUND
 
 OUT = Path(__file__).resolve().parents[1] / "src/fewshot_fer/data/demo/contact_sheet.jpg"
@@ -30,7 +30,7 @@ def faces(label: str, people: range, clip: str = "", frames: int = 1) -> list[Im
         number = FIRST_PERSON + person
         paths = tuple(f"{frame}.jpg" for frame in range(frames))
         shot = Shot(paths, "sheet", "train", label, number, clip, number)
-        images += [Image.open(io.BytesIO(drawn.jpeg)) for drawn in play(shot, SEED)]
+        images += [Image.open(io.BytesIO(drawn.jpeg)) for drawn in draw_shot(shot, SEED)]
     return images
 
 

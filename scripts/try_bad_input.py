@@ -1,4 +1,4 @@
-"""Hand in files that are spoilt in every known way; each must work or be refused in one line.
+"""Type commands with files damaged in every known way; each must work or be refused in one line.
 
     python scripts/try_bad_input.py                    all, in five minutes or so
     python scripts/try_bad_input.py --only picture     one kind

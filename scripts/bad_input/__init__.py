@@ -1,1 +1,1 @@
-"""Files that people hand in, spoilt in every way that is known, and what the tool makes of each."""
+"""Damaged inputs of every known kind, and how a command must end with each."""

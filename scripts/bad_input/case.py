@@ -1,4 +1,4 @@
-"""One way to spoil one kind of file."""
+"""A case: one fault of one kind of input, and how the command must end."""
 
 import contextlib
 import os
@@ -93,7 +93,7 @@ def linked_out(path: Path) -> None:
 
 
 def on(name: str, spoil: Spoil) -> Spoil:
-    """Spoil what lies under another name beside, or below, what is handed over."""
+    """Damage what lies under another name beside, or below, what is handed over."""
 
     def spoilt(path: Path) -> None:
         beside = (path if path.is_dir() else path.parent) / name

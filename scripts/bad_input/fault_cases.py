@@ -1,4 +1,4 @@
-"""What happens to a run while it is under way: disks, folders, memory, numbers, signals."""
+"""Faults while a run is under way: of disks, folders, memory, numbers, and signals."""
 
 import contextlib
 import errno
@@ -16,8 +16,8 @@ from unittest import mock
 import torch
 
 from bad_input.case import LINE, STOPS, WORKS, Case, During, as_it_is
+from bad_input.commands import KILLED
 from bad_input.typing_commands import typed
-from bad_input.words import KILLED
 from fewshot_fer.data import packed_images as store
 from fewshot_fer.evaluation import embedder as embedding
 from fewshot_fer.system import files, torch_files
@@ -123,8 +123,8 @@ def _cut_off() -> None:
 def _twin() -> Iterator[None]:
     """Run the same command twice; here packing takes so long that the other comes to it too."""
     code = (
-        "import sys; from bad_input.typing_commands import typed; from bad_input.words import LONG;"
-        "sys.exit(typed(*LONG).code)"
+        "import sys; from bad_input import commands, typing_commands; "
+        "sys.exit(typing_commands.typed(*commands.LONG).code)"
     )
     words = [sys.executable, "-c", code]
     decode: Any = vars(store)["decode"]
@@ -176,7 +176,7 @@ def _killed(moment: str) -> Callable[[Path], None]:
         assert begun.code == 0, begun.err
         Path("run").rename("whole")
         shutil.rmtree("cache/packs")
-        words = [sys.executable, "-m", "bad_input.dying", moment]
+        words = [sys.executable, "-m", "bad_input.killed_run", moment]
         dead = subprocess.run(words, env=_surroundings(), check=False, capture_output=True)
         assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()[-500:]
 

@@ -1,4 +1,4 @@
-"""What is spoilt afterwards: tiny data sets in the real layouts."""
+"""Write the good inputs that cases then damage: tiny data sets in the real layouts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Label lists and CSV files."""
+"""Faults of label lists and CSV files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What strangers may send to the page of `demo_app`, served as a user serves it."""
+"""Faults of what visitors send to the page of `demo_app`."""
 
 import contextlib
 import importlib.util
@@ -19,9 +19,9 @@ from typing import Any
 from PIL import Image
 
 from bad_input.case import LINE, WORKS, Case, as_it_is
+from bad_input.commands import RAFDB
 from bad_input.good_files import picture, write_rafdb
 from bad_input.typing_commands import inside, typed
-from bad_input.words import RAFDB
 
 KIND = "the page of demo_app"
 WAIT = 60  # seconds, for a reply

@@ -1,4 +1,4 @@
-"""Pictures of every kind that cameras, archives and strangers hand over."""
+"""Faults and rare forms of pictures."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a run leaves and later commands read: checkpoints, configurations, episodes, stores."""
+"""Faults of files that a run writes and later commands read: checkpoints, settings, episodes."""
 
 import pickle
 
@@ -14,7 +14,7 @@ from bad_input.case import (
     text,
     truncated,
 )
-from bad_input.run_spoils import (
+from bad_input.run_faults import (
     MARK,
     Payload,
     a_word_for_a_seed,

@@ -1,4 +1,4 @@
-"""Run every case: make good files, spoil one of them, type a command, judge what it did."""
+"""Run every case: make good files, damage one of them, type a command, compare its outcome."""
 
 import shutil
 import tempfile
@@ -20,18 +20,7 @@ from bad_input import (
     weight_cases,
 )
 from bad_input.case import LINE, STOPS, WORKS, Case
-from bad_input.good_files import (
-    write_afew,
-    write_class_folders,
-    write_compound,
-    write_csv,
-    write_folder,
-    write_mixed,
-    write_rafdb,
-)
-from bad_input.run_spoils import MARK
-from bad_input.typing_commands import Outcome, inside, typed
-from bad_input.words import (
+from bad_input.commands import (
     AFEW,
     CARD,
     COMPOUND,
@@ -44,6 +33,17 @@ from bad_input.words import (
     TEST,
     Words,
 )
+from bad_input.good_files import (
+    write_afew,
+    write_class_folders,
+    write_compound,
+    write_csv,
+    write_folder,
+    write_mixed,
+    write_rafdb,
+)
+from bad_input.run_faults import MARK
+from bad_input.typing_commands import Outcome, inside, typed
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def run_all(only: str = "") -> Iterator[CaseResult]:
 def _run_kind(
     base: Path, cases: list[Case], make: Callable[[Path], Path], words: Words
 ) -> Iterator[CaseResult]:
-    """Make the good files once; every case spoils a copy."""
+    """Make the good files once; every case damages a copy."""
     good = base / "good"
     good.mkdir()
     with inside(good):

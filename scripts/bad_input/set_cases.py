@@ -1,4 +1,4 @@
-"""Data sets as folders: AFEW's frames, RAF-DB by class, the mixed set, and faces of one's own."""
+"""Faults of data sets in folders: AFEW's frames, RAF-DB by class, the mixed set, own faces."""
 
 import shutil
 from pathlib import Path

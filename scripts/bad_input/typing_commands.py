@@ -1,4 +1,4 @@
-"""Commands typed within this process, with what they said."""
+"""Run commands within this process, and return their exit codes and output."""
 
 import contextlib
 import importlib

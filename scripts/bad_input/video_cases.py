@@ -1,4 +1,4 @@
-"""Videos, which `predict` reads frame by frame."""
+"""Faults of videos, which `predict` reads frame by frame."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Weights from elsewhere, with a card or without."""
+"""Faults of files of weights, with a card or without."""
 
 import pickle
 import zipfile
@@ -24,7 +24,7 @@ from bad_input.case import (
     truncated,
 )
 from bad_input.good_files import write_rafdb
-from bad_input.run_spoils import MARK, Payload
+from bad_input.run_faults import MARK, Payload
 
 CARD = (
     "image_size: 16\nmean: [0.5, 0.5, 0.5]\nstd: [0.5, 0.5, 0.5]\narchitecture: conv4\n"

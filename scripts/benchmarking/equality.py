@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from benchmarking.alternating import spread
 from benchmarking.plan import EASYFSL, Plan, say
 from benchmarking.result import Figure
-from benchmarking.turns import spread
 from benchmarking.worker import Worker
 
 WAYS = {"direct": ("one by one", 10), "gram": ("from inner products", 10)}

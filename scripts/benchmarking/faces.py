@@ -1,4 +1,4 @@
-"""Generated faces in any number: the embedded data set's pictures, each under several names."""
+"""Write any number of drawn faces: a picture may stand under several names."""
 
 import itertools
 from pathlib import Path
@@ -16,7 +16,7 @@ BLOCK = 500  # images written at a time
 def write_faces(folder: Path, count: int, demo: Path) -> Path:
     """Write `count` JPEGs of 100x100 as <class>/<number>.jpg, in RAF-DB compound's proportions.
 
-    A face is used again under another name where the embedded data set has too few: reading,
+    A face is used again under another name where the set of drawn faces has too few: reading,
     decoding and embedding a file costs the same whether or not its like was met before.
     """
     table = read_rafdb_compound(demo / "RAF-DB/compound")

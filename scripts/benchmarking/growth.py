@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
+from benchmarking.alternating import spread
 from benchmarking.faces import write_noise_pack
 from benchmarking.plan import EASYFSL, OURS, Plan, say, workers
 from benchmarking.result import Figure
 from benchmarking.setting import TRAINING
-from benchmarking.turns import spread
 from benchmarking.worker import MEGABYTE, Worker
 
 MEMORY_EPISODES = 10  # training episodes after which the peak is reached

@@ -1,4 +1,4 @@
-"""What can only be asked of torch."""
+"""Facts that torch alone knows of the machine."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What one run of the benchmark is about, handed to every section."""
+"""The plan of one run of the benchmark, which every section gets: sizes, devices, systems."""
 
 import importlib.util
 import sys
@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarking.alternating import Ask, Figures, alternate
 from benchmarking.faces import write_faces
 from benchmarking.result import Target
 from benchmarking.setting import Setting, Sizes
-from benchmarking.turns import Ask, Figures, alternate
 from benchmarking.worker import Factory, Worker
 
 OURS, EASYFSL, PLAIN, ORIGINAL = "fewshot_fer", "easyfsl", "plain loop", "original's loop"
@@ -19,7 +19,7 @@ GPU_TURNS = 4  # times as long
 
 @dataclass(frozen=True)
 class Plan:
-    """folder: temporary, for faces and packs; demo: the embedded data set; devices: cpu, cuda."""
+    """folder: temporary, for faces and packs; demo: the drawn faces; devices: cpu, cuda."""
 
     sizes: Sizes
     folder: Path
@@ -78,5 +78,5 @@ def workers(systems: dict[str, Factory], setting: Setting) -> Iterator[dict[str,
 
 
 def say(line: str) -> None:
-    """Tell how far the benchmark is, on stderr."""
+    """Print on stderr how far the benchmark is."""
     print(line, file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarking.turns import Spread
+from benchmarking.alternating import Spread
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a measured process is told, and how much is measured."""
+"""Settings of a measured process, and how much is measured."""
 
 from dataclasses import dataclass
 from pathlib import Path

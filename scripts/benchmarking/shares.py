@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from benchmarking.alternating import Ask, Figures, compared, spread
 from benchmarking.plan import OURS, Plan, workers
 from benchmarking.result import Figure
-from benchmarking.turns import Ask, Figures, compared, spread
 
 GIGA, FLOOR_REPEATS = 1e9, 3
 

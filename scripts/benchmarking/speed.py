@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from benchmarking.alternating import Ask, Figures, compared, spread
 from benchmarking.plan import EASYFSL, OURS, Plan, workers
 from benchmarking.result import Figure, Target
 from benchmarking.setting import EVALUATION, TRAINING
-from benchmarking.turns import Ask, Figures, compared, spread
 
 CLASSIC_EPISODES, CLASSIC_EPOCH = 50_000, 100
 RATE = "episodes/s"
@@ -36,8 +36,8 @@ def evaluation(plan: Plan) -> Iterator[Figure]:
     """
     sizes = plan.sizes
     cases = (
-        (sizes.few_episodes, sizes.evaluation_turns, 8.0),
-        (sizes.many_episodes, sizes.long_turns, 300.0),
+        (sizes.few_episodes, sizes.evaluation_turns, 3.0),
+        (sizes.many_episodes, sizes.long_turns, 100.0),
     )
     for device in plan.devices:
         for backbone in plan.sizes.backbones:

@@ -72,7 +72,7 @@ class Worker:
 
 
 def _serve(connection: Connection, factory: Factory, setting: Setting) -> None:
-    """Answer one question after another until the other end closes."""
+    """Call one method after another until the other end closes."""
     import torch
 
     torch.set_num_threads(setting.threads)

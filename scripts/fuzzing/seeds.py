@@ -87,7 +87,7 @@ def checkpoints(folder: Path) -> list[bytes]:
         ).content(),
         "prior_weight": 8.0,
         "raw": {"network": {"encoder": layer.state_dict()}, "steps": 3},
-        "progress": Progress([row], {"epoch": 1}, 1, 0.5, 1.0, {"train": "fast"}).content(),
+        "progress": asdict(Progress([row], {"epoch": 1}, 1, 0.5, 1.0, {"train": "fast"})),
     }
     found = []
     for content in (vars(bare) | beside, vars(bare)):

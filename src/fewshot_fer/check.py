@@ -1,4 +1,4 @@
-"""python -m fewshot_fer.check: report what would spoil a result before anything trains."""
+"""python -m fewshot_fer.check: find faults of the data that would make results wrong."""
 
 import sys
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TrainVerb
 
-SPOILT = 1  # exit code
+INVALID = 1  # exit code
 
 
 def main() -> None:
-    """Entry point of the command line. Exit code 1: something would spoil a result."""
-    spoilt: list[bool] = []
-    launch("check", lambda settings, folder: spoilt.append(check(settings, folder)))
-    if any(spoilt):
-        sys.exit(SPOILT)
+    """Entry point of the command line. Exit code 1: results on these data would be wrong."""
+    invalid: list[bool] = []
+    launch("check", lambda settings, folder: invalid.append(check(settings, folder)))
+    if any(invalid):
+        sys.exit(INVALID)
 
 
 def check(settings: TrainVerb, folder: Path) -> bool:
-    """Return whether the data of a training command would spoil its result."""
+    """Return whether the data of a training command would make its results wrong."""
     # Import torch late: wrong settings then fail in milliseconds.
     from fewshot_fer.reports.audit.audit import check_session
 

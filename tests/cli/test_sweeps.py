@@ -205,7 +205,7 @@ def test_tensorboard_is_missed_before_anything_is_loaded(
     )
     outcome = command("train", *TINY, f"paths.data={data}", "logger=tensorboard")
     assert outcome.code == 2
-    assert 'pip install "fewshot_fer[tensorboard]"' in outcome.err
+    assert "pip install 'fewshot_fer[tensorboard]'" in outcome.err
     assert outcome.made is None
 
 

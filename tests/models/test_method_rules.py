@@ -12,7 +12,7 @@ from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainV
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.choose_method import require_named_parts, require_parts
+from fewshot_fer.evaluation.choose_method import require_parts
 from fewshot_fer.models.methods.registry import (
     check_run_tests,
     check_training,
@@ -114,11 +114,11 @@ def test_parts_by_any_spelling_or_an_error() -> None:
     """Angry is anger; a part that training has not is named, and never taken for none."""
     names = ("anger", "happiness", "surprise")
     spelt = MethodConfig("composed", parts={"Mixed_Up": ["Angry", "Happy"]})
-    require_named_parts(spelt, names)
+    require_parts(spelt, names, [])
     for part, expected in (("hapiness", "did you mean happiness?"), ("fear", "fear is no class")):
         wrong = MethodConfig("protonet", parts={"mixed up": ["anger", part]})
         with pytest.raises(ConfigError, match=re.escape(expected)):
-            require_named_parts(wrong, names)
+            require_parts(wrong, names, [])
 
 
 def test_without_a_support_every_class_needs_parts() -> None:

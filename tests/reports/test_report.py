@@ -140,9 +140,7 @@ def test_images_are_paired_by_name_wherever_they_lie(tmp_path: Path) -> None:
     assert row[["images", "difference", "ci95_high"]].tolist() == [12, 0.0, 0.0]
     for damaged in (two[1:], pd.concat([two, two]), two.assign(asked=2.0)):
         write_run(tmp_path / "b", damaged)
-        with pytest.raises(
-            RunError, match="test afew_4w5s image: the images asked are not the same"
-        ):
+        with pytest.raises(RunError, match="test afew_4w5s image: the queries are not the same"):
             compare_runs(pair, 0)
 
 
@@ -197,7 +195,7 @@ def test_a_run_that_shares_nothing_is_named(tmp_path: Path) -> None:
         (("compare=a,",), "comma too many"),
         (("compare=a,gone",), "gone is not a folder"),
         (("compare=a,empty",), "answers.csv is not there"),
-        (("compare=a,other",), "different episodes were asked in test afew_4w5s"),
+        (("compare=a,other",), "different episodes were drawn in test afew_4w5s"),
         (("compare=a,apart",), "no role, protocol and level that the runs share"),
         (("compare=a,short",), "has no column protocol"),
         (("compare=a,bytes",), "answers.csv cannot be read"),

@@ -9,7 +9,7 @@ import pytest
 from conftest import TINY, Command, assert_one_line
 
 from fewshot_fer.evaluation.results import EvaluationResult
-from fewshot_fer.runs import test_run
+from fewshot_fer.runs import evaluate_run
 from fewshot_fer.runs.folder import RunFolder
 
 METHODS = ["protonet", "simpleshot", "tim", "composed"]
@@ -19,13 +19,13 @@ METHODS = ["protonet", "simpleshot", "tim", "composed"]
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[EvaluationResult]:
     """What a command evaluates, in its order: the accuracy of each episode is in no file."""
     seen: list[EvaluationResult] = []
-    write = test_run.add_evaluation
+    write = evaluate_run.add_evaluation
 
     def noted(folder: RunFolder, evaluated: EvaluationResult, with_confusion: bool = True) -> None:
         seen.append(evaluated)
         write(folder, evaluated, with_confusion)
 
-    monkeypatch.setattr(test_run, "add_evaluation", noted)
+    monkeypatch.setattr(evaluate_run, "add_evaluation", noted)
     return seen
 
 

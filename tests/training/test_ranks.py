@@ -109,7 +109,7 @@ def test_an_error_of_a_process_is_printed_as_one_line(data: Path, tmp_path: Path
     [
         (("trainer.devices=0",), "trainer.devices"),
         (("trainer.devices=3",), "no multiple of train.episodes_per_step=1 on each of"),
-        (("train=pretrain", "trainer.devices=65"), "give each of them an image"),
+        (("train=pretrain", "trainer.devices=65"), "is below trainer.devices=65"),
     ],
 )
 def test_devices_that_cannot_share_a_step_are_refused(

@@ -10,7 +10,7 @@ from conftest import TINY, Command, face_table
 
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.training.supervised import _shuffled, class_weights
+from fewshot_fer.training.supervised import class_weights, shuffled_rows
 
 CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=8", "train.lr=3e-3")
 
@@ -47,13 +47,13 @@ def test_its_answers_and_its_features_stand_in_one_table(command: Command, data:
 def test_every_image_is_seen_once_an_epoch() -> None:
     """All images with their labels, in another order each epoch, the same for the same seed."""
     protocol = protocol_of({"a": 10, "b": 5, "c": 3})
-    rows, labels = _shuffled(protocol, 0, 1)
+    rows, labels = shuffled_rows(protocol, 0, 1)
     assert sorted(rows) == list(range(18))
     names = np.array(protocol.pool.class_names)
     assert (protocol.table["label"].to_numpy()[rows] == names[labels]).all()
-    assert np.array_equal(rows, _shuffled(protocol, 0, 1)[0])
-    assert not np.array_equal(rows, _shuffled(protocol, 0, 2)[0])
-    again, _ = _shuffled(protocol, 0, 1, least=len(rows) + 1)  # a small set, gone through twice
+    assert np.array_equal(rows, shuffled_rows(protocol, 0, 1)[0])
+    assert not np.array_equal(rows, shuffled_rows(protocol, 0, 2)[0])
+    again, _ = shuffled_rows(protocol, 0, 1, least=len(rows) + 1)  # a small set, gone through twice
     assert np.array_equal(again[: len(rows)], rows)
     assert np.array_equal(np.sort(again), np.sort(np.tile(rows, 2)))
 

@@ -1,1 +1,1 @@
-"""From the words of a command to a verb or to the jobs of a sweep."""
+"""The command line: from what is typed to one verb, or to the jobs of a sweep."""

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from fewshot_fer.config.hydra import plain
 from fewshot_fer.config.schema import fingerprint
 from fewshot_fer.runs.find import read_job
 from fewshot_fer.system.errors import Interrupted, RunError, UserError
@@ -44,7 +45,7 @@ def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
     try:
         with contextlib.nullcontext() if in_turn else _output_to(folder / "job.log"):
             job()
-        write_text(folder / "DONE", _fingerprint(config) + "\n")
+        write_text(folder / "DONE", fingerprint(plain(config)) + "\n")
     except Interrupted as interrupted:
         if in_turn:
             raise SweepStopped(interrupted) from interrupted
@@ -64,7 +65,7 @@ def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) 
     Raises RunError where the folder holds a job of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = _fingerprint(config)
+    own = fingerprint(plain(config))
     known = read_job(folder / "job.json").get("fingerprint", own)
     if known != own:
         raise RunError(
@@ -77,12 +78,6 @@ def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) 
     content = {"number": number, "fingerprint": own, "overrides": overrides}
     write_text(folder / "job.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return True
-
-
-def _fingerprint(config: DictConfig) -> str:
-    content = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(content, dict)
-    return fingerprint({str(key): value for key, value in content.items()})
 
 
 def _fail(folder: Path, error: Exception) -> None:

@@ -1,7 +1,7 @@
-"""From the command line into a verb and, for an error of the user, one line back out.
+"""Run a verb, or the jobs of a sweep, with the settings of the command line.
 
-Hydra composes the configuration from words that `words` has rewritten; `plugins=` and `--help` do
-not reach it.
+`overrides` rewrites what was typed, Hydra composes the settings from it, and an error of the user
+is printed as one line. `plugins=` and `--help` do not reach Hydra.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Words of the command line, rewritten into those that Hydra's grammar takes for what they mean.
+"""Rewrite the arguments of a command, key=value, into the overrides that Hydra reads.
 
 `images=a.jpg,b.jpg` means two pictures, not a sweep, and a path may hold spaces, brackets or Korean
 letters; `test=a,b` is a list unless -m is given, `test.n_way=5` is for every test that is named,

@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.hydra import compose, plain
 from fewshot_fer.config.names import conf_names
 from fewshot_fer.system.errors import ConfigError
 
@@ -115,14 +113,13 @@ def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple
     """Return the folder for results, and the content that identifies a sweep.
 
     That is the configuration for each combination of the files that are swept over, since a file
-    decides what other words mean, and the values that are swept. Where it does not compose, the
-    words have to do.
+    decides what other words mean, and the values that are swept; the words where none composes.
     """
     swept = [each for each in own if each.is_sweep_override()]
     values = [each for each in swept if not conf_names(str(each.key_or_group))]
     try:
         lines = [_lines(each)[:1] if each in values else _lines(each) for each in own]
-        bases = [] if others else [_compose(verb, combined) for combined in product(*lines)]
+        bases = [] if others else [plain(compose(verb, each)) for each in product(*lines)]
     except (HydraException, OmegaConfBaseException):
         bases = []
     words = [str(each.input_line) for each in own]
@@ -131,12 +128,6 @@ def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple
         return given[-1] if given else "outputs", [*words, *others]
     outputs = [str(base["paths"].pop("outputs")) for base in bases]
     return outputs[0], [bases, [each.input_line for each in values]]
-
-
-def _compose(verb: str, lines: Sequence[str]) -> dict[str, Any]:
-    content = OmegaConf.to_container(compose(verb, lines), resolve=True)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}
 
 
 def _require_launcher(overrides: Sequence[Override]) -> None:

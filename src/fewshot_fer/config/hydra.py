@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -66,6 +67,13 @@ def compose(verb: str, words: Sequence[str], with_hydra: bool = False) -> DictCo
         return hydra.compose(verb, list(words), return_hydra_config=with_hydra)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         return hydra.compose(verb, list(words), return_hydra_config=with_hydra)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain values, resolved."""
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
 
 
 def threads_per_job(given: int | None) -> int | None:

@@ -1,8 +1,8 @@
-"""Read a verb's composed configuration as its dataclass, and check the settings in it.
+"""Turn a composed configuration into the dataclass of its verb; refuse what cannot work.
 
-The dataclass comes first in the verb's defaults list, so Hydra itself refuses misspelt keys and
-wrong types on the command line; the same is checked here for `+typo=1`, and for files of runs.
-Ranges and contradictions, which a schema cannot say, follow: here those of train, check and test.
+Hydra refuses unknown keys and wrong types on the command line by the same dataclass; here they are
+refused in `+typo=1` and in the files of runs. Ranges and contradictions, which a dataclass cannot
+say, are checked too: here those of train, check and test.
 """
 
 import difflib
@@ -119,8 +119,8 @@ def _check_steps(settings: TrainVerb) -> None:
         )
     if devices > train.batch_size:
         raise ConfigError(
-            f"train.batch_size={train.batch_size} is dealt to trainer.devices={devices}: give each "
-            f"of them an image"
+            f"train.batch_size={train.batch_size} is below trainer.devices={devices}: give each of "
+            f"them an image"
         )
 
 

@@ -149,7 +149,7 @@ class TrainerConfig:
 
 @dataclass
 class DemoConfig:
-    """The embedded data set: its size relative to the default, and what it is drawn from."""
+    """The set of drawn faces: its size relative to the default, and the seed it is drawn from."""
 
     scale: float = 1.0
     seed: int = 0
@@ -160,7 +160,7 @@ class PathsConfig:
     """Where data are read and results are written."""
 
     data: str | None = None  # the folder that holds RAF-DB and AFEW
-    demo: bool | None = None  # use the embedded data set in place of `data`
+    demo: bool | None = None  # use the set of drawn faces in place of `data`
     outputs: str = "outputs"
 
 

@@ -5,7 +5,7 @@ Values stand in conf/<verb>.yaml; what a field means is said there for users.
 
 import ipaddress
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import MISSING
@@ -176,11 +176,6 @@ class PrepareVerb:
     def source(self) -> Path:
         """The folder that is read."""
         return Path(self.afew or self.images or "").expanduser()
-
-    def what_counts(self) -> dict[str, object]:
-        """Return the settings that another result would come from."""
-        kept = ("fps", "faces", "size")
-        return {key: value for key, value in asdict(self).items() if key in kept}
 
 
 def check_prepare(settings: PrepareVerb) -> None:

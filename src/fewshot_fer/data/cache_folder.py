@@ -1,4 +1,4 @@
-"""The folder for what can be made again: packed images and the embedded data set."""
+"""The cache folder: packed images and the set of drawn faces, which can be made again."""
 
 import contextlib
 import hashlib

@@ -74,7 +74,7 @@ def skipping(verb: TrainVerb | TestVerb, trained: TrainVerb) -> Skipping:
 
 @dataclass(frozen=True)
 class Source:
-    """Where data sets lie, and whether they are the embedded ones.
+    """Where data sets lie, and whether they are drawn ones.
 
     tables: what was read before: training and test on one data set read it, and warn of it, once;
     skipping: the bad images that are left out.
@@ -95,7 +95,7 @@ class Source:
 
 
 def find_source(paths: PathsConfig, demo: DemoConfig, skipping: Skipping | None = None) -> Source:
-    """Return where the data lie; draws the embedded data set if it is asked for and not there."""
+    """Return where the data lie; draws the set of drawn faces if it is wanted and not there."""
     skipping = skipping or Skipping()
     if paths.demo:
         from fewshot_fer.data.demo import ensure_demo

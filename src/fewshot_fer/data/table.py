@@ -80,12 +80,6 @@ def has_groups(table: pd.DataFrame) -> bool:
     return bool(table["group"].duplicated().any())
 
 
-def class_counts(table: pd.DataFrame) -> pd.DataFrame:
-    """Return images and groups a class: index label, columns images and groups."""
-    grouped = table.groupby("label")
-    return pd.DataFrame({"images": grouped.size(), "groups": grouped["group"].nunique()})
-
-
 def balanced_rows(
     table: pd.DataFrame, rows: NDArray[np.int64], per_class: int, seed: int
 ) -> NDArray[np.int64]:

@@ -100,7 +100,9 @@ def _draw_disjoint(random: Random, pool: EpisodePool, classes: Indices) -> Indic
         again = np.flatnonzero(failed)
         places[again] = _draw_any(random, pool, cells[again])
         failed[again] = _clashes(pool.groups[places[again]], pool.shape.k_shot)
-    for chunk in _chunks(np.flatnonzero(failed), width=len(pool.rows)):
+    left = np.flatnonzero(failed)
+    parts = -(-len(left) * len(pool.rows) // CHUNK)  # none where nothing failed
+    for chunk in np.array_split(left, parts) if parts else ():
         places[chunk] = _draw_split(random, pool, cells[chunk])
     return pool.rows[places].reshape(*classes.shape, -1)
 
@@ -166,10 +168,3 @@ def _fill_sides(
         chosen = [order[:, :count] for order, (_, count) in zip(ranked, sides, strict=True)]
         columns.append(np.concatenate(chosen, axis=1))
     return np.stack(columns, axis=1)
-
-
-def _chunks(rows: Indices, width: int) -> list[Indices]:
-    """Return rows in chunks whose arrays of `width` columns stay below CHUNK elements."""
-    if not len(rows):
-        return []
-    return np.array_split(rows, max(1, -(-len(rows) * width // CHUNK)))

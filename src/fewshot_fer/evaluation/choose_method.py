@@ -78,30 +78,19 @@ def _named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
     }
 
 
-def require_named_parts(settings: MethodConfig, class_names: Sequence[str]) -> None:
-    """Raise ConfigError if `method.parts` names a part that is no training class."""
-    _parts_alone(settings, class_names).require_named_parts()
-
-
 def require_parts(
     settings: MethodConfig,
     class_names: Sequence[str],
     protocols: Sequence[EpisodicProtocol | FixedProtocol],
 ) -> None:
-    """Raise ConfigError if a class that is tested without a support has no parts among the training
-    classes: nothing would be known of it."""
-    if settings.name != "composed":
-        return
-    for protocol in protocols:
+    """Raise ConfigError if `method.parts` names a part that is no training class, or if a composed
+    class that is tested without a support has no parts: nothing would be known of it."""
+    no_prototypes = torch.zeros(len(class_names), 0)
+    priors = Priors(tuple(class_names), no_prototypes, 0.0, None, _named_parts(settings))
+    priors.require_named_parts()
+    for protocol in protocols if settings.name == "composed" else ():
         if isinstance(protocol, EpisodicProtocol) and protocol.shape.k_shot == 0:
-            what = f"{protocol.role} {protocol.title}"
-            _parts_alone(settings, class_names).require(protocol.pool.class_names, what)
-
-
-def _parts_alone(settings: MethodConfig, class_names: Sequence[str]) -> Priors:
-    """Return priors without prototypes: what the parts of classes are, before any embedding."""
-    nowhere = torch.zeros(len(class_names), 0)
-    return Priors(tuple(class_names), nowhere, 0.0, None, _named_parts(settings))
+            priors.require(protocol.pool.class_names, f"{protocol.role} {protocol.title}")
 
 
 def reweighted(method: Method, weight: float) -> Method:

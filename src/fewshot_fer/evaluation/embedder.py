@@ -29,8 +29,7 @@ class Embedder:
     """Embeds images with one state of an encoder's weights, which are copied.
 
     Embeddings are kept a table at a time, so several tests on one data set share them and, with
-    `keep_in`, a folder, later commands too. head: of a classifier, embeddings [B, D] to logits over
-    head_names.
+    `keep_in`, a folder, later commands too. head: a classifier's, over head_names.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Embedder:
 
     def encode(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
         """Return embeddings [len(rows), D] of the encoder, before they are normalised."""
-        known, done = self._recall(images)
+        known, done = self._known_rows(images)
         new = np.unique(rows[~done[rows]])
         if len(new):
             known = self._embed_rows(images, new, known)
@@ -95,7 +94,7 @@ class Embedder:
         embedded: Tensor = self.encoder(normalise(pixels, self.dtype))
         return embedded[:count]
 
-    def _recall(self, images: FaceImages) -> tuple[Tensor | None, NDArray[np.bool_]]:
+    def _known_rows(self, images: FaceImages) -> tuple[Tensor | None, NDArray[np.bool_]]:
         """Return embeddings [N, D] of a table and which rows [N] of them are made."""
         if images.fingerprint in self._known:
             return self._known[images.fingerprint]

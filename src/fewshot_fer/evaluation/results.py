@@ -59,14 +59,12 @@ class FixedPredictions:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Class numbers [draws, Q]."""
-        given: NDArray[np.int64] = self.probabilities.argmax(axis=2)
-        return given
+        return np.asarray(self.probabilities.argmax(axis=2))
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether each query [draws, Q] was predicted rightly."""
-        correct: NDArray[np.bool_] = self.predicted == self.labels
-        return correct
+        return np.asarray(self.predicted == self.labels)
 
 
 def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) -> Row:

@@ -1,14 +1,14 @@
-"""Scores of any number of episodes from embeddings: each drawn image is embedded once.
+"""Score episodes: each image that they draw is embedded once, then logits, losses and accuracies.
 
-Two ways lead to the same logits. The direct one gathers each episode's embeddings. The other looks
-their inner products up in one matrix over all drawn images: an episode's distances depend on its
-images through inner products alone, so an episode costs a few numbers in the place of its
-embeddings. That pays once there are many more episodes than images, and makes a million of them a
-matter of seconds. Either goes in chunks, so that memory does not grow with the episodes.
+Logits are computed in one of two ways with the same result. One gathers the embeddings of each
+episode. The other forms the inner products of all drawn images once and looks up those of each
+episode, since distances depend on inner products alone: cheaper where there are many more episodes
+than images. Both go in chunks, so that memory does not grow with the episodes.
 """
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
-from fewshot_fer.models.methods.method import Method
+from fewshot_fer.models.methods.method import BoundMethod, Method
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import episode_losses, query_labels
 from fewshot_fer.system.device import halve_or_raise, is_out_of_memory
@@ -31,7 +31,8 @@ STEPPING = 64  # times as many episodes at once for methods that go in steps
 CUT_OVER = 50  # multiply-adds of a matrix product in the time of moving one value, on a CPU
 BLOCK = 256  # rows of the matrix that are formed at a time
 log = logging.getLogger("fewshot_fer")
-Scoring = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], Tensor]
+Places = NDArray[np.int64]
+Scoring = Callable[[Places, Places, Places], Tensor]
 """(support [E, way, shot], query [E, Q]), places among the embeddings, and classes [E, way] ->
 logits [E, Q, way]."""
 
@@ -91,8 +92,7 @@ def logits_in_chunks(
 def gram_pays(n_images: int, episodes: Episodes, embeddings: Tensor) -> bool:
     """Return whether the matrix fits its bound, and costs less than the direct way.
 
-    Measured with 3,954 images of 1,600 features, 4-way 5-shot, on two cores: even at about 5,000
-    episodes.
+    Measured with 3,954 images of 1,600 features, 4-way 5-shot, two cores: from 5,000 episodes.
     """
     if n_images**2 * embeddings.element_size() > GRAM_BYTES:
         return False
@@ -144,49 +144,34 @@ def _choose_scoring(
     """
     if method.is_prototypes and gram_pays(len(rows), episodes, embeddings):
         try:
-            return _score_by_gram(embeddings), GRAM_CHUNK
+            return partial(_score_by_gram, gram_matrix(embeddings)), GRAM_CHUNK
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             log.warning("too little memory for all inner products: episodes are scored one by one")
-    directly = _score_directly(method, embeddings, episodes.class_names)
+    bound = method.among(episodes.class_names, embeddings)
     per_episode = _rows_moved(episodes) * embeddings.shape[1] * embeddings.element_size()
     chunk = max(1, DIRECT_BYTES[embeddings.device.type] // per_episode)
     if method.logits is not prototype_logits:
         chunk *= STEPPING  # hundreds of small steps a chunk cost more than leaving the cache
-    return directly, chunk
+    return partial(_score_directly, bound, embeddings), chunk
 
 
-def _score_directly(method: Method, embeddings: Tensor, class_names: tuple[str, ...]) -> Scoring:
-    classify = method.among(class_names, embeddings)
-
-    def score(
-        support: NDArray[np.int64], query: NDArray[np.int64], classes: NDArray[np.int64]
-    ) -> Tensor:
-        own, queries = embeddings[torch.from_numpy(support)], embeddings[torch.from_numpy(query)]
-        return classify(own, queries, torch.from_numpy(classes).to(embeddings.device))
-
-    return score
+def _score_directly(
+    method: BoundMethod, embeddings: Tensor, support: Places, query: Places, classes: Places
+) -> Tensor:
+    own, queries = embeddings[torch.from_numpy(support)], embeddings[torch.from_numpy(query)]
+    return method(own, queries, torch.from_numpy(classes).to(embeddings.device))
 
 
-def _score_by_gram(embeddings: Tensor) -> Scoring:
-    gram = gram_matrix(embeddings)
-
-    def score(
-        support: NDArray[np.int64], query: NDArray[np.int64], classes: NDArray[np.int64]
-    ) -> Tensor:
-        places = (torch.from_numpy(each).to(gram.device) for each in (support, query))
-        return prototype_logits_from_gram(gram, *places)
-
-    return score
+def _score_by_gram(gram: Tensor, support: Places, query: Places, _classes: Places) -> Tensor:
+    places = (torch.from_numpy(each).to(gram.device) for each in (support, query))
+    return prototype_logits_from_gram(gram, *places)
 
 
 def _rows_moved(episodes: Episodes) -> int:
-    """Return how many embeddings' worth of memory an episode reads or writes.
-
-    These are the embeddings gathered, and the differences of queries and prototypes, formed and
-    then squared.
-    """
+    """Return how many embeddings' worth of memory an episode reads or writes: those gathered, and
+    the differences of queries and prototypes, formed and then squared."""
     n_way, k_shot = map(int, episodes.support.shape[1:])
     n_query = int(episodes.query.shape[2])
     return n_way * (k_shot + n_query) + 2 * n_way * n_query * n_way

@@ -57,17 +57,12 @@ class SupportSet:
 
 
 def run_support(
-    training: EpisodicTask,
-    validation: Task,
-    model: FewShotModel,
-    weights: str,
-    seed: int,
+    training: EpisodicTask, validation: Task, model: FewShotModel, weights: str, seed: int
 ) -> SupportSet:
     """Return the first draw of a fixed support, if the run has one, else some training images.
 
     With the fixed support a picture gets the prediction that it had in predictions.csv. Of the
-    training images up to PER_CLASS of every class are taken. weights: digest, see
-    `embedding_digest`.
+    training images up to PER_CLASS of every class are taken. weights: from `embedding_digest`.
     """
     if isinstance(validation, FixedTask):
         support = validation.protocol.support

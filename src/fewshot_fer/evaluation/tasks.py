@@ -162,7 +162,9 @@ def _ways_to_classify(
         ways["classifier"] = partial(_classify_by_head, embedder.head)
     supports = _embedded_supports(protocol, support_images, embedder)
     bound = model.method.among(names, queries)
-    ways[model.method.name] = partial(_classify_by_support, bound, supports)
+    ways[model.method.name] = lambda some: np.exp(
+        [fixed_log_probabilities(bound, support, some) for support in supports]
+    )
     return ways
 
 
@@ -174,12 +176,6 @@ def _embedded_supports(
     embedded = embedder.embed(support_images, drawn)
     places = np.searchsorted(drawn, protocol.support.rows)
     return [embedded[torch.from_numpy(draw)] for draw in places]
-
-
-def _classify_by_support(
-    method: BoundMethod, supports: list[Tensor], queries: Tensor
-) -> NDArray[np.float64]:
-    return np.exp([fixed_log_probabilities(method, support, queries) for support in supports])
 
 
 @torch.inference_mode()

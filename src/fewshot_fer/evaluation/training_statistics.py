@@ -60,7 +60,8 @@ def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> 
         ready = Normalisation(kind, mean)(embedded).double()
         classes = [ready[own] for own in places]
         prototypes[kind] = torch.stack([own.mean(dim=0) for own in classes]).float()
-        spreads[kind] = float(np.mean([_spread(own) for own in classes]))
+        variances = [float(own.var(dim=0).sum()) if len(own) > 1 else 0.0 for own in classes]
+        spreads[kind] = float(np.mean(variances))
     return TrainingStatistics(pool.class_names, mean, prototypes, spreads)
 
 
@@ -81,11 +82,6 @@ def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
     except DAMAGE as error:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
     return TrainingStatistics(names, mean, prototypes, spreads)
-
-
-def _spread(embedded: Tensor) -> float:
-    """Return the variance of embeddings [N, D] summed over D, 0 of a single one."""
-    return float(embedded.var(dim=0).sum()) if len(embedded) > 1 else 0.0
 
 
 def _are_numbers(values: Tensor) -> bool:

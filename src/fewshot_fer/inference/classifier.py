@@ -76,7 +76,7 @@ class FaceClassifier:
         self.method = for_single_pictures(run.method)
         self.class_names = support.class_names
         own = support is run.support and run.embedder.head_names == support.class_names
-        self.head = run.head if own else None
+        self.head = run.embedder.head if own else None
         self.prototypes = support.prototypes()
 
     def classify(self, crops: NDArray[np.uint8]) -> Predictions:

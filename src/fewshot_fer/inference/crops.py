@@ -48,8 +48,7 @@ class Crop:
 class Cropper:
     """Crops files to image_size pixels a side.
 
-    With a detector, faces are found and aligned; without, each picture and each frame is a crop
-    already.
+    With a detector, faces are found and aligned; without, each picture and frame is a crop.
     """
 
     image_size: int

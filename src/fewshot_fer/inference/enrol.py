@@ -17,7 +17,7 @@ from fewshot_fer.inference.inputs import Pixels, SourceImage, printable, walk_im
 from fewshot_fer.models.backbones.face_expression import CLASSES
 from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.runs.starter import starter, support_starter
-from fewshot_fer.system.errors import DataError, RunError
+from fewshot_fer.system.errors import DataError, NoFaceError, RunError
 
 EXPECTED = "expected <class>/ folders with a few pictures of each class"
 ClassFiles = dict[str, list[Path]]
@@ -116,7 +116,7 @@ def enrol(classes: ClassFiles, run: LoadedRun, cropper: Cropper) -> Enrolment:
     """Embed the pictures of each class. The largest face of a picture is taken.
 
     Pictures without a face are left out with a warning. Raises DataError where a picture cannot be
-    read and where none of a class has a face.
+    read, and NoFaceError where none of a class has a face.
     """
     names = tuple(classes)
     files = [file for of_class in classes.values() for file in of_class]
@@ -189,7 +189,7 @@ def _check_counts(classes: ClassFiles, counts: list[int]) -> None:
     """Refuse classes without a face; warn of those with one."""
     for (name, files), count in zip(classes.items(), counts, strict=True):
         if count == 0:
-            raise DataError(
+            raise NoFaceError(
                 f"no face found in any picture of the support's class {name} "
                 f"({files[0].parent}): take other pictures, or give align_support=false "
                 f"if they are crops of faces already"

@@ -2,16 +2,16 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
 from fewshot_fer.data.decode import decode
-from fewshot_fer.inference.classifier import NONE, Neighbour
+from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import KNOWN, UNKNOWN, Crop, for_drawing, save_picture
-from fewshot_fer.inference.inputs import Pixels, printable
+from fewshot_fer.inference.inputs import Pixels, SourceImage, printable
 from fewshot_fer.inference.tables import Row
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.figures import font_for
@@ -19,6 +19,7 @@ from fewshot_fer.system.figures import font_for
 ROWS = 10  # faces on a page
 TILE, GAP, TEXT, HEAD = 104, 12, 14, 40  # pixels: a picture's side, between them, letters, heading
 FACTS = 230  # pixels across that the facts about a face take
+Face = tuple[Crop, Row]  # and its row of predictions.csv, with `nearest`
 INK, PALE, MISSING = (34, 34, 34), (110, 110, 110), (225, 225, 225)
 
 
@@ -31,22 +32,6 @@ class TextStyle(NamedTuple):
 
 
 SMALL = TextStyle(PALE, TILE, TEXT - 2)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """A face, its prediction, and the support pictures nearest to it, nearest first.
-
-    pictures: [3, side, side] of each neighbour, None where its file is gone.
-    """
-
-    name: str
-    label: str
-    probability: float
-    known: bool
-    crop: Pixels
-    neighbours: Sequence[Neighbour]
-    pictures: Sequence[Pixels | None]
 
 
 def support_picture(path: str, crops: Mapping[str, Pixels]) -> Pixels | None:
@@ -65,35 +50,23 @@ def _decoded(path: str) -> Pixels | None:
         return None
 
 
-def explain(crop: Crop, row: Row, support_crops: Mapping[str, Pixels]) -> Explained:
-    """Return a face with what its row of predictions.csv says; `row` has `nearest`."""
-    assert crop.pixels is not None
-    name = printable(crop.source.file.name)
-    if crop.source.seconds is not None:
-        name = f"{crop.source.seconds:.2f} s of {name}"
-    nearest: Sequence[Neighbour] = row["nearest"]
-    return Explained(
-        name=name,
-        label=row["label"],
-        probability=row["probability"],
-        known=row["label"] != NONE,
-        crop=crop.pixels,
-        neighbours=nearest,
-        pictures=[support_picture(near.file, support_crops) for near in nearest],
-    )
-
-
 class Pages:
-    """Writes rows to explained_0001.jpg, explained_0002.jpg, ... as pages fill."""
+    """Writes faces to explained_0001.jpg, explained_0002.jpg, ... as pages fill.
 
-    def __init__(self, folder: Path) -> None:
+    support_crops: those of an enrolment, by path.
+    """
+
+    def __init__(self, folder: Path, support_crops: Mapping[str, Pixels]) -> None:
         self.folder = folder
-        self._waiting: list[Explained] = []
+        self.support_crops = support_crops
+        self._waiting: list[Face] = []
         self.written = 0
 
-    def add(self, faces: Sequence[Explained]) -> None:
-        """Add faces and write the pages that they fill."""
-        self._waiting += faces
+    def add(self, faces: Sequence[Face]) -> None:
+        """Add crops with their rows of predictions.csv; write the pages that they fill."""
+        for crop, row in faces:
+            source = SourceImage(crop.source.file, seconds=crop.source.seconds)
+            self._waiting.append((replace(crop, source=source), row))  # without the photograph
         while len(self._waiting) >= ROWS:
             self._write(self._waiting[:ROWS])
             del self._waiting[:ROWS]
@@ -104,15 +77,15 @@ class Pages:
             self._write(self._waiting)
             self._waiting = []
 
-    def _write(self, faces: Sequence[Explained]) -> None:
+    def _write(self, faces: Sequence[Face]) -> None:
         self.written += 1
         path = self.folder / f"explained_{self.written:04}.jpg"
-        save_picture(draw_page(faces), path)
+        save_picture(draw_page(faces, self.support_crops), path)
 
 
-def draw_page(faces: Sequence[Explained]) -> Image.Image:
+def draw_page(faces: Sequence[Face], support_crops: Mapping[str, Pixels]) -> Image.Image:
     """Return a page: a row a face, its own picture, the facts, and its neighbours."""
-    most = max((len(face.neighbours) for face in faces), default=0)
+    most = max((len(row["nearest"]) for _, row in faces), default=0)
     row_height = TILE + 3 * TEXT + 2 * GAP
     width = GAP + TILE + GAP + FACTS + most * (TILE + GAP) + GAP
     page = Image.new("RGB", (width, HEAD + row_height * len(faces)), "white")
@@ -124,34 +97,37 @@ def draw_page(faces: Sequence[Explained]) -> Image.Image:
     for number, face in enumerate(faces):
         top = HEAD + number * row_height
         draw.line((0, top, width, top), fill=MISSING)
-        _draw_row(page, draw, top + GAP, face)
+        _draw_row(page, top + GAP, face, support_crops)
     return page
 
 
-def _draw_row(page: Image.Image, draw: ImageDraw.ImageDraw, top: int, face: Explained) -> None:
-    page.paste(_tile(face.crop), (GAP, top))
-    left, colour = GAP + TILE + GAP, KNOWN if face.known else UNKNOWN
-    lines = ((face.label, colour), (f"{100 * face.probability:.1f} %", INK), (face.name, PALE))
+def _draw_row(page: Image.Image, top: int, face: Face, support_crops: Mapping[str, Pixels]) -> None:
+    draw, (crop, row) = ImageDraw.Draw(page), face
+    page.paste(tile(crop.pixels), (GAP, top))
+    name, seconds = printable(crop.source.file.name), crop.source.seconds
+    name = name if seconds is None else f"{seconds:.2f} s of {name}"
+    left, colour = GAP + TILE + GAP, UNKNOWN if row["label"] == NONE else KNOWN
+    lines = ((row["label"], colour), (f"{100 * row['probability']:.1f} %", INK), (name, PALE))
     for place, (text, ink) in enumerate(lines):
         style = TextStyle(ink, FACTS - GAP)
         _write_text(draw, (left, top + TEXT + place * 1.7 * TEXT), text, style)
     left += FACTS
-    for near, picture in zip(face.neighbours, face.pictures, strict=True):
-        page.paste(_tile(picture), (left, top))
-        same = near.label == face.label
-        of_label = TextStyle(KNOWN if same else INK, TILE)
+    for near in row["nearest"]:
+        page.paste(tile(support_picture(near.file, support_crops)), (left, top))
+        of_label = TextStyle(KNOWN if near.label == row["label"] else INK, TILE)
         _write_text(draw, (left, top + TILE + TEXT * 0.9), near.label, of_label)
         _write_text(draw, (left, top + TILE + TEXT * 2.2), f"{near.distance:.2f}", SMALL)
         left += TILE + GAP
 
 
-def _tile(pixels: Pixels | None) -> Image.Image:
+def tile(pixels: Pixels | None, side: int = TILE) -> Image.Image:
+    """Return a crop [3, S, S] as a picture of `side` pixels, or one that says its file is gone."""
     if pixels is None:
-        tile = Image.new("RGB", (TILE, TILE), MISSING)
-        _write_text(ImageDraw.Draw(tile), (8, TILE / 2), "file is gone", SMALL)
-        return tile
+        blank = Image.new("RGB", (side, side), MISSING)
+        _write_text(ImageDraw.Draw(blank), (8, side / 2), "file is gone", SMALL)
+        return blank
     picture = Image.fromarray(for_drawing(pixels))
-    return picture.resize((TILE, TILE), Image.Resampling.BICUBIC)
+    return picture.resize((side, side), Image.Resampling.BICUBIC)
 
 
 def _write_text(

@@ -20,7 +20,7 @@ from fewshot_fer.data.decode import decode
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.enrol import choose_run, read_support
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError
+from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError, needing_extra
 from fewshot_fer.system.files import atomic, writing
 
 OPSET = 18  # read by onnxruntime 1.14 (2023) and later
@@ -63,14 +63,10 @@ def require_onnx() -> None:
     to before it is imported.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
+    with needing_extra("onnx", "exporting"):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"exporting takes the extra 'onnx' ({error}): pip install 'fewshot_fer[onnx]'"
-        ) from error
 
 
 class ExportedModel(nn.Module):
@@ -189,11 +185,7 @@ def _running(path: Path) -> Callable[[Tensor], Tensor]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def run(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
-
-    return run
+    return lambda images: torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
 
 
 def _root_reason(error: BaseException) -> str:

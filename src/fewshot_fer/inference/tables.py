@@ -115,7 +115,10 @@ class Tables:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Give the files their names, unless something went wrong: then *.part stay."""
         if kind is None:
-            clips = [_as_json(self._nested_clip(row)) for row in self._clips]
+            clips = []
+            for row in self._clips:
+                shares = {"probabilities": self._probabilities(row)}
+                clips.append(_as_json({name: row.get(name) for name in CLIP} | shares))
             self._json.write("\n ],\n" + ' "clips": [' + ", ".join(clips) + "]\n}\n")
         for file in (self._csv, self._json):
             file.flush()
@@ -149,10 +152,6 @@ class Tables:
         if "nearest" in row:
             nested["nearest"] = [vars(near) for near in row["nearest"]]
         return nested
-
-    def _nested_clip(self, row: Row) -> Row:
-        nested = {name: row.get(name) for name in CLIP}
-        return nested | {"probabilities": self._probabilities(row)}
 
     def _probabilities(self, row: Row) -> Row | None:
         if row.get("label") is None:

@@ -17,7 +17,7 @@ from fewshot_fer.inference.crops import (
     for_drawing,
     save_picture,
 )
-from fewshot_fer.inference.explain import Pages, explain
+from fewshot_fer.inference.explain import Pages
 from fewshot_fer.inference.inputs import Pixels
 from fewshot_fer.inference.tables import Row, Tables
 from fewshot_fer.system.text import percent, text_table
@@ -42,9 +42,8 @@ class PredictionWriter:
         self.classifier = classifier
         self.tables = tables
         self.summary = Summary()
-        self.pages = Pages(self.folder) if settings.neighbours else None
+        self.pages = Pages(self.folder, support_crops) if settings.neighbours else None
         self.drawing = settings.draw
-        self._support_crops = support_crops
         self._names = FileNames()
 
     def close(self) -> None:
@@ -56,8 +55,7 @@ class PredictionWriter:
         """Write a block: its rows, and the pictures that show them."""
         pairs = list(zip(crops, rows, strict=True))
         if self.pages is not None:
-            faces = [pair for pair in pairs if pair[0].status == OK]
-            self.pages.add([explain(crop, row, self._support_crops) for crop, row in faces])
+            self.pages.add([pair for pair in pairs if pair[0].status == OK])
         self.tables.add(rows)
         self.summary.add(rows, of_video)
         if self.drawing:

@@ -56,17 +56,13 @@ def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Ne
     """Return an encoder with what the settings put above it, on its device and in its dtype."""
     parameter = next(encoder.parameters())
     features = count_features(encoder, settings.backbone.side)
-    head = nn.Linear(features, n_classes).to(parameter) if needs_head(settings) else None
+    classifies = supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
+    head = nn.Linear(features, n_classes).to(parameter) if classifies else None
     channels = count_channels(encoder, features)
     logits = build_logits(settings.method.name, features, channels)
     if isinstance(logits, nn.Module):
         logits.to(parameter)
     return Network(encoder, head, logits)
-
-
-def needs_head(settings: TrainVerb) -> bool:
-    """Return whether a classifier's loss is taken in any epoch."""
-    return supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
 
 
 class WeightAverage:
@@ -112,8 +108,7 @@ def query_labels(n_way: int, n_query: int, device: torch.device | None = None) -
 def episode_logits(embeddings: Tensor, n_way: int, k_shot: int, method: LogitsFunction) -> Tensor:
     """Return logits [E, way * query, way] of E episodes.
 
-    embeddings [E, way * (shot + query), D]: of an episode all support class by class, then all
-    queries the same.
+    embeddings [E, way * (shot + query), D]: all support class by class, then all queries the same.
     """
     n_support = n_way * k_shot
     support = embeddings[:, :n_support].unflatten(1, (n_way, k_shot))  # type: ignore[no-untyped-call]

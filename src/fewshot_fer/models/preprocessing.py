@@ -44,8 +44,7 @@ class EncoderInput:
     """The images that an encoder's weights expect.
 
     image_size: pixels a side; mean, std: of channels in 0..1, in the order in which the encoder
-    takes them; bgr: blue first; channels_last: [B, side, side, 3]; any_size: other sizes run too,
-    if hardly as well.
+    takes them; bgr: blue first; channels_last: [B, side, side, 3]; any_size: other sizes run too.
     """
 
     image_size: int

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import resample_groups
 from fewshot_fer.runs.find import folder_fault
@@ -31,7 +30,7 @@ REMEDY = (
     "the other"
 )
 NOTE = (
-    "The 95 % interval is a paired bootstrap over the clips, subjects or images that were asked.\n"
+    "The 95 % interval is a paired bootstrap over the clips, subjects or images of the queries.\n"
     "It speaks of these runs as they were trained: another seed of the training moves both."
 )
 
@@ -46,9 +45,8 @@ def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
     """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
 
     accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
-    reference, with its 95 % interval; images, groups: how many were asked. Where the two answered
-    other episodes, or a run shares nothing, the figures are empty. Raises RunError where nothing
-    can be compared.
+    reference, with its 95 % interval; images, groups: of the queries. Where the two answered
+    other episodes, or a run shares nothing, the figures are empty. Raises RunError where all are.
     """
     answers = [_read(run) for run in runs]
     rows: list[dict[str, Any]] = []
@@ -85,7 +83,7 @@ def pair_answers(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         if np.allclose(answered["asked"], reference["asked"], rtol=1e-4):
             paired = reference[["group", "label", "asked", "correct"]].reset_index(drop=True)
             return paired.assign(other=answered["correct"].to_numpy())
-    raise RunError("the images asked are not the same, though their episodes_id is: damaged")
+    raise RunError("the queries are not the same, though their episodes_id is: damaged")
 
 
 def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
@@ -99,7 +97,9 @@ def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
     difference = (paired["other"] - paired["correct"]).to_numpy(dtype=np.float64)
     asked = paired["asked"].to_numpy(dtype=np.float64)
     groups = pd.factorize(paired["group"])[0].astype(np.int64)
-    resampled = resample_groups(difference, asked, groups, _strata(paired), seed)
+    mixed = paired[["group", "label"]].drop_duplicates()["group"].duplicated().any()
+    strata = None if mixed else pd.factorize(paired["label"])[0].astype(np.int64)
+    resampled = resample_groups(difference, asked, groups, strata, seed)
     if resampled is None:
         return -1.0, 1.0
     low, high = np.quantile(resampled, [0.025, 0.975])
@@ -186,12 +186,6 @@ def _short(path: str) -> str:
     return "/".join(path.replace("\\", "/").split("/")[-4:])
 
 
-def _strata(paired: pd.DataFrame) -> NDArray[np.int64] | None:
-    if paired[["group", "label"]].drop_duplicates()["group"].duplicated().any():
-        return None
-    return pd.factorize(paired["label"])[0].astype(np.int64)
-
-
 def _nothing_shared(rows: list[dict[str, Any]]) -> str:
     asked = [row for row in rows if row["verdict"] == OTHER_EPISODES]
     if not asked:
@@ -200,7 +194,7 @@ def _nothing_shared(rows: list[dict[str, Any]]) -> str:
             "same way: python -m fewshot_fer.test run=... test=..."
         )
     where = dict.fromkeys(f"{row['role']} {row['protocol']}" for row in asked)
-    return f"nothing to compare: different episodes were asked in {', '.join(where)}; {REMEDY}"
+    return f"nothing to compare: different episodes were drawn in {', '.join(where)}; {REMEDY}"
 
 
 def _block(row: dict[str, Any]) -> str:

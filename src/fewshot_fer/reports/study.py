@@ -233,7 +233,7 @@ def _result_cells(result: dict[str, Any]) -> tuple[str, ...]:
         percent(result["accuracy"]),
         f"95 % naive {naive}, groups {interval(low, high)}",
         f"chance {percent(result['chance'])}, majority {percent(result['majority'])}",
-        "not told from chance" if low <= result["chance"] <= high else "",
+        "could be chance" if low <= result["chance"] <= high else "",
     )
 
 

@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fewshot_fer.reports.sweep_table import (
-    combination_keys,
-    figures,
-    mean_over_seeds,
-    sweep_table,
-)
-from fewshot_fer.runs.find import UNFINISHED, JobRecord, read_jobs
+from fewshot_fer.reports.sweep_table import combination_keys, figures, mean_over_seeds, sweep_table
+from fewshot_fer.runs.find import UNFINISHED, read_jobs
 from fewshot_fer.system.figures import new_figure, save_figure
 from fewshot_fer.system.files import write_text
 from fewshot_fer.system.text import percent, text_table
@@ -56,7 +51,10 @@ def end_sweep(folder: Path, expected: int | None = None, broken: str = "") -> in
     expected: how many jobs it has, None if only their folders can tell; broken: what ended it in
     the midst of its jobs. Returns how many jobs are not done.
     """
-    jobs = [_ended(job, broken) for job in read_jobs(folder)]
+    jobs = read_jobs(folder)
+    if broken:
+        error = f"{UNFINISHED}: {broken}"
+        jobs = [replace(job, error=error) if job.error == UNFINISHED else job for job in jobs]
     total = max(expected or 1, len(jobs))
     if not jobs:
         print(f"none of {total} jobs was begun in {folder}")
@@ -111,13 +109,6 @@ def draw_sweep(table: pd.DataFrame, folder: Path) -> list[Path]:
             drawn.append(folder / f"shots_{stem}.png")
             _draw_curves(figure, shot, drawn[-1])
     return drawn
-
-
-def _ended(job: JobRecord, broken: str) -> JobRecord:
-    """Return a job that was under way when its sweep broke off with that as its error."""
-    if not broken or job.error != UNFINISHED:
-        return job
-    return replace(job, error=f"{UNFINISHED}: {broken}")
 
 
 def _accuracy(row: pd.Series, name: str) -> str:

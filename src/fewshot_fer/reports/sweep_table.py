@@ -29,8 +29,7 @@ def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
     """Return one row a job: job, the overrides that differ, `error`, and every figure of its
     results.csv as `role.column`, or `role.dataset.column` and longer where a role has several.
 
-    Nothing in it depends on when or how often a job was started. Raises RunError for a results.csv
-    that cannot be read.
+    It does not depend on when a job was started. Raises RunError for an unreadable results.csv.
     """
     results = {job.number: _results(job) for job in jobs}
     naming = _naming(list(results.values()))
@@ -99,11 +98,9 @@ def _naming(results: Sequence[list[Texts]]) -> dict[str, Sequence[str]]:
     naming: dict[str, Sequence[str]] = {}
     for role in {result["role"] for own in results for result in own}:
         of_role = [[row for row in own if row["role"] == role] for own in results]
-        fitting = (columns for columns in NAMES if all(_differ(own, columns) for own in of_role))
-        naming[role] = next(fitting, NAMES[-1])
+        for columns in NAMES:
+            naming[role] = columns
+            names = [{tuple(row[key] for key in columns) for row in own} for own in of_role]
+            if list(map(len, names)) == list(map(len, of_role)):
+                break
     return naming
-
-
-def _differ(rows: Sequence[Texts], columns: Sequence[str]) -> bool:
-    """Tell whether no two rows are equal in all of these columns."""
-    return len({tuple(row[key] for key in columns) for row in rows}) == len(rows)

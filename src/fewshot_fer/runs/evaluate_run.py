@@ -1,7 +1,7 @@
 """Tests of a finished run: of its own method, or of several methods on the same episodes."""
 
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.hydra import choices, threads_per_job
-from fewshot_fer.config.schema import MethodConfig, PathsConfig, TestVerb, TrainVerb, fingerprint
+from fewshot_fer.config.schema import MethodConfig, TestVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.choose_method import composed, require_parts
@@ -55,7 +55,9 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     check_run_tests(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
-    source = find_source(_paths(settings, trained), trained.demo, skipping(settings, trained))
+    given = settings.paths.demo is not None or settings.paths.data is not None
+    paths = settings.paths if given else trained.paths
+    source = find_source(paths, trained.demo, skipping(settings, trained))
     which = settings.checkpoint or trained.train.tested
     where = str(run / f"{which}.pt")
     checkpoint = load_checkpoint(run / f"{which}.pt", device)
@@ -140,11 +142,11 @@ def compare_methods(
 
     Rows reach results.csv as they are made and methods.csv at the end, which is returned; confusion
     and recalls are of the model's own method alone. A method that cannot score a task (no support,
-    and no parts of its classes) is left out there. Raises ConfigError for a fixed support, against
-    which methods that look at all queries together would depend on how these are cut up.
+    and no parts of its classes) is left out there.
     """
     rows: list[Row] = []
-    for task in _episodic(tasks):
+    for task in tasks:
+        assert isinstance(task, EpisodicTask)  # `check_test` refuses a fixed support
         reference: NDArray[np.float64] | None = None
         for method in [model.method, *others]:
             if not _can_score(method, task):
@@ -169,25 +171,11 @@ def methods_text(table: pd.DataFrame) -> str:
         first, *others = block.to_dict("records")
         heading = f"{protocol}, {first['episodes']} episodes, the same for all"
         rows = [_method_cells(first, "gains are over this one")]
-        rows += [_method_cells(row, _gain_text(row)) for row in others]
+        for row in others:
+            gain, low, high = (100 * row[name] for name in ("gain", "gain_low", "gain_high"))
+            rows.append(_method_cells(row, f"{gain:+5.1f} ({low:+.1f} to {high:+.1f})"))
         blocks.append(f"{heading}\n{text_table(rows, left=(0, 2, 4))}")
     return "\n\n".join(blocks)
-
-
-def _paths(settings: TestVerb, trained: TrainVerb) -> PathsConfig:
-    """Return the paths of the command line or, without any, those of the run."""
-    given = settings.paths.demo is not None or settings.paths.data is not None
-    return settings.paths if given else trained.paths
-
-
-def _episodic(tasks: Sequence[Task]) -> Iterator[EpisodicTask]:
-    for task in tasks:
-        if not isinstance(task, EpisodicTask):
-            raise ConfigError(
-                f"methods are compared in episodes, and {task.protocol.title} has a fixed support: "
-                f"take a test such as compound_4w5s"
-            )
-        yield task
 
 
 def _can_score(method: Method, task: EpisodicTask) -> bool:
@@ -212,8 +200,3 @@ def _method_row(headline: Row, gains: NDArray[np.float64]) -> Row:
 def _method_cells(row: Mapping[Hashable, Any], gain: str) -> tuple[str, ...]:
     uses = f"knows {row['uses']}" if row["uses"] else ""
     return f"  {row['method']}", percent(row["accuracy"]), gain, f"{row['seconds']:.1f} s", uses
-
-
-def _gain_text(row: Mapping[Hashable, Any]) -> str:
-    gain, low, high = (100 * row[name] for name in ("gain", "gain_low", "gain_high"))
-    return f"{gain:+5.1f} ({low:+.1f} to {high:+.1f})"

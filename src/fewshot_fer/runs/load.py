@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
@@ -57,11 +57,6 @@ class LoadedRun:
         """Return whether a support is the run's own, a copy of it, or one that was joined to it."""
         own = set(self.support.paths)
         return any(support.paths[row] in own for row in picture_rows(support))
-
-    @property
-    def head(self) -> nn.Module | None:
-        """The head of a classifier: embeddings [B, D] -> logits [B, C] of class_names."""
-        return self.embedder.head
 
 
 def load_run(run: Path, which: str | None = None, device: torch.device | str = "cpu") -> LoadedRun:

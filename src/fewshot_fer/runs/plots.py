@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import needing_extra
 from fewshot_fer.system.figures import new_figure, save_figure
 
 
@@ -79,12 +79,8 @@ def plot_confusion(
 
 def require_tensorboard() -> Any:  # noqa: ANN401 - the class is only known where it is installed
     """Return TensorBoard's writer. Raises ConfigError where the extra is not installed."""
-    try:
+    with needing_extra("tensorboard", "logger=tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ConfigError(
-            'logger=tensorboard needs an extra: type pip install "fewshot_fer[tensorboard]"'
-        ) from error
     return SummaryWriter
 
 
@@ -97,17 +93,14 @@ class EventFiles:
     def __init__(self, run: Path) -> None:
         self._kind = require_tensorboard()
         self.folder = run / "tensorboard"
-        self._writer = self._open()
-
-    def _open(self) -> Any:  # noqa: ANN401
-        return self._kind(str(self.folder))
+        self._writer = self._kind(str(self.folder))
 
     def restart(self, metrics: Sequence[Mapping[str, Any]]) -> None:
         """Start the files again with the epochs that a resumed run has behind it."""
         self._writer.close()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
-        self._writer = self._open()
+        self._writer = self._kind(str(self.folder))
         for row in metrics:
             self.add_metrics(row)
 

@@ -8,10 +8,9 @@ whole epoch: one that was stopped halfway is begun again.
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -38,10 +37,6 @@ class Progress:
     best_accuracy: float
     best_loss: float
     choices: dict[str, str]
-
-    def content(self) -> dict[str, Any]:
-        """Return plain values, which a checkpoint can hold."""
-        return asdict(self)
 
 
 def settings_to_resume(typed: TrainVerb, overrides: list[str]) -> tuple[TrainVerb, Path]:

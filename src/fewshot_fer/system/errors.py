@@ -1,4 +1,7 @@
-"""Errors that are meant for the user, and the end of a command by a signal."""
+"""Exceptions: errors that a command prints as one line, and its end by a signal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -10,6 +13,17 @@ class UserError(Exception):
 
 class ConfigError(UserError):
     """A key or a value in the configuration that cannot work."""
+
+
+@contextmanager
+def needing_extra(extra: str, what: str) -> Iterator[None]:
+    """Turn an ImportError into a ConfigError that says how to install the extra for `what`."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(
+            f"{what} takes the extra '{extra}' ({error}): pip install 'fewshot_fer[{extra}]'"
+        ) from error
 
 
 class UnknownNameError(ConfigError):
@@ -25,6 +39,10 @@ class UnknownNameError(ConfigError):
 
 class DataError(UserError):
     """Something on disk that is missing, damaged or laid out in an unknown way."""
+
+
+class NoFaceError(DataError):
+    """A class of which no picture shows a face."""
 
 
 class EpisodeError(UserError):

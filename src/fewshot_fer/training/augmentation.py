@@ -1,7 +1,6 @@
 """Random changes to training images: drawn for a whole epoch, applied a batch at a time.
 
-Drawn before the epoch, so that a GPU never waits for them, and that they are the same on every
-device.
+Drawn before the epoch, so that no GPU waits for them, and they are the same on every device.
 """
 
 import zlib

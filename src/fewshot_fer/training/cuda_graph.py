@@ -23,8 +23,7 @@ class Step:
     """A training step on a GPU, and what it changes there.
 
     take: from a batch [E * images, 3, H, W] to losses [E] and predicted positions [E, Q]; modules,
-    optimiser: what a step changes; dtype: of batch and losses; normalisation: the kind that is
-    applied to embeddings.
+    optimiser: what a step changes; dtype: of batch and losses; normalisation: kind, of embeddings.
     """
 
     take: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -42,8 +41,7 @@ class CapturedSteps:
     def __init__(self, step: Step, faces: EpochImages, sizes: Sizes, n_queries: int) -> None:
         """Capture a step; weights, statistics and optimiser stay as they were.
 
-        faces: of any epoch; n_queries: of an episode. Raises whatever torch raises where the step
-        cannot be captured.
+        faces: of any epoch; n_queries: of an episode. Raises what torch does where it cannot be.
         """
         self.step, self.images, self.sizes = step, faces.images, sizes
         self.device = faces.images.device
@@ -54,10 +52,6 @@ class CapturedSteps:
         self.losses = torch.zeros(n_steps, n_episodes, dtype=step.dtype, device=self.device)
         self.predicted = self.counter.new_zeros(n_steps, n_episodes, n_queries)
         self.graph = self.capture()
-
-    def fits(self, sizes: Sizes, normalisation: str) -> bool:
-        """Return whether it was captured for these sizes and this kind of normalisation."""
-        return self.sizes == sizes and self.step.normalisation == normalisation
 
     def run(
         self, faces: EpochImages, between_steps: Callable[[], None], epoch: int
@@ -132,12 +126,6 @@ def remember_state(modules: nn.Module, optimiser: torch.optim.Optimizer) -> Call
                     value.zero_()
 
     return restore
-
-
-def capture_fault(error: Exception) -> str:
-    """Return a line that says why steps could not be captured."""
-    reason = " ".join(str(error).split())[:200]
-    return f"no CUDA graph, steps are started one by one: {type(error).__name__}: {reason}"
 
 
 def _of_step(changes: Changes, step: Tensor) -> Changes:

@@ -23,7 +23,7 @@ from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
-from fewshot_fer.training.cuda_graph import CapturedSteps, Step, capture_fault
+from fewshot_fer.training.cuda_graph import CapturedSteps, Step
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
 log = logging.getLogger("fewshot_fer")
@@ -167,10 +167,13 @@ class EpisodicTraining:
     def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
         """Drop captured steps that are not these, and capture these where that can be."""
         sizes, kind = steps.rows.shape, self.normalisation.kind
-        if not self._can_capture():
+        # A step must be the same work every time, with nothing between steps.
+        changing = self.after_step is not None or kind == "cl2n"
+        if not self.capturing or changing or self.settings.schedule != "step":
             self.captured = None
             return
-        if self.captured is not None and self.captured.fits(sizes, kind):
+        known = self.captured
+        if known is not None and (known.sizes, known.step.normalisation) == (sizes, kind):
             return
         self.captured = None
         if sizes[0] <= CapturedSteps.WARM_UP:
@@ -181,12 +184,8 @@ class EpisodicTraining:
             self.captured = CapturedSteps(step, faces, sizes, steps.n_way * steps.n_query)
         except Exception as error:  # capturing must never cost a run
             self.capturing = False
-            log.warning("%s", capture_fault(error))
-
-    def _can_capture(self) -> bool:
-        """Return whether a step is the same work every time, with nothing between steps."""
-        changing = self.after_step is not None or self.normalisation.kind == "cl2n"
-        return self.capturing and not changing and self.settings.schedule == "step"
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            log.warning("no CUDA graph, steps are started one by one: %s", reason)
 
     def _predict_in_step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
         losses, logits = self.step(batch, n_way, k_shot)

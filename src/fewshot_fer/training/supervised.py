@@ -60,7 +60,7 @@ class SupervisedTraining:
         Ranks share each batch. Returns scores in which each batch counts as an episode.
         """
         least = self.settings.least_batches * self.settings.batch_size
-        rows, labels = _shuffled(protocol, self.seed, epoch, least)
+        rows, labels = shuffled_rows(protocol, self.seed, epoch, least)
         faces = epoch_images(images, rows, self.settings.augment, self.seed, epoch)
         self.network.start_training(self.settings.freeze_batch_norm)
         seed_dropout(self.seed, epoch)
@@ -128,7 +128,7 @@ def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:
     return weights * sizes.sum() / (weights * sizes).sum()
 
 
-def _shuffled(
+def shuffled_rows(
     protocol: EpisodicProtocol, seed: int, epoch: int, least: int = 0
 ) -> tuple[Numbers, Numbers]:
     """Return all rows of the pool and their class numbers in the order of an epoch, as many times

@@ -11,7 +11,7 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, skipping
 from fewshot_fer.data.packed_images import load_images
 from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
-from fewshot_fer.evaluation.choose_method import require_named_parts, require_parts
+from fewshot_fer.evaluation.choose_method import require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -79,7 +79,6 @@ def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
         require_tensorboard()
     setup = setup_training(settings, source)
     names = setup.training.pool.class_names
-    require_named_parts(settings.method, names)
     require_parts(settings.method, names, setup.evaluations)
     return setup
 

@@ -1,7 +1,7 @@
-"""The trainer: a network, its epochs, the average of its weights, and the checkpoints it leaves."""
+"""Train a network for an epoch, take a snapshot of its weights, and make checkpoints of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def snapshot_checkpoint(
         training_side=None if statistics is None else statistics.content(),
         prior_weight=snapshot.prior_weight,
         raw=None if trainer.average is None else trainer.average.state(),
-        progress=progress.content(),
+        progress=asdict(progress),
     )
 
 

@@ -15,7 +15,7 @@ from fewshot_fer.data.demo.plan import (
     count_compound,
     plan_shots,
 )
-from fewshot_fer.data.demo.writer import Drawn, play
+from fewshot_fer.data.demo.writer import Drawn, draw_shot
 from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.system.errors import ConfigError, DataError
 
@@ -72,8 +72,8 @@ def test_number_of_processes_does_not_matter(tmp_path: Path) -> None:
 def test_order_of_drawing_does_not_matter() -> None:
     """Protects the promise that a picture is a function of its own seed alone."""
     shots = a_few(0.02, 0)
-    forward = [play(shot, 0) for shot in shots]
-    backward = [play(shot, 0) for shot in reversed(shots)]
+    forward = [draw_shot(shot, 0) for shot in shots]
+    backward = [draw_shot(shot, 0) for shot in reversed(shots)]
     assert forward == backward[::-1]
 
 
@@ -107,9 +107,9 @@ def test_interrupted_drawing_leaves_nothing(
     def interrupted(shot: Shot, seed: int) -> list[Drawn]:
         if shot.dataset == "rafdb_compound":
             raise KeyboardInterrupt
-        return play(shot, seed)
+        return draw_shot(shot, seed)
 
-    monkeypatch.setattr(writer, "play", interrupted)
+    monkeypatch.setattr(writer, "draw_shot", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ensure_demo(tmp_path, 0.02)
     assert shown(tmp_path) == []
@@ -125,9 +125,9 @@ def test_folder_appears_only_when_all_is_drawn(
 
     def watching(shot: Shot, seed: int) -> list[Drawn]:
         seen.append(shown(tmp_path))
-        return play(shot, seed)
+        return draw_shot(shot, seed)
 
-    monkeypatch.setattr(writer, "play", watching)
+    monkeypatch.setattr(writer, "draw_shot", watching)
     root = ensure_demo(tmp_path, 0.02)
     assert seen
     assert not any(seen)
@@ -144,7 +144,7 @@ def test_loser_of_a_race_takes_the_winners_set(
     def overtaken(shots: list[Shot], seed: int, processes: int | None) -> Iterator[Drawn]:
         root.mkdir()
         (root / "winner").write_text("first")
-        return iter([drawn for shot in shots for drawn in play(shot, seed)])
+        return iter([drawn for shot in shots for drawn in draw_shot(shot, seed)])
 
     monkeypatch.setattr(writer, "_draw", overtaken)
     assert ensure_demo(tmp_path, 0.02) == root

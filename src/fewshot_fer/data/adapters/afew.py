@@ -69,11 +69,13 @@ def _split_folders(data: Path) -> dict[str, Path]:
     roots = [root for name in ROOTS if (root := child(data, name))]
     found = [(root, splits) for root in (*roots, data) if (splits := _splits_below(root))]
     for _, splits in found:
-        if any(_has_clips(folder) for folder in splits.values()):
+        classes = [path for folder in splits.values() for path in folders_in(folder)]
+        if any(folders_in(path) for path in classes if canonical(path.name) in BASIC):
             return splits
     # Without clips only the name tells AFEW; what is wrong with it is said where it is read.
     for root, splits in found:
-        if _named_afew(root, splits):
+        named = root.name.casefold() in {name.casefold() for name in ROOTS}
+        if named or any(path.name.casefold().endswith("_afew") for path in splits.values()):
             return splits
     raise find_adapter("afew").not_found(data, next(iter(roots), data))
 
@@ -81,18 +83,6 @@ def _split_folders(data: Path) -> dict[str, Path]:
 def _splits_below(root: Path) -> dict[str, Path]:
     found = {split: child(root, *names) for split, names in SPLITS.items()}
     return {split: folder for split, folder in found.items() if folder and folder.is_dir()}
-
-
-def _has_clips(folder: Path) -> bool:
-    """Return whether this is a split of AFEW, with classes by name and folders in them."""
-    classes = [path for path in folders_in(folder) if canonical(path.name) in BASIC]
-    return any(folders_in(path) for path in classes)
-
-
-def _named_afew(root: Path, splits: dict[str, Path]) -> bool:
-    return root.name.casefold() in {name.casefold() for name in ROOTS} or any(
-        folder.name.casefold().endswith("_afew") for folder in splits.values()
-    )
 
 
 def _clips(folder: Path) -> Iterator[tuple[Path, str]]:

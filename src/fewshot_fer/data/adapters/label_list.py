@@ -71,7 +71,8 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
     """
     images, suffix = _image_folder(folder)
     on_disk = {name.casefold(): name for name in sorted(image_names_in(images))}
-    found = [_find(line.name + suffix, on_disk) for line in lines]
+    folded = [(line.name + suffix).casefold() for line in lines]
+    found = [next((on_disk[n + e] for e in ENDINGS if n + e in on_disk), None) for n in folded]
     within = os.path.join(images, "")  # noqa: PTH118 - a Path object a file costs more than all else
     present = [within + name for name in found if name is not None]
     if len(present) < len(lines):
@@ -82,14 +83,6 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
             f"found there: {contents(images)}"
         )
     return present
-
-
-def _find(name: str, on_disk: dict[str, str]) -> str | None:
-    folded = name.casefold()
-    for ending in ENDINGS:
-        if found := on_disk.get(folded + ending):
-            return found
-    return None
 
 
 def _image_folder(folder: Path) -> tuple[Path, str]:

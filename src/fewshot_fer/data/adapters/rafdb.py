@@ -70,7 +70,12 @@ def _rows(data: Path, subset: Subset) -> list[Row]:
     for folder in _candidates(data, subset):
         labels_folder = child(folder, "EmoLabel")
         if listed := labels_folder and child(labels_folder, *NAMES):
-            return _listed_rows(folder, listed, subset)
+            lines = read_label_list(listed, subset.n_classes)
+            paths = find_listed_images(folder, lines)
+            return [
+                {"path": path, "label": subset.class_of_id(line.class_id), "split": line.split}
+                for line, path in zip(lines, paths, strict=True)
+            ]
     if subset is BASIC_SUBSET:
         for folder in _candidates(data, subset):
             for root in (folder, child(folder, "DATASET")):
@@ -105,14 +110,6 @@ def _nearest(data: Path, subset: Subset) -> Path:
     return next(iter([*subsets, *_roots(data), data]))
 
 
-def _listed_rows(folder: Path, listed: Path, subset: Subset) -> list[Row]:
-    lines = read_label_list(listed, subset.n_classes)
-    return [
-        {"path": path, "label": subset.class_of_id(line.class_id), "split": line.split}
-        for line, path in zip(lines, find_listed_images(folder, lines), strict=True)
-    ]
-
-
 def _split_folders(folder: Path) -> dict[str, Path] | None:
     """Return split -> folder where `train` and a held-out folder of images lie, else None.
 
@@ -121,15 +118,12 @@ def _split_folders(folder: Path) -> dict[str, Path] | None:
     """
     train, test, validation = (child(folder, *names) for names in (TRAIN, TEST, VALIDATION))
     held_out = test or validation
-    if not train or not held_out or not _holds_classes(train):
+    if not train or not held_out or not train.is_dir():
+        return None
+    if not any(images_in(of_class) for of_class in folders_in(train)):  # below AFEW's lie clips
         return None
     both = {"val": validation} if test and validation else {}
     return {"train": train, **both, "test": held_out}
-
-
-def _holds_classes(folder: Path) -> bool:
-    """Return whether images lie in its folders; below `Train` of AFEW, clips do."""
-    return folder.is_dir() and any(images_in(of_class) for of_class in folders_in(folder))
 
 
 def _split_rows(splits: dict[str, Path]) -> list[Row]:

@@ -28,8 +28,7 @@ class Adapter:
     function: from the folder that is searched to the FaceTable of all splits; where it has a
     parameter `settings`, the data set's settings are given as well. layout: the files that show
     where it lies, for messages. counts: split -> class -> number as published, the split `all` for
-    numbers of all splits together; unit: what is counted, images or clips; differs: why the numbers
-    found may be others.
+    all splits together; unit: images or clips; differs: why the numbers found may be others.
     """
 
     name: str
@@ -48,8 +47,7 @@ class Adapter:
     def not_found(self, folder: Path, nearest: Path | None = None) -> DataError:
         """Return the error for a data set that does not lie in the folder that was searched.
 
-        nearest: the folder within that comes closest, whose contents help more than those of
-        `folder`.
+        nearest: the folder within that comes closest, whose contents are shown in its place.
         """
         within = f"in {nearest}: " if nearest not in (None, folder) else ""
         return DataError(

@@ -1,16 +1,15 @@
-"""Draw the embedded data set: faces from a CC0 head, in the layouts of the real data sets."""
+"""The set of drawn faces that comes with the package, in the layouts of the real data sets."""
 
-import math
 from pathlib import Path
 
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.config.names import at_least, inside
 
 VERSION = 1
 """Counts up when the pictures change, so that a cache never mixes two generations."""
 
 
 def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
-    """Return the root of the embedded data set, drawing it first if it is not there.
+    """Return the root of the set of drawn faces, drawing it first if it is not there.
 
     The folder holds RAF-DB/, AFEW/ and labels.csv, and appears whole or not at all. cache: the
     folder of drawn sets; scale: above 0 and at most 20; 1 draws some 5,400 pictures in under a
@@ -18,12 +17,8 @@ def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
     processes. Raises ConfigError for a scale or seed out of range, DataError where the cache cannot
     be written.
     """
-    if not (math.isfinite(scale) and 0 < scale <= 20):
-        raise ConfigError(
-            f"demo.scale is {scale}; it must be above 0 and at most 20, as in demo.scale=1"
-        )
-    if seed < 0:
-        raise ConfigError(f"demo.seed is {seed}; it must be 0 or more")
+    inside("demo.scale", scale, 0.0, 20.0, above_low=True)
+    at_least("demo.seed", seed, 0)
     root = Path(cache) / f"demo-v{VERSION}-scale{scale:.12g}-seed{seed}"
     if not root.is_dir():
         # Import the renderer late: most runs find the set drawn.

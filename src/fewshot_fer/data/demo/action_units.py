@@ -100,20 +100,6 @@ def draw_strengths(
     return strengths
 
 
-def scaled(strengths: Strengths, factor: float) -> Strengths:
-    """Return the same face at another moment: every unit times a factor."""
-    return {unit: (left * factor, right * factor) for unit, (left, right) in strengths.items()}
-
-
-def written(units: tuple[int, ...]) -> str:
-    """Return units the way the field writes them.
-
-    >>> written((4, 15, 17)), written(())
-    ('4+15+17', '')
-    """
-    return "+".join(str(unit) for unit in units)
-
-
 def unit_weights(head: Head, strengths: Strengths) -> NDArray[np.float32]:
     """Return the weights [52] of the head's units under given strengths."""
     weights = np.zeros(len(head.units), np.float32)

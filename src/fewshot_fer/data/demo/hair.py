@@ -1,13 +1,14 @@
 """Draw hair: its style, what of the head it covers, how far it stands off, its strands."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fewshot_fer.data.demo.mesh import Floats, Head
+
+_NOISE = np.random.default_rng(11).uniform(-1, 1, 512).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,4 @@ def _line_noise(place: Floats) -> Floats:
     whole = np.floor(place)
     part = (place - whole).astype(np.float32)
     index = whole.astype(np.int64) & 511
-    table = _table()
-    return np.asarray(table[index] * (1 - part) + table[(index + 1) & 511] * part, np.float32)
-
-
-@lru_cache(maxsize=1)
-def _table() -> Floats:
-    return np.random.default_rng(11).uniform(-1, 1, 512).astype(np.float32)
+    return np.asarray(_NOISE[index] * (1 - part) + _NOISE[(index + 1) & 511] * part, np.float32)

@@ -45,12 +45,7 @@ _OPPOSITES = (
 )
 # These targets look like an expression, so a person carries only a little of them.
 _LIKE_EXPRESSIONS = (
-    "mouth-angles",
-    "eyebrows",
-    "eye-height",
-    "eye-corner",
-    "lip-ext",
-    "lip-middle",
+    *("mouth-angles", "eyebrows", "eye-height", "eye-corner", "lip-ext", "lip-middle"),
 )
 
 

@@ -52,20 +52,11 @@ class Head:
         """Return an identity's vertices [V, 3] under face-unit weights [52]."""
         return shape + _weighted(units, self.unit_offsets)
 
-    def vertices_of(self, part: str) -> Integers:
-        """Return the indices of the vertices of a part, such as "eye"."""
-        return np.unique(self.triangles[self.parts == self.part_names.index(part)])
-
     @cached_property
     def eye_vertices(self) -> tuple[Integers, Integers]:
         """The vertices of the face's right and left eyeball (left and right on the screen)."""
-        eyes = self.vertices_of("eye")
+        eyes = np.unique(self.triangles[self.parts == self.part_names.index("eye")])
         return eyes[self.vertices[eyes, 0] < 0], eyes[self.vertices[eyes, 0] > 0]
-
-    @cached_property
-    def lip_vertices(self) -> Integers:
-        """The vertices of the red of the lips."""
-        return np.flatnonzero(self.masks["lips"] > 0.8)
 
 
 def _weighted(weights: Floats, offsets: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Plan the embedded data set: each picture's place, class and person, and how a clip moves."""
+"""Plan the set of drawn faces: each picture's file, class and person, and how a clip moves."""
 
 from math import ceil
 from typing import NamedTuple
@@ -133,15 +133,6 @@ def count_clips(split: str, label: str, scale: float) -> int:
     return max(_FEWEST_CLIPS, round(AFEW_CLIP_COUNTS[split][label] * _CLIP_SHARE[split] * scale))
 
 
-def image_name(split: str, number: int) -> str:
-    """Return RAF-DB's name of an image: five digits in train, four in test.
-
-    >>> image_name("train", 1), image_name("test", 1)
-    ('train_00001.jpg', 'test_0001.jpg')
-    """
-    return f"{split}_{number:05d}.jpg" if split == "train" else f"{split}_{number:04d}.jpg"
-
-
 def _plan_stills(
     subset: str, split: str, counts: dict[str, int], first_person: int, entropy: list[int]
 ) -> list[Shot]:
@@ -152,8 +143,8 @@ def _plan_stills(
     people = first_person + generator.permutation(len(labels)) // _IMAGES_PER_PERSON
     shots = []
     for number, (place, person) in enumerate(zip(order, people, strict=True), start=1):
-        aligned = image_name(split, number).replace(".jpg", "_aligned.jpg")
-        path = f"RAF-DB/{subset}/Image/aligned/{aligned}"
+        digits = 5 if split == "train" else 4  # as in RAF-DB
+        path = f"RAF-DB/{subset}/Image/aligned/{split}_{number:0{digits}d}_aligned.jpg"
         key = _key(f"rafdb_{subset}", split, number)
         shots.append(Shot((path,), f"rafdb_{subset}", split, labels[place], int(person), "", key))
     return shots

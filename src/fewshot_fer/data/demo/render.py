@@ -33,7 +33,7 @@ def make_body(head: Head, person: Identity) -> Body:
     shape = hair.stand_off(head, bare, normals, person.hair)
     right, left = (bare[eye].mean(0) for eye in head.eye_vertices)
     middle = (right + left) / 2
-    mouth = bare[head.lip_vertices].mean(0)
+    mouth = bare[head.masks["lips"] > 0.8].mean(0)
     size = 0.55 * (middle[1] - mouth[1]) / 0.67 + 0.45 * (left[0] - right[0]) / 0.616
     return Body(shape, middle.astype(np.float32), float(size))
 

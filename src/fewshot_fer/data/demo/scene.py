@@ -100,7 +100,7 @@ def _draw_film(generator: Generator) -> Scene:
     azimuth = generator.choice([-1, 1]) * generator.uniform(0.3, 1.3)
     lights = [_direction(azimuth, generator.uniform(-0.1, 0.9)), _direction(-azimuth, 0.3)]
     key, fill = generator.uniform(0.2, 0.5), generator.uniform(0.02, 0.15)
-    cast = _tint(generator, 0.16)
+    tint = _tint(generator, 0.16)
     path = generator.uniform(0, np.pi)
     speed = generator.gamma(1.2, 1.3)
     return Scene(
@@ -115,7 +115,7 @@ def _draw_film(generator: Generator) -> Scene:
         light_colors=np.array(
             [key * _tint(generator, 0.2), fill * _tint(generator, 0.3)], np.float32
         ),
-        ambient=generator.uniform(0.13, 0.24) * cast,
+        ambient=generator.uniform(0.13, 0.24) * tint,
         background=_blotches(generator, 0.005, 0.12, 0.7),
         blur=float(generator.uniform(0.4, 1.0)),
         motion=(float(np.cos(path) * speed), float(np.sin(path) * speed)),

@@ -78,7 +78,8 @@ def maps() -> Floats:
     """Return the maps, 0..1, one row for each of NAMES: [len(NAMES), HEIGHT * WIDTH]."""
     layers = [_draw_strokes(width, strokes) for width, strokes in _STROKES.values()]
     layers += [_draw_patches(blur, patches) for blur, patches in _PATCHES.values()]
-    layers += [_draw_stubble(), _noise(12, 3), _draw_freckles()]
+    freckles = np.asarray(_noise(90, 4).clip(0.62, 1) * 2.6 - 1.6, np.float32)  # peaks of a noise
+    layers += [_draw_stubble(), _noise(12, 3), freckles]
     return np.stack([layer.ravel() for layer in layers]).astype(np.float32)
 
 
@@ -136,11 +137,6 @@ def _draw_stubble() -> Floats:
     grown = np.maximum(jaw * (1 - bare), moustache) * (1 - lips)
     coded = Image.fromarray((grown * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(3))
     return np.asarray(coded, np.float32) / np.float32(255)
-
-
-def _draw_freckles() -> Floats:
-    """Return the peaks of a fine noise."""
-    return np.asarray(_noise(90, 4).clip(0.62, 1) * 2.6 - 1.6, np.float32)
 
 
 def _noise(cells: int, seed: int) -> Floats:

@@ -1,9 +1,11 @@
-"""Draw and write the embedded data set: several processes draw shots, one writes."""
+"""Draw and write the set of drawn faces that comes with the package: several processes draw."""
 
 import csv
-import os
+import multiprocessing
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -12,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from fewshot_fer.data.demo import action_units, render
@@ -21,7 +24,7 @@ from fewshot_fer.data.demo.plan import NO_FACE, Moment, Shot, draw_moments, plan
 from fewshot_fer.data.demo.scene import Scene, develop, draw_background, draw_scene
 from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.system.files import atomic_folder
-from fewshot_fer.system.processes import core_count, map_in_processes
+from fewshot_fer.system.processes import core_count
 
 _STILL = Moment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _LABEL_FILE = "EmoLabel/list_patition_label.txt"
@@ -30,7 +33,6 @@ _WORTH_A_PROCESS = 200
 _MOST_PROCESSES = 16
 # Shots in flight at once: bounds the memory that finished pictures wait in.
 _SLAB = 2000
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _README = """Drawn by fewshot_fer (seed {seed}, scale {scale:g}); nobody in these faces exists.
 
 Licence: CC0 1.0 Universal, https://creativecommons.org/publicdomain/zero/1.0/
@@ -72,7 +74,7 @@ class Drawn(NamedTuple):
     facts: Facts
 
 
-def play(shot: Shot, seed: int) -> list[Drawn]:
+def draw_shot(shot: Shot, seed: int) -> list[Drawn]:
     """Draw every picture of a shot; a pure function of the shot and the seed."""
     head, generator = load_head(), np.random.default_rng([seed, 4, shot.key])
     person = draw_identity(head, seed, shot.person)
@@ -84,27 +86,24 @@ def play(shot: Shot, seed: int) -> list[Drawn]:
     moments = draw_moments(len(shot.paths), generator) if shot.clip else [_STILL]
     drawn = []
     for number, moment in enumerate(moments):
-        now = _moved(scene, moment)
+        now = replace(
+            scene,
+            yaw=scene.yaw + moment.yaw,
+            pitch=scene.pitch + moment.pitch,
+            roll=scene.roll + moment.roll,
+            shift=(scene.shift[0] + moment.right, scene.shift[1] + moment.down),
+        )
         if NO_FACE in shot.paths[number]:
             image = develop(draw_background(now), now, generator)
         else:
-            shown = action_units.scaled(strengths, moment.strength)
+            by = moment.strength
+            shown = {unit: (left * by, right * by) for unit, (left, right) in strengths.items()}
             image = render.draw_picture(head, person, body, shown, now, generator)
         facts = _facts(shot, number, person, units, apex * moment.strength, now)
         stream = BytesIO()
         Image.fromarray(image).save(stream, "JPEG", quality=scene.quality)
         drawn.append(Drawn(stream.getvalue(), facts))
     return drawn
-
-
-def _moved(scene: Scene, moment: Moment) -> Scene:
-    return replace(
-        scene,
-        yaw=scene.yaw + moment.yaw,
-        pitch=scene.pitch + moment.pitch,
-        roll=scene.roll + moment.roll,
-        shift=(scene.shift[0] + moment.right, scene.shift[1] + moment.down),
-    )
 
 
 def _facts(
@@ -120,7 +119,7 @@ def _facts(
         identity=shot.person,
         clip=shot.clip,
         frame=number + 1 if shot.clip else -1,
-        action_units=action_units.written(units) if has_face else "",
+        action_units="+".join(map(str, units)) if has_face else "",
         strength=round(strength, 3) if has_face and units else 0.0,
         age=person.age,
         gender=person.sex,
@@ -134,8 +133,7 @@ def _facts(
 def write_demo(root: Path, scale: float, seed: int, processes: int | None = None) -> None:
     """Draw the set into the folder ``root``, which appears whole or not at all.
 
-    ``processes`` is the number of drawing processes; by default one a core, fewer for a small set.
-    Raises WriteError.
+    processes: how many draw; by default one a core, fewer for a small set. Raises WriteError.
     """
     shots = plan_shots(scale, seed)
     with atomic_folder(root) as folder:
@@ -155,32 +153,37 @@ def _draw(shots: list[Shot], seed: int, processes: int | None) -> Iterator[Drawn
     """Yield the pictures in the order of the plan, with a progress bar on a terminal."""
     total = sum(len(shot.paths) for shot in shots)
     workers = processes or min(_MOST_PROCESSES, core_count(), 1 + total // _WORTH_A_PROCESS)
-    alone = map(partial(play, seed=seed), shots)
-    played = alone if workers == 1 else _play_together(shots, seed, workers)
-    with tqdm(total=total, desc="drawing the embedded data set", unit="face", disable=None) as bar:
-        for drawn in played:
+    alone = map(partial(draw_shot, seed=seed), shots)
+    made = alone if workers == 1 else _draw_in_processes(shots, seed, workers)
+    with tqdm(total=total, desc="drawing faces", unit="face", disable=None) as bar:
+        for drawn in made:
             bar.update(len(drawn))
             yield from drawn
 
 
-def _play_together(shots: list[Shot], seed: int, workers: int) -> Iterator[list[Drawn]]:
-    """Yield the shots' pictures in order, drawn by several processes."""
-    with _one_thread_each():
-        yield from map_in_processes(partial(play, seed=seed), shots, workers, _SLAB, chunksize=4)
+def _draw_in_processes(shots: list[Shot], seed: int, workers: int) -> Iterator[list[Drawn]]:
+    """Yield the shots' pictures in order, drawn by several processes.
 
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Start processes with one numpy thread; more would only fight for the cores."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    Where a process dies (killed for memory, or started by a script without a main guard), the shots
+    that are left are drawn here.
+    """
+    done, draw = 0, partial(draw_shot, seed=seed)
+    # Not forked: there may be threads by now, and a fork of those can hang.
+    context = multiprocessing.get_context("spawn")
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        with ProcessPoolExecutor(workers, context, _prepare_process) as pool:
+            for start in range(0, len(shots), _SLAB):
+                for drawn in pool.map(draw, shots[start : start + _SLAB], chunksize=4):
+                    done += 1
+                    yield drawn
+    except BrokenProcessPool:
+        yield from map(draw, shots[done:])
+
+
+def _prepare_process() -> None:
+    """Leave Ctrl-C to the process that started this one, and take one thread for NumPy."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)
 
 
 def _write_labels(folder: Path, shots: list[Shot]) -> None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import needing_extra
 
 Pixels = NDArray[np.uint8]
 LONGEST_SIDE = 1280  # pixels; larger pictures are searched at this size
@@ -62,12 +62,8 @@ def load_detector(device: torch.device | str = "cpu") -> FaceDetector:
 
     Raises ConfigError with the line to type where that package is missing.
     """
-    try:
+    with needing_extra("face", "finding faces"):
         return Mtcnn(torch.device(device))
-    except ImportError as error:
-        raise ConfigError(
-            f"finding faces takes the extra 'face' ({error}): pip install 'fewshot_fer[face]'"
-        ) from error
 
 
 class Mtcnn:
@@ -142,8 +138,7 @@ def _scaled(face: Face, scale: float) -> Face:
 def align(picture: Pixels, points: NDArray[np.float64], size: int = 100) -> Pixels:
     """Return a face uint8 [size, size, 3] from a picture uint8 [H, W, 3] and its points [5, 2].
 
-    Large faces are shrunk with an antialiasing filter first; beyond the picture its edge is
-    repeated.
+    Large faces are shrunk with an antialiasing filter; beyond the picture its edge is repeated.
     """
     to_result = similarity(landmarks(points), TARGET * size)
     region, to_region = _region(picture, to_result, size)

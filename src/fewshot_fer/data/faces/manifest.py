@@ -36,7 +36,10 @@ class Manifest:
         self._lock = threading.Lock()
         _remember(out / "prepare.json", settings)
         if self.path.is_file():
-            self.rows = {row["source"]: row for row in _read(self.path)}
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows: list[Row] = list(csv.DictReader(file))
+            whole = (row for row in rows if all(isinstance(row.get(c), str) for c in COLUMNS))
+            self.rows = {row["source"]: row for row in whole}
 
     def done(self, source: str, size: int, target: Path) -> bool:
         """Return whether a source of so many bytes became `target`, and that is still there.
@@ -79,9 +82,3 @@ def _remember(path: Path, settings: dict[str, object]) -> None:
         changed = ", ".join(f"{key}={before.get(key)}" for key in settings)
         raise ConfigError(f"{path.parent} was prepared with {changed}: give another out=")
     write_text(path, json.dumps(settings) + "\n")
-
-
-def _read(path: Path) -> list[Row]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows: list[Row] = list(csv.DictReader(file))
-    return [row for row in rows if all(isinstance(row.get(key), str) for key in COLUMNS)]

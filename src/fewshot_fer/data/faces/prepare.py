@@ -48,9 +48,11 @@ def prepare_session(settings: PrepareVerb) -> None:
     detector = load_detector(device)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        manifest = Manifest(out, settings.what_counts())
+        kept = {key: getattr(settings, key) for key in ("fps", "faces", "size")}
+        manifest = Manifest(out, kept)  # other settings give other faces
         jobs = _jobs(found, settings)
-        left = [job for job in jobs if not _is_done(job, manifest)]
+        sizes = {job: job.file.stat().st_size for job in jobs}
+        left = [job for job in jobs if not manifest.done(job.source, sizes[job], job.target)]
         if len(left) < len(jobs):
             print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
         _run(left, prepare, detector, settings, manifest)
@@ -84,10 +86,6 @@ def _clip_folder(film: Path) -> Path:
     official = {name.casefold(): names[0] for names in SPLITS.values() for name in names}
     split = official[film.parents[1].name.casefold()]
     return Path(split) / film.parent.name / film.stem
-
-
-def _is_done(job: Job, manifest: Manifest) -> bool:
-    return manifest.done(job.source, job.file.stat().st_size, job.target)
 
 
 def _run(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot_fer.data.faces.detector import Face
-from fewshot_fer.system.errors import ConfigError, DataError
+from fewshot_fer.system.errors import DataError, needing_extra
 
 LEAST_OVERLAP = 0.3  # of two boxes of one face, as a share of both together
 LONGEST_GAP = 12  # frames that a face may be missed for and still be the same
@@ -62,7 +62,8 @@ def _frames(container: Any, path: str | Path, fps: float | None) -> Iterator[Fra
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     rate = float(stream.average_rate or 25)
-    number, most = -1, _most_frames()
+    given, number = os.environ.get(MAX_FRAMES, ""), -1
+    most = int(given) if given.isdecimal() else MOST_FRAMES
     due = None if fps is None else _Due(fps, rate)
     for number, frame in enumerate(container.decode(stream)):
         if number >= most:
@@ -114,18 +115,9 @@ def _check_whole(path: str | Path, found: int, announced: int) -> None:
         raise DataError(f"{path} breaks off after {found} of {announced} frames")
 
 
-def _most_frames() -> int:
-    given = os.environ.get(MAX_FRAMES, "")
-    return int(given) if given.isdecimal() else MOST_FRAMES
-
-
 def _library() -> Any:  # noqa: ANN401 - the module itself
-    try:
+    with needing_extra("video", "reading videos"):
         import av
-    except ImportError as error:
-        raise ConfigError(
-            f"reading videos takes the extra 'video' ({error}): pip install 'fewshot_fer[video]'"
-        ) from error
     av.logging.set_level(av.logging.PANIC)  # its remarks on damage go past Python to the screen
     return av
 

@@ -8,17 +8,16 @@ from PIL import Image
 
 from fewshot_fer.data.decode import read_picture
 from fewshot_fer.inference.classifier import FaceClassifier, Predictions
-from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes, for_drawing
+from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes
 from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
-from fewshot_fer.inference.explain import support_picture
-from fewshot_fer.inference.inputs import Pixels
+from fewshot_fer.inference.explain import support_picture, tile
 from fewshot_fer.runs.load import LoadedRun
-from fewshot_fer.system.errors import DataError, UserError
+from fewshot_fer.system.errors import DataError, NoFaceError, UserError
 
 NEIGHBOURS = 5
 MOST_FACES = 10  # explained on the page
 LONGEST_NAME = 60
-TILE, GREY = 200, (225, 225, 225)
+TILE = 200  # pixels a side
 CaptionedPicture = tuple[Image.Image, str]
 
 
@@ -27,8 +26,7 @@ class PictureResult:
     """What the page shows for a picture.
 
     headline: a sentence; picture: with boxes and labels; probabilities: class -> share of the
-    largest face; rows: a row a face; neighbours: each face and then the support pictures nearest to
-    it.
+    largest face; rows: a row a face; neighbours: each face, then the support pictures near it.
     """
 
     headline: str
@@ -92,10 +90,12 @@ class PictureClassifier:
             return enrolment, "Choose some pictures of it first; five will do."
         try:
             new = enrol({name: files}, self.run, self.cropper)
+        except NoFaceError:
+            return enrolment, "Nothing added: no face found in the pictures."
+        except DataError:
+            return enrolment, "Nothing added: a picture cannot be read."
         except UserError as error:
-            fault = "a picture cannot be read" if isinstance(error, DataError) else str(error)
-            fault = "no face found in the pictures" if "no face" in str(error) else fault
-            return enrolment, f"Nothing added: {fault}."
+            return enrolment, f"Nothing added: {error}."
         support = with_run_priors(join_supports(enrolment.support, new.support), self.run)
         count, total = len(new.support.labels), len(support.class_names)
         message = f"{name}: {count} picture{'s' if count > 1 else ''} added. {total} classes now."
@@ -122,16 +122,8 @@ def _captioned(
     tiles = []
     assert predictions.neighbours is not None
     for row, crop in enumerate(faces):
-        tiles.append((_tile(crop.pixels), f"face {row + 1}: {predictions.label(row)}"))
+        tiles.append((tile(crop.pixels, TILE), f"face {row + 1}: {predictions.label(row)}"))
         for near in predictions.neighbours[row]:
             caption = f"{near.label} {near.distance:.2f}"
-            tiles.append((_tile(support_picture(near.file, enrolment.crops)), caption))
+            tiles.append((tile(support_picture(near.file, enrolment.crops), TILE), caption))
     return tuple(tiles)
-
-
-def _tile(pixels: Pixels | None) -> Image.Image:
-    """Return a picture of TILE pixels a side; a grey one where the file is gone."""
-    if pixels is None:
-        return Image.new("RGB", (TILE, TILE), GREY)
-    picture = Image.fromarray(for_drawing(pixels))
-    return picture.resize((TILE, TILE), Image.Resampling.BICUBIC)

@@ -1,8 +1,9 @@
 """Lay out the page: a picture on one side, its classes on the other, a class of one's own below."""
 
 import html
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio
 
@@ -29,8 +30,7 @@ footer { display: none !important; }
 """
 WIDTH = 320  # pixels; what stands side by side goes below one another where there is no room
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]  # of the machine, none fetched
-Component = Any  # gradio's types do not say what of a component may be replaced
-Update = Any  # what gradio takes for a component is of no one type
+Component = Any  # gradio's types say neither what of one may be replaced nor what it is set to
 
 
 def theme() -> gradio.themes.Base:
@@ -53,16 +53,12 @@ def build_page(classifier: PictureClassifier) -> gradio.Blocks:
             with gradio.Column():
                 results = _headline()
         results += _faces()
-
-        def classify(file: str | None, enrolment: Enrolment | None) -> list[Update]:
-            return _classify(classifier, file, enrolment)
-
-        def add(
-            name: str, files: list[str] | None, enrolment: Enrolment | None
-        ) -> tuple[Enrolment, str]:
-            return _add(classifier, name, files, enrolment)
-
-        show = {"fn": classify, "inputs": [picture, kept], "outputs": results}
+        show = {
+            "fn": partial(_classify, classifier),
+            "inputs": [picture, kept],
+            "outputs": results,
+        }
+        add = partial(_add, classifier)
         name, files, button, message = _own_class()
         added = button.click(add, [name, files, kept], [kept, message], api_visibility="private")
         added.then(**show, api_visibility="private")
@@ -100,11 +96,7 @@ def _faces() -> list[Component]:
     with gradio.Column(visible=False) as found:
         with gradio.Row():
             drawn = gradio.Image(
-                label="Faces",
-                interactive=False,
-                min_width=WIDTH,
-                elem_id="drawn",
-                buttons=BUTTONS,
+                label="Faces", interactive=False, min_width=WIDTH, elem_id="drawn", buttons=BUTTONS
             )
             table = gradio.Dataframe(
                 headers=COLUMNS, interactive=False, min_width=WIDTH, label="Every face"
@@ -162,12 +154,8 @@ def _uploads_only(component: Component) -> Component:
 
     component.async_move_resource_to_block_cache = move_file
     if isinstance(component, gradio.Image):
-        component.preprocess = _path  # type: ignore[method-assign]
+        component.preprocess = cast(Any, lambda upload: upload and upload.path)  # type: ignore[method-assign]
     return component
-
-
-def _path(payload: Any) -> str | None:  # noqa: ANN401 - gradio's own class for an upload
-    return None if payload is None else payload.path
 
 
 def _about(classifier: PictureClassifier) -> str:
@@ -178,7 +166,7 @@ def _about(classifier: PictureClassifier) -> str:
 
 def _classify(
     classifier: PictureClassifier, file: str | None, enrolment: Enrolment | None
-) -> list[Update]:
+) -> list[Component]:
     """Return the headline, the probabilities, and what is shown of the faces."""
     hidden = gradio.update(visible=False)
     if file is None:

@@ -15,7 +15,7 @@ from fewshot_fer.inference.crops import Cropper
 from fewshot_fer.inference.enrol import choose_run, resolve_support
 from fewshot_fer.inference.page.classify import PictureClassifier
 from fewshot_fer.system.device import prepare_device
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, needing_extra
 
 if TYPE_CHECKING:
     import gradio
@@ -52,12 +52,8 @@ def _set_gradio_variables(folder: str, host: str) -> None:
 
 def _launch(settings: DemoAppVerb, classifier: PictureClassifier) -> "gradio.Blocks":
     """Return the page, which listens. Raises ConfigError where it cannot."""
-    try:
+    with needing_extra("page", "the page"):
         from fewshot_fer.inference.page.layout import STYLE, build_page, theme
-    except ImportError as error:
-        raise ConfigError(
-            f"the page takes the extra 'page' ({error}): pip install 'fewshot_fer[page]'"
-        ) from error
     page = build_page(classifier)
     try:
         page.launch(

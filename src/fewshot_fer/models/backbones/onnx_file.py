@@ -18,7 +18,7 @@ from fewshot_fer.models.backbones.card import Card
 from fewshot_fer.models.backbones.from_file import encoder_file, file_card
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
 from fewshot_fer.models.preprocessing import Encoder
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, needing_extra
 
 ANY = "any"  # size of a dimension that a graph leaves open
 ERRORS_ONLY = 3  # of onnxruntime's severities
@@ -164,9 +164,5 @@ def _require_images(file: Path, card: Card, shape: tuple[int | str, ...]) -> Non
 
 def _onnx(module: str) -> Any:  # noqa: ANN401
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it sends names of models to its maker
-    try:
+    with needing_extra("onnx", "backbone=onnx"):
         return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            f'backbone=onnx needs {module}: pip install "fewshot_fer[onnx]"'
-        ) from error

@@ -1,7 +1,6 @@
 """Any network of torchvision's, or of timm's (the extra `timm`), as an encoder.
 
-Weights are those of ImageNet that the library offers for the name, downloaded on first use, those
-of a file, or none.
+Weights are those that the library offers of ImageNet, downloaded on first use, a file's, or none.
 """
 
 import difflib
@@ -18,7 +17,7 @@ from fewshot_fer.models.backbones.card import Card, card_of_file
 from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
 from fewshot_fer.models.backbones.weights import cut_head, load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, needing_extra
 
 TIMM = "timm/"
 FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # torchvision's names that begin so take one size only
@@ -146,12 +145,8 @@ def _timm_configuration(name: str) -> Any:  # noqa: ANN401
 
 
 def _timm() -> ModuleType:
-    try:
+    with needing_extra("timm", "backbone.name=timm/..."):
         import timm
-    except ImportError as error:
-        raise ConfigError(
-            'backbone.name=timm/... needs timm: pip install "fewshot_fer[timm]"'
-        ) from error
     return timm
 
 

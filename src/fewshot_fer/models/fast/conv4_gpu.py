@@ -56,8 +56,7 @@ def gpu_block(images: Tensor, convolution: nn.Module, norm: nn.Module) -> Tensor
     """Return relu(max_pool(norm(convolution(images)))) [B, F, H // 2, W // 2] in training mode,
     images [B, C, H, W]; the running statistics are updated as torch updates them.
 
-    convolution: nn.Conv2d, 3x3 with padding 1; norm: nn.BatchNorm2d. The gradient of the former's
-    bias is zero.
+    convolution: nn.Conv2d, 3x3 with padding 1, its bias without gradient; norm: nn.BatchNorm2d.
     """
     assert isinstance(convolution, nn.Conv2d)
     weight, bias = convolution.weight, convolution.bias

@@ -30,6 +30,7 @@ class Feat(nn.Module):
         super().__init__()
         self.temperature = temperature
         spread = math.sqrt(1.0 / n_features)
+        # W_q, W_k and W_v; checkpoints know them by these names.
         self.asking, self.answering, self.value = (
             nn.Linear(n_features, n_features, bias=False) for _ in range(3)
         )

@@ -1,4 +1,4 @@
-"""A method as it is evaluated: its logits, with what it knows beside an episode's support."""
+"""A method with what it needs to be evaluated: its logits, priors of classes, and normalisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

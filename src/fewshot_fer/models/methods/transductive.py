@@ -69,7 +69,8 @@ def laplacianshot_logits(support: Tensor, query: Tensor) -> Tensor:
     for step in range(LAPLACIAN_STEPS):
         new = (LAPLACIAN_WEIGHT * near @ assigned - costs).softmax(dim=-1)
         assigned = torch.where(over[:, None, None], assigned, new)
-        lower = _bound(assigned, costs, near)
+        each = (assigned + LEAST).log() + costs - LAPLACIAN_WEIGHT * (near @ assigned)
+        lower = (assigned * each).sum(dim=(1, 2))  # what each update lowers (eq. 7)
         if step > 1:
             over = over | ((lower - bound).abs() <= LAPLACIAN_CLOSE * bound.abs())
         bound = lower
@@ -83,12 +84,6 @@ def affinities(features: Tensor) -> Tensor:
     count = min(LAPLACIAN_NEIGHBOURS, features.shape[1])
     nearest = torch.cdist(features, features).topk(count, largest=False).indices[..., 1:]
     return features.new_zeros((*features.shape[:2], features.shape[1])).scatter(-1, nearest, 1.0)
-
-
-def _bound(assigned: Tensor, costs: Tensor, near: Tensor) -> Tensor:
-    """Return the bound [E] that each update lowers (eq. 7)."""
-    each = (assigned + LEAST).log() + costs - LAPLACIAN_WEIGHT * (near @ assigned)
-    return (assigned * each).sum(dim=(1, 2))
 
 
 @register_method("tim", uses=TRANSDUCTIVE, normalise="cl2n", refines=True)

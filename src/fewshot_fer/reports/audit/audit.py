@@ -56,7 +56,7 @@ class Audit:
             "spoilt": self.is_invalid,
             "roles": self.roles,
             "counts": [asdict(count) for count in self.counts],
-            "findings": [finding.as_json() for finding in self.findings],
+            "findings": [asdict(one) | {"count": len(one.paths)} for one in self.findings],
         }
 
 
@@ -81,7 +81,9 @@ def check_session(settings: TrainVerb, path: Path) -> bool:
 def audit(settings: TrainVerb, source: Source) -> Audit:
     """Look at everything that `train` would read. Raises UserError where nothing can be found."""
     audited = audited_tables(settings, source)
-    looks = look_at_all(_paths(audited))
+    tables = [one.table for one in audited]
+    tables += [support for one in audited if (support := one.own_support) is not None]
+    looks = look_at_all([path for table in tables for path in table["path"]])
     counts, findings = _whole_datasets(audited, source)
     findings += picture_findings(looks.values())
     findings += [finding for one in audited for finding in one.findings]
@@ -97,21 +99,16 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
 
 def audit_text(audit: Audit) -> str:
     """Return roles, layouts, counts, findings and the verdict as text for the screen."""
+    roles = [["-" if row[c] == 0 else str(row[c]) for c in ROLE_COLUMNS] for row in audit.roles]
     by_dataset = groupby(audit.counts, key=lambda count: count.dataset)
     blocks = [
-        _table([ROLE_COLUMNS, *([_cell(row[c]) for c in ROLE_COLUMNS] for row in audit.roles)]),
+        _table([ROLE_COLUMNS, *roles]),
         _layouts(audit.roles),
         *(_count_table(*of_dataset) for of_dataset in by_dataset),
         "\n".join(line for finding in audit.findings for line in finding.lines()),
         _verdict(audit),
     ]
     return "\n\n".join(block for block in blocks if block)
-
-
-def _paths(audited: Sequence[AuditedTable]) -> list[str]:
-    tables = [one.table for one in audited]
-    tables += [support for one in audited if (support := one.own_support) is not None]
-    return [path for table in tables for path in table["path"]]
 
 
 def _whole_datasets(
@@ -166,16 +163,11 @@ def _known_to_encoder(audited: Sequence[AuditedTable], card: Card) -> list[Findi
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of cells in columns, those of numbers flush right."""
-    columns = enumerate(zip(*rows, strict=True))
-    return text_table(rows, [place for place, cells in columns if not _are_numbers(cells[1:])])
-
-
-def _are_numbers(cells: Sequence[str]) -> bool:
-    return all(cell in ("", "-") or cell.isdecimal() for cell in cells)
-
-
-def _cell(value: object) -> str:
-    return "-" if value == 0 else str(value)
+    left = []
+    for place, cells in enumerate(zip(*rows, strict=True)):
+        if not all(cell in ("", "-") or cell.isdecimal() for cell in cells[1:]):
+            left.append(place)
+    return text_table(rows, left)
 
 
 def _layouts(roles: Sequence[dict[str, Any]]) -> str:
@@ -201,13 +193,11 @@ def _count_table(dataset: str, of_dataset: Iterable[ClassCount]) -> str:
         row = [label]
         for split in splits:
             count = by_place.get((label, split))
-            row += [str(count.found) if count else "0", *([_official(count)] if compared else [])]
+            row.append(str(count.found) if count else "0")
+            if compared:
+                row.append(str(count.official) if count and count.official is not None else "-")
         rows.append(row)
     return _table(rows)
-
-
-def _official(count: ClassCount | None) -> str:
-    return "-" if count is None or count.official is None else str(count.official)
 
 
 def _verdict(audit: Audit) -> str:

@@ -1,6 +1,6 @@
-"""Compare the counts of each class with the published ones, and find clips that spoil episodes.
+"""Compare the counts of each class with the published ones, and find clips that make figures wrong.
 
-Spoilt are clips and subjects that stand under one id, or in the support of their own queries. How
+These are clips and subjects that share one id, or stand in the support of their own queries. How
 often a query would meet its own clip in the support is computed exactly: no episode is drawn.
 """
 
@@ -102,7 +102,13 @@ def leak_findings(audited: AuditedTable, disjoint: str) -> list[Finding]:
     if protocol.shape.k_shot == 0 or not has_groups(faces):
         return []
     share = leak_share(faces, protocol.shape.n_way, protocol.shape.k_shot)
-    detail = f"{percent(share)} of queries at {protocol.shape} {_consequence(disjoint)}"
+    queries, own = (
+        f"{percent(share)} of queries at {protocol.shape}",
+        "their own clip in the support",
+    )
+    detail = f"{queries} will have {own}; episodes.disjoint=group would prevent it"
+    if disjoint == "group":
+        detail = f"{queries} would have {own}, were images drawn without regard to clips"
     return [note(f"clips of {audited.title}", detail)]
 
 
@@ -200,9 +206,3 @@ def _fixed_share(protocol: FixedProtocol) -> float:
     queries = groups_of(protocol.table)
     met = [queries.isin(set(keys[rows.ravel()])).sum() for rows in protocol.support.rows]
     return float(np.mean(met) / len(protocol.table))
-
-
-def _consequence(disjoint: str) -> str:
-    if disjoint == "group":
-        return "would have their own clip in the support, were images drawn without regard to clips"
-    return "will have their own clip in the support; episodes.disjoint=group would prevent it"

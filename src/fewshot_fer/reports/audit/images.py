@@ -7,9 +7,8 @@ follows their values. What all pictures share (the shape of a face, a black mask
 away first: masked faces of different people correlate by 0.996, without their mean by 0.91.
 """
 
-import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from fewshot_fer.reports.audit.tables import Finding, fault, note
 from fewshot_fer.system.errors import DataError
 
 SIDE = 32  # pixels a side of the thumbnails
-BLOCK = 256  # images that are under way at a time
 TINY = 32  # pixels: an image with a shorter side than this says little of a face
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # Measured on the embedded data: copies of 64 to 200 pixels at JPEG quality 60 to 95 differ in
@@ -75,7 +73,10 @@ def look_at(path: str) -> Look:
 def look_at_all(paths: Sequence[str]) -> dict[str, Look]:
     """Look at every distinct path, in parallel: Pillow decodes without holding up other threads."""
     distinct = sorted(set(paths))
-    return {look.path: look for look in _looks(distinct)}
+    with ThreadPoolExecutor() as pool:
+        made, total = pool.map(look_at, distinct), len(distinct)
+        looks = tqdm(made, "looking at images", total, unit="image", disable=None, delay=1)
+        return dict(zip(distinct, looks, strict=True))
 
 
 def picture_findings(looks: Iterable[Look]) -> list[Finding]:
@@ -130,15 +131,6 @@ def find_twins(left: Thumbnails, right: Thumbnails) -> list[tuple[int, int]]:
     return found
 
 
-def _looks(paths: Sequence[str]) -> Iterator[Look]:
-    bar = tqdm(total=len(paths), desc="looking at images", unit="image", disable=None, delay=1)
-    with contextlib.closing(bar), ThreadPoolExecutor() as pool:
-        for start in range(0, len(paths), BLOCK):
-            block = paths[start : start + BLOCK]
-            yield from pool.map(look_at, block)
-            bar.update(len(block))
-
-
 def _centred(left: Vectors, right: Vectors) -> tuple[tuple[Vectors, Vectors], float]:
     """Return both less their common mean, and how much they must correlate at least."""
     if len(left) + len(right) < FEWEST:
@@ -168,12 +160,9 @@ def _hash_signs(thumbnails: Thumbnails) -> Vectors:
 
     As signs, a matrix product counts the bits that agree, for all pairs at once.
     """
-    cells = np.stack([_cells(thumbnail) for thumbnail in thumbnails])
+    # Floats keep the small steps that whole grey levels would turn into ties.
+    pictures = (Image.fromarray(thumbnail.astype(np.float32)) for thumbnail in thumbnails)
+    small = (each.resize((9, 8), Image.Resampling.BOX) for each in pictures)
+    cells = np.stack([np.asarray(each) for each in small])
     darker = cells[:, :, 1:] > cells[:, :, :-1]
     return np.where(darker, 1, -1).reshape(len(cells), -1).astype(np.float32)
-
-
-def _cells(thumbnail: Thumbnails) -> Vectors:
-    # Floats keep the small steps that whole grey levels would turn into ties.
-    picture = Image.fromarray(thumbnail.astype(np.float32))
-    return np.asarray(picture.resize((9, 8), Image.Resampling.BOX))

@@ -1,4 +1,4 @@
-"""Find images and groups that stand in two roles: faults that make a good figure mean nothing."""
+"""Find images, clips and subjects that training, validation and tests share, and should not."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,11 @@ def overlap_findings(
     """Return findings on what any two kinds of roles share, and on what is twice within one."""
     tables = _tables_by_kind(audited)
     found: list[Finding] = []
-    for pair in [*_kind_pairs(tables, settings), *_support_pairs(audited)]:
+    pairs = list(_kind_pairs(tables, settings))
+    for one in audited:  # and each fixed support that is not of the training set
+        if (own := one.own_support) is not None:
+            pairs.append(Pair(own, one.table, f"in support and queries of {one.title}"))
+    for pair in pairs:
         found += _shared_images(pair, looks)
         found += _shared_groups(pair, settings.episodes.disjoint == "group")
     for kind, table in tables.items():
@@ -61,14 +65,6 @@ def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterato
         harmless = first == "validation" and not chooses
         excuse = "no harm, as validation chooses nothing here" if harmless else ""
         yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
-
-
-def _support_pairs(audited: Sequence[AuditedTable]) -> Iterator[Pair]:
-    """Yield each fixed support that is not of the training set, with its own queries."""
-    for one in audited:
-        support = one.own_support
-        if support is not None:
-            yield Pair(support, one.table, f"in support and queries of {one.title}")
 
 
 def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:

@@ -6,9 +6,8 @@ A finding is one line for people, and every path for programs.
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -47,10 +46,6 @@ class Finding:
     def invalidates(self) -> bool:
         """Whether a result on these data would be invalid."""
         return self.level == "spoils"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain values, for check.json."""
-        return asdict(self) | {"count": len(self.paths)}
 
     def lines(self) -> list[str]:
         """Return it as lines for people, the first few paths among them."""
@@ -163,7 +158,7 @@ def _try(
             return build(one), findings
         except EpisodeError as error:
             make = fault if number == len(rules) else note
-            findings.append(make(f"{what} cannot be drawn as asked", str(error)))
+            findings.append(make(f"{what} cannot be drawn with these settings", str(error)))
     return None, findings
 
 
@@ -208,8 +203,5 @@ def _labels(table: pd.DataFrame) -> str:
 
 
 def _is_named(folder: str, label: str) -> bool:
-    if canonical(folder) == label:
-        return True
-    return (
-        folder.isdecimal() and 1 <= int(folder) <= len(BASIC) and basic_of_id(int(folder)) == label
-    )
+    is_id = folder.isdecimal() and 1 <= int(folder) <= len(BASIC)
+    return canonical(folder) == label or (is_id and basic_of_id(int(folder)) == label)

@@ -75,10 +75,6 @@ class Frame:
         shapes += [_text(self.across(x), below, name, "middle") for x, name in x_ticks]
         return Markup("").join(shapes)
 
-    def drawing(self, label: str, shapes: Iterable[Markup]) -> Markup:
-        """Return the whole picture, as from `drawing`."""
-        return drawing(self.width, self.height, label, shapes)
-
 
 def run_curves(run: Run) -> Markup:
     """Return accuracy and loss over the epochs of a run, nothing without a single epoch."""
@@ -97,8 +93,7 @@ def group_curves(group: Group) -> tuple[Markup, list[Run]]:
 def chance_of(run: Run, role: str) -> float | None:
     """Return the chance of a role from a run's results or, where unfinished, from its settings.
 
-    None where it is not known: of passes over the images, for one, with as many classes as the
-    data set has.
+    None where it is not known: of passes over the images, whose classes are the data set's.
     """
     row = run.best(role)
     if row is not None:
@@ -140,7 +135,7 @@ def _accuracy_chart(run: Run, epochs: Floats) -> Markup:
     shapes.append(frame.band(epochs, low, high, "two"))
     shapes.append(frame.path(epochs, trained, "one", "training"))
     shapes.append(frame.path(epochs, validated, "two", "validation, with its 95 % interval"))
-    return frame.drawing(f"accuracy over the epochs of {run.name}", shapes)
+    return drawing(frame.width, frame.height, f"accuracy over the epochs of {run.name}", shapes)
 
 
 def _loss_chart(run: Run, epochs: Floats) -> Markup:
@@ -157,7 +152,7 @@ def _loss_chart(run: Run, epochs: Floats) -> Markup:
     shapes = [frame.axes(_whole_ticks(*frame.x), ticks)]
     shapes.append(frame.path(epochs, losses[0], "one", "training"))
     shapes.append(frame.path(epochs, losses[1], "two", "validation"))
-    return frame.drawing(f"loss over the epochs of {run.name}", shapes)
+    return drawing(frame.width, frame.height, f"loss over the epochs of {run.name}", shapes)
 
 
 def _overlay(runs: Sequence[Run], chance: float) -> Markup:
@@ -176,7 +171,7 @@ def _overlay(runs: Sequence[Run], chance: float) -> Markup:
         kind = f"c{place}" if place < COLOURED else "faint"
         title = f"{run.number} {run.name}"
         shapes.append(frame.path(run.metrics["epoch"], run.metrics["val_accuracy"], kind, title))
-    return frame.drawing("validation accuracy over the epochs", shapes)
+    return drawing(frame.width, frame.height, "validation accuracy over the epochs", shapes)
 
 
 def _thinned(kept: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -187,7 +182,7 @@ def _thinned(kept: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _text(x: float, y: float, content: str, anchor: str) -> Markup:
-    return Markup('<text class="" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
         x, y, anchor, content
     )
 

@@ -49,8 +49,7 @@ class Run:
 
     name: its path below the folder that was given; short: the end of it, without the time, where
     that tells it from all others; settings: the configuration, flat; trained: for a test, the
-    settings of the run that was tested; results: rows of results.csv; metrics: column to values
-    [epochs].
+    settings of the run that was tested; results: of results.csv; metrics: column to [epochs].
     """
 
     number: int

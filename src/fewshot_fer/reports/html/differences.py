@@ -2,18 +2,15 @@
 
 import re
 import shlex
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.config.hydra import register_schemas, run_id
+from fewshot_fer.config.hydra import compose, plain
 from fewshot_fer.config.names import conf_dir
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.runs.read import Row, flatten
@@ -43,21 +40,14 @@ def composed(verb: str, overrides: tuple[str, ...] = ()) -> Composed | None:
 
     One takes a quarter of a second; those of the same words share it.
     """
-    register_schemas()
-    OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
     try:
-        with _composer():
-            config = hydra.compose(verb, overrides=list(overrides), return_hydra_config=True)
-        choices = OmegaConf.to_container(config.hydra.runtime.choices)
+        config = compose(verb, overrides, with_hydra=True)
+        choices = {str(group): str(name) for group, name in config.hydra.runtime.choices.items()}
         with open_dict(config):
             del config["hydra"]
-        settings = OmegaConf.to_container(config, resolve=True)
+        return Composed(flatten(plain(config)), choices)
     except (HydraException, OmegaConfBaseException):
         return None
-    assert isinstance(settings, dict)
-    assert isinstance(choices, dict)
-    named = {str(group): str(name) for group, name in choices.items()}
-    return Composed(flatten({str(key): value for key, value in settings.items()}), named)
 
 
 @lru_cache(maxsize=512)
@@ -179,13 +169,6 @@ def shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(shown, value))
     return str(value)
-
-
-def _composer() -> "nullcontext[None] | hydra.initialize_config_dir":
-    """Return the context that `compose` needs: within a verb, Hydra is initialized already."""
-    if GlobalHydra.instance().is_initialized():
-        return nullcontext()
-    return hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()))
 
 
 def _base(run: Run, groups: list[str]) -> Row | None:

@@ -35,8 +35,7 @@ class Map:
     """Two projections of a run's embeddings.
 
     t_sne, pca [N, 2]; labels, paths [N]; right [N]: share of a picture's queries classified
-    rightly; explained: share of the variance in the two principal components; gone: pictures that
-    could not be read.
+    rightly; explained: share of the variance in pca; gone: pictures that could not be read.
     """
 
     run: Run
@@ -49,6 +48,11 @@ class Map:
     right: list[float]
     explained: float
     gone: int
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes in the order of their colours."""
+        return sorted(set(self.labels))
 
 
 def make_maps(
@@ -80,7 +84,9 @@ def make_maps(
 
 def make_map(run: Run, role: str, protocol: str, counts: pd.DataFrame) -> Map:
     """Embed a sample of the queries' pictures, as many of each class. Raises UserError."""
-    folder, which = _checkpoint_of(run)
+    folder, which = run.folder, str(run.settings.get("train.tested") or "best")
+    if run.verb == "test":
+        folder, which = Path(run.tested).expanduser(), str(run.summary.get("checkpoint") or "best")
     if not (folder / f"{which}.pt").is_file():  # torch takes seconds to import
         raise RunError(f"{folder} holds no {which}.pt")
     sample = _sample(counts)
@@ -144,31 +150,27 @@ def embed_pictures(folder: Path, which: str, paths: Sequence[str]) -> tuple[Floa
     checkpoint = load_checkpoint(folder / f"{which}.pt")
     settings = with_kept_encoder(read_run_settings(folder), folder)
     embedder = load_model(settings, checkpoint, torch.device("cpu"), f"{which}.pt").embedder
-    pixels, kept = _decoded(paths, checkpoint.image_size)
-    if not kept:
+    with ThreadPoolExecutor() as pool:
+        decoded = list(pool.map(decoded_or_none, paths, repeat(checkpoint.image_size)))
+    found = {place: pixels for place, pixels in enumerate(decoded) if pixels is not None}
+    if not found:
         return np.zeros((0, 1)), []
-    vectors = embedder.embed_pixels(pixels).double().numpy()
+    vectors = embedder.embed_pixels(np.stack(list(found.values()))).double().numpy()
     if not np.isfinite(vectors).all():
         raise RunError(f"{which}.pt gives embeddings that are no numbers")
-    return vectors, kept
+    return vectors, list(found)
 
 
 def map_chart(one: Map, copies: Copies) -> Markup:
     """Return both projections over one another; the page shows one of them at a time."""
-    names = class_names(one)
     numbers = [copies.number(path) for path in one.paths]
     layers = []
     for kind, places in (("tsne", one.t_sne), ("pca", one.pca)):
         at = _scaled(places)
-        points = [_point(one, place, at, names, numbers) for place in range(len(at))]
+        points = [_point(one, place, at, numbers) for place in range(len(at))]
         layers.append(Markup('<g class="layer {}">{}</g>').format(kind, Markup("").join(points)))
     label = f"map of the embeddings of {len(one.labels)} pictures"
     return drawing(WIDTH, HEIGHT, label, layers, "chart map")
-
-
-def class_names(one: Map) -> list[str]:
-    """Return the classes of a map in the order of their colours."""
-    return sorted(set(one.labels))
 
 
 def _sample(counts: pd.DataFrame) -> pd.DataFrame:
@@ -177,23 +179,6 @@ def _sample(counts: pd.DataFrame) -> pd.DataFrame:
     each = max(1, POINTS // max(1, classes))
     shuffled = counts.sample(frac=1, random_state=0)
     return shuffled.groupby("label", sort=False).head(each).sort_index()
-
-
-def _checkpoint_of(run: Run) -> tuple[Path, str]:
-    """Return the folder that holds a run's weights, and which of them it was tested with."""
-    if run.verb == "train":
-        return run.folder, str(run.settings.get("train.tested") or "best")
-    tested = run.summary.get("run") or run.settings.get("run")
-    return Path(str(tested)).expanduser(), str(run.summary.get("checkpoint") or "best")
-
-
-def _decoded(paths: Sequence[str], size: int) -> tuple[NDArray[np.uint8], list[int]]:
-    """Return pixels [K, 3, size, size] of the pictures that are there, and which they are."""
-    with ThreadPoolExecutor() as pool:
-        pixels = list(pool.map(decoded_or_none, paths, repeat(size)))
-    kept = [place for place, picture in enumerate(pixels) if picture is not None]
-    found = [picture for picture in pixels if picture is not None]
-    return np.stack(found) if found else np.zeros((0, 3, size, size), dtype=np.uint8), kept
 
 
 def _scaled(places: Floats) -> Floats:
@@ -205,9 +190,9 @@ def _scaled(places: Floats) -> Floats:
     return np.asarray(MARGIN + inside * size, dtype=np.float64)
 
 
-def _point(one: Map, place: int, at: Floats, names: list[str], numbers: list[int | None]) -> Markup:
+def _point(one: Map, place: int, at: Floats, numbers: list[int | None]) -> Markup:
     name, right, number = one.labels[place], one.right[place], numbers[place]
-    kind = f"k{names.index(name) % 12}{' wrong' if right < 0.5 else ''}"
+    kind = f"k{one.class_names.index(name) % 12}{' wrong' if right < 0.5 else ''}"
     copy = "" if number is None else number
     return Markup(
         '<circle class="point {}" cx="{:.1f}" cy="{:.1f}" r="5" data-p="{}" data-t="{}"/>'

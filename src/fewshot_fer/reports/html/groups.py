@@ -203,7 +203,7 @@ def _key(result: Result) -> tuple[object, ...]:
 
 
 def _demo(run: Run) -> tuple[object, ...]:
-    """Return which embedded data set was drawn, if it was that."""
+    """Return scale and seed of the set of drawn faces, nothing for other data."""
     settings = run.trained if run.trained else run.settings
     drawn = run.settings.get("paths.demo") or (
         run.settings.get("paths.data") is None and settings.get("paths.demo")

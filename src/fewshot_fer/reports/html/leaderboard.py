@@ -18,7 +18,8 @@ LEVELS = {
     "clip": "clip by clip",
     "clip_complete": "clip by clip, clips without a face count as errors",
 }
-MOST_SETTINGS = 6  # that tell runs apart, beside a run's name
+AT_CHANCE = "could be chance"  # the interval holds it
+MOST_SETTINGS = 6  # that differ between runs, beside a run's name
 BEST = 3  # results of a group on screen
 MOST_GROUPS = 20  # on screen
 
@@ -30,7 +31,7 @@ class Line:
     result: Result
     same: str  # equal letters: the very same episodes
     settings: str  # in which the runs of the page differ
-    remarks: list[str]  # not finished, not told from chance
+    remarks: list[str]  # not finished, could be chance
     bar: Markup
 
     @property
@@ -57,7 +58,14 @@ class Board:
 def boards(groups: Sequence[Group]) -> list[Board]:
     """Return the leaderboards; beside each run stand the settings in which those of its table
     differ."""
-    return [_board(number, group) for number, group in enumerate(groups, start=1)]
+    made = []
+    for number, group in enumerate(groups, start=1):
+        row, letters = group.row, _letters(group)
+        keys = varied_keys([result.run for result in group.results])
+        lines = [_line(result, letters, keys) for result in group.results]
+        texts = (f"group-{number}", str(row["role"]), title(group), details(group))
+        made.append(Board(*texts, float(row["chance"]), row["majority"], lines))
+    return made
 
 
 def screen_text(runs: Sequence[Run], groups: Sequence[Group]) -> str:
@@ -86,7 +94,7 @@ def details(group: Group) -> str:
     row = group.row
     texts = [LEVELS.get(str(row["level"]), str(row["level"]))]
     if row["deviation"] is not None:
-        texts.append("every image asked, against a fixed support")
+        texts.append("every image is a query, against a fixed support")
     elif row["disjoint"]:
         texts.append(f"support and query share no {row['disjoint']}")
     for key, name in (("dataset.split", "split"), ("support_split", "support from split")):
@@ -111,7 +119,7 @@ def settings_text(run: Run, keys: Sequence[str]) -> str:
     return " ".join(known[:MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
 
 
-def telling(runs: Sequence[Run]) -> list[str]:
+def varied_keys(runs: Sequence[Run]) -> list[str]:
     """Return the settings in which these runs are not all equal, the seed first.
 
     What is tested, and where data and results lie, is left out.
@@ -128,21 +136,6 @@ def telling(runs: Sequence[Run]) -> list[str]:
     return sorted(found, key=lambda key: key != "seed")
 
 
-def _board(number: int, group: Group) -> Board:
-    row, keys = group.row, telling([result.run for result in group.results])
-    letters = _letters(group)
-    lines = [_line(result, letters, keys) for result in group.results]
-    return Board(
-        f"group-{number}",
-        str(row["role"]),
-        title(group),
-        details(group),
-        float(row["chance"]),
-        row["majority"],
-        lines,
-    )
-
-
 def _letters(group: Group) -> dict[Any, str]:
     """Return a letter for each set of episodes that two results or more share."""
     ids = [result.row["episodes_id"] for result in group.results if result.row["episodes_id"]]
@@ -156,7 +149,7 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
     row, run = result.row, result.run
     remarks = [] if run.state == FINISHED else ["not finished"]
     if result.at_chance and row["role"] != "train":
-        remarks.append("not told from chance")
+        remarks.append(AT_CHANCE)
     if row["trained_on_test"] is None and row["role"] == "test":
         remarks.append("not known what it was trained on")
     remarks += [text for text in result.warnings.noted if text.startswith("trained")]
@@ -167,21 +160,13 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
 def _bar(result: Result) -> Markup:
     """Return 0..100 % with chance, majority, the interval and the accuracy."""
     row, (low, high) = result.row, result.interval
-    ticks = [("chance", row["chance"]), ("majority", row["majority"])]
-    shapes = [Markup('<line class="rail" x1="0" x2="150" y1="9" y2="9"/>')]
-    for kind, value in ticks:
-        if value is not None:
-            shapes.append(
-                Markup('<line class="{}" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="16"/>').format(
-                    kind, x=150 * value
-                )
-            )
+    shape = Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>')
+    shapes = [shape.format("rail", 0, 150, 9, 9)]
+    for kind in ("chance", "majority"):
+        if row[kind] is not None:
+            shapes.append(shape.format(kind, 150 * row[kind], 150 * row[kind], 2, 16))
     if low is not None and high is not None:
-        shapes.append(
-            Markup('<line class="interval" x1="{:.1f}" x2="{:.1f}" y1="9" y2="9"/>').format(
-                150 * low, 150 * high
-            )
-        )
+        shapes.append(shape.format("interval", 150 * low, 150 * high, 9, 9))
     shapes.append(dot(150 * row["accuracy"], 9, 3.5, "accuracy"))
     return Markup('<svg class="bar" viewBox="-4 0 158 18" aria-hidden="true">{}</svg>').format(
         Markup("").join(shapes)
@@ -206,7 +191,7 @@ def _screen_line(result: Result) -> str:
     span = "" if low is None or high is None else f" ({interval(low, high)})"
     remarks = [f"uses {result.row['uses']}"] if result.row["uses"] else []
     remarks += result.warnings.invalidating
-    remarks += ["not told from chance"] if result.at_chance else []
+    remarks += [AT_CHANCE] if result.at_chance else []
     known = f"   {'; '.join(remarks)}" if remarks else ""
     accuracy = f"{percent(result.row['accuracy']):>7}{span:15}"
     return f"{accuracy}  {result.row['method']:10}  {result.run.name}{known}"

@@ -142,7 +142,7 @@ def _heat_map(key: tuple[object, ...], cells: dict[tuple[int, int], list[Result]
     which, name, role, dataset, method = key[0], key[1], key[2], key[3], key[6]
     return HeatMap(
         f"{role} on {name} ({dataset}), {method}",
-        "shape of the episodes asked" if which == "episodes" else "shape of the training episodes",
+        "shape of the evaluation's episodes" if which == "episodes" else "shape of the training",
         ways,
         shots,
         [[_cell(cells.get((way, shot), [])) for shot in shots] for way in ways],

@@ -14,9 +14,15 @@ from fewshot_fer import __version__
 from fewshot_fer.reports.html.charts import COLOURED, group_curves, run_curves
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.differences import Difference, command, differences
-from fewshot_fer.reports.html.embedding_maps import Map, class_names, map_chart
+from fewshot_fer.reports.html.embedding_maps import Map, map_chart
 from fewshot_fer.reports.html.groups import Group, Result
-from fewshot_fer.reports.html.leaderboard import boards, details, settings_text, telling, title
+from fewshot_fer.reports.html.leaderboard import (
+    boards,
+    details,
+    settings_text,
+    title,
+    varied_keys,
+)
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
 from fewshot_fer.reports.html.mistakes import Copies, Mistake, hardest_pictures
 
@@ -90,28 +96,24 @@ def build_page(
     here = files("fewshot_fer.reports.html")
     for name in ("style.css", "page.js"):
         context[name.replace(".", "_")] = Markup((here / name).read_text(encoding="utf-8"))
-    template = _environment().from_string((here / "page.html.j2").read_text(encoding="utf-8"))
-    # A lone half of a character can stand in a summary's escapes: no file in UTF-8 can hold it.
-    return template.render(context).encode("utf-8", "replace").decode("utf-8")
-
-
-def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["percent"] = _percent
-    return environment
+    template = environment.from_string((here / "page.html.j2").read_text(encoding="utf-8"))
+    # A lone half of a character can stand in a summary's escapes: no file in UTF-8 can hold it.
+    return template.render(context).encode("utf-8", "replace").decode("utf-8")
 
 
 def _context(
     runs: Sequence[Run], groups: Sequence[Group], findings: Findings, copies: Copies
 ) -> dict[str, Any]:
-    keys = telling(runs)
+    keys = varied_keys(runs)
     evaluated = [group for group in groups if group.row["role"] != "train"]
     return {
         "runs": runs,
         "boards": boards(groups),
-        "maps": [(one, map_chart(one, copies), class_names(one)) for one in findings.maps],
+        "maps": [(one, map_chart(one, copies), one.class_names) for one in findings.maps],
         "classes": list(_classes(groups, findings, copies)),
         "mistakes": list(_group_mistakes(groups, findings, copies)),
         "curves": _curves(evaluated),
@@ -140,13 +142,12 @@ def _classes(groups: Sequence[Group], findings: Findings, copies: Copies) -> Ite
         hardest = []
         for name, mean in list(zip(recall.class_names, recall.mean, strict=True))[:HARD_CLASSES]:
             hard = hardest_pictures(counts, name) if counts is not None else []
-            hardest.append((name, mean, [_hard(one, copies) for one in hard]))
+            shown = [
+                Shown(copies.number(path), path, [f"{right:.0f} of {times:.0f} right"])
+                for path, right, times in hard
+            ]
+            hardest.append((name, mean, shown))
         yield ClassesOf(title(group), details(group), recall, hardest)
-
-
-def _hard(picture: tuple[str, float, float], copies: Copies) -> Shown:
-    path, right, times = picture
-    return Shown(copies.number(path), path, [f"{right:.0f} of {times:.0f} right"])
 
 
 def _group_mistakes(

@@ -56,7 +56,9 @@ def report_table(runs: Sequence[Run]) -> pd.DataFrame:
         tested = known.get(Path(run.tested).expanduser().resolve()) if run.tested else None
         first |= {"sweep": run.sweep, "tested_run": tested.name if tested else run.tested}
         first |= {"problems": "; ".join(run.problems)} | _choices(run, tested)
-        first |= {key: _cell(_setting(run, key)) for key in keys}
+        # Which tests a run had is no setting of those that test it later.
+        own, every = run.settings, run.everything
+        first |= {k: _cell((own if k.startswith("test.") else every).get(k)) for k in keys}
         for row in run.results or [{}]:
             rows.append(first | {key: _cell(row.get(key)) for key in RESULT_COLUMNS})
     columns = [*LEADING, *(f"choices.{group}" for group in GROUPS), *keys, *RESULT_COLUMNS]
@@ -110,11 +112,6 @@ def _choices(run: Run, tested: Run | None) -> dict[str, str]:
         own = one.summary.get("choices") if one is not None else None
         chosen |= own if isinstance(own, dict) else {}
     return {f"choices.{group}": str(chosen.get(group) or "") for group in GROUPS}
-
-
-def _setting(run: Run, key: str) -> object:
-    """Return a setting; which tests a run had is no setting of those that test it later."""
-    return (run.settings if key.startswith("test.") else run.everything).get(key)
 
 
 def _cell(value: object) -> object:

@@ -1,4 +1,4 @@
-"""What is typed for each kind of input."""
+"""The command that is typed for each kind of input."""
 
 from bad_input.good_files import TINY
 

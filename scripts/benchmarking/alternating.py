@@ -1,7 +1,7 @@
-"""Systems take turns, A B C A B C, and are compared turn by turn.
+"""Measure systems in alternation, A B C A B C, and compare them turn by turn.
 
-Neighbours on a shared machine come and go within seconds: what they take, they take from all
-systems of one turn alike, so ratios hold where times do not.
+Other load on a shared machine comes and goes within seconds and slows all systems of one turn
+alike, so ratios hold where times do not.
 """
 
 import statistics
@@ -14,8 +14,8 @@ from benchmarking.worker import Worker
 
 @dataclass(frozen=True)
 class Ask:
-    """A question to a system. count: episodes or images a turn, 0 for as many as fill a turn; warm:
-    how many are asked for once before anything counts."""
+    """A measurement of a system. count: episodes or images a turn, 0 for as many as fill a turn;
+    warm: how many are run once before anything counts."""
 
     worker: Worker
     task: str
@@ -40,7 +40,7 @@ Figures = dict[str, list[float]]
 
 
 def alternate(asks: dict[str, Ask], turns: int, turn_seconds: float, what: str) -> Figures:
-    """Ask each in turn, `turns` times over. Building a system and a warm-up are not counted."""
+    """Run each in turn, `turns` times over. Building a system and a warm-up are not counted."""
     ready = {name: _sized(ask, turn_seconds) for name, ask in asks.items()}
     figures: Figures = {name: [] for name in asks}
     for _ in tqdm(range(turns), desc=what, unit="turn", leave=False, disable=None):
@@ -51,7 +51,7 @@ def alternate(asks: dict[str, Ask], turns: int, turn_seconds: float, what: str) 
 
 def _sized(ask: Ask, turn_seconds: float) -> Ask:
     """Warm up, and choose a count that fills a turn where none is given; then that count too is
-    asked for once, since a step that a GPU has captured belongs to one number of episodes."""
+    run once, since a step that a GPU has captured belongs to one number of episodes."""
     ask.worker.ask(ask.task, ask.warm)
     if ask.count:
         return ask

@@ -1,4 +1,4 @@
-"""A run that ends itself with SIGKILL at a given moment: python -m bad_input.dying epoch"""
+"""A run that ends itself with SIGKILL at a given moment: python -m bad_input.killed_run epoch"""
 
 import os
 import signal
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from bad_input.commands import KILLED
 from bad_input.typing_commands import typed
-from bad_input.words import KILLED
 from fewshot_fer.data import packed_images as store
 from fewshot_fer.system import torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 
 
 def main() -> None:
-    """Run the command of the case, and die."""
+    """Run the command of the case until it kills itself."""
     if sys.argv[1] == "packing":
         decode: Any = vars(store)["decode"]
         patched: Any = mock.patch.object(store, "decode", _dying_at(9, decode))

