@@ -59,6 +59,12 @@ class Result:
         return self.is_valid and not self.row["uses"]
 
     @property
+    def start(self) -> str:
+        """What its encoder knew before training, "" for nothing, or where a run does not say."""
+        known = self.row["pretrained"]
+        return "" if known in (None, "", "none") else f"pretrained: {known}"
+
+    @property
     def interval(self) -> tuple[float | None, float | None]:
         """The interval to believe: over groups or, in its absence, over episodes."""
         low, high = self.row["group_ci95_low"], self.row["group_ci95_high"]

@@ -39,6 +39,7 @@ class Line:
         """Text that the page's filter searches, beside the words of the run."""
         row, warnings = self.result.row, self.result.warnings.invalidating
         texts = [str(row["method"]), self.settings, str(row["uses"] or ""), *warnings]
+        texts.append(self.result.start)
         return " ".join([*texts, *self.remarks]).lower()
 
 
@@ -190,6 +191,7 @@ def _screen_line(result: Result) -> str:
     low, high = result.interval
     span = "" if low is None or high is None else f" ({interval(low, high)})"
     remarks = [f"uses {result.row['uses']}"] if result.row["uses"] else []
+    remarks += [result.start] if result.start else []
     remarks += result.warnings.invalidating
     remarks += [AT_CHANCE] if result.at_chance else []
     known = f"   {'; '.join(remarks)}" if remarks else ""
