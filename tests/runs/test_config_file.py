@@ -108,11 +108,11 @@ def write_last(folder: Path, progress: Any, epoch: int = 1) -> None:  # noqa: AN
 )
 def test_how_far_it_had_come_is_checked(tmp_path: Path, change: dict[str, Any]) -> None:
     """Tables are set back to these rows: a wrong one must neither reach a file nor end the tool."""
-    write_last(tmp_path, SOUND.content())
+    write_last(tmp_path, asdict(SOUND))
     reached = last_progress(tmp_path)
     assert reached is not None
     assert reached[1] == SOUND
-    write_last(tmp_path, {**SOUND.content(), **change})
+    write_last(tmp_path, {**asdict(SOUND), **change})
     with pytest.raises(RunError, match=r"last\.pt does not say how far"):
         last_progress(tmp_path)
     write_last(tmp_path, None)
