@@ -40,7 +40,7 @@ def faults() -> list[Case]:
         _case("the cache is cut off", _in_step(_cut_off), "cut off while it was in use"),
         _case("another process packs the same images", _twin, outcome=WORKS),
         _case("a loss that is no number", _not_finite, "at learning rate"),
-        _case("too little memory in training", _scarce_step, "lower train.n_way"),
+        _case("too little memory in training", _scarce_step, "lower train.episodes_per_step"),
         _case("too little memory in evaluation", _scarce_embedding, outcome=WORKS),
         _case("Ctrl-C", _signalled(signal.SIGINT), "code 130", STOPS),
         _case("SIGTERM", _signalled(signal.SIGTERM), "code 143", STOPS),

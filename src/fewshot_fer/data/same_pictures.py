@@ -74,7 +74,7 @@ def find_repeats(numbers: NDArray[np.int64], faces: pd.DataFrame) -> Repeats:
     for number, path, label, group in zip(numbers, *columns, strict=True):
         by_number[number][path] = (label, group)
     found = Repeats([], [])
-    for same in by_number.values():
+    for same in (some for some in by_number.values() if len(some) > 1):
         labels, groups = map(set, zip(*same.values(), strict=True))
         files = [f"{path} ({label})" for path, (label, _) in same.items()]
         if len(labels) > 1:

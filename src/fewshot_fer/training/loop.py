@@ -185,9 +185,7 @@ class TrainingRun:
         )
 
     def _too_large(self) -> str:
-        names = "train.n_way, train.n_query or backbone.image_size"
-        if self.settings.train.episodes_per_step > 1:
-            names = f"train.episodes_per_step, {names}"
+        names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
         if self.trainer.is_supervised(self.epoch):
             names = "train.batch_size or backbone.image_size"
         return f"too little memory for a step of training: lower {names}. {self._kept_before()}"

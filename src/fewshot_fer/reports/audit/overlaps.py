@@ -46,18 +46,19 @@ def overlap_findings(
     """Return findings on what any two kinds of roles share, and on what is twice within one."""
     tables = _tables_by_kind(audited)
     found: list[Finding] = []
+    kept_apart = settings.episodes.disjoint == "group"
     pairs = list(_kind_pairs(tables, settings))
     for one in audited:  # and each fixed support that is not of the training set
         if (own := one.own_support) is not None:
             where = f"in support and queries of {one.title}"
             pairs.append(Pair(own, one.table, where, left_out=True))
     for pair in pairs:
-        found += _shared_images(pair, looks)
-        found += _shared_groups(pair, settings.episodes.disjoint == "group")
+        found += _shared_images(pair, looks, kept_apart)
+        found += _shared_groups(pair, kept_apart)
     seen = set()
     for one in audited:
         if (data := (one.kind, repr(one.dataset))) not in seen:
-            found += _doubles(one, looks, settings.episodes.disjoint == "group")
+            found += _doubles(one, looks, kept_apart)
         seen.add(data)
     return found
 
@@ -80,7 +81,7 @@ def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterato
         yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
 
 
-def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:
+def _shared_images(pair: Pair, looks: dict[str, Look], kept_apart: bool) -> Iterator[Finding]:
     same = sorted(set(pair.first["path"]) & set(pair.second["path"]))
     if same:
         detail = f"{len(same)} files, of {len(pair.second)} in the latter"
@@ -92,6 +93,11 @@ def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:
         detail = f"{len(copies)} pictures under two names or more, byte for byte"
         yield pair.finding("the same pictures", detail, copies, LEFT_OUT if pair.left_out else "")
     twins = _twins(left, right, {path for paths in copies for path in paths})
+    if pair.left_out and kept_apart:  # a frame is like the others of its clip
+        keys: dict[str, str] = {}
+        for table in (pair.first, pair.second):
+            keys |= dict(zip(table["path"], group_keys(table), strict=True))
+        twins = [(one, other) for one, other in twins if keys[one] != keys[other]]
     if twins:
         detail = f"{len(twins)} of the latter are one of the former, resized or compressed anew"
         yield pair.finding("near-identical pictures", detail, twins)
