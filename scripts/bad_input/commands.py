@@ -18,6 +18,11 @@ CSV: Words = (
     *("train", "dataset=csv", "dataset.file=list.csv"),
     *("eval=csv_5w5s", "eval.dataset.file=list.csv", *TINY),
 )
+OWN_SUPPORT: Words = (
+    *("train", "dataset=folder", "dataset.root=faces", "eval=csv_5w5s"),
+    *("eval.dataset.file=list.csv", *TINY, "eval.n_way=0", "eval.kind=fixed"),
+    *("eval.support_split=all", "eval.support_draws=1"),
+)
 TEST: Words = (
     *("test", "run=run", "test=basic_7w1s", "paths.data=.", "test.episodes=3", "test.n_way=2"),
     *("test.k_shot=1", "test.n_query=1", "device=cpu", "keep_embeddings=false"),

@@ -1,5 +1,7 @@
 """Faults of label lists and CSV files."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from bad_input.case import (
@@ -137,6 +139,44 @@ def csv_files() -> list[Case]:
         Case(kind, "Korean, emoji, spaces and quotes", _odd_names, WORKS),
         Case(kind, "absolute paths below its folder", _absolute, WORKS),
     ]
+
+
+def own_supports() -> list[Case]:
+    """A list whose images are queries and support at once, three a class."""
+    kind = "CSV that is its own support"
+    clips, apart = "the query's clip or subject is in the support", "every query has its clip"
+    again = "picture, under another name, is in the support"
+    return [
+        Case(kind, "without groups", _with_groups(lambda name, place: ""), WORKS),
+        Case(kind, "clips on both sides", _with_groups(lambda _, i: f"s{i // 2}"), WORKS, clips),
+        Case(kind, "one subject alone", _with_groups(lambda _, i: "s"), LINE, apart),
+        Case(kind, "a picture under two class names", _copied("fear"), WORKS, "two class names"),
+        Case(kind, "pictures twice in a class", _copied("anger"), WORKS, again),
+    ]
+
+
+def _with_groups(group: Callable[[str, int], str]) -> Spoil:
+    def spoil(file: Path) -> None:
+        header, *lines = file.read_text().splitlines()
+        listed = [f"{line},{group(line, place)}" for place, line in enumerate(lines)]
+        file.write_text("\n".join([f"{header},group", *listed]))
+
+    return spoil
+
+
+def _copied(label: str) -> Spoil:
+    """List every picture of anger once more, of this class."""
+
+    def spoil(file: Path) -> None:
+        lines = file.read_text().splitlines()
+        for line in [line for line in lines if line.endswith(",anger")]:
+            path = Path(line.split(",")[0])
+            again = path.with_name(f"again_{path.name}")
+            shutil.copy(file.parent / path, file.parent / again)
+            lines.append(f"{again},{label}")
+        file.write_text("\n".join(lines))
+
+    return spoil
 
 
 def _linked_picture(file: Path) -> None:

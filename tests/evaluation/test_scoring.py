@@ -6,9 +6,11 @@ import torch
 from conftest import face_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.neighbors import NearestCentroid
 from small_networks import SHAPE, random_images, small_encoder
 
+from fewshot_fer.episodes.fixed_support import FixedProtocol, FixedSupport
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation import scoring
@@ -19,7 +21,8 @@ from fewshot_fer.evaluation.scoring import (
     prototype_logits_from_gram,
     score_episodes,
 )
-from fewshot_fer.evaluation.tasks import fixed_log_probabilities, mean_by_clip, vote_by_majority
+from fewshot_fer.evaluation.tasks import fixed_log_probabilities
+from fewshot_fer.evaluation.votes import mean_by_clip, predictions_by_level, vote_by_majority
 from fewshot_fer.models.methods.method import PROTOTYPES, BoundMethod
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import episode_logits, episode_losses, query_labels
@@ -155,3 +158,29 @@ def test_tie_break_never_outvotes_a_frame() -> None:
         unsure = np.tile([[0.499, 0.501]], (less + 1, 1))
         voted = vote_by_majority(np.concatenate([sure, unsure]), np.zeros(frames, dtype=np.int64))
         assert voted.argmax(axis=1).tolist() == [1]
+
+
+@pytest.mark.parametrize("vote", ["probability", "majority", "embedding"])
+def test_only_scored_frames_vote_for_their_clip(vote: str) -> None:
+    """By hand, in each draw; a clip of which no frame is scored is not scored either, and a
+    classifier that needs no support is scored as the method beside it is."""
+    table = face_table({"a": 6, "b": 3}).assign(clip=list("xxxyyyzzz"))
+    scored = np.array([[1, 0, 1, 0, 0, 0, 1, 1, 1], [1] * 9], dtype=bool)
+    support = FixedSupport(("a", "b"), np.zeros((2, 2, 1), dtype=np.int64))
+    made = FixedProtocol("test", "made", "made", table, table, support, vote, scored, "group")
+    queries = torch.from_numpy(np.random.default_rng(3).random((9, 1)))
+
+    def classify(embeddings: torch.Tensor) -> NDArray[np.float64]:
+        share = embeddings.numpy()[:, 0] ** 2
+        return np.stack([share, 1 - share], axis=1)
+
+    frames, clips, _ = predictions_by_level(made, "some", [classify] * 2, queries)
+    assert clips.scored.tolist() == [[True, False, True], [True] * 3]
+    assert clips.asked.tolist() == [1.0, 0.5, 1.0]
+    assert np.array_equal(frames.scored, scored)
+    places = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    for draw, clip in np.argwhere(clips.scored):
+        own = queries.numpy()[(places == clip) & scored[draw], 0]
+        votes = (own**2 > 0.5).mean() + (own**2).mean() / (4 * len(own))  # ties by probability
+        shares = {"probability": (own**2).mean(), "embedding": own.mean() ** 2, "majority": votes}
+        assert clips.probabilities[draw, clip, 0] == pytest.approx(shares[vote])

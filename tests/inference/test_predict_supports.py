@@ -1,6 +1,7 @@
 """`predict` with a support of other classes: enrolled, stored, too small, of other weights."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,18 @@ def test_one_picture_a_class_will_do(command: Command, fixed_run: Path, tmp_path
     assert len(table_of(outcome)) == 2
     assert outcome.err.count("one picture only") == 1
     assert "x, y" in outcome.err
+
+
+def test_pictures_of_the_support_are_told(
+    command: Command, fixed_run: Path, tmp_path: Path
+) -> None:
+    """A picture that is in the support has the best distance there is: by its name or by a copy."""
+    support = draw_classes(tmp_path / "support", {"new": 9, "other": 14}, 2)
+    words = (f"run={fixed_run}", f"support={support}", "align=false")
+    others = draw_classes(tmp_path / "images", {"new": 9}, 3, seed=6)
+    assert "in the support" not in command("predict", *words, f"images={others}").err
+    shutil.copy(next((support / "other").iterdir()), others / "copy.jpg")
+    assert (
+        "1 of 4 pictures are in the support" in command("predict", *words, f"images={others}").err
+    )
+    assert "4 of 4 pictures are in the" in command("predict", *words, f"images={support}").err

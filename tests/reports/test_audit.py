@@ -112,13 +112,14 @@ def test_quick_audit_stamps() -> None:
     sizes = {"a": 6, "b": 6}
     groups = {"a": ["x", "x", "y", "z", "p", "q"], "b": ["u", "u", "v", "w", "r", "s"]}
     table = face_table(sizes, groups)
-    assert quick_audit([quick_protocol("train", table)]) == []
-    other = table.assign(path="other/" + table["path"])
-    protocols = [quick_protocol("train", table), quick_protocol("validation", other)]
-    assert quick_audit(protocols) == ["shared_groups:10"]
+    training = quick_protocol("train", table)
+    assert quick_audit(training, []) == []
+    other = quick_protocol("validation", table.assign(path="other/" + table["path"]))
+    assert quick_audit(other, [training]) == ["shared_groups:10"]
+    strangers = table.assign(dataset="another", path="another/" + table["path"])
+    assert quick_audit(quick_protocol("validation", strangers), [training]) == []
     tested = table.assign(split="test")
-    assert quick_audit([quick_protocol("train", tested), quick_protocol("test", tested)]) == [
-        "trained_on_test",
-        "shared_images:12",
-        "shared_groups:10",
-    ]
+    on_test, own = quick_protocol("train", tested), quick_protocol("test", tested)
+    spoilt = ["trained_on_test", "shared_images:12", "shared_groups:10"]
+    assert quick_audit(own, [on_test, other]) == spoilt
+    assert quick_audit(quick_protocol("validation", strangers), [on_test]) == []

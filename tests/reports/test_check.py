@@ -203,11 +203,35 @@ def test_the_same_files_in_two_roles(typed: Check, faces: Path) -> None:
 
 
 def test_a_picture_twice_in_one_role(typed: Check, faces: Path) -> None:
-    """A repeat within a role can be support and query of one episode: told, not forbidden."""
-    shutil.copy(faces / "learn/sad/0.jpg", faces / "learn/angry/same.jpg")
+    """Of two classes it is a fault; of one, where it can be support and query of an episode that
+    counts: not in training, and not within one group."""
+    again = faces / "learn/sad/again.jpg"
+    shutil.copy(faces / "learn/sad/0.jpg", again)
     checked = typed(*folders(faces))
     assert checked.code == 0
-    assert checked.finding("the same pictures twice in training")["count"] == 1
+    assert checked.finding("the same pictures twice in training")["paths"] == [
+        [str(faces / "learn/sad/0.jpg"), str(again)]
+    ]
+    again.rename(faces / "learn/angry/again.jpg")
+    checked = typed(*folders(faces))
+    assert checked.code == 1
+    assert checked.titles("spoils") == [
+        "the same pictures twice in training, under two class names"
+    ]
+    assert "anger and sadness" in checked.finding("the same pictures twice")["detail"]
+    (faces / "learn/angry/again.jpg").unlink()
+    for group in ("one", "two"):
+        shutil.rmtree(faces / "ask/sad")
+        for number in range(6):
+            draw_pattern(faces / f"ask/sad/{number}.jpg", 9, np.random.default_rng(50 + number))
+        for place in ("one", group):
+            copy = faces / f"ask/sad/{place}/{len(place)}{place == group}.jpg"
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(faces / "ask/sad/0.jpg", copy)
+        (faces / "ask/sad/0.jpg").unlink()
+        checked = typed(*folders(faces))
+        spoilt = ["the same pictures twice in validation folder, in two groups"] * (group == "two")
+        assert checked.titles("spoils") == spoilt
 
 
 def test_a_clip_in_two_roles(typed: Check, faces: Path, tmp_path: Path) -> None:
@@ -254,20 +278,26 @@ def test_a_class_that_is_too_small(typed: Check, faces: Path) -> None:
     skip = folders(faces, "episodes.skip_small_classes=true", "train.n_way=2")
     checked = typed(*skip)
     assert checked.code == 0
-    assert checked.finding("training cannot be drawn")["level"] == "note"
+    found = checked.finding("training cannot be drawn")
+    assert found["level"] == "note"
+    assert "'sadness' has 2 images; left out, as episodes.skip" in found["detail"]
+    assert found["detail"].count("episodes.skip_small_classes=true") == 1
     assert typed(*skip, "train.n_way=3").code == 1
 
 
 def test_a_fixed_support(typed: Check, data: Path) -> None:
-    """A support from the training set is no overlap; one from the queries' own clips is."""
+    """A support from the training set is no overlap; of one from the queries' own clips it is
+    said how many queries are not scored against it."""
     small = ("train.k_shot=1", "train.n_query=1", "eval.k_shot=2", "eval.support_draws=1")
     fixed = (f"paths.data={data}", *small)
     checked = typed(*fixed, "eval=afew_fixed5")
     assert checked.code == 0, checked.out
     assert checked.report["roles"][1]["asked"] == "every image, 2 support images a class"
     checked = typed(*fixed, "eval=afew_fixed5", "eval.support_split=val")
-    assert checked.titles("spoils") == ["the same groups in support and queries of validation afew"]
-    assert "of its queries have their own clip" in checked.finding("clips of valid")["detail"]
+    assert checked.code == 0, checked.out
+    shared = checked.finding("the same groups in support and queries of validation afew")
+    assert "not scored in a draw whose support holds it" in shared["detail"]
+    assert "and are not scored against it" in checked.finding("clips of valid")["detail"]
     checked = typed(*fixed, "eval=afew_fixed5", "eval.k_shot=50")
     assert checked.code == 1
     assert "a fixed support of 50 images" in checked.finding("validation afew cannot")["detail"]

@@ -140,6 +140,18 @@ def test_warnings_stand_beside_the_rows_they_spoil(tmp_path: Path) -> None:
     assert page.count('<span class="tag bad">trained on test images</span>') == 1
 
 
+def test_rows_with_warnings_of_their_own_are_taken_at_their_word(tmp_path: Path) -> None:
+    """What a row says concerns it, and what it does not say does not: no data set is guessed at."""
+    folder = made(tmp_path, "run", "dataset.split=all", warnings="two_names:2")
+    table = pd.read_csv(folder / "results.csv", keep_default_na=False)
+    table = table.assign(n_left_out=0, trained_on_test="true")
+    table.to_csv(folder / "results.csv", index=False)
+    groups = group_results(collect_runs([tmp_path])[0])
+    warnings = next(g for g in groups if g.row["role"] == "validation").results[0].warnings
+    assert warnings.invalidating == ["2 pictures under two class names"]
+    assert warnings.noted == ["trained on test images, of another data set"]
+
+
 def test_heat_maps_mix_only_shapes_and_seeds(tmp_path: Path) -> None:
     for number, way in enumerate((3, 4, 5)):
         made(tmp_path, f"run{number}", f"train.n_way={way}", f"seed={number}")

@@ -22,6 +22,7 @@ from fewshot_fer.system.files import atomic, write_text
 from fewshot_fer.system.processes import core_count
 
 FILE = "bad_images.csv"
+BAD_IMAGES = "bad_images"  # attribute of a table: path -> split of what was left out of it
 log = logging.getLogger("fewshot_fer")
 
 
@@ -48,9 +49,12 @@ class Skipping:
         log.warning(
             "%d image(s) that cannot be read are left out, %s first: %s", len(bad), path, why
         )
-        kept = table[~table["path"].isin(set(bad))].reset_index(drop=True)
+        is_bad = table["path"].isin(set(bad))
+        kept = table[~is_bad].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"not one of {len(table)} images can be read, {path} first: {why}")
+        left_out = table.loc[is_bad, ["path", "split"]].itertuples(index=False)
+        kept.attrs[BAD_IMAGES] = dict(tuple(each) for each in left_out)
         return kept
 
     def write(self, run: Path) -> None:
@@ -60,11 +64,6 @@ class Skipping:
         listed = pd.DataFrame(sorted(self.found.items()), columns=["path", "reason"])
         with atomic(run / FILE) as partial:
             listed.to_csv(partial, index=False, lineterminator="\r\n")
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the column `warnings` of results.csv says of them."""
-        return [f"bad_images:{len(self.found)}"] if self.found else []
 
 
 def skipping(verb: TrainVerb | TestVerb, trained: TrainVerb) -> Skipping:

@@ -79,6 +79,15 @@ class FaceImages:
     def __len__(self) -> int:
         return len(self._packed.images)
 
+    def pixels(self, row: int) -> NDArray[np.uint8]:
+        """Return the image [3, H, W] of a row, in memory of its own."""
+        image: NDArray[np.uint8] = self._packed.take(np.array([row]))[0]
+        return image
+
+    def checksums(self) -> NDArray[np.uint32]:
+        """Return the CRC-32 [N] of each image's bytes."""
+        return np.array([zlib.crc32(image.data) for image in self._packed.images], dtype=np.uint32)
+
     @property
     def side(self) -> int:
         """Pixels a side."""

@@ -70,14 +70,24 @@ def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataF
         found = ", ".join(sorted(table["split"].unique()))
         raise DataError(
             f"no image of split '{split}' under {where}; splits found: {found} "
-            f"(choose one, or 'all', with dataset.split= or eval.dataset.split=)"
+            f"(choose one, or 'all', with dataset.split=, eval.dataset.split= or support_split=)"
         )
     return chosen
 
 
+def group_keys(table: pd.DataFrame) -> pd.Series:
+    """Return what names the group of every row among all data sets.
+
+    That is data set and group, as equal names in two data sets are different people, or the path of
+    an image that is a group of its own.
+    """
+    keys: pd.Series = table["dataset"] + " " + table["group"]
+    return keys.where(table["group"] != table["path"], table["path"])
+
+
 def has_groups(table: pd.DataFrame) -> bool:
     """Return whether any two images share a group."""
-    return bool(table["group"].duplicated().any())
+    return bool(group_keys(table).duplicated().any())
 
 
 def balanced_rows(

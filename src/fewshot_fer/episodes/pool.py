@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig
-from fewshot_fer.system.errors import EpisodeError
+from fewshot_fer.data.table import group_keys
+from fewshot_fer.system.errors import EpisodeError, SmallClassError
 
 BY_DEFAULT = EpisodesConfig()
 log = logging.getLogger("fewshot_fer")
@@ -32,7 +33,8 @@ class EpisodePool:
 
     rows [N]: table rows, those of a class next to one another; starts, sizes [C]: where a class
     lies in `rows`; groups [N]: group of each entry of `rows` as a number, or None where support and
-    query need only be different images; nested: no group has images of two classes.
+    query need only be different entries; nested: no group has images of two classes; disjoint:
+    `group` or `image`, what support and query of an episode never share.
     """
 
     shape: Shape
@@ -42,15 +44,7 @@ class EpisodePool:
     sizes: NDArray[np.int64]
     groups: NDArray[np.int64] | None
     nested: bool
-
-    @property
-    def disjoint(self) -> str:
-        """`group` or `image`: what support and query of an episode never share."""
-        return "image" if self.groups is None else "group"
-
-    @property
-    def n_groups(self) -> int:
-        return len(self.rows) if self.groups is None else len(np.unique(self.groups))
+    disjoint: str
 
     @property
     def members(self) -> list[NDArray[np.int64]]:
@@ -75,19 +69,23 @@ def build_pool(
     """
     rows = np.arange(len(table)) if rows is None else np.sort(rows)
     faces = pd.DataFrame({"row": rows, "label": table["label"].to_numpy()[rows]})
-    faces["group"] = table["group"].to_numpy()[rows] if rules.disjoint == "group" else rows
+    kept_apart = group_keys(table).to_numpy()[rows] if rules.disjoint == "group" else rows
+    faces["group"] = kept_apart  # a row that is given twice is one image all the same
     grouped = bool(faces["group"].duplicated().any())
+    shared = faces.drop_duplicates("row")["group"].duplicated().any()
     small = _small_classes(faces, shape, grouped)
     if small:
         found = "; ".join(f"'{name}' has {reason}" for name, reason in small.items())
         needed = f"{shape.k_shot} support + {shape.n_query} query images a class"
         if not rules.skip_small_classes:
-            raise EpisodeError(
-                f"{what}: too small for {needed}: {found}. Ask for fewer images, or leave such "
-                f"classes out with episodes.skip_small_classes=true"
+            found = f"{what}: too small for {needed}: {found}"
+            raise SmallClassError(
+                f"{found}. Ask for fewer images, or leave such classes out with "
+                f"episodes.skip_small_classes=true",
+                found,
             )
         log.warning("%s: left out, too small for %s: %s", what, needed, found)
-    pool = _arrange(faces[~faces["label"].isin(list(small))], shape, grouped)
+    pool = _arrange(faces[~faces["label"].isin(list(small))], shape, grouped, bool(shared))
     if len(pool.class_names) < shape.n_way:
         raise EpisodeError(
             f"{what}: n_way={shape.n_way} asks for more classes than the {len(pool.class_names)} "
@@ -112,8 +110,12 @@ def can_split(sizes: list[int], k_shot: int, n_query: int) -> bool:
     return span > 0 and bool((reachable >> n_query) & ((1 << span) - 1))
 
 
-def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool) -> EpisodePool:
-    """Return a pool of rows by class; faces: columns row, label and group."""
+def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool, shared: bool) -> EpisodePool:
+    """Return a pool of rows by class; faces: columns row, label and group.
+
+    grouped: a group has several rows; shared: one has several images.
+    """
+    disjoint = "group" if shared else "image"
     labels, names = pd.factorize(faces["label"], sort=True)
     order = np.argsort(labels, kind="stable")
     rows = faces["row"].to_numpy()[order].astype(np.int64)
@@ -121,23 +123,26 @@ def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool) -> EpisodePool:
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     by_class = (tuple(map(str, names)), rows, starts, sizes)
     if not grouped:
-        return EpisodePool(shape, *by_class, groups=None, nested=True)
+        return EpisodePool(shape, *by_class, None, nested=True, disjoint=disjoint)
     groups = pd.factorize(faces["group"])[0][order].astype(np.int64)
     classes_a_group = pd.Series(labels[order]).groupby(groups).nunique()
-    return EpisodePool(shape, *by_class, groups, nested=bool((classes_a_group == 1).all()))
+    return EpisodePool(shape, *by_class, groups, bool((classes_a_group == 1).all()), disjoint)
 
 
 def _small_classes(faces: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str, str]:
     """Return class -> what it has, for every class that is too small for one episode."""
     small = {}
-    for label, groups in faces.groupby("label")["group"]:
-        sizes = groups.value_counts().tolist()
-        if len(groups) < shape.k_shot + shape.n_query:
-            small[str(label)] = _count(len(groups), "image")
-        elif grouped and not can_split(sizes, shape.k_shot, shape.n_query):
+    for label, of_class in faces.groupby("label"):
+        images, groups = (of_class[of].value_counts().tolist() for of in ("row", "group"))
+        found = _count(len(of_class), "image")
+        if len(of_class) < shape.k_shot + shape.n_query:
+            small[str(label)] = found
+        elif grouped and not can_split(images, shape.k_shot, shape.n_query):
+            small[str(label)] = f"{found}, repeats of {len(images)}"
+        elif grouped and not can_split(groups, shape.k_shot, shape.n_query):
             small[str(label)] = (
-                f"{_count(len(groups), 'image')} in {_count(len(sizes), 'group')} (a clip or "
-                f"subject must not stand on both sides; episodes.disjoint=image would allow it)"
+                f"{found} in {_count(len(groups), 'group')} (a clip or subject must not stand on "
+                f"both sides; episodes.disjoint=image would allow it)"
             )
     return small
 

@@ -4,6 +4,7 @@ A protocol is loaded and checked whole before the first image is decoded, so a m
 test costs no training.
 """
 
+import logging
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,23 +15,25 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TrainVerb, supervised_epochs
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.data.table import balanced_rows
+from fewshot_fer.data.table import balanced_rows, group_keys
 from fewshot_fer.episodes.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.episodes.sampler import Episodes, draw_episodes
-from fewshot_fer.episodes.saved import load_episodes, table_digest
+from fewshot_fer.episodes.saved import load_episodes, require_groups_apart, table_digest
 
 
 @dataclass(frozen=True)
 class RunData:
     """What the protocols of one run have in common.
 
-    training: the table of the training set, None where it is not at hand.
+    training: the table of the training set, None where it is not at hand; level: of the log, for
+    what a support leaves out.
     """
 
     source: Source
     rules: EpisodesConfig = field(default_factory=EpisodesConfig)
     seed: int = 0
     training: pd.DataFrame | None = None
+    level: int = logging.WARNING
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class EpisodicProtocol:
     n_episodes: int
     pool: EpisodePool
     loaded: Episodes | None = None  # from a file, in the place of drawn ones
+    warnings: tuple[str, ...] = ()  # of results.csv
 
     @property
     def shape(self) -> Shape:
@@ -117,4 +121,7 @@ def evaluation_protocol(role: str, settings: EvalConfig, data: RunData) -> Episo
     if data.rules.load is None:
         return protocol
     file = Path(data.rules.load).expanduser()
-    return replace(protocol, loaded=load_episodes(file, protocol.stream, table, shape))
+    loaded = load_episodes(file, protocol.stream, table, shape)
+    if data.rules.disjoint == "group":
+        require_groups_apart(loaded, group_keys(table), f"{protocol.stream} in {file}")
+    return replace(protocol, loaded=loaded)

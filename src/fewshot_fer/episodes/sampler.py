@@ -93,13 +93,13 @@ def _draw_disjoint(random: Random, pool: EpisodePool, classes: Indices) -> Indic
     # Where no group spans classes each class is an independent draw, and fails on its own.
     cells = classes.reshape(-1, 1) if pool.nested else classes
     places = _draw_any(random, pool, cells)
-    failed = _clashes(pool.groups[places], pool.shape.k_shot)
+    failed = group_clashes(pool.groups[places], pool.shape.k_shot)
     for _ in range(REJECTIONS):
         if not failed.any():
             break
         again = np.flatnonzero(failed)
         places[again] = _draw_any(random, pool, cells[again])
-        failed[again] = _clashes(pool.groups[places[again]], pool.shape.k_shot)
+        failed[again] = group_clashes(pool.groups[places[again]], pool.shape.k_shot)
     left = np.flatnonzero(failed)
     parts = -(-len(left) * len(pool.rows) // CHUNK)  # none where nothing failed
     for chunk in np.array_split(left, parts) if parts else ():
@@ -114,8 +114,8 @@ def _draw_any(random: Random, pool: EpisodePool, classes: Indices) -> Indices:
     return drawn.reshape(*classes.shape, n_drawn)
 
 
-def _clashes(groups: Indices, k_shot: int) -> NDArray[np.bool_]:
-    """Return for groups [R, w, k_shot + n_query] which rows have a group on both sides."""
+def group_clashes(groups: Indices, k_shot: int) -> NDArray[np.bool_]:
+    """Return which rows [R] of groups [R, w, k_shot + n_query] have a group on both sides."""
     clashes = np.zeros(len(groups), dtype=bool)
     support = groups[..., :k_shot].reshape(len(groups), -1)
     query = groups[..., k_shot:].reshape(len(groups), -1)
@@ -147,10 +147,11 @@ def _draw_split(random: Random, pool: EpisodePool, classes: Indices) -> Indices:
         if not len(open_rows):
             return _fill_sides(random, pool, on_query_side, classes)
     names = ", ".join(pool.class_names[c] for c in classes[open_rows[0]])
+    allowing = ", or use episodes.disjoint=image" if pool.disjoint == "group" else ""
     raise EpisodeError(
-        f"no way found to keep the groups of support and query apart for the classes {names} "
-        f"({pool.shape.k_shot} support + {pool.shape.n_query} query images): ask for fewer images, "
-        f"or use episodes.disjoint=image"
+        f"no way found to keep the {pool.disjoint}s of support and query apart for the classes "
+        f"{names} ({pool.shape.k_shot} support + {pool.shape.n_query} query images): ask for fewer "
+        f"images{allowing}"
     )
 
 

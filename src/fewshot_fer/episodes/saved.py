@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fewshot_fer.episodes.pool import Shape
-from fewshot_fer.episodes.sampler import Episodes
+from fewshot_fer.episodes.sampler import Episodes, group_clashes
 from fewshot_fer.system.errors import RunError, UserError, WriteError
 from fewshot_fer.system.files import atomic, writing
 
@@ -86,6 +86,21 @@ def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> E
     if not _is_sound(episodes, table, shape):
         raise RunError(f"episodes.load: {name} in {file} does not hold {shape} episodes")
     return episodes
+
+
+def require_groups_apart(episodes: Episodes, groups: pd.Series, where: str) -> None:
+    """Raise RunError where an episode has a group on both sides.
+
+    groups: that of each row of the table; where: the episodes in words.
+    """
+    placed = np.concatenate([episodes.support, episodes.query], axis=2)
+    shared = group_clashes(pd.factorize(groups)[0][placed], episodes.support.shape[2])
+    if shared.any():
+        raise RunError(
+            f"episodes.load: in {int(shared.sum())} of the {len(episodes)} episodes of {where} a "
+            f"clip or subject stands on both sides: draw others, or give episodes.disjoint=image, "
+            f"which results.csv then says"
+        )
 
 
 def _require_size(file: Path) -> None:

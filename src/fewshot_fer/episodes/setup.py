@@ -5,18 +5,18 @@ results, and warnings on screen; it is quick enough to look for in every trainin
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
-from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.data.load import BAD_IMAGES, Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
 from fewshot_fer.episodes.protocol import (
     EpisodicProtocol,
@@ -28,6 +28,7 @@ from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.system.errors import DataError, EpisodeError
 
 AnyProtocol = EpisodicProtocol | FixedProtocol
+Protocol = TypeVar("Protocol", EpisodicProtocol, FixedProtocol, AnyProtocol)
 log = logging.getLogger("fewshot_fer")
 
 
@@ -48,14 +49,10 @@ class TrainingSetup:
 
 @dataclass(frozen=True)
 class TestSetup:
-    """Protocols of a test of a finished run; trained_on_test is None where unknown.
-
-    warnings: stamps of the quick audit of training, validation and tests together.
-    """
+    """Protocols of a test of a finished run; trained_on_test is None where unknown."""
 
     tests: list[AnyProtocol]
     trained_on_test: bool | None
-    warnings: list[str]
 
 
 def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
@@ -66,7 +63,9 @@ def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
     training = training_protocol(settings, source, held_out_rows(table, evaluations))
     warn_of_shared_images(training, evaluations)
     validation, *tests = evaluations
-    return TrainingSetup(training, validation, tests, trained_on_test(table))
+    tests = [_audited(test, [training, validation]) for test in tests]
+    validation = _audited(validation, [training])
+    return TrainingSetup(_audited(training, []), validation, tests, trained_on_test(table))
 
 
 def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestSetup:
@@ -79,14 +78,14 @@ def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestS
     data = RunData(source, settings.episodes, seed, table)
     tests = [build_protocol("test", test, data) for test in settings.test.values()]
     if table is None:
-        return TestSetup(tests, None, [])
+        return TestSetup([_audited(test, []) for test in tests], None)
     # Which images a run was trained on does not depend on a file of episodes.
     rules = replace(trained.episodes, load=None, save=None)
-    data = RunData(source, rules, trained.seed, table)
+    data = RunData(source, rules, trained.seed, table, level=logging.DEBUG)  # said in training
     training = _training_again(trained, table, data)
     warn_of_shared_images(training, tests)
-    found = quick_audit([training, *_validation_again(trained, data), *tests])
-    return TestSetup(tests, trained_on_test(table), found)
+    before = [training, *_validation_again(trained, data)]
+    return TestSetup([_audited(test, before) for test in tests], trained_on_test(table))
 
 
 def evaluations_of(settings: TrainVerb) -> Iterator[tuple[str, EvalConfig]]:
@@ -142,6 +141,7 @@ def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> p
 
 def _training_again(trained: TrainVerb, table: pd.DataFrame, data: RunData) -> EpisodicProtocol:
     """Return the protocol that a run was trained by: without its own fixed supports."""
+    data = replace(data, rules=replace(data.rules, disjoint="image"))  # scores nothing
     fixed = [each for each in evaluations_of(trained) if each[1].kind == "fixed"]
     held_out = held_out_rows(table, [build_protocol(*each, data) for each in fixed])
     return training_protocol(trained, data.source, held_out)
@@ -156,26 +156,28 @@ def _validation_again(trained: TrainVerb, data: RunData) -> list[AnyProtocol]:
         return []
 
 
-def quick_audit(protocols: Sequence[AnyProtocol]) -> list[str]:
-    """Return stamps for results, such as `trained_on_test`, `shared_images:12`, `shared_groups:3`.
+def quick_audit(protocol: AnyProtocol, before: Sequence[AnyProtocol]) -> list[str]:
+    """Return the warnings on a protocol's results, such as `trained_on_test`, `shared_images:12`.
 
-    trained_on_test: images of an official test or validation split are trained on; shared_images:
-    files that stand in two roles; shared_groups: clips or subjects that do. Several tests are one
-    role. Nothing found is an empty list.
+    before: the protocols that it should share nothing with: training for a validation, both for a
+    test. trained_on_test: official test or validation images of its data sets are trained on;
+    shared_images, shared_groups: how many of its files, and of its clips or subjects, stand in one
+    of those before it; bad_images: how many were left out of it. Nothing found is an empty list.
     """
-    tables = _tables_by_role(protocols)
-    trained = tables.get("train")
-    stamps = ["trained_on_test"] if trained is not None and trained_on_test(trained) else []
-    images = _count_shared(set(table["path"]) for table in tables.values())
-    groups = _count_shared(set(groups_of(table)) for table in tables.values())
-    stamps += [f"shared_images:{images}"] if images else []
-    stamps += [f"shared_groups:{groups}"] if groups else []
-    return stamps
+    table, others = _drawn_from(protocol), [_drawn_from(other) for other in before]
+    trained = [each.table for each in (protocol, *before) if each.role == "train"]
+    tested = {name for own in trained for name in own.loc[_held_out(own), "dataset"]}
+    official = table["dataset"][_held_out(table)]
+    images = set(table["path"]) & set(chain.from_iterable(other["path"] for other in others))
+    groups = set(groups_of(table)) & set(chain.from_iterable(map(groups_of, others)))
+    counts = {"shared_images": images, "shared_groups": groups, "bad_images": _bad_images(protocol)}
+    found = ["trained_on_test"] if official.isin(tested).any() else []
+    return found + [f"{name}:{len(some)}" for name, some in counts.items() if some]
 
 
 def trained_on_test(training: pd.DataFrame) -> bool:
     """Return whether a training table holds images of an official test or validation split."""
-    return bool(training["split"].isin(["test", "val"]).any())
+    return bool(_held_out(training).any())
 
 
 def groups_of(table: pd.DataFrame) -> pd.Series:
@@ -201,19 +203,30 @@ def warn_of_shared_images(training: EpisodicProtocol, evaluations: Sequence[AnyP
             log.warning("%s: the support was trained on; set it aside in train's eval=", name)
 
 
-def _tables_by_role(protocols: Sequence[AnyProtocol]) -> dict[str, pd.DataFrame]:
-    found: dict[str, list[pd.DataFrame]] = {}
-    for protocol in protocols:
-        table = protocol.table if isinstance(protocol, FixedProtocol) else _drawn_from(protocol)
-        found.setdefault(protocol.role, []).append(table)
-    return {role: pd.concat(tables) for role, tables in found.items()}
+def _audited(protocol: Protocol, before: Sequence[AnyProtocol]) -> Protocol:
+    return replace(protocol, warnings=tuple(quick_audit(protocol, before)))
 
 
-def _drawn_from(protocol: EpisodicProtocol) -> pd.DataFrame:
-    """Return the rows that episodes are drawn from: training leaves held-out ones undrawn."""
+def _held_out(table: pd.DataFrame) -> pd.Series:
+    """Return which rows are of an official test or validation split."""
+    return table["split"].isin(["test", "val"])
+
+
+def _bad_images(protocol: AnyProtocol) -> set[str]:
+    """Return the paths that were left out of its tables as they cannot be read."""
+    tables = [protocol.table]
+    if isinstance(protocol, FixedProtocol):
+        tables.append(protocol.support_table)
+    return {
+        path
+        for table in tables
+        for path, split in table.attrs.get(BAD_IMAGES, {}).items()
+        if split in set(table["split"])
+    }
+
+
+def _drawn_from(protocol: AnyProtocol) -> pd.DataFrame:
+    """Return the queries, or the rows that episodes are drawn from: not those held out."""
+    if isinstance(protocol, FixedProtocol):
+        return protocol.table
     return protocol.table.iloc[np.unique(protocol.pool.rows)]
-
-
-def _count_shared(sets: Iterable[set[str]]) -> int:
-    """Count what stands in two sets or more."""
-    return sum(count > 1 for count in Counter(chain.from_iterable(sets)).values())

@@ -120,13 +120,13 @@ def _episode_logits(
 
 @torch.inference_mode()
 def _fixed_logits(task: FixedTask, embedder: Embedder, method: Method) -> tuple[Tensor, Tensor]:
-    """Return logits [Q, way] of the queries for the first draw's support, and their classes [Q]."""
-    rows = task.protocol.support.rows[0]
+    """Return logits [Q, way] of the queries that the first draw scores, and their classes [Q]."""
+    rows, scored = task.protocol.support.rows[0], np.flatnonzero(task.protocol.scored[0])
     support = embedder.embed(task.support_images, rows.ravel()).reshape(*rows.shape, -1)
-    query = embedder.embed(task.images, np.arange(len(task.protocol.table)))
+    query = embedder.embed(task.images, scored)
     bound = method.among(task.protocol.support.class_names, query)
     logits = [bound.once(support, some).cpu() for some in torch.split(query, QUERIES)]
-    return torch.cat(logits), torch.from_numpy(task.protocol.labels)
+    return torch.cat(logits), torch.from_numpy(task.protocol.labels[scored])
 
 
 @torch.inference_mode()

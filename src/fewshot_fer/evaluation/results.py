@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fewshot_fer.data.table import group_keys
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import (
@@ -45,8 +46,9 @@ class FixedPredictions:
     """Predictions with a fixed support at one level: of images, or of clips.
 
     method: protonet, classifier, ...; level: image, frame, clip or clip_complete; labels [Q];
-    probabilities [draws, Q, way]; groups [Q]: clip, subject or image; lost: the labels of queries
-    without a prediction, a clip without a face for one, which count as wrong.
+    probabilities [draws, Q, way]; groups [Q]: clip, subject or image; scored [draws, Q]: which
+    queries count in a draw; lost: the labels of queries without a prediction, a clip without a face
+    for one, which count as wrong in every draw.
     """
 
     method: str
@@ -54,6 +56,7 @@ class FixedPredictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     groups: NDArray[np.int64]
+    scored: NDArray[np.bool_]
     lost: tuple[int, ...] = ()
 
     @property
@@ -63,8 +66,26 @@ class FixedPredictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each query [draws, Q] was predicted rightly."""
-        return np.asarray(self.predicted == self.labels)
+        """Whether each query [draws, Q] was scored, and predicted rightly."""
+        return np.asarray((self.predicted == self.labels) & self.scored)
+
+    @property
+    def asked(self) -> NDArray[np.float64]:
+        """The share of draws [Q] in which each query is scored."""
+        asked: NDArray[np.float64] = self.scored.mean(axis=0)
+        return asked
+
+    @property
+    def right(self) -> NDArray[np.float64]:
+        """The share of draws [Q] in which each query is scored and predicted rightly."""
+        right: NDArray[np.float64] = self.correct.mean(axis=0)
+        return right
+
+    @property
+    def n_scored(self) -> NDArray[np.int64]:
+        """How many predictions each draw [draws] scores, with those that were lost."""
+        count: NDArray[np.int64] = self.scored.sum(axis=1) + len(self.lost)
+        return count
 
 
 def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) -> Row:
@@ -74,6 +95,7 @@ def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) 
     return {
         **_protocol_columns(protocol),
         "n_query": protocol.shape.n_query,
+        "n_left_out": 0,
         "episodes": len(scores.accuracy),
         "accuracy": accuracy,
         "ci95_low": low,
@@ -82,7 +104,7 @@ def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) 
         "loss": float(scores.loss.mean()),
         "disjoint": protocol.pool.disjoint,
         "n_images": len(np.unique(protocol.pool.rows)),
-        "n_groups": protocol.pool.n_groups,
+        "n_groups": int(group_keys(protocol.table).iloc[np.unique(protocol.pool.rows)].nunique()),
         "epoch": epoch,
         "group_ci95_low": group_low,
         "group_ci95_high": group_high,
@@ -93,27 +115,31 @@ def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) 
 
 
 def fixed_row(protocol: FixedProtocol, predictions: FixedPredictions, epoch: int) -> Row:
-    """Return the row of results.csv of one level, means over the draws of the support."""
-    n_query = len(predictions.labels) + len(predictions.lost)
-    by_draw = predictions.correct.sum(axis=1) / n_query
-    accuracy = float(by_draw.mean())
-    half = NORMAL_95 * np.sqrt(accuracy * (1 - accuracy) / n_query)
+    """Return the row of results.csv of one level: of all predictions that a draw scores.
+
+    A draw that scores fewer queries counts for less, so that the confusion matrix, answers.csv and
+    predictions.csv give the same accuracy.
+    """
+    n_scored = predictions.n_scored
+    by_draw = predictions.correct.sum(axis=1) / n_scored
+    accuracy = float(predictions.correct.sum() / n_scored.sum())
+    half = NORMAL_95 * np.sqrt(accuracy * (1 - accuracy) / n_scored.mean())
     low, high = _fixed_group_interval(predictions)
     confusion = sum_confusion(predictions, protocol.n_way)
     true = np.take_along_axis(predictions.probabilities, predictions.labels[None, :, None], axis=2)
-    classes = np.bincount((*predictions.labels, *predictions.lost))
     return {
         **_protocol_columns(protocol),
-        "n_query": n_query,
+        "n_query": len(predictions.labels) + len(predictions.lost),
+        "n_left_out": int((~predictions.scored).sum()),
         "episodes": len(by_draw),
-        "disjoint": "group",
+        "disjoint": protocol.disjoint,
         "accuracy": accuracy,
         "ci95_low": max(0.0, accuracy - half),
         "ci95_high": min(1.0, accuracy + half),
         "uar": mean_recall(confusion),
-        "loss": float(-np.log(np.maximum(true, 1e-300)).mean()),
+        "loss": float(-np.log(np.maximum(true[..., 0][predictions.scored], 1e-300)).mean()),
         "n_images": len(protocol.table),
-        "n_groups": int(protocol.table["group"].nunique()),
+        "n_groups": int(group_keys(protocol.table).nunique()),
         "epoch": epoch,
         "group_ci95_low": low,
         "group_ci95_high": high,
@@ -121,15 +147,15 @@ def fixed_row(protocol: FixedProtocol, predictions: FixedPredictions, epoch: int
         "method": predictions.method,
         "macro_f1": macro_f1(confusion),
         "deviation": float(by_draw.std(ddof=1)) if len(by_draw) > 1 else 0.0,
-        "majority": float(classes.max() / n_query),
+        "majority": float(confusion.sum(axis=1).max() / confusion.sum()),
     }
 
 
 def sum_confusion(predictions: FixedPredictions, n_way: int) -> NDArray[np.int64]:
     """Return counts [way, way] over all draws; lost queries stand in a column of their own."""
     total = np.zeros((n_way, n_way), dtype=np.int64)
-    for given in predictions.predicted:
-        total += confusion_matrix(predictions.labels, given, n_way)
+    for given, scored in zip(predictions.predicted, predictions.scored, strict=True):
+        total += confusion_matrix(predictions.labels[scored], given[scored], n_way)
     if not predictions.lost:
         return total
     lost = len(predictions.predicted) * np.bincount(predictions.lost, minlength=n_way)
@@ -159,6 +185,7 @@ def _protocol_columns(protocol: EpisodicProtocol | FixedProtocol) -> Row:
         "n_way": protocol.n_way,
         "k_shot": protocol.k_shot,
         "chance": 1 / protocol.n_way,
+        "warnings": ";".join(protocol.warnings),
     }
 
 
@@ -167,13 +194,14 @@ def _episodic_group_interval(
 ) -> tuple[float, float]:
     """Return the interval over groups; they count even where episodes are image-disjoint."""
     count = len(scores.row_asked)
-    groups = pd.factorize(protocol.table["group"])[0][:count]
+    groups = pd.factorize(group_keys(protocol.table))[0][:count]
     classes = pd.factorize(protocol.table["label"])[0][:count] if protocol.pool.nested else None
     return group_interval(scores.row_correct, scores.row_asked, groups, classes)
 
 
 def _fixed_group_interval(predictions: FixedPredictions) -> tuple[float, float]:
-    """Return the interval over groups of the accuracy averaged over draws; a lost clip is one."""
-    right = np.append(predictions.correct.mean(axis=0), np.zeros(len(predictions.lost)))
-    new = predictions.groups.max() + 1 + np.arange(len(predictions.lost))
-    return group_interval(right, np.ones(len(right)), np.append(predictions.groups, new))
+    """Return the interval over groups of the accuracy over all draws; a lost clip is a group."""
+    lost = np.ones(len(predictions.lost))
+    right, asked = np.append(predictions.right, 0 * lost), np.append(predictions.asked, lost)
+    new = predictions.groups.max() + 1 + np.arange(len(lost))
+    return group_interval(right, asked, np.append(predictions.groups, new))

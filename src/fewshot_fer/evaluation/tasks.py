@@ -3,9 +3,11 @@
 A fixed support is scored image by image and, where there are clips, clip by clip.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewshot_fer.data.packed_images import FaceImages, load_images
-from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.data.same_pictures import Repeats, find_repeats, picture_numbers
+from fewshot_fer.data.table import group_keys
+from fewshot_fer.episodes.fixed_support import FixedProtocol, leave_out
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.saved import episodes_digest
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
@@ -28,12 +32,12 @@ from fewshot_fer.evaluation.results import (
     sum_confusion,
 )
 from fewshot_fer.evaluation.scoring import evaluate
+from fewshot_fer.evaluation.votes import Classify, predictions_by_level
 from fewshot_fer.models.methods.method import BoundMethod
 from fewshot_fer.system.files import Row
 
 QUERIES = 1024  # queries scored at a time
-Classify = Callable[[Tensor], NDArray[np.float64]]
-"""Embeddings [Q, D] -> probabilities [draws, Q, way]."""
+log = logging.getLogger("fewshot_fer")
 
 
 @dataclass(frozen=True)
@@ -74,17 +78,18 @@ class FixedTask:
     support_images: FaceImages
 
     def evaluate(self, model: FewShotModel, seed: int, epoch: int = 0) -> EvaluationResult:
-        """Score every query with every draw of the support; `seed` and `epoch` change nothing.
+        """Score the queries with every draw of the support; `seed` and `epoch` change nothing.
 
         Support and queries are embedded once. A classifier's own predictions come first, where it
-        was trained on these classes; those of the nearest prototype on its features stand beside.
+        was trained on these classes; those of the nearest prototype on its features stand beside,
+        and both are scored on the same queries.
         """
         protocol = self.protocol
         queries = model.embedder.embed(self.images, np.arange(len(protocol.table)))
         levels: list[FixedPredictions] = []
         ways = _ways_to_classify(protocol, self.support_images, model, queries)
-        for name, classify in ways.items():
-            levels += _levels(protocol, name, classify, queries)
+        for name, by_draw in ways.items():
+            levels += predictions_by_level(protocol, name, by_draw, queries)
         rows = [fixed_row(protocol, level, model.epoch) for level in levels]
         for row in rows:
             row["episodes_id"] = protocol.episodes_id
@@ -107,14 +112,54 @@ class FixedTask:
 Task = EpisodicTask | FixedTask
 
 
-def load_task(
+def load_tasks(
+    protocols: Iterable[EpisodicProtocol | FixedProtocol], image_size: int, device: torch.device
+) -> list[Task]:
+    """Decode or open the images of protocols; warn, once, of the same picture under two names.
+
+    With a fixed support, a query that is a picture of the support under another name is not scored.
+    """
+    tasks: list[Task] = []
+    lines: dict[str, None] = {}
+    for protocol in protocols:
+        task, found = _load(protocol, image_size, device)
+        warnings = (*protocol.warnings, *found.stamps)
+        tasks.append(replace(task, protocol=replace(task.protocol, warnings=warnings)))
+        lines |= dict.fromkeys(found.lines)
+    for line in lines:
+        log.warning("%s", line)
+    return tasks
+
+
+def _load(
     protocol: EpisodicProtocol | FixedProtocol, image_size: int, device: torch.device
-) -> Task:
-    """Decode or open the images of a protocol."""
+) -> tuple[Any, Repeats]:
+    """Return the task of a protocol, and the repeats among its pictures."""
     images = load_images(protocol.table, image_size, device)
-    if isinstance(protocol, EpisodicProtocol):
-        return EpisodicTask(protocol, images)
-    return FixedTask(protocol, images, load_images(protocol.support_table, image_size, device))
+    if isinstance(protocol, FixedProtocol):
+        return _with_support(protocol, images, image_size)
+    pool = protocol.pool
+    groups = pool.rows if pool.groups is None else pool.groups
+    faces = protocol.table.iloc[pool.rows].assign(group=groups)
+    found = find_repeats(picture_numbers(images)[0][pool.rows], faces)
+    if protocol.role == "train" or not protocol.k_shot:
+        found = replace(found, apart=[])  # of a training set they are many for a reason
+    return EpisodicTask(protocol, images), found
+
+
+def _with_support(
+    protocol: FixedProtocol, images: FaceImages, image_size: int
+) -> tuple[FixedTask, Repeats]:
+    support_images = load_images(protocol.support_table, image_size, images.device)
+    numbers, drawn = picture_numbers(images, support_images)
+    groups = group_keys(protocol.table).to_numpy() if protocol.disjoint == "group" else numbers
+    same = [np.isin(numbers, drawn[rows]) for rows in protocol.support.rows]
+    met = np.stack([np.isin(groups, groups[of_draw]) for of_draw in same])
+    protocol = leave_out(protocol, met, "clip, subject or picture, under another name,")
+    rows = protocol.support.images()
+    faces = pd.concat([protocol.table, protocol.support_table.iloc[rows]])
+    found = find_repeats(np.append(numbers, drawn[rows]), faces)
+    return FixedTask(protocol, images, support_images), replace(found, apart=[])
 
 
 @torch.inference_mode()
@@ -132,39 +177,21 @@ def fixed_log_probabilities(
     return torch.cat(made).numpy()
 
 
-def mean_by_clip(values: NDArray[np.float64], clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean [C, D] of the frames' values [N, D]; clips [N]: each frame's number."""
-    total = np.zeros((int(clips.max()) + 1, values.shape[1]))
-    np.add.at(total, clips, values)
-    return total / np.bincount(clips)[:, None]
-
-
-def vote_by_majority(
-    probabilities: NDArray[np.float64], clips: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return [C, way]: each class's share of the frames, ties broken by summed probability.
-
-    The tie-break adds less than a quarter of one frame's share, so it decides nothing else; rows
-    sum to slightly more than one.
-    """
-    given = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
-    frames = np.bincount(clips)[:, None]
-    return mean_by_clip(given, clips) + mean_by_clip(probabilities, clips) / (4 * frames)
-
-
 def _ways_to_classify(
     protocol: FixedProtocol, support_images: FaceImages, model: FewShotModel, queries: Tensor
-) -> dict[str, Classify]:
-    """Return name -> classifier: a head, where it was trained on these classes, and the method."""
+) -> dict[str, list[Classify]]:
+    """Return name -> classifiers, one a draw: a head that knows these classes, and the method.
+
+    A head needs no support: it is one draw, unless each draw scores other queries.
+    """
     embedder, names = model.embedder, protocol.support.class_names
-    ways: dict[str, Classify] = {}
+    ways: dict[str, list[Classify]] = {}
     if embedder.head is not None and embedder.head_names == names:
-        ways["classifier"] = partial(_classify_by_head, embedder.head)
+        draws = len(protocol.scored) if protocol.n_left_out else 1
+        ways["classifier"] = [partial(_classify_by_head, embedder.head)] * draws
     supports = _embedded_supports(protocol, support_images, embedder)
     bound = model.method.among(names, queries)
-    ways[model.method.name] = lambda some: np.exp(
-        [fixed_log_probabilities(bound, support, some) for support in supports]
-    )
+    ways[model.method.name] = [partial(_classify_by_support, bound, each) for each in supports]
     return ways
 
 
@@ -178,66 +205,38 @@ def _embedded_supports(
     return [embedded[torch.from_numpy(draw)] for draw in places]
 
 
+def _classify_by_support(
+    method: BoundMethod, support: Tensor, queries: Tensor
+) -> NDArray[np.float64]:
+    return np.exp(fixed_log_probabilities(method, support, queries))
+
+
 @torch.inference_mode()
 def _classify_by_head(head: nn.Module, queries: Tensor) -> NDArray[np.float64]:
-    shares = torch.softmax(head(queries).double(), dim=1).cpu().numpy()
-    return shares[None]
-
-
-def _levels(
-    protocol: FixedProtocol, name: str, classify: Classify, queries: Tensor
-) -> list[FixedPredictions]:
-    """Return the predictions of images or frames and, where every image is of a clip, of clips."""
-    groups = pd.factorize(protocol.table["group"])[0].astype(np.int64)
-    level = "frame" if (protocol.table["clip"] != "").all() else "image"
-    frames = FixedPredictions(name, level, protocol.labels, classify(queries), groups)
-    if level == "image":
-        return [frames]
-    clips = pd.factorize(protocol.table["clip"])[0].astype(np.int64)
-    if protocol.vote == "embedding":
-        means = mean_by_clip(queries.double().cpu().numpy(), clips)
-        voted = classify(torch.from_numpy(means).to(queries))
-    else:
-        vote = vote_by_majority if protocol.vote == "majority" else mean_by_clip
-        voted = np.stack([vote(draw, clips) for draw in frames.probabilities])
-    first = np.unique(clips, return_index=True)[1]
-    of_clips = (frames.labels[first], voted, frames.groups[first])
-    complete = FixedPredictions(name, "clip_complete", *of_clips, _lost_labels(protocol))
-    return [frames, FixedPredictions(name, "clip", *of_clips), complete]
-
-
-def _lost_labels(protocol: FixedProtocol) -> tuple[int, ...]:
-    """Return the class numbers of the clips that lost every face, in the splits of the queries."""
-    splits = set(protocol.table["split"])
-    lost = protocol.table.attrs.get("lost_clips", {})
-    names = list(protocol.support.class_names)
-    return tuple(
-        names.index(label)
-        for clip, label in lost.items()
-        if clip.split("/")[0] in splits and label in names
-    )
+    shares: NDArray[np.float64] = torch.softmax(head(queries).double(), dim=1).cpu().numpy()
+    return shares
 
 
 def _answer_rows(protocol: FixedProtocol, row: Row, predictions: FixedPredictions) -> pd.DataFrame:
     """Return the rows of answers.csv: of images, or of clips by their keys without lost ones."""
     table = protocol.table
     if predictions.level.startswith("clip"):
-        table = table.drop_duplicates("clip").reset_index(drop=True)
+        table = table.drop_duplicates(["dataset", "clip"]).reset_index(drop=True)
         table = table.assign(path=table["clip"])
-    correct = predictions.correct.mean(axis=0)
-    return answer_rows(row, table, np.ones(len(correct)), correct)
+    return answer_rows(row, table, predictions.asked, predictions.right)
 
 
 def _prediction_rows(protocol: FixedProtocol, predictions: FixedPredictions) -> pd.DataFrame:
-    """Return the rows of predictions.csv, one a draw and query, with each class's probability."""
+    """Return the rows of predictions.csv, one a draw and query that is scored in it."""
     names = np.array(protocol.support.class_names)
-    tables = []
+    tables: list[pd.DataFrame] = []
     for draw, given in enumerate(predictions.predicted):
         shares = predictions.probabilities[draw]
         table = protocol.table[["path", "clip"]].copy()
         table.insert(0, "draw", draw)
         table["true"], table["predicted"] = names[predictions.labels], names[given]
-        tables.append(table.join(pd.DataFrame(shares, columns=names, index=table.index)))
+        table = table.join(pd.DataFrame(shares, columns=names, index=table.index))
+        tables.append(table[predictions.scored[draw]])
     whole = pd.concat(tables, ignore_index=True)
     whole.insert(0, "method", predictions.method)
     whole.insert(0, "protocol", protocol.title)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot_fer.evaluation.tasks import mean_by_clip
+from fewshot_fer.evaluation.votes import mean_by_clip
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import NO_FACE, OK, UNREADABLE
 from fewshot_fer.inference.inputs import printable

@@ -1,6 +1,9 @@
 """Make a support of other classes than those of training, from a folder of labelled faces."""
 
+import filecmp
 import logging
+import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,6 +143,24 @@ def enrol(classes: ClassFiles, run: LoadedRun, cropper: Cropper) -> Enrolment:
     return Enrolment(support, dict(zip(support.paths, pixels, strict=True)))
 
 
+def warn_of_support_pictures(pictures: Sequence[Path], support: SupportSet) -> None:
+    """Warn of pictures that are in the support themselves, by name or byte for byte."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for path in filter(os.path.isfile, dict.fromkeys(support.paths)):
+        by_size[Path(path).stat().st_size].append(path)
+    found = [
+        picture
+        for picture in filter(os.path.isfile, pictures)
+        if any(_are_equal(picture, path) for path in by_size[picture.stat().st_size])
+    ]
+    if found:
+        log.warning(
+            "%d of %d pictures are in the support themselves, %s first: their predictions say "
+            "nothing of new faces",
+            *(len(found), len(pictures), found[0]),
+        )
+
+
 def join_supports(one: SupportSet, other: SupportSet) -> SupportSet:
     """Return one support with the pictures of both; classes of the same name become one."""
     names = list(dict.fromkeys([*one.class_names, *other.class_names]))
@@ -183,6 +204,13 @@ def _largest_faces(files: list[Path], cropper: Cropper) -> list[Crop]:
             if not crop.face:  # 0, or None where there is no face
                 largest.append(replace(crop, source=SourceImage(crop.source.file)))
     return largest
+
+
+def _are_equal(one: Path, other: str) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:  # it is said where it is read
+        return False
 
 
 def _check_counts(classes: ClassFiles, counts: list[int]) -> None:

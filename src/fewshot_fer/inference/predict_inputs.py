@@ -26,7 +26,12 @@ from fewshot_fer.evaluation.support_calibration import Rejection, measure_reject
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropper
-from fewshot_fer.inference.enrol import Enrolment, choose_run, resolve_support
+from fewshot_fer.inference.enrol import (
+    Enrolment,
+    choose_run,
+    resolve_support,
+    warn_of_support_pictures,
+)
 from fewshot_fer.inference.inputs import Inputs
 from fewshot_fer.inference.tables import Row, Tables, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
@@ -48,6 +53,7 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
         _store(enrolment.support, Path(settings.enrol).expanduser())
     if not inputs:
         return
+    warn_of_support_pictures(inputs.pictures, enrolment.support)
     rejection = _rejection(settings.reject, enrolment.support, run)
     threshold = None if rejection is None else rejection.threshold
     classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours)
@@ -117,8 +123,10 @@ def _detector(settings: PredictVerb, inputs: Inputs, device: torch.device) -> Fa
     try:
         return load_detector(device)
     except ConfigError as error:
+        keys = {"align": settings.align, "align_support": settings.align_support}
+        given = " ".join(f"{key}=false" for key, wanted in keys.items() if wanted)
         raise ConfigError(
-            f"{error}; where the pictures are crops of faces already, give align=false"
+            f"{error}; where the pictures are crops of faces already, give {given}"
         ) from error
 
 

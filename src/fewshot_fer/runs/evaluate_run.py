@@ -17,7 +17,7 @@ from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.choose_method import composed, require_parts
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.metrics import NORMAL_95
-from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.methods.method import Method, untrained_method
 from fewshot_fer.models.methods.registry import (
@@ -66,14 +66,13 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     setup = setup_tests(settings, trained, source)
     if not settings.methods:
         require_parts(trained.method, checkpoint.class_names, setup.tests)
-    tasks = [load_task(test, trained.backbone.side, device) for test in setup.tests]
+    tasks = load_tasks(setup.tests, trained.backbone.side, device)
     save_drawn(setup.tests, settings.episodes, seed)
     stamps = {"trained_on_test": setup.trained_on_test}
     folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
     source.skipping.write(path)
-    folder.stamps["warnings"] = ";".join([*setup.warnings, *source.skipping.warnings])
     side = stored_statistics(checkpoint, where) if settings.methods else None
     others = other_methods(settings.methods, model.method, side, trained.method)
     run_tests(folder, model, tasks, seed, others)

@@ -41,7 +41,7 @@ RESULT_COLUMNS = (
     "k_shot",
     "n_query",
     "episodes",
-    "disjoint",  # what support and query never share: group (clip, subject) or image
+    "disjoint",  # what support and query do not share: group (clip, subject) or image alone
     "accuracy",
     "ci95_low",  # normal interval over episodes, as if each were independent
     "ci95_high",
@@ -63,6 +63,7 @@ RESULT_COLUMNS = (
     "uses",  # what the method uses beside the support: nothing, names of the parts, ...
     "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
+    "n_left_out",  # of n_query x episodes: the query's group or picture is in the draw's support
 )
 HEADINGS = (
     *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
@@ -165,6 +166,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
     if row.get("deviation") is not None:  # a fixed support
         shape += f", {row['n_query']} {LEVELS[row['level']]}"
+    if row.get("n_left_out"):
+        shape += f", {row['n_left_out']} of {row['n_query'] * row['episodes']} left out"
     return (
         row["role"],
         row["dataset"],

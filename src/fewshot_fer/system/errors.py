@@ -49,6 +49,17 @@ class EpisodeError(UserError):
     """A table that cannot give the episodes that the settings want."""
 
 
+class SmallClassError(EpisodeError):
+    """Classes that are too small for what is drawn, where the settings do not leave them out.
+
+    found: which they are and what they have, without what to type.
+    """
+
+    def __init__(self, message: str, found: str = "") -> None:
+        super().__init__(message)
+        self.found = found
+
+
 class TrainingError(UserError):
     """Training that cannot go on with its settings: a loss that is no number, too little memory."""
 

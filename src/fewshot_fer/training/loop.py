@@ -178,9 +178,10 @@ class TrainingRun:
             unit = "batch" if self.trainer.is_supervised(self.epoch) else "episode"
             number = f"{unit} {bad[0] + 1} of {len(losses)}"
             where = f"the loss is {losses[bad[0]]} in epoch {self.epoch}, {number}"
+        or_exact = ", or precision=float32" if self.settings.precision == "bf16" else ""
         raise TrainingError(
-            f"{where}, at learning rate {lr:.2g}: try a lower one, train.lr={lr / 10:.0e}, or "
-            f"precision=float32 where it is bf16. {self._kept_before()}"
+            f"{where}, at learning rate {lr:.2g}: try a lower one, train.lr={lr / 10:.0e}{or_exact}"
+            f". {self._kept_before()}"
         )
 
     def _too_large(self) -> str:

@@ -9,10 +9,9 @@ import torch
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, skipping
-from fewshot_fer.data.packed_images import load_images
-from fewshot_fer.episodes.setup import TrainingSetup, quick_audit, save_drawn, setup_training
+from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
 from fewshot_fer.evaluation.choose_method import require_parts
-from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
+from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_card
@@ -109,17 +108,17 @@ def _open_folder(
     folder.stamps["pretrained"] = keep_card(settings.backbone, path).pretrained
     only_in = path if begun else None  # a stranger's run may name any file
     save_drawn(setup.evaluations, settings.episodes, settings.seed, only_in)
-    warnings = [*quick_audit([setup.training, *setup.evaluations]), *source.skipping.warnings]
-    folder.stamps["warnings"] = ";".join(warnings)
     if settings.logger == "tensorboard":
         folder.events = EventFiles(path)
     return folder, tasks
 
 
 def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
-    images = load_images(setup.training.table, image_size, device)
-    validation, *tests = (load_task(protocol, image_size, device) for protocol in setup.evaluations)
-    return RunTasks(EpisodicTask(setup.training, images), validation, tests)
+    training, validation, *tests = load_tasks(
+        [setup.training, *setup.evaluations], image_size, device
+    )
+    assert isinstance(training, EpisodicTask)
+    return RunTasks(training, validation, tests)
 
 
 def _test(settings: TrainVerb, folder: RunFolder, tasks: RunTasks, device: torch.device) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import find_adapter
 from fewshot_fer.data.labels import canonical
-from fewshot_fer.data.table import has_groups
+from fewshot_fer.data.table import group_keys, has_groups
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.setup import groups_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, note
@@ -97,7 +97,10 @@ def leak_findings(audited: AuditedTable, disjoint: str) -> list[Finding]:
         if not share:
             return []
         detail = f"{percent(share)} of its queries have their own clip in the fixed support"
-        return [note(f"clips of {audited.title}", detail)]
+        consequence = " and are not scored against it"
+        if disjoint != "group":
+            consequence = "; episodes.disjoint=group would not score them"
+        return [note(f"clips of {audited.title}", f"{detail}{consequence}")]
     faces = audited.table.iloc[np.unique(protocol.pool.rows)]
     if protocol.shape.k_shot == 0 or not has_groups(faces):
         return []
@@ -135,7 +138,7 @@ def leak_share(table: pd.DataFrame, n_way: int, k_shot: int) -> float:
     each and queries from the rest of the class, drawn image by image. A group that has images of
     other classes is met there too. Every class must have more than k_shot images.
     """
-    counts = pd.crosstab(table["group"], table["label"]).to_numpy().astype(np.float64)
+    counts = pd.crosstab(group_keys(table), table["label"]).to_numpy().astype(np.float64)
     sizes = counts.sum(axis=0)
     own = _missed(sizes - 1, counts - 1, k_shot)  # the query itself is no longer there
     other = _missed(sizes, counts, k_shot)
@@ -201,8 +204,7 @@ def _mean_product(chances: Floats, n_chosen: int) -> Floats:
 
 def _fixed_share(protocol: FixedProtocol) -> float:
     """Return the share of queries, over all draws, with an image of their group in the support."""
-    support = protocol.support_table
-    keys = (support["dataset"] + " " + support["group"]).to_numpy()
-    queries = groups_of(protocol.table)
-    met = [queries.isin(set(keys[rows.ravel()])).sum() for rows in protocol.support.rows]
-    return float(np.mean(met) / len(protocol.table))
+    if protocol.disjoint == "group":
+        return protocol.n_left_out / protocol.scored.size
+    keys, queries = group_keys(protocol.support_table).to_numpy(), group_keys(protocol.table)
+    return float(np.mean([queries.isin(set(keys[rows.ravel()])) for rows in protocol.support.rows]))

@@ -2,32 +2,41 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.data.table import group_keys
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.setup import groups_of
 from fewshot_fer.reports.audit.images import Look, find_twins, thumbnails_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, fault, note
 
 KINDS = ("training", "validation", "test")
+LEFT_OUT = "a query is not scored in a draw whose support holds it"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two tables that should share nothing. excuse: why no result suffers if they do."""
+    """Two tables that should share nothing. excuse: why no result suffers if they do.
+
+    left_out: whether the evaluation itself leaves out what shares a group or a whole picture.
+    """
 
     first: pd.DataFrame
     second: pd.DataFrame
     where: str
     excuse: str = ""
+    left_out: bool = False
 
-    def finding(self, what: str, detail: str, paths: Iterable[Sequence[str]]) -> Finding:
+    def finding(
+        self, what: str, detail: str, paths: Iterable[Sequence[str]], excuse: str = ""
+    ) -> Finding:
         """Return what both have in common as a fault or, with an excuse, as a note."""
-        if self.excuse:
-            return note(f"{what} {self.where}", f"{detail}; {self.excuse}", paths)
+        if excuse := self.excuse or excuse:
+            return note(f"{what} {self.where}", f"{detail}; {excuse}", paths)
         return fault(f"{what} {self.where}", detail, paths)
 
 
@@ -37,15 +46,20 @@ def overlap_findings(
     """Return findings on what any two kinds of roles share, and on what is twice within one."""
     tables = _tables_by_kind(audited)
     found: list[Finding] = []
+    kept_apart = settings.episodes.disjoint == "group"
     pairs = list(_kind_pairs(tables, settings))
     for one in audited:  # and each fixed support that is not of the training set
         if (own := one.own_support) is not None:
-            pairs.append(Pair(own, one.table, f"in support and queries of {one.title}"))
+            where = f"in support and queries of {one.title}"
+            pairs.append(Pair(own, one.table, where, left_out=True))
     for pair in pairs:
-        found += _shared_images(pair, looks)
-        found += _shared_groups(pair, settings.episodes.disjoint == "group")
-    for kind, table in tables.items():
-        found += _doubles(table, looks, kind)
+        found += _shared_images(pair, looks, kept_apart)
+        found += _shared_groups(pair, kept_apart)
+    seen = set()
+    for one in audited:
+        if (data := (one.kind, repr(one.dataset))) not in seen:
+            found += _doubles(one, looks, kept_apart)
+        seen.add(data)
     return found
 
 
@@ -67,7 +81,7 @@ def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterato
         yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
 
 
-def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:
+def _shared_images(pair: Pair, looks: dict[str, Look], kept_apart: bool) -> Iterator[Finding]:
     same = sorted(set(pair.first["path"]) & set(pair.second["path"]))
     if same:
         detail = f"{len(same)} files, of {len(pair.second)} in the latter"
@@ -77,8 +91,13 @@ def _shared_images(pair: Pair, looks: dict[str, Look]) -> Iterator[Finding]:
     copies = _copies(left, right)
     if copies:
         detail = f"{len(copies)} pictures under two names or more, byte for byte"
-        yield pair.finding("the same pictures", detail, copies)
+        yield pair.finding("the same pictures", detail, copies, LEFT_OUT if pair.left_out else "")
     twins = _twins(left, right, {path for paths in copies for path in paths})
+    if pair.left_out and kept_apart:  # a frame is like the others of its clip
+        keys: dict[str, str] = {}
+        for table in (pair.first, pair.second):
+            keys |= dict(zip(table["path"], group_keys(table), strict=True))
+        twins = [(one, other) for one, other in twins if keys[one] != keys[other]]
     if twins:
         detail = f"{len(twins)} of the latter are one of the former, resized or compressed anew"
         yield pair.finding("near-identical pictures", detail, twins)
@@ -118,17 +137,45 @@ def _shared_groups(pair: Pair, kept_apart: bool) -> Iterator[Finding]:
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     detail = f"{len(names)} clips or subjects with {len(shared)} images in the latter: {shown}"
     paths = [(path,) for path in pair.second.loc[shared.index, "path"]]
-    if not kept_apart and not pair.excuse:
-        pair = replace(pair, excuse="episodes.disjoint=image allows it")
-    yield pair.finding("the same groups", detail, paths)
+    excuse = LEFT_OUT if pair.left_out else ""
+    if not kept_apart:
+        excuse = "episodes.disjoint=image allows it"
+    yield pair.finding("the same groups", detail, paths, excuse)
 
 
-def _doubles(table: pd.DataFrame, looks: dict[str, Look], kind: str) -> Iterator[Finding]:
+def _doubles(one: AuditedTable, looks: dict[str, Look], kept_apart: bool) -> Iterator[Finding]:
+    """Yield the pictures that stand twice in one table: of two classes, in two groups, or in one.
+
+    Those in two groups are a fault where an episode can have them on both sides.
+    """
+    keys = group_keys(one.table) if kept_apart else one.table["path"]
+    labels = dict(zip(one.table["path"], one.table["label"], strict=True))
+    groups = dict(zip(one.table["path"], keys, strict=True))
     paths = defaultdict(list)
-    for look in _readable(table, looks, ()):
+    for look in _readable(one.table, looks, ()):
         paths[look.content].append(look.path)
     doubles = [tuple(same) for same in paths.values() if len(same) > 1]
-    if doubles:
-        what = "a repeat can be support and query of one episode"
-        detail = f"{len(doubles)} pictures, byte for byte: {what}"
-        yield note(f"the same pictures twice in {kind}", detail, doubles)
+    two_names = [same for same in doubles if len({labels[path] for path in same}) > 1]
+    others = sorted(set(doubles) - set(two_names))
+    apart = [same for same in others if _draws(one) and len({groups[path] for path in same}) > 1]
+    harmless = sorted(set(others) - set(apart))
+    title = f"the same pictures twice in {one.title}"
+    if two_names:
+        first = " and ".join(sorted({labels[path] for path in two_names[0]}))
+        why = f"the first is {first}, and whatever is predicted is wrong for one of them"
+        yield fault(f"{title}, under two class names", _bytes(two_names, why), two_names)
+    if apart:
+        why = "they can be support and query of one episode"
+        yield fault(f"{title}, in two groups", _bytes(apart, why), apart)
+    if harmless:
+        yield note(title, _bytes(harmless, "each counts as often as it is there"), harmless)
+
+
+def _bytes(pictures: Sequence[object], why: str) -> str:
+    return f"{len(pictures)} pictures, byte for byte: {why}"
+
+
+def _draws(one: AuditedTable) -> bool:
+    """Return whether figures of new faces come from episodes with a support out of the table."""
+    protocol = one.protocol
+    return one.kind != "training" and isinstance(protocol, EpisodicProtocol) and protocol.k_shot > 0

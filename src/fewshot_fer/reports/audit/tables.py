@@ -23,7 +23,7 @@ from fewshot_fer.episodes.setup import (
     groups_of,
     held_out_rows,
 )
-from fewshot_fer.system.errors import EpisodeError
+from fewshot_fer.system.errors import EpisodeError, SmallClassError
 
 SHOWN = 3  # paths of a finding on screen; check.json holds all
 Row = dict[str, object]
@@ -150,15 +150,19 @@ def _try(
 ) -> tuple[AnyProtocol | None, list[Finding]]:
     """Return the first protocol that rules allow, and a finding for each that failed before it.
 
-    The last failure is a fault, the ones before it are notes.
+    The last failure is a fault; one before it is a note on the classes that are left out.
     """
     findings: list[Finding] = []
     for number, one in enumerate(rules, start=1):
         try:
             return build(one), findings
         except EpisodeError as error:
-            make = fault if number == len(rules) else note
-            findings.append(make(f"{what} cannot be drawn with these settings", str(error)))
+            title = f"{what} cannot be drawn with these settings"
+            if number < len(rules) and isinstance(error, SmallClassError):
+                detail = f"{error.found}; left out, as episodes.skip_small_classes=true says"
+                findings.append(note(title, detail))
+            elif number == len(rules):
+                findings.append(fault(title, str(error)))
     return None, findings
 
 

@@ -1,7 +1,7 @@
 """Group results that can be compared: the same protocol on the same images, best first.
 
-A run's warnings stand in every row of its results.csv. Which rows they invalidate depends on the
-data sets: images that are in training and in one test do not invalidate the test on another set.
+A row's warnings are its own. A run of an earlier version has all of its warnings in every row: then
+the data sets tell, as images in training and in one test do not invalidate that on another set.
 """
 
 from collections.abc import Iterable, Iterator
@@ -115,10 +115,9 @@ def group_results(runs: Iterable[Run]) -> list[Group]:
 
 
 def row_warnings(row: Row, settings: Row, evaluation: Row) -> RowWarnings:
-    """Return the check's warnings on a row of results.csv.
+    """Return the check's warnings on a row of results.csv; those of an unknown data set all count.
 
-    settings: of the run and, for a test, of its training (flat); evaluation: those of the row's
-    evaluation. Where they are not known, each warning concerns the row.
+    settings: of the run and, for a test, of its training (flat); evaluation: the row's.
     """
     found = RowWarnings([], [])
     if row["role"] == "train":  # nobody takes it for a figure of new faces
@@ -126,19 +125,23 @@ def row_warnings(row: Row, settings: Row, evaluation: Row) -> RowWarnings:
     roles = list(_roles(settings))
     known = bool(evaluation) and "dataset.adapter" in settings
     words = [word for word in str(row["warnings"] or "").split(";") if word]
+    old, own, place = row["n_left_out"] is None, words, (row["role"], evaluation)
     if row["trained_on_test"] is True and "trained_on_test" not in words:
-        words.insert(0, "trained_on_test")
+        words = ["trained_on_test", *words]
     for word in words:
         kind, _, count = word.partition(":")
         text = {
             "trained_on_test": "trained on test images",
             "shared_images": f"{count} images stand in two roles",
             "shared_groups": f"{count} clips or subjects stand in two roles",
+            "two_names": f"{count} pictures under two class names",
+            "same_pictures": f"{count} pictures can be support and query of one episode",
         }.get(kind, word)
-        if not known or _concerns(kind, (str(row["role"]), evaluation), roles):
-            found.invalidating.append(text)
-        else:
+        elsewhere = known and not _concerns(kind, place, roles) if old else word not in own
+        if elsewhere:
             found.noted.append(f"{text}, of another data set")
+        else:
+            found.invalidating.append(text)
     return found
 
 
@@ -203,7 +206,10 @@ def _key(result: Result) -> tuple[object, ...]:
     own_support = evaluation.get("support_split")
     faces = [None, None] if own_support else [row["n_images"], row["n_groups"]]
     vote = evaluation.get("vote") if str(row["level"]).startswith("clip") else None
-    rules = [row["disjoint"], row["level"], vote, row["chance"]]
+    # An earlier version wrote `group` for every fixed support, and kept images alone apart.
+    earlier = fixed and row["n_left_out"] is None
+    by_image = earlier and (own_support or row["n_groups"] == row["n_images"])
+    rules = ["image" if by_image else row["disjoint"], row["level"], vote, row["chance"]]
     names = [row["role"], row["dataset"], row["protocol"]]
     return (*names, *shape, *rules, *faces, *data)
 
@@ -245,9 +251,5 @@ def _places(run: Run, row: Row) -> list[str]:
 
 
 def _fits(run: Run, place: str, row: Row) -> bool:
-    if place == "":
-        return True
-    settings = run.settings
-    name, shot = settings.get(f"{place}.name"), settings.get(f"{place}.k_shot")
-    way = settings.get(f"{place}.n_way")
-    return row["protocol"] in (f"{name}_{way}w{shot}s", f"{name}_fixed{shot}")
+    name, shot, way = (run.settings.get(f"{place}.{key}") for key in ("name", "k_shot", "n_way"))
+    return place == "" or row["protocol"] in (f"{name}_{way}w{shot}s", f"{name}_fixed{shot}")

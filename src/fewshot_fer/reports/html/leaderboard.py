@@ -96,7 +96,7 @@ def details(group: Group) -> str:
     texts = [LEVELS.get(str(row["level"]), str(row["level"]))]
     if row["deviation"] is not None:
         texts.append("every image is a query, against a fixed support")
-    elif row["disjoint"]:
+    if row["disjoint"]:
         texts.append(f"support and query share no {row['disjoint']}")
     for key, name in (("dataset.split", "split"), ("support_split", "support from split")):
         if group.shared(key) not in (None, ""):

@@ -194,8 +194,12 @@ def _words(run: Run, changed: Sequence[Difference]) -> str:
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
     """Yield (name, value) of the facts about the making of a run."""
-    warnings = dict.fromkeys(str(row["warnings"]) for row in run.results if row["warnings"])
-    if warnings:
+    found = (
+        f"{row['role']} {row['protocol']} {row['warnings']}"
+        for row in run.results
+        if row["warnings"]
+    )
+    if warnings := dict.fromkeys(found):
         yield "the check found", "; ".join(warnings).replace(";", "; ")
     done, planned = run.epochs
     if done:
