@@ -22,12 +22,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fewshot_fer.data.cache_folder import cache_folder
+from fewshot_fer.data.cache_folder import FORMAT, cache_folder
 from fewshot_fer.system.errors import DataError, WriteError
 from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.processes import core_count
 
-FORMAT = 3  # counts up whenever the same files would give other pixels
 BYTES = 16  # of a digest
 BLOCK = 64  # files that a thread reads in turn
 RECENT = 2_000_000_000  # ns: a file changed that lately may change again within one tick of a clock
