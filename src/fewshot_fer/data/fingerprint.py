@@ -50,7 +50,7 @@ def file_digests(paths: Sequence[str], cache: Path | None = None) -> Digests:
     else:
         digests, changed = known[1], (known[0] != states).any(axis=1)
     if changed.any():
-        rows = np.flatnonzero(changed)
+        rows = np.flatnonzero(changed).tolist()
         digests[rows] = _read([paths[row] if states[row, 4] else "" for row in rows])
         lasting = np.where(states[:, 2:3] > now - RECENT, 0, states)
         _remember(memory, lasting, digests)

@@ -17,7 +17,7 @@ from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.table import balanced_rows
 from fewshot_fer.episodes.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.episodes.sampler import Episodes, draw_episodes
-from fewshot_fer.episodes.saved import load_episodes, table_digest
+from fewshot_fer.episodes.saved import load_episodes, require_same_pictures, table_digest
 
 
 @dataclass(frozen=True)
@@ -117,4 +117,6 @@ def evaluation_protocol(role: str, settings: EvalConfig, data: RunData) -> Episo
     if data.rules.load is None:
         return protocol
     file = Path(data.rules.load).expanduser()
-    return replace(protocol, loaded=load_episodes(file, protocol.stream, table, shape))
+    loaded = load_episodes(file, protocol.stream, table, shape)
+    require_same_pictures(file, protocol.stream, table["path"].tolist())
+    return replace(protocol, loaded=loaded)

@@ -2,17 +2,20 @@
 
 A file holds the episodes of each evaluation of a run, as index arrays, with a digest of the table
 that they index. A digest names images by the last four parts of their path: data may lie elsewhere.
+A second one, which files of earlier versions lack, is of the pictures themselves.
 """
 
 import hashlib
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fewshot_fer.data.fingerprint import file_digests, pictures_digest
 from fewshot_fer.episodes.pool import Shape
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.system.errors import RunError, UserError, WriteError
@@ -39,12 +42,19 @@ def episodes_digest(table: str, episodes: Episodes) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_episodes(file: Path, drawn: dict[str, tuple[pd.DataFrame, Episodes]]) -> None:
+def save_episodes(
+    file: Path,
+    drawn: dict[str, tuple[pd.DataFrame, Episodes]],
+    pictures: Mapping[str, str] | None = None,
+) -> None:
     """Write the table and the episodes of each name, `test/afew_4w5s` for one, into one file.
 
-    The file is always whole, the old or the new. Raises RunError where that fails.
+    pictures: by name, the digest of the table's pictures. The file is always whole, the old or the
+    new. Raises RunError where that fails.
     """
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = {
+        f"{name}/pictures": np.array(digest) for name, digest in (pictures or {}).items()
+    }
     for name, (table, episodes) in drawn.items():
         content[f"{name}/table"] = np.array(table_digest(table))
         content[f"{name}/class_names"] = np.array(episodes.class_names)
@@ -86,6 +96,23 @@ def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> E
     if not _is_sound(episodes, table, shape):
         raise RunError(f"episodes.load: {name} in {file} does not hold {shape} episodes")
     return episodes
+
+
+def require_same_pictures(file: Path, name: str, paths: Sequence[str]) -> None:
+    """Raise RunError where saved episodes of a name were drawn from files of other content.
+
+    file: one that `load_episodes` has read; paths: of the table. Earlier versions did not say.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            known = content.get(f"{name}/pictures")
+    except Exception as error:  # as above
+        raise RunError(f"episodes.load: {file} cannot be read as saved episodes") from error
+    if known is not None and known.tolist() != pictures_digest(file_digests(paths)):
+        raise RunError(
+            f"episodes.load: {name} in {file} was drawn from other pictures than those that lie "
+            f"under the same names now: put these back, or draw and save anew with episodes.save="
+        )
 
 
 def _require_size(file: Path) -> None:

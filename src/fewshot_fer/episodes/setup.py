@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.data.fingerprint import file_digests, pictures_digest
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
 from fewshot_fer.episodes.protocol import (
@@ -125,7 +126,9 @@ def save_drawn(
             log.warning("episodes.save=%s lies outside the resumed run: it is not written", file)
         return
     episodic = [each for each in protocols if isinstance(each, EpisodicProtocol)]
-    save_episodes(file, {each.stream: (each.table, each.draw(seed)) for each in episodic})
+    drawn = {each.stream: (each.table, each.draw(seed)) for each in episodic}
+    digests = {name: file_digests(table["path"].tolist()) for name, (table, _) in drawn.items()}
+    save_episodes(file, drawn, {name: pictures_digest(each) for name, each in digests.items()})
 
 
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:

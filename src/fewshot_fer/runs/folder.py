@@ -62,6 +62,7 @@ RESULT_COLUMNS = (
     "trained_on_test",  # whether test images of any data set were in the training set
     "uses",  # what the method uses beside the support: nothing, names of the parts, ...
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
+    "images_id",  # equal for pictures of the same content: of the queries, then of a fixed support
 )
 HEADINGS = (
     *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
