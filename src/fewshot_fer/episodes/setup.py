@@ -135,10 +135,14 @@ def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> p
     """Return the training table of a finished run, None where it is not at hand and not needed."""
     try:
         return load_dataset(trained.dataset, source)
-    except DataError:
+    except DataError as error:
         tests = settings.test.values()
         if any(test.kind == "fixed" and test.support_split is None for test in tests):
-            raise
+            raise DataError(
+                f"the fixed support is drawn from the training set of {settings.run}, which is not "
+                f"where its config.yaml says: correct it there, or draw from a split of the tested "
+                f"set with test.support_split=train. {error}"
+            ) from error
     log.info("the run's training set is not at hand: overlap with it cannot be checked")
     return None
 

@@ -15,7 +15,14 @@ from fewshot_fer.evaluation.choose_method import require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_task
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
-from fewshot_fer.runs.config_file import keep_encoder
+from fewshot_fer.runs.config_file import keep_encoder, with_kept_encoder
+from fewshot_fer.runs.data_record import (
+    read_record,
+    require_same_data,
+    training_record,
+    with_absolute_paths,
+    write_record,
+)
 from fewshot_fer.runs.evaluate_run import run_tests
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model
@@ -47,22 +54,31 @@ def train_run(
     started = time.perf_counter()
     threads = threads_per_job(settings.threads)
     device = prepare_device(settings.device, settings.seed, settings.precision, threads)
-    settings = replace(settings, backbone=with_image_size(settings.backbone))
+    settings = with_absolute_paths(settings)
+    if reached is None:
+        settings = replace(settings, backbone=with_image_size(settings.backbone))
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     setup = _checked_setup(settings, source)
-    encoder = build_encoder(settings.backbone, fast=settings.fast)
+    record = training_record(settings, source)
+    require_same_data(path, record)
+    # A checkpoint holds all weights, and the run's folder the card of an encoder from a file.
+    kept = settings if reached is None else with_kept_encoder(settings, path)
+    encoder = build_encoder(kept.backbone, with_weights=reached is None, fast=settings.fast)
     folder, tasks = _open_folder(settings, path, setup, source, device)
     with naming_resume_command(path):
+        write_record(path, (read_record(path) or {}) | record)
+        if reached is None:
+            keep_encoder(settings.backbone, path)
         rewind_tables(folder, reached[1] if reached else None)
         encoder = encoder.to(device, DTYPES[settings.precision])
-        run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
+        run = TrainingRun(kept, folder, tasks.training, tasks.validation, encoder)
         run.choices = choices
         if reached is not None:
             with restored(path):
                 run.restore(*reached)
         run.fit()
-        complete_checkpoints(settings, path, tasks.training, tasks.validation, device)
-        _test(settings, folder, tasks, device)
+        complete_checkpoints(kept, path, tasks.training, tasks.validation, device)
+        _test(kept, folder, tasks, device)
         facts = {"seed": settings.seed, "choices": run.choices}
         finish_run(folder, asdict(settings), facts, device, started)
     return folder
@@ -101,7 +117,6 @@ def _open_folder(
     except UserError:
         folder.withdraw()
         raise
-    keep_encoder(settings.backbone, path)
     only_in = path if begun else None  # a stranger's run may name any file
     save_drawn(setup.evaluations, settings.episodes, settings.seed, only_in)
     warnings = [*quick_audit([setup.training, *setup.evaluations]), *source.skipping.warnings]

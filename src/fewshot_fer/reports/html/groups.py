@@ -128,6 +128,7 @@ def row_warnings(row: Row, settings: Row, evaluation: Row) -> RowWarnings:
             "trained_on_test": "trained on test images",
             "shared_images": f"{count} images stand in two roles",
             "shared_groups": f"{count} clips or subjects stand in two roles",
+            "training_changed": "the training images were changed after the training",
         }.get(kind, word)
         if not known or _concerns(kind, (str(row["role"]), evaluation), roles):
             found.invalidating.append(text)
