@@ -31,7 +31,7 @@ class SweepStopped(BaseException):
 
 
 def run_job(
-    job: Callable[[], None], changed: Callable[[], str], config: DictConfig, folder: Path
+    job: Callable[[], None], config: DictConfig, folder: Path, changed: Callable[[], str] = str
 ) -> None:
     """Run a job unless it is done; its error is recorded, and the sweep goes on.
 

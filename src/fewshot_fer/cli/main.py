@@ -58,7 +58,7 @@ class HydraTask:
         folder = Path(HydraConfig.get().runtime.output_dir)
         if in_sweep() and self.verb in RECORDED:
             changed = partial(self._changed, config, folder)
-            run_job(lambda: self._run(config, folder), changed, config, folder)
+            run_job(lambda: self._run(config, folder), config, folder, changed)
             return
         try:
             self._run(config, folder)
