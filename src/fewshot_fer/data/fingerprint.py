@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fewshot_fer.data.cache_folder import FORMAT, cache_folder
-from fewshot_fer.system.errors import DataError, WriteError
+from fewshot_fer.system.errors import WriteError
 from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.processes import core_count
 
@@ -38,8 +38,8 @@ States = NDArray[np.int64]  # [N, 5]: size, mtime, ctime, inode, and 1 for a reg
 def file_digests(paths: Sequence[str], cache: Path | None = None) -> Digests:
     """Return the digest [N, 16] of each file's bytes, remembered in the cache as described above.
 
-    A file that cannot be read, or is no regular one, has zeros: its decoding says what is wrong.
-    Raises DataError where one is gone.
+    A file that is gone, cannot be read, or is no regular one has zeros: its decoding says what is
+    wrong.
     """
     named = hashlib.sha256("\0".join(paths).encode(errors="surrogateescape")).hexdigest()
     memory = (cache or cache_folder()) / "contents" / f"{named}.npz"
@@ -95,8 +95,9 @@ def _states(paths: Sequence[str]) -> States:
     for path in paths:
         try:
             found = os.stat(path)  # noqa: PTH116 - a Path object a file costs as much as the stat
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        except OSError:
+            states.append((-1, 0, 0, 0, 0))
+            continue
         regular = stat.S_ISREG(found.st_mode)
         inode = found.st_ino & MASK
         states.append((found.st_size, found.st_mtime_ns, found.st_ctime_ns, inode, regular))
