@@ -263,6 +263,11 @@ def test_a_file_from_training_to_predict(data: Path, command: Command, tmp_path:
     assert yaml.safe_load(Path("run/config.yaml").read_text())["backbone"]["image_size"] == 32
     tested = command("test", "run=run", "test=compound_4w5s", "test.compound_4w5s.episodes=10")
     assert tested.code == 0, tested.err
+    kept, card = set(Path("run/embeddings").iterdir()), Path("run/encoder.yaml").read_text()
+    Path("run/encoder.yaml").write_text(card.replace("0.25", "0.5"))
+    command("test", "run=run", "test=compound_4w5s", "test.compound_4w5s.episodes=10")
+    assert len(set(Path("run/embeddings").iterdir()) - kept) == 1  # of another card, made anew
+    Path("run/encoder.yaml").write_text(card)
     picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
     Path(weights).unlink()
     Path(weights).with_suffix(".yaml").unlink()
@@ -274,7 +279,8 @@ def test_a_file_from_training_to_predict(data: Path, command: Command, tmp_path:
 
 
 def test_an_encoder_that_is_trained_further(data: Path, command: Command, tmp_path: Path) -> None:
-    """Weights from a file are where training starts, and its own are what is kept."""
+    """Weights from a file are where training starts, and its own are what is kept: a run that is
+    resumed needs the file no more."""
     weights = write_weights(tmp_path, image_size=32)
     line = ("train", "train=fast", "train.epochs=1", "train.episodes_per_epoch=3", "train.n_way=2")
     words = ("train.k_shot=2", "train.n_query=1", "eval.episodes=5", "device=cpu", "backbone=file")
@@ -283,3 +289,10 @@ def test_an_encoder_that_is_trained_further(data: Path, command: Command, tmp_pa
     kept = torch.load(outcome.folder / "last.pt", weights_only=True)["encoder"]["network.weight"]
     assert not torch.equal(kept, Small("nchw").weight)
     assert len(pd.read_csv(outcome.folder / "metrics.csv")) == 1
+    Path(weights).unlink()
+    Path(weights).with_suffix(".yaml").unlink()
+    (outcome.folder / "summary.json").unlink()
+    again = command("train", f"resume={outcome.folder}")
+    assert again.code == 0, again.err
+    resumed = torch.load(outcome.folder / "last.pt", weights_only=True)["encoder"]
+    assert torch.equal(resumed["network.weight"], kept)
