@@ -150,7 +150,7 @@ def test_a_test_is_of_the_pictures_as_they_are(
 
 
 def test_a_test_says_that_the_training_set_changed(command: Command, whole: Path) -> None:
-    """Overlap is looked for with other pictures than the run was trained on."""
+    """Overlap is looked for with other pictures than the run was trained on, or with none."""
     shutil.copytree(whole / "data/more", "data/more")
     run = run_in(whole)
     assert evaluated(command, run)[1]["warnings"] == ""
@@ -161,6 +161,12 @@ def test_a_test_says_that_the_training_set_changed(command: Command, whole: Path
     finally:
         for path, content in faces.items():
             path.write_bytes(content)
+    away = (whole / "data/faces").rename(whole / "away")
+    place = f"test.dataset.root={Path.cwd() / 'data/more'}"
+    fixed = (*TEST, "test.kind=fixed", "test.n_way=0", place)
+    outcome = command("test", f"run={run}", *fixed)
+    away.rename(whole / "data/faces")
+    assert_one_line(outcome, f"cannot be read at {whole / 'data/faces'}: name its place")
 
 
 def test_a_sweep_does_not_take_old_figures_for_new_data(command: Command, whole: Path) -> None:

@@ -133,17 +133,19 @@ def save_drawn(
 
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:
     """Return the training table of a finished run, None where it is not at hand and not needed."""
+    place = trained.dataset.file or source.folder_of(trained.dataset)
     try:
         return load_dataset(trained.dataset, source)
     except DataError as error:
         tests = settings.test.values()
         if any(test.kind == "fixed" and test.support_split is None for test in tests):
             raise DataError(
-                f"the fixed support is drawn from the training set of {settings.run}, which is not "
-                f"where its config.yaml says: correct it there, or draw from a split of the tested "
-                f"set with test.support_split=train. {error}"
+                f"the fixed support is drawn from the training set of {settings.run}, which cannot "
+                f"be read at {place}: name its place with paths.data= or in "
+                f"{settings.run}/config.yaml, or draw the support from the tested set with "
+                f"test.support_split="
             ) from error
-    log.info("the run's training set is not at hand: overlap with it cannot be checked")
+    log.info("the run's training set is not at %s: overlap with it cannot be checked", place)
     return None
 
 
