@@ -139,6 +139,8 @@ def test_a_test_is_of_the_pictures_as_they_are(
     assert new["images_id"] != old["images_id"]
     outcome = command("report", f"compare={first},{second}")
     assert OTHER_PICTURES in outcome.out
+    outcome = command("report", "runs=outputs/test", "embeddings=false", "pictures=false")
+    assert "test folder_3w2s: the files held other pictures" in outcome.err
     place = f"test.dataset.root={beside / 'data/more'}"
     outcome = command("test", f"run={run}", *TEST, place, "episodes.load=e.npz")
     assert_one_line(outcome, "was drawn from other pictures")

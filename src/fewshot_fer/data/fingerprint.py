@@ -31,6 +31,7 @@ BYTES = 16  # of a digest
 BLOCK = 64  # files that a thread reads in turn
 RECENT = 2_000_000_000  # ns: a file changed that lately may change again within one tick of a clock
 MASK = 2**63 - 1  # inodes of some systems have more bits than an integer of NumPy
+NAMED = ("path", "label", "split", "group", "clip", "frame", "dataset")
 Digests = NDArray[np.uint8]  # [N, BYTES]
 States = NDArray[np.int64]  # [N, 5]: size, mtime, ctime, inode, and 1 for a regular file
 
@@ -81,7 +82,7 @@ def table_identity(table: pd.DataFrame) -> Row:
         path=[path[base:].replace(os.sep, "/") for path in paths],
         group=table["group"].where(~own, ""),
     )
-    columns = [below[name].astype(str) for name in sorted(below.columns)]
+    columns = [below[name].astype(str) for name in NAMED]
     text = "\n".join(map("\t".join, zip(*columns, strict=True)))
     return {
         "images": len(table),
