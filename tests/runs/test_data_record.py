@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_fer.config.names import PLUGINS, import_plugins
 from fewshot_fer.config.schema import BackboneConfig, DatasetConfig, EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.data.load import Source
 from fewshot_fer.runs.data_record import (
     changed_since,
     changes,
     read_record,
+    record_of_test,
     require_same_data,
     with_absolute_paths,
     write_record,
@@ -50,6 +53,27 @@ def test_a_run_goes_on_with_its_own_data_alone(
     require_same_data(tmp_path, {"dataset": TABLE})
     assert "is not checked" in caplog.text
     assert changed_since(TestVerb(), tmp_path) == ""
+
+
+def test_a_job_done_by_other_files_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tested checkpoint, the module of an own method: edited or written anew, they count."""
+    module, run = tmp_path / "an_own_method.py", tmp_path / "run"
+    run.mkdir()
+    (run / "best.pt").write_bytes(b"1")
+    module.write_text("one = 1\n")
+    monkeypatch.setenv(PLUGINS, "")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(tmp_path / "cache"))
+    import_plugins([str(module)])
+    settings, trained = TestVerb(run=str(run)), TrainVerb(dataset=DatasetConfig("folder"))
+    trained.train.tested = "best"
+    before = record_of_test(settings, trained, Source(tmp_path / "gone", demo=False))
+    (run / "best.pt").write_bytes(b"2")
+    module.write_text("one = 2\n")
+    now = record_of_test(settings, trained, Source(tmp_path / "gone", demo=False))
+    assert changes(before, now) == ["run, another file", "plugins, another file"]
 
 
 def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

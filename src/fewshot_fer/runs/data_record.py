@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from fewshot_fer.config.names import plugin_files
 from fewshot_fer.config.schema import (
     DatasetConfig,
     EpisodesConfig,
@@ -28,7 +29,7 @@ from fewshot_fer.system.errors import DataError, RunError, UserError
 from fewshot_fer.system.files import Row, write_text
 
 FILE = "data.json"
-LOADED_ONCE = ("backbone.weights",)  # a checkpoint has them
+FREE = ("backbone.weights", "plugins")  # a checkpoint has the weights; code may be mended
 Record = dict[str, Row]
 Verb = TypeVar("Verb", TrainVerb, TestVerb)
 log = logging.getLogger("fewshot_fer")
@@ -56,7 +57,7 @@ def with_absolute_paths(settings: Verb) -> Verb:
     )
 
 
-def training_record(settings: TrainVerb, source: Source) -> Record:
+def record_of_training(settings: TrainVerb, source: Source) -> Record:
     """Return what the data of a training run hold."""
     weights = settings.backbone.weights
     file = Path(weights).expanduser()
@@ -64,21 +65,23 @@ def training_record(settings: TrainVerb, source: Source) -> Record:
     evaluations = {"eval": settings.eval} | _named(settings.test)
     return {
         **_tables({"dataset": settings.dataset}, evaluations, source),
-        **_files({"backbone.weights": files, "episodes.load": _loaded(settings.episodes)}),
+        **_files({"backbone.weights": files}),
+        **_files({"episodes.load": _loaded(settings.episodes), "plugins": plugin_files()}),
     }
 
 
-def test_record(settings: TestVerb, trained: TrainVerb, source: Source) -> Record:
+def record_of_test(settings: TestVerb, trained: TrainVerb, source: Source) -> Record:
     """Return what the data of a test hold, the training set and the checkpoint among them."""
     which = settings.checkpoint or trained.train.tested
     checkpoint = Path(settings.run).expanduser() / f"{which}.pt"
     return {
         **_tables({"dataset": trained.dataset}, _named(settings.test), source),
-        **_files({"run": [checkpoint], "episodes.load": _loaded(settings.episodes)}),
+        **_files({"run": [checkpoint]}),
+        **_files({"episodes.load": _loaded(settings.episodes), "plugins": plugin_files()}),
     }
 
 
-def test_paths(settings: TestVerb, trained: TrainVerb) -> PathsConfig:
+def paths_of_test(settings: TestVerb, trained: TrainVerb) -> PathsConfig:
     """Return the paths that a test names or, without any, those of the run."""
     given = settings.paths.demo is not None or settings.paths.data is not None
     return settings.paths if given else trained.paths
@@ -117,7 +120,7 @@ def require_same_data(folder: Path, record: Record) -> None:
                 *(folder, FILE),
             )
         return
-    needed = {key: value for key, value in known.items() if key not in LOADED_ONCE}
+    needed = {key: value for key, value in known.items() if key not in FREE}
     if changed := changes(needed, record):
         raise RunError(
             f"{folder} was begun with other data than are found now: {'; '.join(changed)}. Name "
@@ -138,11 +141,11 @@ def changed_since(settings: TrainVerb | TestVerb, folder: Path) -> str:
         if isinstance(settings, TrainVerb):
             settings = read_run_settings(folder)
             source = find_source(settings.paths, settings.demo, skipping(settings, settings))
-            return "; ".join(changes(known, training_record(settings, source)))
+            return "; ".join(changes(known, record_of_training(settings, source)))
         trained = read_run_settings(Path(settings.run).expanduser())
-        paths = test_paths(settings, trained)
+        paths = paths_of_test(settings, trained)
         source = find_source(paths, trained.demo, skipping(settings, trained))
-        return "; ".join(changes(known, test_record(settings, trained, source)))
+        return "; ".join(changes(known, record_of_test(settings, trained, source)))
     return ""
 
 

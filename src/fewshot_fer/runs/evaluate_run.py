@@ -33,9 +33,9 @@ from fewshot_fer.runs.config_file import read_run_settings, with_kept_encoder
 from fewshot_fer.runs.data_record import (
     Record,
     changes,
+    paths_of_test,
     read_record,
-    test_paths,
-    test_record,
+    record_of_test,
     with_absolute_paths,
     write_record,
 )
@@ -67,7 +67,9 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
     settings = with_absolute_paths(settings)
-    source = find_source(test_paths(settings, trained), trained.demo, skipping(settings, trained))
+    source = find_source(
+        paths_of_test(settings, trained), trained.demo, skipping(settings, trained)
+    )
     which = settings.checkpoint or trained.train.tested
     where = str(run / f"{which}.pt")
     checkpoint = load_checkpoint(run / f"{which}.pt", device)
@@ -81,7 +83,7 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     folder = RunFolder(path, {"trained_on_test": setup.trained_on_test})
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
-    record = test_record(settings, trained, source)
+    record = record_of_test(settings, trained, source)
     write_record(path, record)
     source.skipping.write(path)
     warnings = [*setup.warnings, *source.skipping.warnings, *_changed_training(run, record)]

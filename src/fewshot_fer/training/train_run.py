@@ -18,8 +18,8 @@ from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_encoder, with_kept_encoder
 from fewshot_fer.runs.data_record import (
     read_record,
+    record_of_training,
     require_same_data,
-    training_record,
     with_absolute_paths,
     write_record,
 )
@@ -59,7 +59,7 @@ def train_run(
         settings = replace(settings, backbone=with_image_size(settings.backbone))
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     setup = _checked_setup(settings, source)
-    record = training_record(settings, source)
+    record = record_of_training(settings, source)
     require_same_data(path, record)
     # A checkpoint holds all weights, and the run's folder the card of an encoder from a file.
     kept = settings if reached is None else with_kept_encoder(settings, path)
