@@ -54,7 +54,9 @@ def prepare_session(settings: PrepareVerb) -> None:
         manifest = Manifest(out, kept)  # other settings give other faces
         jobs = _jobs(found, settings)
         sizes = {job: job.file.stat().st_size for job in jobs}
-        left = [job for job in jobs if not manifest.done(job.source, sizes[job], job.target)]
+        left = [
+            job for job in jobs if not manifest.done(job.source, sizes[job], job.target, job.digest)
+        ]
         if len(left) < len(jobs):
             print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
         _run(left, prepare, detector, settings, manifest)
