@@ -72,23 +72,26 @@ def pixels_digest(digests: Digests, image_size: int) -> str:
 def table_identity(table: pd.DataFrame) -> Row:
     """Return what a table holds, wherever its folder lies.
 
-    images: how many; names: 16 hex digits of their paths below the folder that holds them all,
-    labels, splits, groups, clips and frames; pictures: of the files' contents.
+    images: how many; names: see `names_digest`; pictures: see `pictures_digest`.
     """
+    digests = file_digests(table["path"].tolist())
+    pictures = pictures_digest(digests)
+    return {"images": len(table), "names": names_digest(table), "pictures": pictures}
+
+
+def names_digest(table: pd.DataFrame) -> str:
+    """Return 16 hex digits of the paths of a table's images below the folder that holds them all,
+    of their labels, splits, groups, clips and frames."""
     paths = table["path"].tolist()
     base = len(os.path.commonpath({os.path.dirname(path) for path in paths}))  # noqa: PTH120
     own = table["group"] == table["path"]  # an image that is its own group
     below = table.assign(
-        path=[path[base:].replace(os.sep, "/") for path in paths],
+        path=[path[base:].replace(os.sep, "/").lstrip("/") for path in paths],
         group=table["group"].where(~own, ""),
     )
     columns = [below[name].astype(str) for name in NAMED]
     text = "\n".join(map("\t".join, zip(*columns, strict=True)))
-    return {
-        "images": len(table),
-        "names": hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16],
-        "pictures": pictures_digest(file_digests(paths)),
-    }
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _states(paths: Sequence[str]) -> States:

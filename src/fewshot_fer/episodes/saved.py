@@ -2,7 +2,8 @@
 
 A file holds the episodes of each evaluation of a run, as index arrays, with a digest of the table
 that they index. A digest names images by the last four parts of their path: data may lie elsewhere.
-A second one, which files of earlier versions lack, is of the pictures themselves.
+Two more, which files of earlier versions lack, are of the names below the folder that holds all
+images, however that is called, and of the pictures themselves.
 """
 
 import hashlib
@@ -15,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fewshot_fer.data.fingerprint import file_digests, pictures_digest
+from fewshot_fer.data.fingerprint import file_digests, names_digest, pictures_digest
 from fewshot_fer.episodes.pool import Shape
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.system.errors import RunError, UserError, WriteError
-from fewshot_fer.system.files import atomic, writing
+from fewshot_fer.system.files import Row, atomic, writing
 
 ARRAYS = ("classes", "support", "query")
 MAX_BYTES = "FEWSHOT_FER_MAX_EPISODE_BYTES"  # an environment variable
@@ -45,15 +46,17 @@ def episodes_digest(table: str, episodes: Episodes) -> str:
 def save_episodes(
     file: Path,
     drawn: dict[str, tuple[pd.DataFrame, Episodes]],
-    pictures: Mapping[str, str] | None = None,
+    identities: Mapping[str, Row] | None = None,
 ) -> None:
     """Write the table and the episodes of each name, `test/afew_4w5s` for one, into one file.
 
-    pictures: by name, the digest of the table's pictures. The file is always whole, the old or the
-    new. Raises RunError where that fails.
+    identities: by name, the `table_identity`. The file is always whole, the old or the new. Raises
+    RunError where that fails.
     """
     content: dict[str, Any] = {
-        f"{name}/pictures": np.array(digest) for name, digest in (pictures or {}).items()
+        f"{name}/{key}": np.array(identity[key])
+        for name, identity in (identities or {}).items()
+        for key in ("names", "pictures")
     }
     for name, (table, episodes) in drawn.items():
         content[f"{name}/table"] = np.array(table_digest(table))
@@ -83,11 +86,13 @@ def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> E
                 np.atleast_1d(content[f"{name}/{array}"])
                 for array in ("table", "class_names", *ARRAYS)
             )
+            names_then = content.get(f"{name}/names")
     except UserError:
         raise
     except Exception as error:  # NumPy has no one class for what it meets in a damaged file
         raise RunError(f"episodes.load: {file} cannot be read as saved episodes") from error
-    if digest.tolist() != [table_digest(table)]:
+    moved = names_then is not None and names_then.tolist() == names_digest(table)
+    if digest.tolist() != [table_digest(table)] and not moved:
         raise RunError(
             f"episodes.load: {name} in {file} was drawn from other images or labels than the "
             f"{len(table)} here"

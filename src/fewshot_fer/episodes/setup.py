@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
-from fewshot_fer.data.fingerprint import file_digests, pictures_digest
+from fewshot_fer.data.fingerprint import table_identity
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
 from fewshot_fer.episodes.protocol import (
@@ -127,8 +127,7 @@ def save_drawn(
         return
     episodic = [each for each in protocols if isinstance(each, EpisodicProtocol)]
     drawn = {each.stream: (each.table, each.draw(seed)) for each in episodic}
-    digests = {name: file_digests(table["path"].tolist()) for name, (table, _) in drawn.items()}
-    save_episodes(file, drawn, {name: pictures_digest(each) for name, each in digests.items()})
+    save_episodes(file, drawn, {name: table_identity(table) for name, (table, _) in drawn.items()})
 
 
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:
