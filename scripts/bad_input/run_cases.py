@@ -22,6 +22,8 @@ from bad_input.run_faults import (
     bomb,
     checkpoint_instead,
     doubling,
+    elsewhere,
+    exchanged_pictures,
     file_instead,
     flipped_embeddings,
     flipped_weights,
@@ -33,10 +35,12 @@ from bad_input.run_faults import (
     moved,
     narrow_side,
     no_numbers,
+    of_others,
     other_episodes,
     other_network,
     put,
     saving_elsewhere,
+    torn_digests,
 )
 
 
@@ -96,6 +100,7 @@ def episode_files() -> list[Case]:
         Case(kind, "a folder in its place", folder_instead),
         Case(kind, "a flipped byte", edited(flipped)),
         Case(kind, "of other images", other_episodes),
+        Case(kind, "of other pictures under the same names", exchanged_pictures, LINE, "pictures"),
         Case(kind, "hostile: a pickle in an array", hostile_array),
     ]
 
@@ -127,6 +132,9 @@ def stopped_runs() -> list[Case]:
         Case(kind, "best.pt missing", on("best.pt", gone), LINE, "best.pt"),
         Case(kind, "config.yaml missing", on("config.yaml", gone), LINE, "config.yaml"),
         Case(kind, "config.yaml truncated", on("config.yaml", edited(truncated)), LINE),
+        Case(kind, "data moved", on("config.yaml", edited(elsewhere)), LINE, "paths.data="),
+        Case(kind, "data changed", on("data.json", edited(of_others)), LINE, "other pictures"),
+        Case(kind, "data.json damaged: not compared", on("data.json", text("{")), WORKS),
         Case(kind, "missing", moved, LINE, "run"),
         Case(kind, "a file in its place", file_instead, LINE, "run"),
         Case(kind, "hostile: last.pt that runs code", on("last.pt", hostile_torch), LINE, "last"),
@@ -148,4 +156,5 @@ def caches() -> list[Case]:
         Case(kind, "hostile: a pickle in its place", text(pickle.dumps(Payload(), 2)), WORKS),
         Case(kind, "of another version", edited(lambda raw: raw[: -4 * 35]), WORKS),
         Case(kind, "deleted", gone, WORKS),
+        Case(kind, "its digests of files truncated", torn_digests, WORKS),
     ]

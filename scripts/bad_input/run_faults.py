@@ -1,6 +1,8 @@
 """Faults of a run's files: damaged, incomplete, or written by a stranger with code in them."""
 
 import io
+import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -106,12 +108,35 @@ def narrow_side(path: Path) -> None:
 
 
 def asking(path: Path) -> None:
-    path.write_text(path.read_text().replace("  data: .\n", "  data: ${oc.env:HOME}\n", 1))
+    path.write_text(re.sub(r"(?m)^  data: /.*$", "  data: ${oc.env:HOME}", path.read_text()))
 
 
 def doubling() -> str:
     lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     return "\n".join(["a0: &a0 [x]", *lines])
+
+
+def elsewhere(raw: bytes) -> bytes:
+    return raw.replace(b"  data: /", b"  data: /gone/")
+
+
+def of_others(raw: bytes) -> bytes:
+    return raw.replace(b'"pictures": "', b'"pictures": "other')
+
+
+def exchanged_pictures(path: Path) -> None:
+    """Give two pictures each other's content, under the names, and with the time, that they had."""
+    first, second = sorted(path.parent.glob("RAF-DB/basic/Image/aligned/*"))[:2]
+    before = [(file, other.read_bytes()) for file, other in ((first, second), (second, first))]
+    times = (first.stat().st_mtime_ns, second.stat().st_mtime_ns)
+    for (file, content), time in zip(before, times, strict=True):
+        file.write_bytes(content)
+        os.utime(file, ns=(time, time))
+
+
+def torn_digests(pack: Path) -> None:
+    for file in (pack.parent.parent / "contents").iterdir():
+        file.write_bytes(file.read_bytes()[:-30])
 
 
 def moved(run: Path) -> None:

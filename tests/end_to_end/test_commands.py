@@ -43,6 +43,7 @@ def test_train_writes_every_file(trained: Outcome) -> None:
         "confusion_validation_compound_4w5s.csv",
         "confusion_validation_compound_4w5s.png",
         "curves.png",
+        "data.json",
         "last.pt",
         "metrics.csv",
         "recalls.csv",

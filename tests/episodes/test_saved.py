@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import TINY, Command, face_table
 
+from fewshot_fer.data.fingerprint import table_identity
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.episodes.saved import episodes_digest, load_episodes, save_episodes, table_digest
@@ -16,12 +17,13 @@ from fewshot_fer.system.errors import RunError
 SHAPE = Shape(2, 2, 1)
 
 
-def test_round_trip_wherever_the_data_lie(tmp_path: Path) -> None:
+def test_round_trip_wherever_the_data_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes come back exactly, for the same images below another folder too."""
     table = face_table({"a": 9, "b": 8})
     episodes = draw_episodes(build_pool(table, SHAPE), 20, seed=0)
     save_episodes(tmp_path / "new/e.npz", {"test/x": (table, episodes)})
     moved = table.assign(path="/else/where/" + table["path"])
+    moved["group"] = moved["path"]
     deep = table.assign(path="/one/two/three/" + table["path"])
     loaded = load_episodes(tmp_path / "new/e.npz", "test/x", table, SHAPE)
     assert np.array_equal(loaded.support, episodes.support)
@@ -35,7 +37,14 @@ def test_round_trip_wherever_the_data_lie(tmp_path: Path) -> None:
     other = draw_episodes(build_pool(table, SHAPE), 20, seed=1)
     assert episodes_digest(digest, other) != episodes_digest(digest, episodes)
     with pytest.raises(RunError, match="other images or labels"):
-        load_episodes(tmp_path / "new/e.npz", "test/x", moved, SHAPE)
+        load_episodes(tmp_path / "new/e.npz", "test/x", moved, SHAPE)  # of an earlier version
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(tmp_path / "cache"))
+    save_episodes(
+        tmp_path / "new/e.npz", {"test/x": (table, episodes)}, {"test/x": table_identity(table)}
+    )
+    assert load_episodes(tmp_path / "new/e.npz", "test/x", moved, SHAPE)
+    with pytest.raises(RunError, match="other images or labels"):
+        load_episodes(tmp_path / "new/e.npz", "test/x", moved.assign(split="test"), SHAPE)
 
 
 def test_the_digest_of_a_table_stays_what_it_was() -> None:

@@ -282,6 +282,11 @@ def test_a_file_from_training_to_predict(data: Path, command: Command, tmp_path:
     assert yaml.safe_load(Path("run/encoder.yaml").read_text())["licence"] == "MIT"
     compared = pd.read_csv("run/methods.csv")
     assert compared["method"].tolist() == ["protonet", "simpleshot"]
+    kept, card = set(Path("run/embeddings").iterdir()), Path("run/encoder.yaml").read_text()
+    Path("run/encoder.yaml").write_text(card.replace("0.25", "0.5"))
+    command("test", "run=run", "test=compound_4w5s", "test.compound_4w5s.episodes=10")
+    assert len(set(Path("run/embeddings").iterdir()) - kept) == 1  # of another card, made anew
+    Path("run/encoder.yaml").write_text(card)
     picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
     Path(weights).unlink()
     Path(weights).with_suffix(".yaml").unlink()
@@ -293,7 +298,8 @@ def test_a_file_from_training_to_predict(data: Path, command: Command, tmp_path:
 
 
 def test_an_encoder_that_is_trained_further(data: Path, command: Command, tmp_path: Path) -> None:
-    """Weights from a file are where training starts, and its own are what is kept."""
+    """Weights from a file are where training starts, and its own are what is kept: a run that is
+    resumed needs the file no more."""
     weights = write_weights(tmp_path, image_size=32)
     line = ("train", "train=fast", "train.epochs=1", "train.episodes_per_epoch=3", "train.n_way=2")
     words = ("train.k_shot=2", "train.n_query=1", "eval.episodes=5", "device=cpu", "backbone=file")

@@ -30,16 +30,24 @@ class SweepStopped(BaseException):
         self.exit_code = interrupted.exit_code
 
 
-def run_job(job: Callable[[], None], config: DictConfig, folder: Path) -> None:
+def run_job(
+    job: Callable[[], None], config: DictConfig, folder: Path, changed: Callable[[], str] = str
+) -> None:
     """Run a job unless it is done; its error is recorded, and the sweep goes on.
 
-    Raises SweepStopped where the job was interrupted and the next one waits in this process, and
-    RunError, which ends the sweep too, where the folder holds a job of other settings.
+    changed: what changed in the data of a job that is done, "" for nothing. Raises SweepStopped
+    where the job was interrupted and the next one waits in this process, and RunError, which ends
+    the sweep too, where the folder holds a job of other settings or other data.
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
     in_turn = str(hydra.launcher._target_).endswith("BasicLauncher")
     if not _begin(config, folder, number, overrides):
+        if found := changed():
+            raise RunError(
+                f"{folder} holds figures of data that changed since ({found}): remove it to run "
+                f"the job again, or name another folder, hydra.sweep.dir=..."
+            )
         print(f"job {number}: done before", flush=True)
         return
     try:

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ class HydraTask:
         """Run the job in its folder; leave no folder of a run that wrote no file."""
         folder = Path(HydraConfig.get().runtime.output_dir)
         if in_sweep() and self.verb in RECORDED:
-            run_job(lambda: self._run(config, folder), config, folder)
+            changed = partial(self._changed, config, folder)
+            run_job(lambda: self._run(config, folder), config, folder, changed)
             return
         try:
             self._run(config, folder)
@@ -72,6 +74,13 @@ class HydraTask:
         show_warnings()  # a job in another process has no handler yet, nor plugins
         import_plugins(self.plugins)
         self.job(read_settings(config, SCHEMAS[self.verb]), folder)
+
+    def _changed(self, config: DictConfig, folder: Path) -> str:
+        from fewshot_fer.runs.data_record import changed_since  # imports torch
+
+        show_warnings()
+        import_plugins(self.plugins)
+        return changed_since(read_settings(config, SCHEMAS[self.verb]), folder)
 
 
 def launch(verb: str, job: Callable[[Any, Path], None]) -> None:

@@ -59,6 +59,7 @@ def hydra_words(verb: str, words: Sequence[str]) -> list[str]:
 
     Raises ConfigError for a `sweep=` without a file.
     """
+    words = name_tests_of_run(words)
     for key in LISTS.get(verb, ()):
         words = [as_list(word, key) for word in words]
     for key in PATHS.get(verb, ()):
@@ -66,6 +67,21 @@ def hydra_words(verb: str, words: Sequence[str]) -> list[str]:
     # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
     words = [word for word in words if word != "experiment=null"]
     return expand_tests(expand_sweep(words), partial(composed_tests, verb))
+
+
+def name_tests_of_run(words: Sequence[str]) -> list[str]:
+    """Return the words with the tests of the run that `resume=` names, where a word places one.
+
+    Without `test=` there would be no test whose dataset.root could be given.
+    """
+    runs = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    places = any(word.lstrip("+").startswith("test.") for word in words)
+    if not runs or not places or any(word.startswith("test=") for word in words):
+        return list(words)
+    from fewshot_fer.runs.config_file import read_run_settings  # imports torch
+
+    tests = read_run_settings(Path(runs[-1].strip("'\"")).expanduser()).test
+    return [f"test={','.join(tests)}", *words] if tests else list(words)
 
 
 def as_list(word: str, key: str) -> str:

@@ -81,7 +81,19 @@ def import_plugins(names: Sequence[str]) -> None:
 
 def import_inherited_plugins() -> None:
     """Import, in a process that a run has started, what `import_plugins` was given before."""
-    import_plugins([name for name in os.environ.get(PLUGINS, "").split(",") if name])
+    import_plugins(_inherited())
+
+
+def plugin_files() -> list[Path]:
+    """Return the files of the modules that `import_plugins` was given last; of a package its
+    `__init__.py` alone."""
+    names = [Path(name).stem if name.endswith(".py") else name for name in _inherited()]
+    modules = [sys.modules[name] for name in names if name in sys.modules]
+    return [Path(module.__file__) for module in modules if module.__file__]
+
+
+def _inherited() -> list[str]:
+    return [name for name in os.environ.get(PLUGINS, "").split(",") if name]
 
 
 def at_least(key: str, value: int, low: int) -> None:

@@ -1,7 +1,6 @@
 """The cache folder: packed images and the set of drawn faces, which can be made again."""
 
 import contextlib
-import hashlib
 import logging
 import os
 import sys
@@ -33,20 +32,6 @@ def cache_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "fewshot_fer"
-
-
-def files_fingerprint(paths: list[str], image_size: int) -> str:
-    """Return what changes with any of the files or the size. Raises DataError where one is gone."""
-    digest = hashlib.sha256(f"{FORMAT} {image_size}".encode())
-    for path in paths:
-        try:
-            state = os.stat(path)  # noqa: PTH116 - a Path object a file costs as much as the stat
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        digest.update(
-            f"\0{path}\0{state.st_size}\0{state.st_mtime_ns}".encode(errors="surrogateescape")
-        )
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 Pictures that cannot be read are left out, and listed, where the user says so.
 """
 
+import hashlib
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,9 @@ from tqdm import tqdm
 
 from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.adapters.registry import adapter_names, find_adapter
-from fewshot_fer.data.cache_folder import cache_folder, files_fingerprint
+from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.decode import decode, most_pixels
+from fewshot_fer.data.fingerprint import file_digests, pixels_digest
 from fewshot_fer.data.table import select_split
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
@@ -124,8 +126,11 @@ def find_bad_images(paths: list[str], image_size: int) -> dict[str, str]:
     """
     present = [path for path in paths if Path(path).is_file()]
     gone = {path: "no such file" for path in paths if not Path(path).is_file()}
-    name = f"{files_fingerprint(present, image_size)}_{most_pixels()}.json"
-    file = cache_folder() / "scans" / name
+    # What is found names paths, so it is kept for the same files in the same places.
+    named = "\0".join(present).encode(errors="surrogateescape")
+    key = pixels_digest(file_digests(present), image_size) + f" {most_pixels()} "
+    name = hashlib.sha256(key.encode() + named).hexdigest()
+    file = cache_folder() / "scans" / f"{name}.json"
     known = _read(file)
     if known is None:
         known = {path: why for path, why in _scan(present, image_size) if why}

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from fewshot_fer.data.cache_folder import cache_folder, files_fingerprint, locked, writing_cache
+from fewshot_fer.data.cache_folder import cache_folder, locked, writing_cache
 from fewshot_fer.data.decode import decode
+from fewshot_fer.data.fingerprint import file_digests, pictures_digest, pixels_digest
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import atomic
 from fewshot_fer.system.processes import core_count
@@ -32,14 +33,16 @@ log = logging.getLogger("fewshot_fer")
 
 @dataclass
 class PackedFaces:
-    """images: uint8 [N, 3, H, W], row i is row i of the table; fingerprint: of files and size.
+    """images: uint8 [N, 3, H, W], row i is row i of the table; fingerprint: of contents and size.
 
-    file: where they lie, None for images in memory alone.
+    file: where they lie, None for images in memory alone; pictures: 16 hex digits of the contents
+    of the files that they were decoded from.
     """
 
     images: NDArray[np.uint8]
     fingerprint: str
     file: Path | None = None
+    pictures: str = ""
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return images [B, 3, H, W] of rows [B].
@@ -70,6 +73,7 @@ class FaceImages:
 
     def __init__(self, packed: PackedFaces, device: torch.device) -> None:
         self.fingerprint = packed.fingerprint
+        self.pictures = packed.pictures
         self.device = device
         self._packed = packed
         self._resident: Tensor | None = None
@@ -114,13 +118,14 @@ def load_images(table: pd.DataFrame, image_size: int, device: torch.device) -> F
 def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
     """Return the images of a FaceTable, decoded now or found in the cache.
 
-    They are found by the path, size and time of change of every file and by `image_size` (pixels a
-    side), so a changed file is decoded anew, and so are all where the pack is damaged. Raises
-    DataError naming the first file that is missing or damaged, and where the cache cannot be
-    written.
+    They are found by the contents of the files, wherever these lie, and by `image_size` (pixels a
+    side). Where a file changes all are decoded anew, and so are they where the pack is damaged.
+    Raises DataError naming the first file that is missing or damaged, and where files change
+    meanwhile or the cache cannot be written.
     """
     paths = table["path"].tolist()
-    fingerprint = files_fingerprint(paths, image_size)
+    digests = file_digests(paths, cache)
+    fingerprint = pixels_digest(digests, image_size)
     file = cache / "packs" / f"{fingerprint}.npy"
     shape = (len(paths), 3, image_size, image_size)
     images = _open(file, shape)
@@ -133,11 +138,14 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
             if images is None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _clear(file)
-                _write(file, paths, shape)
+                with atomic(file) as partial:
+                    _write(partial, paths, shape)
+                    if not np.array_equal(file_digests(paths, cache), digests):
+                        raise DataError("images were changed while they were read: run again")
                 images = _open(file, shape)
     if images is None:
         raise DataError(f"{file} was changed while it was read; run again")
-    return PackedFaces(images, fingerprint, file)
+    return PackedFaces(images, fingerprint, file, pictures_digest(digests))
 
 
 def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
@@ -166,12 +174,12 @@ def _clear(file: Path) -> None:
 
 
 def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
-    """Decode all paths into `file`, which appears whole or not at all.
+    """Decode all paths into `file`.
 
     Written in order rather than through a memory map: on a full disk a map dies without a word.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with atomic(file) as partial, partial.open("wb") as stream:
+    with file.open("wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         sums = np.empty(len(paths), SUM)
         for row, pixels in enumerate(_decode_all(paths, shape[-1])):

@@ -18,7 +18,12 @@ from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.table import balanced_rows, group_keys
 from fewshot_fer.episodes.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.episodes.sampler import Episodes, draw_episodes
-from fewshot_fer.episodes.saved import load_episodes, require_groups_apart, table_digest
+from fewshot_fer.episodes.saved import (
+    load_episodes,
+    require_groups_apart,
+    require_same_pictures,
+    table_digest,
+)
 
 
 @dataclass(frozen=True)
@@ -124,4 +129,5 @@ def evaluation_protocol(role: str, settings: EvalConfig, data: RunData) -> Episo
     loaded = load_episodes(file, protocol.stream, table, shape)
     if data.rules.disjoint == "group":
         require_groups_apart(loaded, group_keys(table), f"{protocol.stream} in {file}")
+    require_same_pictures(file, protocol.stream, table["path"].tolist())
     return replace(protocol, loaded=loaded)

@@ -2,21 +2,25 @@
 
 A file holds the episodes of each evaluation of a run, as index arrays, with a digest of the table
 that they index. A digest names images by the last four parts of their path: data may lie elsewhere.
+Two more, which files of earlier versions lack, are of the names below the folder that holds all
+images, however that is called, and of the pictures themselves.
 """
 
 import hashlib
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fewshot_fer.data.fingerprint import file_digests, names_digest, pictures_digest
 from fewshot_fer.episodes.pool import Shape
 from fewshot_fer.episodes.sampler import Episodes, group_clashes
 from fewshot_fer.system.errors import RunError, UserError, WriteError
-from fewshot_fer.system.files import atomic, writing
+from fewshot_fer.system.files import Row, atomic, writing
 
 ARRAYS = ("classes", "support", "query")
 MAX_BYTES = "FEWSHOT_FER_MAX_EPISODE_BYTES"  # an environment variable
@@ -39,12 +43,21 @@ def episodes_digest(table: str, episodes: Episodes) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_episodes(file: Path, drawn: dict[str, tuple[pd.DataFrame, Episodes]]) -> None:
+def save_episodes(
+    file: Path,
+    drawn: dict[str, tuple[pd.DataFrame, Episodes]],
+    identities: Mapping[str, Row] | None = None,
+) -> None:
     """Write the table and the episodes of each name, `test/afew_4w5s` for one, into one file.
 
-    The file is always whole, the old or the new. Raises RunError where that fails.
+    identities: by name, the `table_identity`. The file is always whole, the old or the new. Raises
+    RunError where that fails.
     """
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = {
+        f"{name}/{key}": np.array(identity[key])
+        for name, identity in (identities or {}).items()
+        for key in ("names", "pictures")
+    }
     for name, (table, episodes) in drawn.items():
         content[f"{name}/table"] = np.array(table_digest(table))
         content[f"{name}/class_names"] = np.array(episodes.class_names)
@@ -73,11 +86,13 @@ def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> E
                 np.atleast_1d(content[f"{name}/{array}"])
                 for array in ("table", "class_names", *ARRAYS)
             )
+            names_then = content.get(f"{name}/names")
     except UserError:
         raise
     except Exception as error:  # NumPy has no one class for what it meets in a damaged file
         raise RunError(f"episodes.load: {file} cannot be read as saved episodes") from error
-    if digest.tolist() != [table_digest(table)]:
+    moved = names_then is not None and names_then.tolist() == names_digest(table)
+    if digest.tolist() != [table_digest(table)] and not moved:
         raise RunError(
             f"episodes.load: {name} in {file} was drawn from other images or labels than the "
             f"{len(table)} here"
@@ -100,6 +115,23 @@ def require_groups_apart(episodes: Episodes, groups: pd.Series, where: str) -> N
             f"episodes.load: in {int(shared.sum())} of the {len(episodes)} episodes of {where} a "
             f"clip or subject stands on both sides: draw others, or give episodes.disjoint=image, "
             f"which results.csv then says"
+        )
+
+
+def require_same_pictures(file: Path, name: str, paths: Sequence[str]) -> None:
+    """Raise RunError where saved episodes of a name were drawn from files of other content.
+
+    file: one that `load_episodes` has read; paths: of the table. Earlier versions did not say.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            known = content.get(f"{name}/pictures")
+    except Exception as error:  # as above
+        raise RunError(f"episodes.load: {file} cannot be read as saved episodes") from error
+    if known is not None and known.tolist() != pictures_digest(file_digests(paths)):
+        raise RunError(
+            f"episodes.load: {name} in {file} was drawn from other pictures than those that lie "
+            f"under the same names now: put these back, or draw and save anew with episodes.save="
         )
 
 

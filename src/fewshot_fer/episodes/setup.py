@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.data.fingerprint import table_identity
 from fewshot_fer.data.load import BAD_IMAGES, Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
 from fewshot_fer.episodes.protocol import (
@@ -124,18 +125,25 @@ def save_drawn(
             log.warning("episodes.save=%s lies outside the resumed run: it is not written", file)
         return
     episodic = [each for each in protocols if isinstance(each, EpisodicProtocol)]
-    save_episodes(file, {each.stream: (each.table, each.draw(seed)) for each in episodic})
+    drawn = {each.stream: (each.table, each.draw(seed)) for each in episodic}
+    save_episodes(file, drawn, {name: table_identity(table) for name, (table, _) in drawn.items()})
 
 
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:
     """Return the training table of a finished run, None where it is not at hand and not needed."""
+    place = trained.dataset.file or source.folder_of(trained.dataset)
     try:
         return load_dataset(trained.dataset, source)
-    except DataError:
+    except DataError as error:
         tests = settings.test.values()
         if any(test.kind == "fixed" and test.support_split is None for test in tests):
-            raise
-    log.info("the run's training set is not at hand: overlap with it cannot be checked")
+            raise DataError(
+                f"the fixed support is drawn from the training set of {settings.run}, which cannot "
+                f"be read at {place}: name its place with paths.data= or in "
+                f"{settings.run}/config.yaml, or draw the support from the tested set with "
+                f"test.support_split="
+            ) from error
+    log.info("the run's training set is not at %s: overlap with it cannot be checked", place)
     return None
 
 

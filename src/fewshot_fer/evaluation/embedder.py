@@ -46,9 +46,10 @@ class Embedder:
         self.head = head
         self.head_names = head_names
         self.dtype = dtype
-        self.kept = (
-            None if keep_in is None else KeptEmbeddings(keep_in, state_digest(encoder.state_dict()))
-        )
+        self.kept = None
+        if keep_in is not None:  # a card's mean and deviation are buffers that no state holds
+            state = encoder.state_dict() | dict(encoder.named_buffers())
+            self.kept = KeptEmbeddings(keep_in, state_digest(state))
         self._known: dict[str, tuple[Tensor, NDArray[np.bool_]]] = {}
 
     def normalised(self, normalisation: Normalisation) -> "Embedder":

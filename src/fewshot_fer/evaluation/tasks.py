@@ -56,6 +56,7 @@ class EpisodicTask:
             "method": model.method.name,
             "uses": model.method.uses,
             "episodes_id": episodes_digest(self.protocol.table_digest, episodes),
+            "images_id": self.images.pictures,
         }
         return EvaluationResult(
             rows=[row],
@@ -84,15 +85,15 @@ class FixedTask:
         was trained on these classes; those of the nearest prototype on its features stand beside,
         and both are scored on the same queries.
         """
-        protocol = self.protocol
+        protocol, levels = self.protocol, list[FixedPredictions]()
         queries = model.embedder.embed(self.images, np.arange(len(protocol.table)))
-        levels: list[FixedPredictions] = []
         ways = _ways_to_classify(protocol, self.support_images, model, queries)
         for name, by_draw in ways.items():
             levels += predictions_by_level(protocol, name, by_draw, queries)
         rows = [fixed_row(protocol, level, model.epoch) for level in levels]
         for row in rows:
             row["episodes_id"] = protocol.episodes_id
+            row["images_id"] = self.images.pictures + self.support_images.pictures
             row["uses"] = model.method.uses if row["method"] == model.method.name else ""
         answers = [_answer_rows(protocol, *pair) for pair in zip(rows, levels, strict=True)]
         frames = [level for level in levels if not level.level.startswith("clip")]

@@ -14,16 +14,17 @@ import pandas as pd
 
 from fewshot_fer.evaluation.metrics import resample_groups
 from fewshot_fer.runs.find import folder_fault
-from fewshot_fer.runs.read import read_answers, require
+from fewshot_fer.runs.read import Unreadable, read_answers, read_results, require
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.text import percent
 
 DIFFERENT = 6  # groups: the fewest whose signs alone can tell at 95 %, 2 * 0.5 ** 6 = 0.03
 SHARED = ["role", "protocol", "level"]
 OTHER_EPISODES, NOTHING_SHARED = "other episodes", "nothing in common"
+OTHER_PICTURES = "the files of the same names hold other pictures: part of the difference is theirs"
 COLUMNS = (
     "reference", "run", "letter", *SHARED, "reference_method", "method", "images", "groups",
-    "reference_accuracy", "accuracy", "difference", "ci95_low", "ci95_high", "verdict",
+    "reference_accuracy", "accuracy", "difference", "ci95_low", "ci95_high", "verdict", "pictures",
 )  # fmt: skip
 REMEDY = (
     "give both the same seed and shape, or episodes.save=FILE in the one and episodes.load=FILE in "
@@ -45,8 +46,9 @@ def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
     """Return a row for each evaluation that the first run, A, shares with another: B, C and so on.
 
     accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
-    reference, with its 95 % interval; images, groups: of the queries. Where the two answered
-    other episodes, or a run shares nothing, the figures are empty. Raises RunError where all are.
+    reference, with its 95 % interval; images, groups: of the queries; pictures: `same` or `other`
+    contents of the files, empty where a run does not say. Where the two answered other episodes,
+    or a run shares nothing, the figures are empty. Raises RunError where all are.
     """
     answers = [_read(run) for run in runs]
     rows: list[dict[str, Any]] = []
@@ -129,7 +131,19 @@ def _read(run: Path) -> pd.DataFrame:
         raise RunError(f"{file} is damaged: {faults[0]}")
     if table.empty:
         raise RunError(f"{file} has no answers")
+    table["images_id"] = _images_ids(run / "results.csv", table)
     return table
+
+
+def _images_ids(results: Path, answers: pd.DataFrame) -> list[str]:
+    """Return what results.csv says of the pictures behind each answer, "" where it does not."""
+    try:
+        rows, _ = read_results(results)
+    except Unreadable:
+        rows = []
+    named = ["role", "protocol", "episodes_id"]
+    known = {tuple(row[key] for key in named): row["images_id"] or "" for row in rows}
+    return [known.get(key, "") for key in answers[named].itertuples(index=False, name=None)]
 
 
 def _compared(
@@ -178,7 +192,14 @@ def _figures(
         "ci95_low": interval[0],
         "ci95_high": interval[1],
         "verdict": verdict(paired, interval, ("A", names["letter"])),
+        "pictures": _pictures(reference["images_id"].iloc[0], other["images_id"].iloc[0]),
     }
+
+
+def _pictures(reference: str, other: str) -> str:
+    if not (reference and other):
+        return ""
+    return "same" if reference == other else "other"
 
 
 def _short(path: str) -> str:
@@ -205,10 +226,12 @@ def _block(row: dict[str, Any]) -> str:
     if row["verdict"] == OTHER_EPISODES:
         return f"{title}: A and {row['letter']} answered different episodes; {REMEDY}"
     what = "clips" if row["level"] == "clip" else "images"
+    others = f"\n   {OTHER_PICTURES}" if row["pictures"] == "other" else ""
     return (
         f"{title}: {row['images']:.0f} {what} of {row['groups']:.0f} groups\n"
         f"   A {row['reference_method']} {percent(row['reference_accuracy'])}   "
         f"{row['letter']} {row['method']} {percent(row['accuracy'])}   "
         f"{row['letter']} - A {100 * row['difference']:+.1f} points "
-        f"(95 %: {100 * row['ci95_low']:+.1f}..{100 * row['ci95_high']:+.1f})   {row['verdict']}"
+        f"(95 %: {100 * row['ci95_low']:+.1f}..{100 * row['ci95_high']:+.1f})   "
+        f"{row['verdict']}{others}"
     )

@@ -10,6 +10,7 @@ from fewshot_fer.runs.folder import RESULT_COLUMNS
 from fewshot_fer.runs.read import read_rows, require
 
 SEED = "seed"
+LATER = ("images_id",)  # columns that results.csv of an earlier version lacks
 AVERAGED = ("accuracy", "uar", "macro_f1", "loss")
 Texts = dict[str, str]
 """A row of results.csv as it stands there."""
@@ -43,7 +44,7 @@ def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
             own = ".".join(filter(None, (result[key] for key in naming[result["role"]])))
             met[own] += 1
             own += f".{met[own]}" if met[own] > 1 else ""
-            row |= {f"{own}.{key}": result[key] for key in RESULT_COLUMNS[1:]}
+            row |= {f"{own}.{key}": result.get(key, "") for key in RESULT_COLUMNS[1:]}
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
 
@@ -90,7 +91,8 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 def _results(job: JobRecord) -> list[Texts]:
     """Return a job's results.csv as text; no rows where it failed before its first figure."""
     file = job.folder / "results.csv"
-    return [] if job.error or not file.is_file() else require(read_rows, file, RESULT_COLUMNS)
+    needed = [column for column in RESULT_COLUMNS if column not in LATER]
+    return [] if job.error or not file.is_file() else require(read_rows, file, needed)
 
 
 def _naming(results: Sequence[list[Texts]]) -> dict[str, Sequence[str]]:

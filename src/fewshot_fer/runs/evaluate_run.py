@@ -1,5 +1,6 @@
 """Tests of a finished run: of its own method, or of several methods on the same episodes."""
 
+import logging
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -29,6 +30,15 @@ from fewshot_fer.models.methods.registry import (
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import kept_card, read_run_settings, with_kept_encoder
+from fewshot_fer.runs.data_record import (
+    Record,
+    changes,
+    paths_of_test,
+    read_record,
+    record_of_test,
+    with_absolute_paths,
+    write_record,
+)
 from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
@@ -38,6 +48,7 @@ from fewshot_fer.system.errors import ConfigError, RunError
 from fewshot_fer.system.files import Row, write_text
 from fewshot_fer.system.text import percent, text_table
 
+log = logging.getLogger("fewshot_fer")
 METHOD_COLUMNS = (
     *("protocol", "method", "uses", "accuracy", "ci95_low", "ci95_high"),
     *("gain", "gain_low", "gain_high", "episodes", "seconds"),
@@ -55,9 +66,10 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     check_run_tests(settings, trained)
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
-    given = settings.paths.demo is not None or settings.paths.data is not None
-    paths = settings.paths if given else trained.paths
-    source = find_source(paths, trained.demo, skipping(settings, trained))
+    settings = with_absolute_paths(settings)
+    source = find_source(
+        paths_of_test(settings, trained), trained.demo, skipping(settings, trained)
+    )
     which = settings.checkpoint or trained.train.tested
     where = str(run / f"{which}.pt")
     checkpoint = load_checkpoint(run / f"{which}.pt", device)
@@ -72,7 +84,10 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
+    record = record_of_test(settings, trained, source)
+    write_record(path, record)
     source.skipping.write(path)
+    folder.warnings = _changed_training(run, record)
     side = stored_statistics(checkpoint, where) if settings.methods else None
     others = other_methods(settings.methods, model.method, side, trained.method)
     run_tests(folder, model, tasks, seed, others)
@@ -80,6 +95,20 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     facts |= {"choices": choices(), "run_fingerprint": fingerprint(asdict(trained))}
     finish_run(folder, asdict(settings), facts, device, started)
     return folder
+
+
+def _changed_training(run: Path, record: Record) -> list[str]:
+    """Return a stamp, and warn, where the training images are not those that were trained on."""
+    known = {key: value for key, value in (read_record(run) or {}).items() if key == "dataset"}
+    found = changes(known, record)
+    if not found:
+        return []
+    log.warning(
+        "the training set changed since %s was trained (%s): overlap with what it was trained on "
+        "cannot be checked",
+        *(run, found[0]),
+    )
+    return ["training_changed"]
 
 
 def run_tests(

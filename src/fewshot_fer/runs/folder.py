@@ -64,6 +64,7 @@ RESULT_COLUMNS = (
     "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
     "n_left_out",  # of n_query x episodes: the query's group or picture is in the draw's support
+    "images_id",  # equal for pictures of the same content: of the queries, then of a fixed support
 )
 HEADINGS = (
     *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
@@ -88,6 +89,7 @@ class RunFolder:
     def __init__(self, folder: Path, stamps: Row | None = None) -> None:
         self.folder = folder
         self.stamps = stamps or {}
+        self.warnings: list[str] = []  # that concern every result of the run, beside a row's own
         self.results: list[Row] = []
         self.events: EventFiles | None = None  # TensorBoard's, which get every row too
         try:
@@ -126,6 +128,8 @@ class RunFolder:
     def add_result(self, row: Row) -> None:
         """Append one figure to results.csv."""
         row = {**row, **self.stamps}
+        if self.warnings:
+            row["warnings"] = ";".join(filter(None, [row.get("warnings"), *self.warnings]))
         append_row(self.folder / "results.csv", RESULT_COLUMNS, row)
         self.results.append(row)
         if self.events is not None:

@@ -6,11 +6,14 @@ whole epoch: one that was stopped halfway is begun again.
 """
 
 import contextlib
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+
+from omegaconf import OmegaConf
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -20,6 +23,10 @@ from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import ConfigError, RunError, WriteError
 from fewshot_fer.system.files import Row
 
+PLACE = re.compile(
+    r"paths\.data|episodes\.load|backbone\.weights|((eval|test\.[^.]+)\.)?dataset\.(root|file)"
+)
+"""Settings that say where data lie, and so may change while a run goes on."""
 TABLES_OF_THE_END = ("results.csv", "answers.csv", "predictions.csv", "recalls.csv")
 
 
@@ -42,22 +49,38 @@ class Progress:
 def settings_to_resume(typed: TrainVerb, overrides: list[str]) -> tuple[TrainVerb, Path]:
     """Return the settings and the folder of the run that `resume=` names.
 
-    Raises ConfigError for other words on the command line, and RunError where there is no such run,
-    nothing is left to do, or the folder holds links, through which one would write elsewhere.
+    Words that say where its data lie now count; whether they are the same is checked once they are
+    read. Raises ConfigError for other words, and RunError where there is no such run, nothing is
+    left to do, or the folder holds links, through which one would write elsewhere.
     """
     assert typed.resume is not None
-    others = [word for word in overrides if not word.startswith("resume=")]
-    if others:
-        raise ConfigError(
-            f"resume={typed.resume} goes on with the settings of that run: leave out {others[0]}"
-        )
     folder = Path(typed.resume).expanduser()
-    settings = read_run_settings(folder)
+    settings = _with_places(read_run_settings(folder), typed, overrides)
     if (folder / "summary.json").is_file():
         raise RunError(f"{folder} is finished: there is nothing to resume")
     if link := next((path for path in folder.rglob("*") if path.is_symlink()), None):
         raise RunError(f"{link} is a link, and a run writes none: put the file itself there")
     return settings, folder
+
+
+def _with_places(stored: TrainVerb, typed: TrainVerb, overrides: list[str]) -> TrainVerb:
+    """Return the settings of a run with the places of its data that are typed."""
+    settings, given = OmegaConf.structured(stored), OmegaConf.structured(typed)
+    for word in overrides:
+        key = word.lstrip("+").partition("=")[0]
+        if PLACE.fullmatch(key):
+            OmegaConf.update(settings, key, OmegaConf.select(given, key))
+        elif key != "resume" and (key, list(typed.test)) != ("test", list(stored.test)):
+            raise ConfigError(
+                f"resume={typed.resume} goes on with the settings of that run: leave out {word}. "
+                f"Only where its data lie can be given anew: paths.data=, dataset.root=, "
+                f"dataset.file=, eval.dataset.root= and the like"
+            )
+        if key == "paths.data":
+            settings.paths.demo = False
+    placed = OmegaConf.to_object(settings)
+    assert isinstance(placed, TrainVerb)
+    return placed
 
 
 def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:

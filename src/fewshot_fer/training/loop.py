@@ -111,7 +111,8 @@ class TrainingRun:
         is_best = self._is_best(validated)
         seconds = time.perf_counter() - started
         self.metrics.append(_metrics_row(epoch, lr, scores, validated, seconds))
-        own = {"method": self.trainer.method_name(epoch)}
+        pictures = self.trainer.training.images.pictures
+        own = {"method": self.trainer.method_name(epoch), "images_id": pictures}
         self.trained = plain_row(episodic_row(protocol, scores, epoch) | own)
         self._save(snapshot, validated, is_best)
         self.folder.add_metrics(self.metrics[-1])

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
@@ -14,7 +15,14 @@ from fewshot_fer.evaluation.choose_method import require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
-from fewshot_fer.runs.config_file import keep_card
+from fewshot_fer.runs.config_file import keep_card, kept_card, with_kept_encoder
+from fewshot_fer.runs.data_record import (
+    read_record,
+    record_of_training,
+    require_same_data,
+    with_absolute_paths,
+    write_record,
+)
 from fewshot_fer.runs.evaluate_run import other_methods, run_tests
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
@@ -46,30 +54,45 @@ def train_run(
     started = time.perf_counter()
     threads = threads_per_job(settings.threads)
     device = prepare_device(settings.device, settings.seed, settings.precision, threads)
-    settings = replace(settings, backbone=with_image_size(settings.backbone))
+    settings = with_absolute_paths(settings)
+    if reached is None:
+        settings = replace(settings, backbone=with_image_size(settings.backbone))
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
     setup = _checked_setup(settings, source)
-    encoder = build_encoder(settings.backbone, fast=settings.fast)
-    if settings.train.epochs and not any(each.requires_grad for each in encoder.parameters()):
-        raise ConfigError(
-            f"backbone={settings.backbone.name} gives features and learns nothing: take "
-            f"train=frozen"
-        )
+    record = record_of_training(settings, source)
+    require_same_data(path, record)
+    # A checkpoint holds all weights, and the run's folder the card of an encoder from a file.
+    kept = settings if reached is None else with_kept_encoder(settings, path)
+    encoder = build_encoder(kept.backbone, with_weights=reached is None, fast=settings.fast)
+    _require_learning(settings, encoder)
     folder, tasks = _open_folder(settings, path, setup, source, device)
     with naming_resume_command(path):
+        write_record(path, (read_record(path) or {}) | record)
+        if reached is None:
+            keep_card(settings.backbone, path)
+        folder.stamps["pretrained"] = kept_card(settings, path).pretrained
         rewind_tables(folder, reached[1] if reached else None)
         encoder = encoder.to(device, DTYPES[settings.precision])
-        run = TrainingRun(settings, folder, tasks.training, tasks.validation, encoder)
+        run = TrainingRun(kept, folder, tasks.training, tasks.validation, encoder)
         run.choices = choices
         if reached is not None:
             with restored(path):
                 run.restore(*reached)
         run.fit()
-        complete_checkpoints(settings, path, tasks.training, tasks.validation, device)
-        _test(settings, folder, tasks, device)
+        complete_checkpoints(kept, path, tasks.training, tasks.validation, device)
+        _test(kept, folder, tasks, device)
         facts = {"seed": settings.seed, "choices": run.choices}
         finish_run(folder, asdict(settings), facts, device, started)
     return folder
+
+
+def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:
+    """Raise ConfigError where an encoder that gives features alone is to be trained."""
+    if settings.train.epochs and not any(each.requires_grad for each in encoder.parameters()):
+        raise ConfigError(
+            f"backbone={settings.backbone.name} gives features and learns nothing: take "
+            f"train=frozen"
+        )
 
 
 def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:

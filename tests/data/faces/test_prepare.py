@@ -188,9 +188,23 @@ def test_a_source_that_has_another_name_already_is_refused(tmp_path: Path) -> No
     manifest.add(row)
     with pytest.raises(ConfigError, match=r"holds x\.png as \.\./x\.jpg, now it would be x\.png"):
         manifest.done("x.png", 5, Path("x.png.jpg"))
-    assert manifest.done("x.png", 5, Path("../x.jpg"))
-    assert not manifest.done("x.png", 6, Path("../x.jpg"))
-    assert not manifest.done("y.png", 5, Path("y.png.jpg"))
+    assert manifest.done("x.png", 5, Path("../x.jpg"), "0")
+    assert not manifest.done("x.png", 6, Path("../x.jpg"), "0")
+    assert not manifest.done("y.png", 5, Path("y.png.jpg"), "0")
+
+
+def test_a_source_of_the_same_size_and_other_content_is_done_again(tmp_path: Path) -> None:
+    """But for one of a manifest that an earlier version wrote: it knows sizes alone."""
+    row = dict.fromkeys(COLUMNS, "0") | {"source": "x.png", "bytes": "5", "target": "x.png.jpg"}
+    manifest = Manifest(tmp_path, {})
+    manifest.add(row | {"digest": "a"})
+    for again in (manifest, Manifest(tmp_path, {})):
+        assert again.done("x.png", 5, Path("x.png.jpg"), "a")
+        assert not again.done("x.png", 5, Path("x.png.jpg"), "b")
+    file = tmp_path / "manifest.csv"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    assert Manifest(tmp_path, {}).done("x.png", 5, Path("x.png.jpg"), "b")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ COLUMNS = (
     "no_face_frames",  # which, as numbers of the files written
     "other_face_frames",
     "reason",
+    "digest",  # of the source's content; empty in manifests of earlier versions
 )
 
 
@@ -38,13 +39,15 @@ class Manifest:
         if self.path.is_file():
             with self.path.open(newline="", encoding="utf-8") as file:
                 rows: list[Row] = list(csv.DictReader(file))
-            whole = (row for row in rows if all(isinstance(row.get(c), str) for c in COLUMNS))
-            self.rows = {row["source"]: row for row in whole}
+            earlier = COLUMNS[:-1]  # without the digest
+            whole = (row for row in rows if all(isinstance(row.get(c), str) for c in earlier))
+            self.rows = {row["source"]: {c: row.get(c) or "" for c in COLUMNS} for row in whole}
 
-    def done(self, source: str, size: int, target: Path) -> bool:
+    def done(self, source: str, size: int, target: Path, digest: str = "") -> bool:
         """Return whether a source of so many bytes became `target`, and that is still there.
 
-        Raises ConfigError where it became something else, as earlier versions named it.
+        digest: of its content, compared where the manifest knows one. Raises ConfigError where it
+        became something else, as earlier versions named it.
         """
         row = self.rows.get(source)
         if row is None:
@@ -55,7 +58,8 @@ class Manifest:
                 f"give another out="
             )
         there = row["kept"] == "0" or (self.path.parent / target).exists()
-        return bool(row["bytes"] == str(size) and there)
+        same = row["bytes"] == str(size) and row["digest"] in ("", digest)
+        return bool(same and there)
 
     def add(self, row: Row) -> None:
         """Append a row at once, so that a run that is killed loses none."""

@@ -20,6 +20,7 @@ from fewshot_fer.data.decode import read_picture
 from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film
 from fewshot_fer.data.faces.detector import FaceDetector, align, load_detector
 from fewshot_fer.data.faces.manifest import Manifest
+from fewshot_fer.data.fingerprint import file_digests
 from fewshot_fer.data.listing import folders_in, images_in
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
@@ -36,6 +37,7 @@ class Job:
     file: Path
     source: str
     target: Path  # below out
+    digest: str  # of the file's content
 
 
 def prepare_session(settings: PrepareVerb) -> None:
@@ -52,7 +54,9 @@ def prepare_session(settings: PrepareVerb) -> None:
         manifest = Manifest(out, kept)  # other settings give other faces
         jobs = _jobs(found, settings)
         sizes = {job: job.file.stat().st_size for job in jobs}
-        left = [job for job in jobs if not manifest.done(job.source, sizes[job], job.target)]
+        left = [
+            job for job in jobs if not manifest.done(job.source, sizes[job], job.target, job.digest)
+        ]
         if len(left) < len(jobs):
             print(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
         _run(left, prepare, detector, settings, manifest)
@@ -71,7 +75,8 @@ def _jobs(found: list[Path], settings: PrepareVerb) -> list[Job]:
         targets = [Path(f"{source}.jpg") for source in sources]
     else:
         targets = [_clip_folder(film) for film in found]
-    jobs = [Job(*each) for each in zip(found, sources, targets, strict=True)]
+    digests = [each.tobytes().hex() for each in file_digests([str(file) for file in found])]
+    jobs = [Job(*each) for each in zip(found, sources, targets, digests, strict=True)]
     first: dict[Path, str] = {}
     for job in jobs:
         if first.setdefault(job.target, job.source) != job.source:
@@ -107,8 +112,8 @@ def _run(
         if stop.is_set():
             return
         figures = prepare(job.file, out / job.target, detector, settings)
-        size = job.file.stat().st_size
-        manifest.add({"source": job.source, "bytes": size, "target": str(job.target), **figures})
+        known = {"source": job.source, "target": str(job.target), "digest": job.digest}
+        manifest.add({**known, "bytes": job.file.stat().st_size, **figures})
         bar.update()
 
     with closing(bar), ThreadPoolExecutor(workers) as pool:

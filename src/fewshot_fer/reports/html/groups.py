@@ -136,6 +136,7 @@ def row_warnings(row: Row, settings: Row, evaluation: Row) -> RowWarnings:
             "shared_groups": f"{count} clips or subjects stand in two roles",
             "two_names": f"{count} pictures under two class names",
             "same_pictures": f"{count} pictures can be support and query of one episode",
+            "training_changed": "the training images were changed after the training",
         }.get(kind, word)
         elsewhere = known and not _concerns(kind, place, roles) if old else word not in own
         if elsewhere:

@@ -33,7 +33,7 @@ def runs_report(
     runs, problems = collect_runs(roots)
     groups = group_results(runs)
     findings, more = find_pictures(runs, groups, embeddings)
-    problems = [*problems, *more]
+    problems = [*problems, *more, *_other_pictures(groups)]
     log_problems(problems)
     page = build_page(runs, groups, findings, problems, pictures)
     table = report_table(runs).to_csv(index=False)
@@ -93,6 +93,26 @@ def find_pictures(
     maps, missing = make_maps(groups, of_best) if embeddings else ([], [])
     totals = {place: one.total() for place, one in counts.items()}
     return Findings(mistakes, totals, maps), problems + missing
+
+
+def _other_pictures(groups: Sequence[Group]) -> list[str]:
+    """Return a line for each group in which files of the same names held other pictures.
+
+    A support of the evaluation's own images is taken out of them, seed by seed: left out here.
+    """
+    lines = []
+    for group in groups:
+        by_id = {str(result.row["images_id"]): result.run.name for result in group.results}
+        by_id.pop("None", None)
+        by_id.pop("", None)
+        if len(by_id) > 1 and not group.shared("support_split"):
+            names = ", ".join(list(by_id.values())[:2])
+            lines.append(
+                f"{group.row['role']} {group.row['protocol']}: the files held other pictures when "
+                f"they were evaluated, though names and numbers are the same ({names} for two): "
+                f"their figures are not comparable"
+            )
+    return lines
 
 
 def _changed_keys(runs: Sequence[Run]) -> list[str]:
