@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.system.locks import own_folder
 
 INVALID = 1  # exit code
 
@@ -22,7 +23,8 @@ def check(settings: TrainVerb, folder: Path) -> bool:
     # Import torch late: wrong settings then fail in milliseconds.
     from fewshot_fer.reports.audit.audit import check_session
 
-    return check_session(settings, folder)
+    with own_folder(folder):
+        return check_session(settings, folder)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
 from fewshot_fer.config.names import conf_dir, import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import Interrupted, UserError
+from fewshot_fer.system.locks import own_folder
 
 JOBS_FAILED = 1  # exit code of a sweep
 RECORDED = ("train", "test")  # verbs whose sweeps skip what is done and end in one table
@@ -101,7 +102,8 @@ def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=task.verb)(task)
     sweep = plan_sweep(task.verb, words) if task.verb in RECORDED else None
     if sweep is not None:
-        sys.exit(run_sweep(sweep, main, full_error))
+        with own_folder(sweep.folder):
+            sys.exit(run_sweep(sweep, main, full_error))
     main()
     if task.failed and (full_error or isinstance(task.failed[0], Interrupted)):
         raise task.failed[0]

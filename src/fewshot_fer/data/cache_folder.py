@@ -2,20 +2,15 @@
 
 import contextlib
 import hashlib
-import logging
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fewshot_fer.system.errors import DataError, WriteError
 
 FORMAT = 2  # counts up whenever the same files would give other pixels
 VARIABLE = "FEWSHOT_FER_CACHE"
-PATIENCE = 0.1  # seconds of waiting without a message
-log = logging.getLogger("fewshot_fer")
 
 
 def cache_folder() -> Path:
@@ -60,27 +55,3 @@ def writing_cache(what: str, folder: Path) -> Iterator[None]:
             f"cannot write {what} to {folder}: {reason}; name another folder with the variable "
             f"{VARIABLE}"
         ) from error
-
-
-@contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold the lock `file`, which is made if need be; wait, with a line, while another holds it.
-
-    The system gives it back when its holder ends, however that ends. On a file system without locks
-    nothing is held: then the same work may be done twice, and the last to finish counts.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout:
-            log.info("waiting for another process that makes %s", file.stem)
-            lock.acquire()
-    except NotImplementedError:  # as filelock reports such a file system
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

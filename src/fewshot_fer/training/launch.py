@@ -26,6 +26,7 @@ from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
+from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
 from fewshot_fer.training.train_run import train_run
 
@@ -37,7 +38,9 @@ def resume_training(settings: TrainVerb, overrides: list[str]) -> None:
 
     overrides: the words of the command line, none of which may be another setting.
     """
-    stored, folder = settings_to_resume(settings, overrides)
+    _, folder = settings_to_resume(settings, overrides)
+    with own_folder(folder):  # whoever had it until now may just have finished the run
+        stored, _ = settings_to_resume(settings, overrides)
     # The choices of this command are not the run's; its last checkpoint has those, if there is one.
     launch_training(stored, folder, resumed=True, choices={})
 
@@ -55,6 +58,12 @@ def launch_training(
         train_in_ranks(settings, folder, resumed, choices)
         return
     with ended_by_signals(lambda: stop_message(folder)):
+        _train(settings, folder, resumed, choices)
+
+
+def _train(settings: TrainVerb, folder: Path, resumed: bool, choices: dict[str, str]) -> None:
+    """Train in this process. The folder is its own: it may outlive the one that started it."""
+    with own_folder(folder):
         train_run(settings, folder, last_progress(folder) if resumed else None, choices)
 
 
@@ -127,7 +136,7 @@ def _train_as_rank(
         if rank:
             own = _quiet_folder(own, Path(scratch) / str(rank))
         distributed.barrier()  # the copy is made of what stood there before
-        train_run(settings, own, last_progress(own) if resumed else None, choices)
+        _train(settings, own, resumed, choices)
     except UserError as error:
         content = {"kind": type(error).__name__, "message": str(error)}
         (Path(scratch) / f"error-{rank}.json").write_text(json.dumps(content), encoding="utf-8")
