@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,3 +123,66 @@ def test_a_file_system_without_locks(
     left.write_text(content.replace(str(os.getpid()), str(ended.pid)))
     with own_folder(folder):
         pass
+
+
+def test_every_command_leaves_a_folder_that_is_in_use(
+    command: Command,
+    tmp_path: Path,
+    fixed_run: Path,
+    started: list[subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The folder of a run, of a sweep, of tables, of a report: one line, and nothing written."""
+    run = shutil.copytree(fixed_run, tmp_path / "run")
+    (run / "summary.json").unlink()  # as if it had been stopped
+    process, before = hold(run, started), sorted(run.iterdir())
+    monkeypatch.setattr("fewshot_fer.system.locks.ENDING", 0.01)
+    here = "hydra.run.dir=run"
+    for words in (
+        ("train", "resume=run"),
+        ("train", *TINY, here),
+        ("train", "-m", *TINY, "seed=0,1", "hydra.sweep.dir=run"),
+        ("check", here),
+        ("test", f"run={fixed_run}", "test=compound_4w5s", here),
+        ("predict", f"run={fixed_run}", f"images={fixed_run}/curves.png", here),
+        ("report", f"compare={fixed_run},{fixed_run}", here),
+    ):
+        assert_one_line(command(*words), f"belongs to process {process}")
+    assert sorted(run.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_same_command_typed_twice_at_the_same_moment(
+    data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two sweeps, and of two that go on with a run, one does it all and the other nothing."""
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)  # of commands within this process
+    train = [sys.executable, "-m", "fewshot_fer.train"]
+    words = [*train, *TINY, f"paths.data={data}"]
+    sweep = [*words, "-m", "seed=0,1,2", "hydra.sweep.dir=sweep"]
+    both_exit(sweep, tmp_path)
+    table = pd.read_csv(tmp_path / "sweep/sweep.csv", keep_default_na=False)
+    assert table["seed"].tolist() == [0, 1, 2]
+    assert (table["error"] == "").all()
+    for job in range(3):
+        results = pd.read_csv(tmp_path / f"sweep/{job}/results.csv")
+        assert results["role"].tolist() == ["train", "validation"]
+        assert pd.read_csv(tmp_path / f"sweep/{job}/metrics.csv")["epoch"].tolist() == [1, 2]
+    run = tmp_path / "sweep/1"
+    whole = (run / "results.csv").read_bytes()
+    (run / "summary.json").unlink()
+    both_exit([*train, f"resume={run}"], tmp_path)
+    assert (run / "results.csv").read_bytes() == whole
+
+
+def both_exit(line: list[str], folder: Path) -> None:
+    """Start a command twice; require that one succeeds and the other leaves with one line."""
+    two = [subprocess.Popen(line, cwd=folder, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = {process.communicate()[1]: process.returncode for process in two}
+    assert sorted(errors.values()) == [0, 2], errors
+    (refused,) = (error for error, code in errors.items() if code == 2)
+    (winner,) = (process.pid for process in two if process.returncode == 0)
+    assert refused.startswith("error: ")
+    assert f"belongs to process {winner} on" in refused
+    assert refused.count("\n") == 1
