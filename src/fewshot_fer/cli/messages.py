@@ -19,9 +19,11 @@ from fewshot_fer.cli.sweep import FLAGS
 from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.system.errors import Interrupted, UserError
+from fewshot_fer.system.screen import lost_output
 
 USER_ERROR = 2  # exit codes
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 LONGEST = 1600  # characters of a message
 HELP = frozenset({"--help", "-h"})
 WIDTH = 100
@@ -67,6 +69,16 @@ def errors_as_lines(full_error: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def require_output() -> None:
+    """Exit where what was printed did not reach standard output, in silence for a closed pipe."""
+    lost = lost_output()
+    if isinstance(lost, BrokenPipeError):
+        sys.exit(BROKEN_PIPE)
+    if lost is not None:
+        print(f"error: standard output cannot be written: {lost.strerror}", file=sys.stderr)
+        sys.exit(USER_ERROR)
 
 
 def print_error(error: BaseException) -> None:

@@ -28,6 +28,7 @@ from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
 from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
+from fewshot_fer.system.screen import prepare_screen
 from fewshot_fer.training.train_run import train_run
 
 SHUTDOWN_S = 5  # that the other processes have to end in, once one has died
@@ -128,6 +129,7 @@ def _train_as_rank(
     All of them compute the same. Those above rank 0 print nothing and write into a folder that
     nobody reads. A UserError is left in `scratch` for the process that started this one.
     """
+    prepare_screen()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an end between any two steps: no traceback
     import_inherited_plugins()
     rank, own = int(os.environ["RANK"]), Path(folder)
