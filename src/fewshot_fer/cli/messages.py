@@ -58,10 +58,11 @@ def errors_as_lines(full_error: bool) -> Iterator[None]:
             raise
         print_error(error)
         sys.exit(USER_ERROR)
-    except OSError as error:  # a folder that cannot be written, a full disk
-        if full_error or error.filename is None:
+    except OSError as error:  # a folder that cannot be written, no temporary folder at all
+        if full_error or error.strerror is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {where}{error.strerror}", file=sys.stderr)
         sys.exit(USER_ERROR)
     except Interrupted as error:
         print(error, file=sys.stderr)

@@ -17,17 +17,27 @@ def cache_folder() -> Path:
     """Return $FEWSHOT_FER_CACHE or, without it, fewshot_fer in the user's cache folder.
 
     That is ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows, else $XDG_CACHE_HOME or ~/.cache.
+    Raises DataError where there is no home folder, as in a container for a user without an entry in
+    its list of users. It does not fall back to a temporary folder: what lies there is another's to
+    write or gone the next time, and of that nobody would know.
     """
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    try:
+        chosen = os.environ.get(VARIABLE)
+        return Path(chosen).expanduser().absolute() if chosen else _users_caches() / "fewshot_fer"
+    except RuntimeError as error:  # pathlib's, of a home folder
+        raise DataError(
+            f"no home folder is known for the cache: name a folder with the variable {VARIABLE}"
+        ) from error
+
+
+def _users_caches() -> Path:
+    """Return the folder of all programs' caches. Raises RuntimeError without a home folder."""
     if sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "fewshot_fer"
+        return Path.home() / "Library/Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return given if given.is_absolute() else Path.home() / ".cache"  # as its standard has it
 
 
 def files_fingerprint(paths: list[str], image_size: int) -> str:

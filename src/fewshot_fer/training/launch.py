@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +25,7 @@ from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
+from fewshot_fer.system.files import scratch_folder
 from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
 from fewshot_fer.system.screen import prepare_screen
@@ -77,16 +77,16 @@ def train_in_ranks(
     a signal; the last checkpoint is whole each time.
     """
     settings = _settings_of_ranks(settings)
-    with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
-        config = _launch_config(settings.trainer.devices, Path(scratch))
+    with scratch_folder("ranks") as scratch, _quiet_agent():
+        config = _launch_config(settings.trainer.devices, scratch)
         run_ranks = elastic_launch(config, _train_as_rank)
         try:
-            run_ranks(settings, str(folder.absolute()), scratch, resumed, choices)
+            run_ranks(settings, str(folder.absolute()), str(scratch), resumed, choices)
         except SignalException as error:
             stopped = f"stopped: go on with: {resume_command(folder)}"
             raise Interrupted(int(error.sigval), stopped) from error
         except ChildFailedError as error:
-            _raise_user_error(Path(scratch))
+            _raise_user_error(scratch)
             raise _death(error, folder, settings.trainer.devices) from error
 
 
