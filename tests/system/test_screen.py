@@ -1,13 +1,15 @@
 """What happens to a command's screen does not end it: its results are files."""
 
+import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import TINY, Command, assert_one_line
 
 PRINTING = """
 import os, sys
@@ -114,3 +116,37 @@ def test_training_goes_on_without_a_screen(
     assert (tmp_path / "run/summary.json").is_file()
     assert b"Traceback" not in err
     assert b"Exception" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "test run={run} test=compound_4w5s test.n_way=99",
+        "test run=nowhere test=compound_4w5s",
+        "predict run={run} images={run}/config.yaml align=false enrol=/dev/null/faces.pt",
+    ],
+)
+def test_an_error_is_all_that_stands_on_standard_error(
+    words: str, fixed_run: Path, cache: Path, tmp_path: Path
+) -> None:
+    """No process that was started on the way adds lines of its own."""
+    line = f"$PYTHON -m fewshot_fer.{words}".format(run=fixed_run)
+    code, _, err = shell(line, tmp_path, FEWSHOT_FER_CACHE=str(cache))
+    lines = [line for line in err.decode().splitlines() if not line.startswith("warning: ")]
+    assert code == 2, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+
+
+def test_no_temporary_folder_is_one_line(
+    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes need one to meet in; it names the variable for another."""
+
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    words = ("trainer.devices=2", "train.episodes_per_step=2", f"paths.data={data}")
+    assert_one_line(command("train", *TINY, *words), "TMPDIR")

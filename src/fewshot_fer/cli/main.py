@@ -53,7 +53,7 @@ class HydraTask:
     verb: str
     job: Callable[[Any, Path], None]
     plugins: tuple[str, ...]
-    failed: list[UserError | Interrupted] = field(default_factory=list)
+    failed: list[UserError | OSError | Interrupted] = field(default_factory=list)
 
     def __call__(self, config: DictConfig) -> None:
         """Run the job in its folder; leave no folder of a run that wrote no file."""
@@ -64,7 +64,9 @@ class HydraTask:
             return
         try:
             self._run(config, folder)
-        except UserError as error:
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and error.strerror is None:  # not the system's
+                raise
             self.failed.append(error)
             print_error(error)
         except Interrupted as interrupted:

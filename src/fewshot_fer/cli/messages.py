@@ -61,8 +61,7 @@ def errors_as_lines(full_error: bool) -> Iterator[None]:
     except OSError as error:  # a folder that cannot be written, no temporary folder at all
         if full_error or error.strerror is None:
             raise
-        where = "" if error.filename is None else f"{error.filename}: "
-        print(f"error: {where}{error.strerror}", file=sys.stderr)
+        print_error(error)
         sys.exit(USER_ERROR)
     except Interrupted as error:
         print(error, file=sys.stderr)
@@ -89,6 +88,8 @@ def print_error(error: BaseException) -> None:
 
 def one_line(error: BaseException) -> str:
     """Return an error's message, and that of its cause where Hydra hides the reason there."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     parts = [str(error)]
     cause = error.__cause__
     if not isinstance(error, UserError) and cause is not None and str(cause) not in parts[0]:
