@@ -58,6 +58,7 @@ def own_folder(folder: Path) -> Iterator[None]:
     It does not wait for the other one: that can take days, and what was typed twice by mistake
     would then write over what the first has just written.
     """
+    folder = folder.absolute()  # a plugin may change the working folder
     with writing(folder):
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +72,9 @@ def own_folder(folder: Path) -> Iterator[None]:
             owner.unlink(missing_ok=True)
             Path(lock.lock_file).unlink()  # while it is held: who waits for it looks for a new one
         lock.release()
+        if sys.platform == "win32":  # where a file that is open, here or elsewhere, stays
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink()
         with contextlib.suppress(OSError):  # one that is not empty stays, and those above it
             for path in made:
                 path.rmdir()
