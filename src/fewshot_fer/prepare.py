@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import PrepareVerb
+from fewshot_fer.system.locks import own_folder
 
 
 def main() -> None:
@@ -16,7 +17,8 @@ def prepare(settings: PrepareVerb, _folder: Path) -> None:
     # Import torch late: wrong settings then fail in milliseconds.
     from fewshot_fer.data.faces.prepare import prepare_session
 
-    prepare_session(settings)
+    with own_folder(Path(settings.out).expanduser()):
+        prepare_session(settings)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from conftest import TINY, Command, assert_one_line
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.locks import locked, own_folder
 
+FINISHED = Path(__file__).parents[1] / "end_to_end/run_of_0.1"
 HOLD = """
 import os, sys, time
 from pathlib import Path
@@ -128,12 +129,12 @@ def test_a_file_system_without_locks(
 def test_every_command_leaves_a_folder_that_is_in_use(
     command: Command,
     tmp_path: Path,
-    fixed_run: Path,
+    data: Path,
     started: list[subprocess.Popen[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The folder of a run, of a sweep, of tables, of a report: one line, and nothing written."""
-    run = shutil.copytree(fixed_run, tmp_path / "run")
+    run = shutil.copytree(FINISHED, tmp_path / "run")
     (run / "summary.json").unlink()  # as if it had been stopped
     process, before = hold(run, started), sorted(run.iterdir())
     monkeypatch.setattr("fewshot_fer.system.locks.ENDING", 0.01)
@@ -143,9 +144,10 @@ def test_every_command_leaves_a_folder_that_is_in_use(
         ("train", *TINY, here),
         ("train", "-m", *TINY, "seed=0,1", "hydra.sweep.dir=run"),
         ("check", here),
-        ("test", f"run={fixed_run}", "test=compound_4w5s", here),
-        ("predict", f"run={fixed_run}", f"images={fixed_run}/curves.png", here),
-        ("report", f"compare={fixed_run},{fixed_run}", here),
+        ("test", f"run={FINISHED}", "test=compound_4w5s", here),
+        ("predict", f"run={FINISHED}", f"images={FINISHED}/curves.png", here),
+        ("prepare", f"images={data}", "out=run"),
+        ("report", f"compare={FINISHED},{FINISHED}", here),
     ):
         assert_one_line(command(*words), f"belongs to process {process}")
     assert sorted(run.iterdir()) == before
