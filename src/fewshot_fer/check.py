@@ -20,10 +20,10 @@ def main() -> None:
 
 def check(settings: TrainVerb, folder: Path) -> bool:
     """Return whether the data of a training command would make its results wrong."""
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.reports.audit.audit import check_session
-
     with own_folder(folder):
+        # Import torch late: wrong settings then fail in milliseconds.
+        from fewshot_fer.reports.audit.audit import check_session
+
         return check_session(settings, folder)
 
 

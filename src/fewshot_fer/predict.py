@@ -17,10 +17,10 @@ def predict(settings: PredictVerb, folder: Path) -> None:
     from fewshot_fer.inference.inputs import find_inputs
 
     inputs = find_inputs(settings.images)
-    # Import torch late: wrong settings and names of files then fail in milliseconds.
-    from fewshot_fer.inference.predict_inputs import predict_inputs
-
     with own_folder(folder):
+        # Import torch late: wrong settings and names of files then fail in milliseconds.
+        from fewshot_fer.inference.predict_inputs import predict_inputs
+
         predict_inputs(settings, inputs, folder)
 
 

@@ -14,10 +14,10 @@ def main() -> None:
 
 def prepare(settings: PrepareVerb, _folder: Path) -> None:
     """Write faces to the folder `out`."""
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.data.faces.prepare import prepare_session
-
     with own_folder(Path(settings.out).expanduser()):
+        # Import torch late: wrong settings then fail in milliseconds.
+        from fewshot_fer.data.faces.prepare import prepare_session
+
         prepare_session(settings)
 
 

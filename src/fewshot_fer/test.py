@@ -14,10 +14,10 @@ def main() -> None:
 
 def test(settings: TestVerb, folder: Path) -> None:
     """Test the run; results lie in `folder`."""
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.runs.evaluate_run import evaluate_run
-
     with own_folder(folder):
+        # Import torch late: wrong settings then fail in milliseconds.
+        from fewshot_fer.runs.evaluate_run import evaluate_run
+
         evaluate_run(settings, folder)
 
 

@@ -35,6 +35,12 @@ with own_folder(Path(sys.argv[1])):
 """
 
 
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is about to end."""
+    monkeypatch.setattr("fewshot_fer.system.locks.ENDING", 0.01)
+
+
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that are ended with the test, whatever becomes of it."""
@@ -131,13 +137,11 @@ def test_every_command_leaves_a_folder_that_is_in_use(
     tmp_path: Path,
     data: Path,
     started: list[subprocess.Popen[str]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The folder of a run, of a sweep, of tables, of a report: one line, and nothing written."""
     run = shutil.copytree(FINISHED, tmp_path / "run")
     (run / "summary.json").unlink()  # as if it had been stopped
     process, before = hold(run, started), sorted(run.iterdir())
-    monkeypatch.setattr("fewshot_fer.system.locks.ENDING", 0.01)
     here = "hydra.run.dir=run"
     for words in (
         ("train", "resume=run"),
@@ -145,7 +149,7 @@ def test_every_command_leaves_a_folder_that_is_in_use(
         ("train", "-m", *TINY, "seed=0,1", "hydra.sweep.dir=run"),
         ("check", here),
         ("test", f"run={FINISHED}", "test=compound_4w5s", here),
-        ("predict", f"run={FINISHED}", f"images={FINISHED}/curves.png", here),
+        ("predict", f"run={FINISHED}", f"images={data}/RAF-DB", here),
         ("prepare", f"images={data}", "out=run"),
         ("report", f"compare={FINISHED},{FINISHED}", here),
     ):
