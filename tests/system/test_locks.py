@@ -157,6 +157,14 @@ def test_every_command_leaves_a_folder_that_is_in_use(
     assert sorted(run.iterdir()) == before
 
 
+def test_a_test_does_not_write_over_its_run(command: Command, tmp_path: Path) -> None:
+    """One folder, one run: the test's configuration would take the place of the run's."""
+    run = shutil.copytree(FINISHED, tmp_path / "run")
+    outcome = command("test", "run=run", "test=compound_4w5s", "hydra.run.dir=run")
+    assert_one_line(outcome, "name another folder")
+    assert (run / "config.yaml").read_bytes() == (FINISHED / "config.yaml").read_bytes()
+
+
 @pytest.mark.slow
 def test_the_same_command_typed_twice_at_the_same_moment(
     data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
