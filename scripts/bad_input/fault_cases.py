@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,8 @@ from unittest import mock
 
 import torch
 
-from bad_input.case import LINE, STOPS, WORKS, Case, During, as_it_is
-from bad_input.commands import KILLED
+from bad_input.case import LINE, STOPS, WORKS, Case, During, Spoil, as_it_is
+from bad_input.commands import KILLED, LONG
 from bad_input.typing_commands import typed
 from fewshot_fer.data import packed_images as store
 from fewshot_fer.evaluation import embedder as embedding
@@ -24,6 +25,7 @@ from fewshot_fer.system import files, torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 
 SECOND_EPOCH = 6  # a step of it: an epoch has four
+UNDER_WAY = "a run under way"
 PACKING = 15  # seconds of packing, within which another process starts
 
 
@@ -42,6 +44,10 @@ def faults() -> list[Case]:
         _case("a loss that is no number", _not_finite, "at learning rate"),
         _case("too little memory in training", _scarce_step, "lower train.episodes_per_step"),
         _case("too little memory in evaluation", _scarce_embedding, outcome=WORKS),
+        Case(UNDER_WAY, "nobody reads its screen any more", _shown("| true"), WORKS),
+        Case(UNDER_WAY, "its screen is closed from the start", _shown(">&- 2>&-"), WORKS),
+        Case(UNDER_WAY, "its screen is a full disk", _shown(">/dev/full"), WORKS),
+        Case(UNDER_WAY, "its screen knows ASCII alone", _shown("", encoding="ascii"), WORKS),
         _case("Ctrl-C", _signalled(signal.SIGINT), "code 130", STOPS),
         _case("SIGTERM", _signalled(signal.SIGTERM), "code 143", STOPS),
     ]
@@ -60,7 +66,7 @@ def kills() -> list[Case]:
 
 
 def _case(fault: str, during: During, says: str = "", outcome: str = LINE) -> Case:
-    return Case("a run under way", fault, as_it_is, outcome, says, during)
+    return Case(UNDER_WAY, fault, as_it_is, outcome, says, during)
 
 
 def _full(module: Any, call: int) -> During:  # noqa: ANN401
@@ -139,6 +145,38 @@ def _twin() -> Iterator[None]:
         assert twin.wait() == 0
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Let another process hold the folder `run`."""
+    code = """
+import sys
+from pathlib import Path
+from fewshot_fer.system.locks import own_folder
+with own_folder(Path("run")):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    words, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(words, env=_surroundings(), stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        yield
+
+
+def _shown(redirected: str, encoding: str = "utf-8") -> Spoil:
+    """Type the command in a shell first, its screen being something else."""
+
+    def spoil(_: Path) -> None:
+        verb, *words = LONG
+        line = shlex.join([sys.executable, "-m", f"fewshot_fer.{verb}", *words])
+        typed_there = ["bash", "-o", "pipefail", "-c", f"{line} {redirected}"]
+        own = _surroundings() | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(typed_there, env=own, check=False, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()[-500:]
+
+    return spoil
+
+
 def _not_finite() -> "contextlib.AbstractContextManager[object]":
     step = EpisodicTraining.step
 
@@ -184,4 +222,4 @@ def _killed(moment: str) -> Callable[[Path], None]:
 
 
 def _surroundings() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path[:1]))}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -6,6 +6,7 @@ from bad_input.case import (
     LINE,
     WORKS,
     Case,
+    as_it_is,
     edited,
     flipped,
     folder_instead,
@@ -14,6 +15,7 @@ from bad_input.case import (
     text,
     truncated,
 )
+from bad_input.fault_cases import held
 from bad_input.run_faults import (
     MARK,
     Payload,
@@ -143,6 +145,7 @@ def stopped_runs() -> list[Case]:
         Case(kind, "last.pt missing: begun anew", on("last.pt", gone), WORKS),
         Case(kind, "metrics.csv damaged: written anew", on("metrics.csv", text(b"\x00")), WORKS),
         Case(kind, "half-written files left", on(".last.pt.123", half), WORKS),
+        Case(kind, "another process writes there", as_it_is, LINE, "belongs to process", held),
     ]
 
 

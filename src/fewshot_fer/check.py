@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.system.locks import own_folder
 
 INVALID = 1  # exit code
 
@@ -19,10 +20,11 @@ def main() -> None:
 
 def check(settings: TrainVerb, folder: Path) -> bool:
     """Return whether the data of a training command would make its results wrong."""
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.reports.audit.audit import check_session
+    with own_folder(folder):
+        # Import torch late: wrong settings then fail in milliseconds.
+        from fewshot_fer.reports.audit.audit import check_session
 
-    return check_session(settings, folder)
+        return check_session(settings, folder)
 
 
 if __name__ == "__main__":

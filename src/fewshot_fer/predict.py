@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import PredictVerb
+from fewshot_fer.system.locks import own_folder
 
 
 def main() -> None:
@@ -16,10 +17,11 @@ def predict(settings: PredictVerb, folder: Path) -> None:
     from fewshot_fer.inference.inputs import find_inputs
 
     inputs = find_inputs(settings.images)
-    # Import torch late: wrong settings and names of files then fail in milliseconds.
-    from fewshot_fer.inference.predict_inputs import predict_inputs
+    with own_folder(folder):
+        # Import torch late: wrong settings and names of files then fail in milliseconds.
+        from fewshot_fer.inference.predict_inputs import predict_inputs
 
-    predict_inputs(settings, inputs, folder)
+        predict_inputs(settings, inputs, folder)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import PrepareVerb
+from fewshot_fer.system.locks import own_folder
 
 
 def main() -> None:
@@ -13,10 +14,11 @@ def main() -> None:
 
 def prepare(settings: PrepareVerb, _folder: Path) -> None:
     """Write faces to the folder `out`."""
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.data.faces.prepare import prepare_session
+    with own_folder(Path(settings.out).expanduser()):
+        # Import torch late: wrong settings then fail in milliseconds.
+        from fewshot_fer.data.faces.prepare import prepare_session
 
-    prepare_session(settings)
+        prepare_session(settings)
 
 
 if __name__ == "__main__":

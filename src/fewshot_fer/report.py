@@ -4,7 +4,8 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import ReportVerb
-from fewshot_fer.system.files import write_text, writing
+from fewshot_fer.system.files import write_text
+from fewshot_fer.system.locks import own_folder
 
 
 def main() -> None:
@@ -14,11 +15,10 @@ def main() -> None:
 
 def report(settings: ReportVerb, folder: Path) -> None:
     """Read the runs, print the table and write it to `folder`. Raises RunError."""
-    files, screen = _files_and_screen(settings)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        write_text(folder / name, text)
+    with own_folder(folder):
+        files, screen = _files_and_screen(settings)
+        for name, text in files.items():
+            write_text(folder / name, text)
     print(f"{screen}\n\nwritten to {folder}")
 
 

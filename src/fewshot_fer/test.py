@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TestVerb
+from fewshot_fer.system.locks import own_folder
 
 
 def main() -> None:
@@ -13,10 +14,11 @@ def main() -> None:
 
 def test(settings: TestVerb, folder: Path) -> None:
     """Test the run; results lie in `folder`."""
-    # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.runs.evaluate_run import evaluate_run
+    with own_folder(folder):
+        # Import torch late: wrong settings then fail in milliseconds.
+        from fewshot_fer.runs.evaluate_run import evaluate_run
 
-    evaluate_run(settings, folder)
+        evaluate_run(settings, folder)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Packed images: the pixels of every kind of file, and a cache that is never wrong."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,25 @@ def test_cache_folder_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     monkeypatch.setattr("sys.platform", "linux")
     assert cache_folder() == tmp_path / "user/fewshot_fer"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for useless in ("", "user"):  # a relative one would be another folder from everywhere
+        monkeypatch.setenv("XDG_CACHE_HOME", useless)
+        assert cache_folder() == tmp_path / ".cache/fewshot_fer"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for a list of users")
+def test_no_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container for a user whom it does not know."""
+    import pwd
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for variable in ("HOME", "XDG_CACHE_HOME", "FEWSHOT_FER_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(DataError, match="FEWSHOT_FER_CACHE"):
+        cache_folder()
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", "~/cache")
+    with pytest.raises(DataError, match="FEWSHOT_FER_CACHE"):
+        cache_folder()

@@ -20,6 +20,7 @@ from fewshot_fer.config.schema import fingerprint
 from fewshot_fer.runs.find import read_job
 from fewshot_fer.system.errors import Interrupted, RunError, UserError
 from fewshot_fer.system.files import write_text
+from fewshot_fer.system.screen import REPLACING
 
 
 class SweepStopped(BaseException):
@@ -102,7 +103,7 @@ def _fail(folder: Path, error: Exception) -> None:
 def _output_to(log: Path) -> Iterator[None]:
     """Write what a job prints to a file: the lines of several at once would mix on the screen."""
     with (
-        log.open("a", encoding="utf-8") as file,
+        log.open("a", encoding="utf-8", errors=REPLACING) as file,
         contextlib.redirect_stdout(file),
         contextlib.redirect_stderr(file),
     ):

@@ -28,6 +28,7 @@ from fewshot_fer.cli.messages import (
     help_page,
     one_line,
     print_error,
+    require_output,
     show_warnings,
 )
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
@@ -36,6 +37,8 @@ from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
 from fewshot_fer.config.names import conf_dir, import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import Interrupted, UserError
+from fewshot_fer.system.locks import own_folder
+from fewshot_fer.system.screen import prepare_screen
 
 JOBS_FAILED = 1  # exit code of a sweep
 RECORDED = ("train", "test")  # verbs whose sweeps skip what is done and end in one table
@@ -51,10 +54,11 @@ class HydraTask:
     verb: str
     job: Callable[[Any, Path], None]
     plugins: tuple[str, ...]
-    failed: list[UserError | Interrupted] = field(default_factory=list)
+    failed: list[UserError | OSError | Interrupted] = field(default_factory=list)
 
     def __call__(self, config: DictConfig) -> None:
         """Run the job in its folder; leave no folder of a run that wrote no file."""
+        prepare_screen()  # a job may run in another process
         folder = Path(HydraConfig.get().runtime.output_dir)
         if in_sweep() and self.verb in RECORDED:
             changed = partial(self._changed, config, folder)
@@ -62,7 +66,9 @@ class HydraTask:
             return
         try:
             self._run(config, folder)
-        except UserError as error:
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and error.strerror is None:  # not the system's
+                raise
             self.failed.append(error)
             print_error(error)
         except Interrupted as interrupted:
@@ -88,8 +94,10 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
 
     Exits with code 2 and one line on stderr for errors of the user, configuration errors included;
     with HYDRA_FULL_ERROR=1 in the environment they come with their traceback. In a sweep the jobs
-    after a failed one still run, and it ends with code 1.
+    after a failed one still run, and it ends with code 1. Where nobody reads the screen any more
+    the work goes on, as its results are files: training ends as ever, another verb with code 141.
     """
+    prepare_screen()
     full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
     show_warnings()
@@ -100,8 +108,10 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
         words = hydra_words(verb, words)
         if HELP.intersection(words):
             print(help_page(verb, words))
-            return
-        _run(HydraTask(verb, job, plugins), words, full_error)
+        else:
+            _run(HydraTask(verb, job, plugins), words, full_error)
+    if verb != "train":  # whose screen shows its progress alone
+        require_output()
 
 
 def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
@@ -110,7 +120,8 @@ def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=task.verb)(task)
     sweep = plan_sweep(task.verb, words) if task.verb in RECORDED else None
     if sweep is not None:
-        sys.exit(run_sweep(sweep, main, full_error))
+        with own_folder(sweep.folder):
+            sys.exit(run_sweep(sweep, main, full_error))
     main()
     if task.failed and (full_error or isinstance(task.failed[0], Interrupted)):
         raise task.failed[0]

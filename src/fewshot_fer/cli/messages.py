@@ -19,9 +19,11 @@ from fewshot_fer.cli.sweep import FLAGS
 from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.system.errors import Interrupted, UserError
+from fewshot_fer.system.screen import lost_output
 
 USER_ERROR = 2  # exit codes
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 LONGEST = 1600  # characters of a message
 HELP = frozenset({"--help", "-h"})
 WIDTH = 100
@@ -56,10 +58,10 @@ def errors_as_lines(full_error: bool) -> Iterator[None]:
             raise
         print_error(error)
         sys.exit(USER_ERROR)
-    except OSError as error:  # a folder that cannot be written, a full disk
-        if full_error or error.filename is None:
+    except OSError as error:  # a folder that cannot be written, no temporary folder at all
+        if full_error or error.strerror is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print_error(error)
         sys.exit(USER_ERROR)
     except Interrupted as error:
         print(error, file=sys.stderr)
@@ -69,6 +71,16 @@ def errors_as_lines(full_error: bool) -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
+def require_output() -> None:
+    """Exit where what was printed did not reach standard output, in silence for a closed pipe."""
+    lost = lost_output()
+    if isinstance(lost, BrokenPipeError):
+        sys.exit(BROKEN_PIPE)
+    if lost is not None:
+        print(f"error: standard output cannot be written: {lost.strerror}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+
+
 def print_error(error: BaseException) -> None:
     """Print `error: ` and the message, one line on stderr."""
     print(f"error: {one_line(error)}", file=sys.stderr)
@@ -76,6 +88,8 @@ def print_error(error: BaseException) -> None:
 
 def one_line(error: BaseException) -> str:
     """Return an error's message, and that of its cause where Hydra hides the reason there."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     parts = [str(error)]
     cause = error.__cause__
     if not isinstance(error, UserError) and cause is not None and str(cause) not in parts[0]:

@@ -1,37 +1,42 @@
 """The cache folder: packed images and the set of drawn faces, which can be made again."""
 
 import contextlib
-import logging
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fewshot_fer.system.errors import DataError, WriteError
 
 FORMAT = 2  # counts up whenever the same files would give other pixels
 VARIABLE = "FEWSHOT_FER_CACHE"
-PATIENCE = 0.1  # seconds of waiting without a message
-log = logging.getLogger("fewshot_fer")
 
 
 def cache_folder() -> Path:
     """Return $FEWSHOT_FER_CACHE or, without it, fewshot_fer in the user's cache folder.
 
     That is ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows, else $XDG_CACHE_HOME or ~/.cache.
+    Raises DataError where there is no home folder, as in a container for a user without an entry in
+    its list of users. It does not fall back to a temporary folder: what lies there is another's to
+    write or gone the next time, and of that nobody would know.
     """
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    try:
+        chosen = os.environ.get(VARIABLE)
+        return Path(chosen).expanduser().absolute() if chosen else _users_caches() / "fewshot_fer"
+    except RuntimeError as error:  # pathlib's, of a home folder
+        raise DataError(
+            f"no home folder is known for the cache: name a folder with the variable {VARIABLE}"
+        ) from error
+
+
+def _users_caches() -> Path:
+    """Return the folder of all programs' caches. Raises RuntimeError without a home folder."""
     if sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "fewshot_fer"
+        return Path.home() / "Library/Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return given if given.is_absolute() else Path.home() / ".cache"  # as its standard has it
 
 
 @contextlib.contextmanager
@@ -45,27 +50,3 @@ def writing_cache(what: str, folder: Path) -> Iterator[None]:
             f"cannot write {what} to {folder}: {reason}; name another folder with the variable "
             f"{VARIABLE}"
         ) from error
-
-
-@contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold the lock `file`, which is made if need be; wait, with a line, while another holds it.
-
-    The system gives it back when its holder ends, however that ends. On a file system without locks
-    nothing is held: then the same work may be done twice, and the last to finish counts.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout:
-            log.info("waiting for another process that makes %s", file.stem)
-            lock.acquire()
-    except NotImplementedError:  # as filelock reports such a file system
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

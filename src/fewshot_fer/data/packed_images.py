@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from fewshot_fer.data.cache_folder import cache_folder, locked, writing_cache
+from fewshot_fer.data.cache_folder import cache_folder, writing_cache
 from fewshot_fer.data.decode import decode
 from fewshot_fer.data.fingerprint import file_digests, pictures_digest, pixels_digest
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import atomic
+from fewshot_fer.system.locks import locked
 from fewshot_fer.system.processes import core_count
 
 SUM = np.dtype("<u4")  # of an image's bytes: CRC-32, 2.9 GB/s on one core

@@ -64,6 +64,8 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     run = Path(settings.run).expanduser()
     trained = read_run_settings(run)
     check_run_tests(settings, trained)
+    if path.resolve() == run.resolve():
+        raise ConfigError(f"hydra.run.dir={path} is the run that is tested: name another folder")
     seed = trained.seed if settings.seed is None else settings.seed
     device = prepare_device(settings.device, seed, threads=threads_per_job(settings.threads))
     settings = with_absolute_paths(settings)

@@ -27,6 +27,7 @@ from fewshot_fer.config.schema import fingerprint
 from fewshot_fer.runs.plots import EventFiles
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.files import Row, append_row, atomic, write_text
+from fewshot_fer.system.locks import LOCK, OWNER
 from fewshot_fer.system.text import interval, percent, text_table
 
 METRIC_COLUMNS = (
@@ -104,7 +105,8 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Take config.yaml back from a run that wrote nothing else, so that no trace is left."""
-        if [path.name for path in self.folder.iterdir()] == ["config.yaml"]:
+        names = [path.name for path in self.folder.iterdir()]
+        if [name for name in names if name not in (LOCK, OWNER)] == ["config.yaml"]:
             (self.folder / "config.yaml").unlink()
 
     def add_metrics(self, row: Row) -> None:

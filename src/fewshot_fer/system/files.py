@@ -5,6 +5,7 @@ import csv
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 partial.rename(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """Yield a temporary folder, removed with all in it at the end. Raises WriteError."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f"fewshot_fer_{name}_")
+    except OSError as error:
+        raise WriteError(
+            f"no temporary folder can be made: {error.strerror}; name one that can be written "
+            f"with the variable TMPDIR"
+        ) from error
+    with folder as path:
+        yield Path(path)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +25,10 @@ from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
+from fewshot_fer.system.files import scratch_folder
+from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
+from fewshot_fer.system.screen import prepare_screen
 from fewshot_fer.training.train_run import train_run
 
 SHUTDOWN_S = 5  # that the other processes have to end in, once one has died
@@ -37,7 +39,9 @@ def resume_training(settings: TrainVerb, overrides: list[str]) -> None:
 
     overrides: the words of the command line, none of which may be another setting.
     """
-    stored, folder = settings_to_resume(settings, overrides)
+    _, folder = settings_to_resume(settings, overrides)
+    with own_folder(folder):  # whoever had it until now may just have finished the run
+        stored, _ = settings_to_resume(settings, overrides)
     # The choices of this command are not the run's; its last checkpoint has those, if there is one.
     launch_training(stored, folder, resumed=True, choices={})
 
@@ -55,6 +59,12 @@ def launch_training(
         train_in_ranks(settings, folder, resumed, choices)
         return
     with ended_by_signals(lambda: stop_message(folder)):
+        _train(settings, folder, resumed, choices)
+
+
+def _train(settings: TrainVerb, folder: Path, resumed: bool, choices: dict[str, str]) -> None:
+    """Train in this process. The folder is its own: it may outlive the one that started it."""
+    with own_folder(folder):
         train_run(settings, folder, last_progress(folder) if resumed else None, choices)
 
 
@@ -67,16 +77,16 @@ def train_in_ranks(
     a signal; the last checkpoint is whole each time.
     """
     settings = _settings_of_ranks(settings)
-    with tempfile.TemporaryDirectory(prefix="fewshot_fer_ranks_") as scratch, _quiet_agent():
-        config = _launch_config(settings.trainer.devices, Path(scratch))
+    with scratch_folder("ranks") as scratch, _quiet_agent():
+        config = _launch_config(settings.trainer.devices, scratch)
         run_ranks = elastic_launch(config, _train_as_rank)
         try:
-            run_ranks(settings, str(folder.absolute()), scratch, resumed, choices)
+            run_ranks(settings, str(folder.absolute()), str(scratch), resumed, choices)
         except SignalException as error:
             stopped = f"stopped: go on with: {resume_command(folder)}"
             raise Interrupted(int(error.sigval), stopped) from error
         except ChildFailedError as error:
-            _raise_user_error(Path(scratch))
+            _raise_user_error(scratch)
             raise _death(error, folder, settings.trainer.devices) from error
 
 
@@ -119,6 +129,7 @@ def _train_as_rank(
     All of them compute the same. Those above rank 0 print nothing and write into a folder that
     nobody reads. A UserError is left in `scratch` for the process that started this one.
     """
+    prepare_screen()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # an end between any two steps: no traceback
     import_inherited_plugins()
     rank, own = int(os.environ["RANK"]), Path(folder)
@@ -127,7 +138,7 @@ def _train_as_rank(
         if rank:
             own = _quiet_folder(own, Path(scratch) / str(rank))
         distributed.barrier()  # the copy is made of what stood there before
-        train_run(settings, own, last_progress(own) if resumed else None, choices)
+        _train(settings, own, resumed, choices)
     except UserError as error:
         content = {"kind": type(error).__name__, "message": str(error)}
         (Path(scratch) / f"error-{rank}.json").write_text(json.dumps(content), encoding="utf-8")

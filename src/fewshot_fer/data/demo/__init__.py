@@ -22,8 +22,9 @@ def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
     root = Path(cache) / f"demo-v{VERSION}-scale{scale:.12g}-seed{seed}"
     if not root.is_dir():
         # Import the renderer late: most runs find the set drawn.
-        from fewshot_fer.data.cache_folder import locked, writing_cache
+        from fewshot_fer.data.cache_folder import writing_cache
         from fewshot_fer.data.demo.writer import write_demo
+        from fewshot_fer.system.locks import locked
 
         with (
             writing_cache("the embedded data set", Path(cache)),

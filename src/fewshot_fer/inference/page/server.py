@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import tempfile
 import threading
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from fewshot_fer.inference.enrol import choose_run, resolve_support
 from fewshot_fer.inference.page.classify import PictureClassifier
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, needing_extra
+from fewshot_fer.system.files import scratch_folder
 
 if TYPE_CHECKING:
     import gradio
@@ -27,8 +27,8 @@ def serve(settings: DemoAppVerb) -> None:
     classifier = _classifier(settings)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="fewshot_fer_page_") as folder:
-        _set_gradio_variables(folder, settings.host)
+    with scratch_folder("page") as folder:
+        _set_gradio_variables(str(folder), settings.host)
         page = _launch(settings, classifier)
         host = _in_address(settings.host)
         print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
