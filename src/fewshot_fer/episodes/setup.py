@@ -66,6 +66,7 @@ def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
     training = training_protocol(settings, source, held_out_rows(table, evaluations))
     warn_of_shared_images(training, evaluations)
     validation, *tests = evaluations
+    _say_remarks(source)
     return TrainingSetup(training, validation, tests, trained_on_test(table))
 
 
@@ -78,6 +79,7 @@ def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestS
     seed = trained.seed if settings.seed is None else settings.seed
     data = RunData(source, settings.episodes, seed, table)
     tests = [build_protocol("test", test, data) for test in settings.test.values()]
+    _say_remarks(source)
     if table is None:
         return TestSetup(tests, None, [])
     # Which images a run was trained on does not depend on a file of episodes.
@@ -126,6 +128,14 @@ def save_drawn(
         return
     episodic = [each for each in protocols if isinstance(each, EpisodicProtocol)]
     save_episodes(file, {each.stream: (each.table, each.draw(seed)) for each in episodic})
+
+
+def _say_remarks(source: Source) -> None:
+    """Log what was read in another way than it may be meant, of each data set once."""
+    tables = source.tables.values()
+    remarks = (remark for table in tables for remark in table.attrs.get("remarks", []))
+    for remark in dict.fromkeys(remarks):
+        log.info("%s", remark)
 
 
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:
