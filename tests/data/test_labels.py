@@ -1,5 +1,7 @@
 """Class names: what data sets call a class, and RAF-DB's official ids."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,8 @@ def test_canonical_is_settled_and_blind_to_case_and_blanks(spelling: str) -> Non
     """A name that was made canonical once does not change, nor does blank space around it count."""
     name = canonical(spelling)
     assert canonical(name) == name
-    assert canonical(f" _{spelling}- ") == name
+    assert canonical(f" \u00a0{spelling}\t\u200b ") == name
+    assert {canonical(unicodedata.normalize(form, spelling)) for form in ("NFC", "NFD")} == {name}
 
 
 @given(st.sampled_from([*BASIC, *COMPOUND]), st.data())

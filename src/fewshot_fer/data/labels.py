@@ -1,4 +1,4 @@
-"""Names and their spellings, of classes first of all, the parts of compound classes, and published counts.
+"""Names of classes and their spellings, the parts of compound classes, and published counts.
 
 The ids are the official ones of RAF-DB's label files (1-based). They are written out, never derived
 from sorted folder names, because both orders differ.

@@ -26,10 +26,10 @@ def image_endings() -> tuple[str, ...]:
     them."""
     from PIL import Image
 
-    from fewshot_fer.data.decode import FORMATS
+    from fewshot_fer.data.decode import readable_formats
 
-    formats = Image.registered_extensions()
-    return tuple(ending for ending, name in formats.items() if name in FORMATS)
+    readable = {*readable_formats(), "MPO"}  # a JPEG with another one behind it
+    return tuple(e for e, name in Image.registered_extensions().items() if name in readable)
 
 
 def images_in(
@@ -72,15 +72,16 @@ def left_out_remarks(left_out: Counter[str], where: str | Path) -> list[str]:
     """Say how many files below a folder are left out since their endings are not read, if any."""
     if not left_out:
         return []
-    counted = ", ".join(f"{count} {ending or 'without'}" for ending, count in left_out.most_common())
+    counts = left_out.most_common()
+    counted = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in counts)
     hints = ""
     if not left_out.keys().isdisjoint((".heic", ".heif", ".hif")):
         hints += "; .heic is read after pip install pillow-heif"
     if not left_out.keys().isdisjoint(VIDEO_ENDINGS):
         hints += "; frames of videos must be extracted first"
     return [
-        f"{sum(left_out.values())} files below {where} are left out by their endings, which are no "
-        f"endings of pictures here: {counted}{hints}"
+        f"{where}: {sum(left_out.values())} files are left out, as nothing installed reads their "
+        f"endings: {counted}{hints}"
     ]
 
 

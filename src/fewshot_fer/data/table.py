@@ -95,11 +95,12 @@ def _connected(names: pd.DataFrame) -> pd.Series:
     called = [lead(row[0]) if row else None for row in rows]
     taken = {name for place, name in filter(None, called) if place == 0}
     # A clip without a subject may be called like another one's subject.
-    of_first = [
-        each and (f"{names.columns[each[0]]} {each[1]}" if each[0] and each[1] in taken else each[1])
-        for each in called
-    ]
-    return pd.Series(of_first, index=names.index, dtype=object)
+    shown = {
+        (place, name): f"{names.columns[place]} {name}" if place and name in taken else name
+        for place, name in filter(None, called)
+    }
+    groups = [each and shown[each] for each in called]
+    return pd.Series(groups, index=names.index, dtype=object)
 
 
 def _joined(names: pd.DataFrame, groups: pd.Series) -> list[str]:
@@ -128,14 +129,14 @@ def _one_class(spelled: pd.Series, labels: pd.Series) -> list[str]:
 def _clip_keys(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """Return each row's clip, with its class where clips of several classes have one name."""
     clips = table["clip"].where(table["clip"].notna(), "")
-    repeated = (table.groupby(clips)["label"].nunique() > 1).drop("", errors="ignore")
-    repeated = repeated[repeated]
-    if repeated.empty:
+    pairs = pd.DataFrame({"clip": clips, "label": table["label"]}).drop_duplicates()
+    repeated = sorted({*pairs.loc[pairs["clip"].duplicated(), "clip"]} - {""})
+    if not repeated:
         return clips, []
-    keys = (table["label"] + "/" + clips).where(clips.isin(repeated.index), clips)
+    keys = (table["label"] + "/" + clips).where(clips.isin(repeated), clips)
     return keys, [
-        f"{len(repeated)} names of clips stand under several classes, {repeated.index[0]} first: "
-        f"one group each, but in votes a clip of each class"
+        f"{len(repeated)} names of clips stand under several classes, {repeated[0]} first: one "
+        f"group each, but in votes a clip of each class"
     ]
 
 

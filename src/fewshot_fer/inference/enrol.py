@@ -1,17 +1,20 @@
 """Make a support of other classes than those of training, from a folder of labelled faces."""
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from fewshot_fer.data.listing import contents, folders_in
+from fewshot_fer.data.adapters.folder import require_classes_first
+from fewshot_fer.data.labels import plain_name
+from fewshot_fer.data.listing import contents, folders_in, left_out_remarks, walk_images
 from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_priors
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop, Cropper
-from fewshot_fer.inference.inputs import Pixels, SourceImage, printable, walk_images
+from fewshot_fer.inference.inputs import Pixels, SourceImage, printable
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, NoFaceError, RunError
 
@@ -69,7 +72,8 @@ def with_run_priors(support: SupportSet, run: LoadedRun) -> SupportSet:
 
 
 def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
-    """Return class name -> pictures for a folder of <class>/ folders; names stay as they are.
+    """Return class name -> pictures for a folder of <class>/ folders; names stay as they are, but
+    for the form of their letters.
 
     Pictures may lie in folders below their class. allow_one_class: a single class is enough, as it
     is where others are known by their names. Raises DataError naming the folder that cannot be
@@ -78,18 +82,22 @@ def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
     classes = folders_in(folder)
     if not classes:
         raise DataError(f"support={folder}: {EXPECTED}; found {contents(folder)}")
+    require_classes_first(folder, f"support={folder}")
     if len(classes) == 1 and not allow_one_class:
         raise DataError(
             f"support={folder} has one class only, {classes[0].name}: every face would be that. "
             f"Add a second class"
         )
     _check_names(folder, [of_class.name for of_class in classes])
-    pictures = {of_class.name: walk_images(of_class) for of_class in classes}
-    for name, files in pictures.items():
+    left_out: Counter[str] = Counter()
+    pictures: ClassFiles = {}
+    for of_class in classes:
+        files = walk_images(of_class, left_out=left_out)
         if not files:
-            raise DataError(
-                f"support={folder}: no picture in {folder / name} ({contents(folder / name)})"
-            )
+            raise DataError(f"support={folder}: no picture in {of_class} ({contents(of_class)})")
+        pictures[plain_name(of_class.name)] = files
+    for remark in left_out_remarks(left_out, folder):
+        log.info("%s", remark)
     return pictures
 
 
@@ -142,7 +150,7 @@ def join_supports(one: SupportSet, other: SupportSet) -> SupportSet:
 def _check_names(folder: Path, names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        same = seen.setdefault(name.casefold(), name)
+        same = seen.setdefault(plain_name(name).casefold(), name)
         if same != name:
             raise DataError(
                 f"support={folder} has {same} and {name}: one class or two? Rename one or put "

@@ -139,6 +139,17 @@ def recognise(names: Names) -> Recognised:
     return Recognised(CLASS_FIRST if names.loose or _unknown_classes_first(names) else None)
 
 
+def require_classes_first(folder: Path, what: str) -> None:
+    """Raise DataError where the folders right in one are splits or subjects, and no classes."""
+    names = Names.below([folder])
+    layout = recognise(names).layout
+    if layout in (SUBJECT_FIRST, SPLIT_FIRST):
+        raise DataError(
+            f"{what} holds the folders {names}: the classes are the inner ones. Give one of the "
+            f"outer folders, or put the pictures of each class together in one"
+        )
+
+
 def _unknown_classes_first(names: Names) -> bool:
     """Return whether outer folders whose names are not known are the classes, beyond doubt."""
     if names.repeated < REPEATED:  # clips, which are in one class each
