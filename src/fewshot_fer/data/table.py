@@ -52,7 +52,7 @@ def make_table(
     for column in apart:
         table[column] = table[column].map(_plain, na_action="ignore").astype(object)
     groups = _connected(table[list(apart)])
-    found = [*remarks, *_joined(table[list(apart)], groups)]
+    found = _joined(table[list(apart)], groups)
     spelled = table["spelling"].where(table["spelling"].notna(), table["label"]).map(str)
     names = {name: canonical(name) for name in table["label"].map(str).unique()}
     table["label"] = table["label"].map(lambda name: names[str(name)])
@@ -64,7 +64,8 @@ def make_table(
         table[column] = table[column].astype(object).map(str)
     table = table[list(COLUMNS)].sort_values(["dataset", "path"], kind="stable", ignore_index=True)
     validate_table(table)
-    table.attrs["remarks"] = found + repeated
+    name = table["dataset"].iloc[0]
+    table.attrs["remarks"] = [*remarks, *(f"{name}: {remark}" for remark in found + repeated)]
     return table
 
 

@@ -130,7 +130,7 @@ def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:
 
 def name_findings(dataset: str, table: pd.DataFrame) -> list[Finding]:
     """Return notes on what was read in another way than it may be meant, names of classes first."""
-    notes = [note(f"as read, {dataset}", remark) for remark in table.attrs.get("remarks", [])]
+    notes = [note("as read", remark) for remark in table.attrs.get("remarks", [])]
     names = sorted(table["label"].unique())
     for name in names:
         if near := likely_misprint(name):
