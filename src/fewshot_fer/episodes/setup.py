@@ -194,6 +194,21 @@ def groups_of(table: pd.DataFrame) -> pd.Series:
     return grouped["dataset"] + " " + grouped["group"]
 
 
+def shared_groups(table: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """Return the groups, as `groups_of`, of the images whose group or clip is in `other` too.
+
+    The clip counts apart: of two lists, one may name subjects and clips, the other clips alone.
+    """
+    groups = groups_of(table)
+    own, others = (
+        (each["dataset"] + " " + each["clip"])[each["clip"] != ""] for each in (table, other)
+    )
+    same = groups.isin(set(groups_of(other))) | own.isin(set(others)).reindex(
+        groups.index, fill_value=False
+    )
+    return groups[same]
+
+
 def warn_of_shared_images(training: EpisodicProtocol, evaluations: Sequence[AnyProtocol]) -> None:
     """Warn of evaluations whose queries, or whose fixed support, are trained on."""
     paths = set(_drawn_from(training)["path"])

@@ -131,8 +131,12 @@ def enrol(classes: ClassFiles, run: LoadedRun, cropper: Cropper) -> Enrolment:
 
 def join_supports(one: SupportSet, other: SupportSet) -> SupportSet:
     """Return one support with the pictures of both; classes of the same name become one."""
-    names = list(dict.fromkeys([*one.class_names, *other.class_names]))
-    moved = torch.tensor([names.index(name) for name in other.class_names])
+    names = list(one.class_names)
+    places = {plain_name(name): place for place, name in enumerate(names)}
+    for name in other.class_names:
+        if places.setdefault(plain_name(name), len(names)) == len(names):
+            names.append(name)
+    moved = torch.tensor([places[plain_name(name)] for name in other.class_names])
     counts = [
         torch.ones(len(each.labels)) if each.counts is None else each.counts
         for each in (one, other)

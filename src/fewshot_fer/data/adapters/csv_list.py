@@ -8,6 +8,7 @@ import pandas as pd
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import register_adapter
+from fewshot_fer.data.labels import plain_name
 from fewshot_fer.data.listing import NameForms, require_below
 from fewshot_fer.data.table import APART, SPLITS, make_table
 from fewshot_fer.system.errors import ConfigError, DataError
@@ -175,7 +176,7 @@ def _row(cells: dict[str, str], line: str) -> Row:
     return {
         **own,
         "frame": int(cells["frame"]) if cells.get("frame") else None,
-        "split": SPLITS.get(split.casefold(), split),
+        "split": SPLITS.get(split.casefold(), plain_name(split)),
     }
 
 
