@@ -80,7 +80,7 @@ def left_out_remarks(left_out: Counter[str], where: str | Path) -> list[str]:
     if not left_out.keys().isdisjoint(VIDEO_ENDINGS):
         hints += "; frames of videos must be extracted first"
     return [
-        f"{where}: {sum(left_out.values())} files are left out, as nothing installed reads their "
+        f"{where}: {sum(left_out.values())} file(s) left out, as nothing installed reads their "
         f"endings: {counted}{hints}"
     ]
 
@@ -194,9 +194,9 @@ class NameForms:
         """Say how many paths were found in another form than they are given."""
         said = []
         if self._n_backslashes:
-            said.append(f"{self._n_backslashes} paths with backslashes are read with slashes")
+            said.append(f"{self._n_backslashes} path(s) with backslashes read with slashes")
         if self._n_forms:
-            said.append(f"{self._n_forms} paths are on the disk in another Unicode form")
+            said.append(f"{self._n_forms} path(s) found on the disk in another Unicode form")
         return said
 
     def _in_other_form(self, path: str) -> str | None:

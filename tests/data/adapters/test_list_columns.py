@@ -53,8 +53,8 @@ def test_paths_of_other_systems(tmp_path: Path) -> None:
     }
     assert all(Path(path).is_file() for path in table["path"])
     said = "\n".join(table.attrs["remarks"])
-    assert "1 paths with backslashes" in said
-    assert "1 paths are on the disk in another Unicode form" in said
+    assert "1 path(s) with backslashes" in said
+    assert "1 path(s) found on the disk in another Unicode form" in said
 
 
 def test_two_spellings_of_one_path_are_one_picture(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_files_left_out_by_their_endings_are_counted(tmp_path: Path) -> None:
     table = read_folder(tmp_path)
     assert [Path(path).name for path in table["path"]] == ["1.JFIF", "2.pgm"]
     (said,) = table.attrs["remarks"]
-    assert "4 files are left out" in said
+    assert "4 file(s) left out" in said
     assert "2 .xyz" in said
     assert "1 without ending" in said
     assert "frames of videos must be extracted" in said
