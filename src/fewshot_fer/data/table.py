@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.data.labels import canonical, plain_name
+from fewshot_fer.data.labels import plain_name
 from fewshot_fer.system.errors import DataError
 
 COLUMNS = ("path", "label", "split", "group", "clip", "frame", "dataset")
@@ -42,11 +42,10 @@ def make_table(
 ) -> pd.DataFrame:
     """Build a FaceTable from rows, sorted by path so that disk order never changes an experiment.
 
-    Labels become canonical, names of groups and clips plain. Images that share the name in any of
-    the columns `apart` are one group; an image without any is its own. `clip` defaults to an empty
-    string and `frame` to -1. A row may say in `spelling` how its class was spelled, if not as its
-    label is. attrs["remarks"]: sentences on what was read, `remarks` and what was found here.
-    Raises DataError as `validate_table` does.
+    A row has a canonical label and, where it was spelled otherwise, its `spelling`; `clip` defaults
+    to an empty string, `frame` to -1. Images that share the plain name in any of the columns `apart`
+    are one group; an image without any is its own. attrs["remarks"]: sentences on what was read,
+    those given and those found here. Raises DataError as `validate_table` does.
     """
     table = pd.DataFrame.from_records(list(rows), columns=[*{*COLUMNS, "spelling", *apart}])
     for column in apart:
@@ -54,8 +53,6 @@ def make_table(
     groups = _connected(table[list(apart)])
     found = _joined(table[list(apart)], groups)
     spelled = table["spelling"].where(table["spelling"].notna(), table["label"]).map(str)
-    names = {name: canonical(name) for name in table["label"].map(str).unique()}
-    table["label"] = table["label"].map(lambda name: names[str(name)])
     found += _one_class(spelled, table["label"])
     table["group"] = groups.where(groups.notna(), table["path"])
     table["clip"], repeated = _clip_keys(table)

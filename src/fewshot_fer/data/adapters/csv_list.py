@@ -8,7 +8,7 @@ import pandas as pd
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import register_adapter
-from fewshot_fer.data.labels import plain_name
+from fewshot_fer.data.labels import canonical, plain_name
 from fewshot_fer.data.listing import NameForms, require_below
 from fewshot_fer.data.table import APART, SPLITS, make_table
 from fewshot_fer.system.errors import ConfigError, DataError
@@ -175,6 +175,8 @@ def _row(cells: dict[str, str], line: str) -> Row:
     own = {column: cell for column, cell in cells.items() if cell}
     return {
         **own,
+        "label": canonical(cells["label"]),
+        "spelling": cells["label"],
         "frame": int(cells["frame"]) if cells.get("frame") else None,
         "split": SPLITS.get(split.casefold(), plain_name(split)),
     }
