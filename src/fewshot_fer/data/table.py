@@ -1,7 +1,7 @@
 """The FaceTable: one row a face image, the same columns for every data set."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +43,15 @@ def make_table(
     """Build a FaceTable from rows, sorted by path so that disk order never changes an experiment.
 
     A row has a canonical label and, where it was spelled otherwise, its `spelling`; `clip` defaults
-    to an empty string, `frame` to -1. Images that share the plain name in any of the columns `apart`
-    are one group; an image without any is its own. attrs["remarks"]: sentences on what was read,
-    those given and those found here. Raises DataError as `validate_table` does.
+    to an empty string, `frame` to -1. Images that share the plain name in any of the columns
+    `apart` are one group; an image without any is its own. attrs["remarks"]: sentences on what was
+    read, those given and those found here. Raises DataError as `validate_table` does.
     """
     table = pd.DataFrame.from_records(list(rows), columns=[*{*COLUMNS, "spelling", *apart}])
     for column in apart:
-        table[column] = table[column].map(_plain, na_action="ignore").astype(object)
+        plain = {name: plain_name(str(name)) or None for name in table[column].dropna().unique()}
+        named = table[column].map(plain).astype(object)
+        table[column] = named.where(named.notna(), None)
     groups = _connected(table[list(apart)])
     found = _joined(table[list(apart)], groups)
     spelled = table["spelling"].where(table["spelling"].notna(), table["label"]).map(str)
@@ -66,10 +68,6 @@ def make_table(
     return table
 
 
-def _plain(name: object) -> str | None:
-    return plain_name(str(name)) or None
-
-
 def _connected(names: pd.DataFrame) -> pd.Series:
     """Return the group of each row: rows that share the name in any column are in one.
 
@@ -82,23 +80,25 @@ def _connected(names: pd.DataFrame) -> pd.Series:
             leader[key] = key = leader[leader[key]]
         return key
 
-    rows = [
-        [(place, str(name)) for place, name in enumerate(row) if not pd.isna(name)]
-        for row in names.itertuples(index=False, name=None)
-    ]
-    for first, *others in filter(None, rows):
+    rows = {row: [*_keys(row)] for row in names.itertuples(index=False, name=None)}
+    for first, *others in filter(None, rows.values()):
         for key in others:
             low, high = sorted((lead(first), lead(key)))
             leader[high] = low
-    called = [lead(row[0]) if row else None for row in rows]
-    taken = {name for place, name in filter(None, called) if place == 0}
+    called = {row: lead(keys[0]) for row, keys in rows.items() if keys}
+    taken = {name for place, name in called.values() if place == 0}
     # A clip without a subject may be called like another one's subject.
-    shown = {
-        (place, name): f"{names.columns[place]} {name}" if place and name in taken else name
-        for place, name in filter(None, called)
+    groups = {
+        row: f"{names.columns[place]} {name}" if place and name in taken else name
+        for row, (place, name) in called.items()
     }
-    groups = [each and shown[each] for each in called]
-    return pd.Series(groups, index=names.index, dtype=object)
+    of_rows = [groups.get(row) for row in names.itertuples(index=False, name=None)]
+    return pd.Series(of_rows, index=names.index, dtype=object)
+
+
+def _keys(row: tuple[object, ...]) -> Iterator[tuple[int, str]]:
+    """Yield the place and the name of each column that has a name."""
+    return ((place, str(name)) for place, name in enumerate(row) if name is not None)
 
 
 def _joined(names: pd.DataFrame, groups: pd.Series) -> list[str]:
