@@ -164,6 +164,14 @@ def require_below(path: str, folder: Path, where: str) -> None:
         )
 
 
+def as_on_disk(path: Path) -> Path:
+    """Return a path that a person typed, in another Unicode form where it is only there in that."""
+    if path.exists():
+        return path
+    other = NameForms().in_other_form(str(path.absolute()))
+    return path if other is None else Path(other)
+
+
 class NameForms:
     """Finds files whose names in a list are not written as on the disk.
 
@@ -182,7 +190,7 @@ class NameForms:
         if os.path.isfile(path):  # noqa: PTH113
             return path
         slashes = str(Path(path.replace("\\", "/")))
-        found = slashes if os.path.isfile(slashes) else self._in_other_form(slashes)  # noqa: PTH113
+        found = slashes if os.path.isfile(slashes) else self.in_other_form(slashes)  # noqa: PTH113
         if found is None or not os.path.isfile(found):  # noqa: PTH113
             self.missing.append(path)
             return None
@@ -199,11 +207,12 @@ class NameForms:
             said.append(f"{self._n_forms} path(s) found on the disk in another Unicode form")
         return said
 
-    def _in_other_form(self, path: str) -> str | None:
+    def in_other_form(self, path: str) -> str | None:
+        """Return what lies at an absolute path but for its Unicode form, if anything does."""
         folder, name = os.path.split(path)
         if not name or path.isascii():
             return None
-        within = folder if os.path.isdir(folder) else self._in_other_form(folder)  # noqa: PTH112
+        within = folder if os.path.isdir(folder) else self.in_other_form(folder)  # noqa: PTH112
         if within is None:
             return None
         if within not in self._in_folder:

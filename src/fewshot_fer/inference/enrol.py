@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from fewshot_fer.data.adapters.folder import require_classes_first
-from fewshot_fer.data.labels import plain_name
-from fewshot_fer.data.listing import contents, folders_in, left_out_remarks, walk_images
+from fewshot_fer.data.labels import canonical, plain_name
+from fewshot_fer.data.listing import as_on_disk, contents, folders_in, left_out_remarks, walk_images
 from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_priors
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop, Cropper
@@ -41,7 +41,7 @@ def resolve_support(
     """
     if given is None:
         return Enrolment(run.support, {})
-    path = Path(given).expanduser()
+    path = as_on_disk(Path(given).expanduser())
     if path.is_dir():
         enrolment = enrol(list_classes(path, allow_one_class), run, cropper)
     elif path.is_file():
@@ -160,10 +160,16 @@ def _check_names(folder: Path, names: list[str]) -> None:
                 f"support={folder} has {same} and {name}: one class or two? Rename one or put "
                 f"their pictures together"
             )
-        if name == NONE:
+        if plain_name(name) == NONE:
             raise DataError(f"support={folder}: {NONE} is what reject= answers; rename the folder")
         if printable(name) != name or len(name.splitlines()) > 1:
             raise DataError(f"support={folder}: {name!r} is no name of a class; rename the folder")
+    meant: dict[str, str] = {}
+    for name in names:
+        first = meant.setdefault(canonical(name), name)
+        if first != name:
+            said = "support: %s and %s both mean %s: two classes here"
+            log.warning(said, first, name, canonical(name))
 
 
 def _largest_faces(files: list[Path], cropper: Cropper) -> list[Crop]:

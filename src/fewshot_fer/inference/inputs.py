@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fewshot_fer.data.listing import (
     VIDEO_ENDINGS,
+    as_on_disk,
     contents,
     image_endings,
     left_out_remarks,
@@ -125,7 +126,7 @@ def printable(text: str) -> str:
 
 
 def _files(name: str) -> list[Path]:
-    path = Path(name).expanduser()
+    path = as_on_disk(Path(name).expanduser())
     if path.is_file():
         return [path]
     if path.is_dir():

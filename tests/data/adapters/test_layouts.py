@@ -1,5 +1,6 @@
 """Folders of classes, of subjects, of splits: which is which follows from what the names are."""
 
+import unicodedata
 from itertools import product
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from conftest import touch
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.listing import as_on_disk
 from fewshot_fer.inference.enrol import list_classes
 from fewshot_fer.system.errors import DataError
 
@@ -111,3 +113,13 @@ def test_a_support_of_subjects_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the classes are the inner ones"):
         list_classes(lay(tmp_path / "a", SUBJECTS, KNOWN))
     assert list(list_classes(lay(tmp_path / "b", KNOWN))) == ["Angry", "Joy", "neutral"]
+
+
+def test_supports_of_other_systems(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Folders of macOS are found by names that are typed elsewhere; two words for one are said."""
+    lay(tmp_path / unicodedata.normalize("NFD", "얼굴"), ["Joy", "Happy"])
+    lay(tmp_path / unicodedata.normalize("NFD", "얼굴"), [unicodedata.normalize("NFD", "분노")])
+    typed = as_on_disk(tmp_path / "얼굴")
+    assert list(list_classes(typed)) == ["Happy", "Joy", "분노"]
+    assert "Happy and Joy both mean happiness" in caplog.text
+    assert set(read_folder(typed)["label"]) == {"happiness", "분노"}

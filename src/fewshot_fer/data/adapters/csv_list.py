@@ -9,7 +9,7 @@ import pandas as pd
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import register_adapter
 from fewshot_fer.data.labels import canonical, plain_name
-from fewshot_fer.data.listing import NameForms, require_below
+from fewshot_fer.data.listing import NameForms, as_on_disk, require_below
 from fewshot_fer.data.table import APART, SPLITS, make_table
 from fewshot_fer.system.errors import ConfigError, DataError
 from fewshot_fer.system.files import Row
@@ -39,7 +39,7 @@ def read_csv(folder: Path, settings: DatasetConfig) -> pd.DataFrame:
     """Return the FaceTable of `dataset.file`; `folder` counts where `dataset.root` names it."""
     if settings.file is None:
         raise ConfigError("no file for the csv adapter: give dataset.file=/your/list.csv")
-    file = Path(settings.file).expanduser().absolute()
+    file = as_on_disk(Path(settings.file).expanduser().absolute())
     return read_csv_list(file, None if settings.root is None else folder)
 
 
