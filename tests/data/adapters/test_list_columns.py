@@ -8,6 +8,7 @@ from conftest import touch
 
 from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.adapters.folder import read_folder
+from fewshot_fer.data.faces.clips import find_films
 from fewshot_fer.data.listing import image_endings
 from fewshot_fer.system.errors import DataError
 
@@ -85,3 +86,16 @@ def test_files_left_out_by_their_endings_are_counted(tmp_path: Path) -> None:
     assert "2 .xyz" in said
     assert "1 without ending" in said
     assert "frames of videos must be extracted" in said
+
+
+def test_films_of_every_ending_are_prepared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What FFmpeg reads is found under the endings that it has; other files are counted."""
+    caplog.set_level("INFO", "fewshot_fer")
+    films = [
+        f"{place}.{end}" for place, end in enumerate(("avi", "WEBM", "flv", "m4v", "wmv", "mpg"))
+    ]
+    touch(*(tmp_path / "Train_AFEW/Angry" / name for name in [*films, "1.xml"]))
+    assert [film.name for film in find_films(tmp_path)] == films
+    assert "1 .xml" in caplog.text

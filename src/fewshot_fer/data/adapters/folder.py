@@ -12,7 +12,14 @@ import pandas as pd
 from fewshot_fer.config.schema import LAYOUTS, DatasetConfig
 from fewshot_fer.data.adapters.registry import register_adapter
 from fewshot_fer.data.labels import canonical, is_expression, plain_name
-from fewshot_fer.data.listing import contents, folders_in, images_in, left_out_remarks, walk_images
+from fewshot_fer.data.listing import (
+    contents,
+    folders_in,
+    image_names_in,
+    images_in,
+    left_out_remarks,
+    walk_images,
+)
 from fewshot_fer.data.table import SPLITS, make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
@@ -94,7 +101,7 @@ class Names:
             inner.setdefault(plain_name(outer.name), set()).update(
                 plain_name(each.name) for each in folders_in(outer)
             )
-            loose = loose or bool(images_in(outer))
+            loose = loose or bool(image_names_in(outer))
         return cls(inner, loose)
 
     @property
