@@ -155,6 +155,10 @@ def require_classes_first(folder: Path, what: str) -> None:
             f"{what} holds the folders {names}: the classes are the inner ones. Give one of the "
             f"outer folders, or put the pictures of each class together in one"
         )
+    if layout is None:
+        log.warning(
+            "%s holds the folders %s: the outer ones are taken for the classes", what, names
+        )
 
 
 def _unknown_classes_first(names: Names) -> bool:
