@@ -1,6 +1,7 @@
 """Faults of label lists and CSV files."""
 
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,11 @@ def csv_files() -> list[Case]:
         Case(kind, "BOM and CRLF", edited(_as_windows_does), WORKS),
         Case(kind, "Korean, emoji, spaces and quotes", _odd_names, WORKS),
         Case(kind, "absolute paths below its folder", _absolute, WORKS),
+        Case(kind, "backslashes", edited(lambda raw: raw.replace(b"/", b"\\")), WORKS),
+        Case(kind, "a path in another Unicode form", _other_form, WORKS),
+        Case(kind, "classes -1 and 1", edited(_signed_classes), WORKS),
+        Case(kind, "a column subject and no group", edited(_with_subjects), WORKS),
+        Case(kind, "a column emotion and no label", replaced(b",label", b",emotion"), says="label"),
     ]
 
 
@@ -177,6 +183,22 @@ def _copied(label: str) -> Spoil:
         file.write_text("\n".join(lines))
 
     return spoil
+
+
+def _other_form(file: Path) -> None:
+    name = unicodedata.normalize("NFD", "기쁨.jpg")
+    (file.parent / "faces/anger/0.jpg").rename(file.parent / "faces/anger" / name)
+    replaced(b"anger/0.jpg", "anger/기쁨.jpg".encode())(file)
+
+
+def _signed_classes(raw: bytes) -> bytes:
+    return raw.replace(b",anger", b",-1").replace(b",fear", b",1")
+
+
+def _with_subjects(raw: bytes) -> bytes:
+    header, *lines = raw.split()
+    rows = [line + b",S%d" % (number % 3) for number, line in enumerate(lines)]
+    return b"\n".join([header + b",subject", *rows])
 
 
 def _linked_picture(file: Path) -> None:

@@ -1,7 +1,10 @@
 """Faults of data sets in folders: AFEW's frames, RAF-DB by class, the mixed set, own faces."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from bad_input.case import LINE, WORKS, Case, Spoil, as_it_is, gone_folder, linked_out, on, text
 from bad_input.good_files import picture
@@ -64,6 +67,11 @@ def folders() -> list[Case]:
         Case(kind, "a class that is a link elsewhere", linked_out, WORKS),
         Case(kind, "a picture that is a link elsewhere", on("0.jpg", linked_out), WORKS),
         Case(kind, "a single class left", _alone, LINE),
+        Case(kind, "folders of subjects with classes in them", _subjects_first, WORKS),
+        Case(kind, "subjects and classes that are numbers", _numbered_subjects, says="layout"),
+        Case(kind, "splits called Train_set and fold2", _called_splits, WORKS),
+        Case(kind, "classes called -1, 0 and 1", _signed, WORKS),
+        Case(kind, "endings .jfif, .gif and .heic", _endings, WORKS),
         Case(kind, "a file in its place", on("..", _file_instead), LINE, "is not a folder"),
         Case(kind, "missing", _vanished, LINE, "faces"),
     ]
@@ -144,6 +152,44 @@ def _one_each(faces: Path) -> None:
     for number in (1, 2):
         for path in faces.glob(f"*/{number}.jpg"):
             path.unlink()
+
+
+def _subjects_first(folder: Path, classes: Sequence[str] = ("anger", "fear", "joy")) -> None:
+    """Lay the faces out by subjects 0 to 2, who show one picture of each class."""
+    faces = folder.parent
+    pictures = [sorted((faces / name).iterdir()) for name in ("anger", "fear", "joy")]
+    for name, of_class in zip(classes, pictures, strict=False):
+        for subject, file in enumerate(of_class):
+            (faces / str(subject) / name).mkdir(parents=True)
+            file.rename(faces / str(subject) / name / file.name)
+    for name in ("anger", "fear", "joy"):
+        shutil.rmtree(faces / name)
+
+
+def _numbered_subjects(folder: Path) -> None:
+    _subjects_first(folder, ("10", "11"))
+
+
+def _called_splits(folder: Path) -> None:
+    """Lay the same faces out in two splits, whose names no list has."""
+    faces = folder.parent
+    shutil.copytree(faces, faces.with_name("copy"))
+    shutil.rmtree(faces)
+    for split in ("Train_set", "fold2"):
+        for of_class in faces.with_name("copy").iterdir():
+            shutil.copytree(of_class, faces / split / of_class.name)
+
+
+def _signed(folder: Path) -> None:
+    for old, new in (("anger", "-1"), ("fear", "0"), ("joy", "1")):
+        _rename(folder.with_name(old), new)
+
+
+def _endings(folder: Path) -> None:
+    for number, ending in enumerate(("jfif", "gif", "heic")):
+        with Image.open(folder / f"{number}.jpg") as opened:
+            opened.save(folder / f"{number}.{ending}", "GIF" if ending == "gif" else "JPEG")
+        (folder / f"{number}.jpg").unlink()
 
 
 def _alone(folder: Path) -> None:

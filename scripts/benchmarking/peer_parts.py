@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from torchvision import models, transforms
 
 from benchmarking.setting import AUGMENT, Setting
-from fewshot_fer.data.adapters.general import read_folder
+from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.episodes.pool import Shape
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from fewshot_fer.data.adapters.general import read_csv_list
+from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.adapters.label_list import read_label_list
 from fewshot_fer.data.decode import decode
 from fewshot_fer.episodes.saved import load_episodes
@@ -62,7 +62,7 @@ KINDS = {
         seeds.csv_lists,
         read_csv_list,
         2_000,
-        ("fewshot_fer.data.adapters.general", "fewshot_fer.data.table"),
+        ("fewshot_fer.data.adapters.csv_list", "fewshot_fer.data.table"),
     ),
     "pictures": Kind(
         "picture.jpg",

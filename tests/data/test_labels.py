@@ -1,5 +1,7 @@
 """Class names: what data sets call a class, and RAF-DB's official ids."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from fewshot_fer.data.labels import (
     basic_of_id,
     canonical,
     compound_of_id,
+    likely_misprint,
+    look_alike,
 )
 from fewshot_fer.system.errors import DataError
 
@@ -53,7 +57,8 @@ def test_canonical_is_settled_and_blind_to_case_and_blanks(spelling: str) -> Non
     """A name that was made canonical once does not change, nor does blank space around it count."""
     name = canonical(spelling)
     assert canonical(name) == name
-    assert canonical(f" _{spelling}- ") == name
+    assert canonical(f" \u00a0{spelling}\t\u200b ") == name
+    assert {canonical(unicodedata.normalize(form, spelling)) for form in ("NFC", "NFD")} == {name}
 
 
 @given(st.sampled_from([*BASIC, *COMPOUND]), st.data())
@@ -93,3 +98,50 @@ def test_official_counts_and_parts() -> None:
     assert sum(RAFDB_COMPOUND_COUNTS.values()) == 3_954
     assert COMPOUND_PARTS["angrily disgusted"] == ("anger", "disgust")
     assert all(part in BASIC for parts in COMPOUND_PARTS.values() for part in parts)
+
+
+@pytest.mark.parametrize("names", ["-1 1 +1 _1", "1-2 1_2 12 1.2", "A-1 A1 A+1", "01 1 1e0 1.0"])
+def test_signs_and_digits_make_a_name(names: str) -> None:
+    """Valence -1 and 1 are two classes: what is a number stays as it is written."""
+    assert len({canonical(name) for name in names.split()}) == len(names.split())
+
+
+def test_words_of_unknown_names_are_joined_as_those_of_known_ones() -> None:
+    """Blanks, underscores and hyphens between letters are one and the same; digits may follow."""
+    assert {canonical(name) for name in ("Half-Asleep", "half_asleep", "HALF  asleep")} == {
+        "half asleep"
+    }
+    assert canonical("class_1") == canonical("Class 1") == "class 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("suprise", "surprise"),
+        ("surpirse", "surprise"),
+        ("happines", "happiness"),
+        ("hapy", "happy"),
+        ("sadly angri", "sadly angry"),
+        ("surprise", None),
+        ("mad", None),
+        ("bored", None),
+        ("tear", None),
+    ],
+)
+def test_misprints(name: str, known: str | None) -> None:
+    """One letter from a known spelling; short words are near to too much."""
+    assert likely_misprint(name) == known
+
+
+def test_names_that_only_look_alike() -> None:
+    """Full width letters, what has no width, last dots: told apart, and found."""
+    for one, other in (
+        ("bored", "\uff42ored"),
+        ("bored", "bored."),
+        ("a\u200db", "ab"),
+        ("1", "_1"),
+    ):
+        assert canonical(one) != canonical(other)
+        assert look_alike(canonical(one)) == look_alike(canonical(other))
+    assert look_alike("-1") != look_alike("1")
+    assert look_alike("1.5") != look_alike("15")

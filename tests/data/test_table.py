@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from conftest import face_table
 
-from fewshot_fer.data.adapters.general import read_csv_list, read_folder
+from fewshot_fer.data.adapters.csv_list import read_csv_list
+from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.table import make_table, validate_table
 from fewshot_fer.system.errors import DataError
 

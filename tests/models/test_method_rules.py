@@ -133,3 +133,10 @@ def test_without_a_support_every_class_needs_parts() -> None:
     with pytest.raises(ConfigError, match=r"test made_2w0s: no picture and no parts of bored"):
         require_parts(plain, BASIC, [with_one, without])
     require_parts(MethodConfig("composed", parts={"Bored": ["Angry", "neutral"]}), BASIC, [without])
+
+
+def test_parts_of_one_class_under_two_spellings() -> None:
+    """The second of two spellings would take the place of the first without a word."""
+    twice = MethodConfig("composed", parts={"half_sad": ["sad", "fear"], "Half-Sad": ["sad"]})
+    with pytest.raises(ConfigError, match="half sad stands there twice"):
+        require_parts(twice, BASIC, [])

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import face_table, saved_anew
+from conftest import face_table, saved_anew, touch
 
 from fewshot_fer.config.schema import DatasetConfig
+from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
+from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.episodes.setup import quick_audit
-from fewshot_fer.reports.audit.counts import class_counts, leak_share
+from fewshot_fer.reports.audit.counts import class_counts, leak_share, name_findings
 from fewshot_fer.reports.audit.images import find_twins, look_at_all, thumbnails_of
 
 
@@ -91,6 +92,21 @@ def test_published_counts() -> None:
     table = face_table({"anger": 3})
     counts = class_counts(DatasetConfig(adapter="csv"), table, official=True)
     assert [(count.found, count.official) for count in counts] == [(3, None)]
+
+
+def test_names_that_may_be_meant_otherwise_are_noted(tmp_path: Path) -> None:
+    """Two spellings that became one class, one that is a letter from another, two that look alike;
+    signs make two classes and no note."""
+    names = ["Joy", "Happy", "Suprise", "-1", "1", "bored", "\uff42ored"]
+    touch(*(tmp_path / f"{place}.jpg" for place in range(len(names))))
+    lines = [f"{place}.jpg,{name}" for place, name in enumerate(names)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *lines]), encoding="utf-8")
+    found = name_findings("csv", read_csv_list(tmp_path / "list.csv"))
+    assert [finding.detail for finding in found] == [
+        "csv: Happy and Joy are both read as happiness",
+        "suprise is one letter from surprise, and a class of its own",
+        "'bored' and '\uff42ored' are classes of their own",
+    ]
 
 
 def test_lost_clips_count_as_clips() -> None:

@@ -18,7 +18,9 @@ from fewshot_fer.config.schema import (
     COMPOSITIONS,
     FOUND_IN,
     KINDS,
+    LAYOUTS,
     LOGGERS,
+    DatasetConfig,
     EvalConfig,
     MethodConfig,
     TestVerb,
@@ -100,7 +102,7 @@ def check_train(settings: TrainVerb) -> None:
     inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
     inside("train.augment.colour", augment.colour, 0.0, 1.0)
     inside("train.augment.crop", augment.crop, 0.0, 0.5)
-    require_name("dataset.adapter", settings.dataset.adapter, "dataset")
+    _check_dataset("dataset", settings.dataset)
     _check_model(settings)
     _check_eval("eval", settings.eval)
     _check_tests(settings)
@@ -212,7 +214,7 @@ def _check_shared(settings: TrainVerb | TestVerb) -> None:
 
 
 def _check_eval(where: str, settings: EvalConfig) -> None:
-    require_name(f"{where}.dataset.adapter", settings.dataset.adapter, "dataset")
+    _check_dataset(f"{where}.dataset", settings.dataset)
     one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
     at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
     if settings.kind == "fixed":
@@ -224,6 +226,12 @@ def _check_eval(where: str, settings: EvalConfig) -> None:
     at_least(f"{where}.n_way", settings.n_way, 2)
     at_least(f"{where}.n_query", settings.n_query, 1)
     at_least(f"{where}.episodes", settings.episodes, 2)
+
+
+def _check_dataset(where: str, settings: DatasetConfig) -> None:
+    require_name(f"{where}.adapter", settings.adapter, "dataset")
+    if settings.layout is not None:
+        one_of(f"{where}.layout", settings.layout, LAYOUTS)
 
 
 CHECKS: dict[type, Callable[[Any], None]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
 LOGGERS = ("csv", "tensorboard")
 KINDS = ("none", "l2", "cl2n")  # of normalising
 COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
@@ -24,6 +25,7 @@ class DatasetConfig:
     split: str = "all"
     root: str | None = None  # null: looked for under paths.data
     file: str | None = None  # csv only: the list of images
+    layout: str | None = None  # folder only: which folders are classes; null: as names tell
     clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
 
 

@@ -1,10 +1,13 @@
 """Decode one picture file: to the square of pixels that an encoder is given, or whole."""
 
+import contextlib
 import errno
+import importlib
 import os
 import stat
 import threading
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fewshot_fer.system.errors import DataError
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")  # JPEG: MPO of cameras too
+with contextlib.suppress(ImportError):
+    importlib.import_module("pillow_heif.HeifImagePlugin")  # where it is installed: reads HEIF
+
+FORMATS = (  # JPEG: MPO of cameras too
+    *("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF"),
+)
 """What is read as a picture, whatever its name: EPS, for one, would be handed to Ghostscript."""
 SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 MAX_PIXELS = "FEWSHOT_FER_MAX_PIXELS"
@@ -79,9 +87,16 @@ def _open(path: str | Path) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, most_pixels()
         try:
-            return Image.open(path, formats=FORMATS)
+            return Image.open(path, formats=readable_formats())
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """Return those of FORMATS that the installed Pillow can open."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def most_pixels() -> int:

@@ -1,8 +1,11 @@
-"""Class names and their spellings, the parts of compound classes, and published counts.
+"""Names of classes and their spellings, the parts of compound classes, and published counts.
 
 The ids are the official ones of RAF-DB's label files (1-based). They are written out, never derived
 from sorted folder names, because both orders differ.
 """
+
+import re
+import unicodedata
 
 from fewshot_fer.system.errors import DataError
 
@@ -71,17 +74,72 @@ COMPOUND_PARTS: dict[str, tuple[str, str]] = {
 """The two basic classes that each compound class is made of."""
 
 
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
+"""Characters without width: editors and messengers leave them in names, nobody sees them."""
+_LETTER = r"[^\s\d_+.,()\[\]-]"  # or an emoji: what is no digit, sign, bracket or blank
+_SEPARATOR = re.compile(
+    rf"(?<={_LETTER})[\s_-]+(?={_LETTER})|(?<={_LETTER})[\s_]+(?=\d)|(?<=\d)[\s_]+(?={_LETTER})"
+)
+SHORT = 4  # a name or spelling of as many letters is one letter from too many words
+
+
+def plain_name(text: str) -> str:
+    """Return a name of a class, group or clip as it is compared: NFC, blanks alone made even.
+
+    Systems write one and the same letter in one character or in several (NFC, NFD). Blank space of
+    any kind becomes one blank, none at the ends; characters without width go. Case, digits, signs
+    and the width of letters stay.
+    """
+    return " ".join(unicodedata.normalize("NFC", text.translate(INVISIBLE)).split())
+
+
 def canonical(spelling: str) -> str:
     """Return the canonical name of a class as some data set spells it.
 
-    Case, underscores, hyphens and repeated blanks do not count. A name that is not known is a class
-    of its own and comes back folded in the same way, so that folders of any labels work.
+    Case, repeated blanks, and underscores and hyphens between letters do not count. A name that is
+    not known is a class of its own and comes back folded in the same way, so that folders of any
+    labels work. Signs are part of a name: -1, 1, A-1 and A1 are four classes.
 
-    >>> canonical("Happily_Surprised"), canonical("Angry"), canonical("Bored")
-    ('happily surprised', 'anger', 'bored')
+    >>> canonical("Happily_Surprised"), canonical("Angry"), canonical("Bored"), canonical("-1")
+    ('happily surprised', 'anger', 'bored', '-1')
     """
-    folded = " ".join(spelling.replace("_", " ").replace("-", " ").casefold().split())
-    return _CANONICAL.get(folded, folded)
+    # Letters that fold apart from their accents would not be found again: NFD first, NFC after.
+    apart = unicodedata.normalize("NFD", plain_name(spelling))
+    name = unicodedata.normalize("NFC", apart.casefold())
+    known = _CANONICAL.get(" ".join(name.replace("_", " ").replace("-", " ").split()))
+    return known or _SEPARATOR.sub(" ", name)
+
+
+def is_expression(spelling: str) -> bool:
+    """Return whether a name is one of the expressions that are known here, however spelled."""
+    return canonical(spelling) in _CANONICAL
+
+
+def likely_misprint(name: str) -> str | None:
+    """Return the known spelling that an unknown class name is one letter from, else None.
+
+    One letter: too many, missing, another one, or two neighbours swapped. Short names do not count.
+    """
+    if name in _CANONICAL or len(name) < SHORT:
+        return None
+    known = (each for each in _CANONICAL if len(each) > SHORT)
+    return next((each for each in known if _one_edit(name, each)), None)
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """Return whether one edit turns a word into another one."""
+    while one and other and one[0] == other[0]:
+        one, other = one[1:], other[1:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    swapped = len(one) == 2 and one == other[::-1]
+    return swapped or (len(one) <= 1 and len(other) <= 1)
+
+
+def look_alike(name: str) -> str:
+    """Return what two names share that differ in width, blanks, underscores or last dots only."""
+    wide = unicodedata.normalize("NFKC", name).casefold().rstrip(".")
+    return "".join(c for c in wide if unicodedata.category(c) != "Cf" and c not in " _")
 
 
 def basic_of_id(class_id: int) -> str:

@@ -2,30 +2,87 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+from fewshot_fer.data.labels import plain_name
 from fewshot_fer.system.errors import DataError
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEO_ENDINGS = (".avi", ".mp4", ".mov", ".mkv")
+VIDEO_ENDINGS = (
+    *(".avi", ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".m2v"),
+    *(".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp", ".3g2", ".ts", ".mts", ".m2ts", ".vob"),
+    *(".rm", ".dv", ".mxf", ".divx", ".mjpeg"),
+)
+"""Containers that FFmpeg reads, in the endings that they have: it has no list of its own."""
 HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
 SHOWN = 6  # entries of a folder that a message lists
 
 
-def images_in(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[Path]:
+@cache
+def image_endings() -> tuple[str, ...]:
+    """Return the endings of the formats that are read as pictures, as the installed Pillow has
+    them."""
+    from PIL import Image
+
+    from fewshot_fer.data.decode import readable_formats
+
+    readable = {*readable_formats(), "MPO"}  # a JPEG with another one behind it
+    return tuple(e for e, name in Image.registered_extensions().items() if name in readable)
+
+
+def images_in(
+    folder: Path, endings: tuple[str, ...] | None = None, left_out: Counter[str] | None = None
+) -> list[Path]:
     """Return the image files right in a folder, in natural order; hidden files do not count.
 
-    Raises DataError where the folder cannot be read.
+    endings: those of pictures by default; left_out: counts the endings of the other files. Raises
+    DataError where the folder cannot be read.
     """
-    return [folder / name for name in sorted(image_names_in(folder, endings), key=natural_key)]
+    names = image_names_in(folder, endings, left_out)
+    return [folder / name for name in sorted(names, key=natural_key)]
 
 
-def image_names_in(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[str]:
+def image_names_in(
+    folder: Path, endings: tuple[str, ...] | None = None, left_out: Counter[str] | None = None
+) -> list[str]:
     """Return the names of the image files right in a folder, in any order, as `images_in` does:
     of fifteen thousand, in a tenth of the time that their paths take."""
-    entries = [e for e in _entries(folder) if e.name.lower().endswith(endings)]
-    return [e.name for e in entries if _holds(e.is_file)]
+    endings = image_endings() if endings is None else endings
+    files = [e for e in _entries(folder) if _holds(e.is_file)]
+    names = [e.name for e in files if e.name.lower().endswith(endings)]
+    if left_out is not None and len(names) < len(files):
+        others = {e.name for e in files} - set(names)
+        left_out.update(os.path.splitext(name)[1].lower() for name in others)  # noqa: PTH122
+    return names
+
+
+def walk_images(
+    folder: Path, endings: tuple[str, ...] | None = None, left_out: Counter[str] | None = None
+) -> list[Path]:
+    """Return the files in a folder and below, as `images_in` does; links to folders are not
+    followed."""
+    below = [child for child in folders_in(folder) if not child.is_symlink()]
+    found = images_in(folder, endings, left_out)
+    return found + [file for child in below for file in walk_images(child, endings, left_out)]
+
+
+def left_out_remarks(left_out: Counter[str], where: str | Path) -> list[str]:
+    """Say how many files below a folder are left out since their endings are not read, if any."""
+    if not left_out:
+        return []
+    counts = left_out.most_common()
+    counted = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in counts)
+    hints = ""
+    if not left_out.keys().isdisjoint((".heic", ".heif", ".hif")):
+        hints += "; .heic is read after pip install pillow-heif"
+    if not left_out.keys().isdisjoint(VIDEO_ENDINGS):
+        hints += "; frames of videos must be extracted first"
+    return [
+        f"{where}: {sum(left_out.values())} file(s) left out, as nothing installed reads their "
+        f"endings: {counted}{hints}"
+    ]
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -105,3 +162,67 @@ def require_below(path: str, folder: Path, where: str) -> None:
             f"{where}: {path} lies outside of {folder}: give a folder that holds all of the list's "
             f"files with dataset.root= (or eval.dataset.root=)"
         )
+
+
+def as_on_disk(path: Path) -> Path:
+    """Return a path that a person typed, in another Unicode form where it is only there in that."""
+    if path.exists():
+        return path
+    other = NameForms().in_other_form(str(path.absolute()))
+    return path if other is None else Path(other)
+
+
+class NameForms:
+    """Finds files whose names in a list are not written as on the disk.
+
+    Lists of Windows have backslashes. macOS writes accents and Korean syllables in several
+    characters (NFD), others in one (NFC).
+    """
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+        self._in_folder: dict[str, dict[str, str]] = {}
+        self._n_backslashes = self._n_forms = 0
+
+    def find(self, path: str) -> str | None:
+        """Return the path of a file as it is on the disk; None, and kept in `missing`, for none."""
+        # os.path says no where Path raises, as for a name that is too long.
+        if os.path.isfile(path):  # noqa: PTH113
+            return path
+        slashes = str(Path(path.replace("\\", "/")))
+        found = slashes if os.path.isfile(slashes) else self.in_other_form(slashes)  # noqa: PTH113
+        if found is None or not os.path.isfile(found):  # noqa: PTH113
+            self.missing.append(path)
+            return None
+        self._n_backslashes += slashes != path
+        self._n_forms += found != slashes
+        return found
+
+    def remarks(self) -> list[str]:
+        """Say how many paths were found in another form than they are given."""
+        said = []
+        if self._n_backslashes:
+            said.append(f"{self._n_backslashes} path(s) with backslashes read with slashes")
+        if self._n_forms:
+            said.append(f"{self._n_forms} path(s) found on the disk in another Unicode form")
+        return said
+
+    def in_other_form(self, path: str) -> str | None:
+        """Return what lies at an absolute path but for its Unicode form, if anything does."""
+        folder, name = os.path.split(path)
+        if not name or path.isascii():
+            return None
+        within = folder if os.path.isdir(folder) else self.in_other_form(folder)  # noqa: PTH112
+        if within is None:
+            return None
+        if within not in self._in_folder:
+            self._in_folder[within] = _names_by_form(within)
+        found = self._in_folder[within].get(plain_name(name))
+        return None if found is None else os.path.join(within, found)  # noqa: PTH118
+
+
+def _names_by_form(folder: str) -> dict[str, str]:
+    try:
+        return {plain_name(name): name for name in os.listdir(folder)}  # noqa: PTH208
+    except OSError:
+        return {}

@@ -18,6 +18,7 @@ from fewshot_fer.data.adapters.registry import adapter_names, find_adapter
 from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.fingerprint import file_digests, pixels_digest
+from fewshot_fer.data.listing import as_on_disk
 from fewshot_fer.data.table import select_split
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
@@ -178,4 +179,4 @@ def _warn_of_counts(table: pd.DataFrame, folder: Path) -> None:
 
 
 def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return as_on_disk(Path(path).expanduser().absolute())

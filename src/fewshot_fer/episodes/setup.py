@@ -1,7 +1,6 @@
-"""Set-up of a run: its training, its validation and its tests, and leakage between them.
+"""Set-up of a run: its training, its validation and its tests.
 
-Everything is loaded and checked before the first image is decoded. Leakage becomes stamps for
-results, and warnings on screen; it is quick enough to look for in every training run.
+Everything is loaded and checked before the first image is decoded.
 """
 
 import logging
@@ -9,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,8 +15,14 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.data.fingerprint import table_identity
-from fewshot_fer.data.load import BAD_IMAGES, Source, load_dataset
+from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol, fixed_protocol
+from fewshot_fer.episodes.leakage import (
+    AnyProtocol,
+    audited,
+    trained_on_test,
+    warn_of_shared_images,
+)
 from fewshot_fer.episodes.protocol import (
     EpisodicProtocol,
     RunData,
@@ -28,8 +32,6 @@ from fewshot_fer.episodes.protocol import (
 from fewshot_fer.episodes.saved import save_episodes
 from fewshot_fer.system.errors import DataError, EpisodeError
 
-AnyProtocol = EpisodicProtocol | FixedProtocol
-Protocol = TypeVar("Protocol", EpisodicProtocol, FixedProtocol, AnyProtocol)
 log = logging.getLogger("fewshot_fer")
 
 
@@ -64,9 +66,10 @@ def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
     training = training_protocol(settings, source, held_out_rows(table, evaluations))
     warn_of_shared_images(training, evaluations)
     validation, *tests = evaluations
-    tests = [_audited(test, [training, validation]) for test in tests]
-    validation = _audited(validation, [training])
-    return TrainingSetup(_audited(training, []), validation, tests, trained_on_test(table))
+    _say_remarks(source)
+    tests = [audited(test, [training, validation]) for test in tests]
+    validation = audited(validation, [training])
+    return TrainingSetup(audited(training, []), validation, tests, trained_on_test(table))
 
 
 def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestSetup:
@@ -78,15 +81,16 @@ def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestS
     seed = trained.seed if settings.seed is None else settings.seed
     data = RunData(source, settings.episodes, seed, table)
     tests = [build_protocol("test", test, data) for test in settings.test.values()]
+    _say_remarks(source)
     if table is None:
-        return TestSetup([_audited(test, []) for test in tests], None)
+        return TestSetup([audited(test, []) for test in tests], None)
     # Which images a run was trained on does not depend on a file of episodes.
     rules = replace(trained.episodes, load=None, save=None)
     data = RunData(source, rules, trained.seed, table, level=logging.DEBUG)  # said in training
     training = _training_again(trained, table, data)
     warn_of_shared_images(training, tests)
     before = [training, *_validation_again(trained, data)]
-    return TestSetup([_audited(test, before) for test in tests], trained_on_test(table))
+    return TestSetup([audited(test, before) for test in tests], trained_on_test(table))
 
 
 def evaluations_of(settings: TrainVerb) -> Iterator[tuple[str, EvalConfig]]:
@@ -129,6 +133,14 @@ def save_drawn(
     save_episodes(file, drawn, {name: table_identity(table) for name, (table, _) in drawn.items()})
 
 
+def _say_remarks(source: Source) -> None:
+    """Log what was read in another way than it may be meant, of each data set once."""
+    tables = source.tables.values()
+    remarks = (remark for table in tables for remark in table.attrs.get("remarks", []))
+    for remark in dict.fromkeys(remarks):
+        log.info("%s", remark)
+
+
 def _training_table(settings: TestVerb, trained: TrainVerb, source: Source) -> pd.DataFrame | None:
     """Return the training table of a finished run, None where it is not at hand and not needed."""
     place = trained.dataset.file or source.folder_of(trained.dataset)
@@ -162,79 +174,3 @@ def _validation_again(trained: TrainVerb, data: RunData) -> list[AnyProtocol]:
     except (DataError, EpisodeError):
         log.info("the run's validation set is not at hand: overlap with it cannot be checked")
         return []
-
-
-def quick_audit(protocol: AnyProtocol, before: Sequence[AnyProtocol]) -> list[str]:
-    """Return the warnings on a protocol's results, such as `trained_on_test`, `shared_images:12`.
-
-    before: the protocols that it should share nothing with: training for a validation, both for a
-    test. trained_on_test: official test or validation images of its data sets are trained on;
-    shared_images, shared_groups: how many of its files, and of its clips or subjects, stand in one
-    of those before it; bad_images: how many were left out of it. Nothing found is an empty list.
-    """
-    table, others = _drawn_from(protocol), [_drawn_from(other) for other in before]
-    trained = [each.table for each in (protocol, *before) if each.role == "train"]
-    tested = {name for own in trained for name in own.loc[_held_out(own), "dataset"]}
-    official = table["dataset"][_held_out(table)]
-    images = set(table["path"]) & set(chain.from_iterable(other["path"] for other in others))
-    groups = set(groups_of(table)) & set(chain.from_iterable(map(groups_of, others)))
-    counts = {"shared_images": images, "shared_groups": groups, "bad_images": _bad_images(protocol)}
-    found = ["trained_on_test"] if official.isin(tested).any() else []
-    return found + [f"{name}:{len(some)}" for name, some in counts.items() if some]
-
-
-def trained_on_test(training: pd.DataFrame) -> bool:
-    """Return whether a training table holds images of an official test or validation split."""
-    return bool(_held_out(training).any())
-
-
-def groups_of(table: pd.DataFrame) -> pd.Series:
-    """Return the data set and group of every image that has a clip or subject, not just itself."""
-    grouped = table[table["group"] != table["path"]]
-    return grouped["dataset"] + " " + grouped["group"]
-
-
-def warn_of_shared_images(training: EpisodicProtocol, evaluations: Sequence[AnyProtocol]) -> None:
-    """Warn of evaluations whose queries, or whose fixed support, are trained on."""
-    paths = set(_drawn_from(training)["path"])
-    for protocol in evaluations:
-        name = f"{protocol.role} {protocol.title}"
-        shared = int(protocol.table["path"].isin(paths).sum())
-        if shared:
-            log.warning(
-                "%s: %d of its %d images were trained on: its accuracy says nothing of new faces",
-                name,
-                shared,
-                len(protocol.table),
-            )
-        if isinstance(protocol, FixedProtocol) and protocol.support_paths.isin(paths).any():
-            log.warning("%s: the support was trained on; set it aside in train's eval=", name)
-
-
-def _audited(protocol: Protocol, before: Sequence[AnyProtocol]) -> Protocol:
-    return replace(protocol, warnings=tuple(quick_audit(protocol, before)))
-
-
-def _held_out(table: pd.DataFrame) -> pd.Series:
-    """Return which rows are of an official test or validation split."""
-    return table["split"].isin(["test", "val"])
-
-
-def _bad_images(protocol: AnyProtocol) -> set[str]:
-    """Return the paths that were left out of its tables as they cannot be read."""
-    tables = [protocol.table]
-    if isinstance(protocol, FixedProtocol):
-        tables.append(protocol.support_table)
-    return {
-        path
-        for table in tables
-        for path, split in table.attrs.get(BAD_IMAGES, {}).items()
-        if split in set(table["split"])
-    }
-
-
-def _drawn_from(protocol: AnyProtocol) -> pd.DataFrame:
-    """Return the queries, or the rows that episodes are drawn from: not those held out."""
-    if isinstance(protocol, FixedProtocol):
-        return protocol.table
-    return protocol.table.iloc[np.unique(protocol.pool.rows)]

@@ -17,6 +17,7 @@ from fewshot_fer.evaluation.training_statistics import TrainingStatistics
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined, untrained_method
 from fewshot_fer.models.methods.registry import LogitsFunction, find_method
+from fewshot_fer.system.errors import ConfigError
 
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -72,10 +73,14 @@ def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfi
 
 
 def _named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
-    return {
-        canonical(name): tuple(canonical(part) for part in parts)
-        for name, parts in settings.parts.items()
-    }
+    """Return canonical class -> canonical parts. Raises ConfigError for a class named twice."""
+    named: dict[str, tuple[str, ...]] = {}
+    for spelling, parts in settings.parts.items():
+        name = canonical(spelling)
+        if name in named:
+            raise ConfigError(f"method.parts: {name} stands there twice, as {spelling} too")
+        named[name] = tuple(canonical(part) for part in parts)
+    return named
 
 
 def require_parts(

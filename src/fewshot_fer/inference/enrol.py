@@ -3,7 +3,7 @@
 import filecmp
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fewshot_fer.config.verb_settings import RunChoice
-from fewshot_fer.data.listing import contents, folders_in
+from fewshot_fer.data.adapters.folder import require_classes_first
+from fewshot_fer.data.labels import canonical, plain_name
+from fewshot_fer.data.listing import as_on_disk, contents, folders_in, left_out_remarks, walk_images
 from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_priors
 from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import OK, UNREADABLE, Crop, Cropper
-from fewshot_fer.inference.inputs import Pixels, SourceImage, printable, walk_images
-from fewshot_fer.models.backbones.face_expression import CLASSES
-from fewshot_fer.runs.load import LoadedRun, load_run
-from fewshot_fer.runs.starter import starter, support_starter
+from fewshot_fer.inference.inputs import Pixels, SourceImage, printable
+from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, NoFaceError, RunError
 
 EXPECTED = "expected <class>/ folders with a few pictures of each class"
@@ -35,21 +34,6 @@ class Enrolment:
     crops: dict[str, Pixels]
 
 
-def choose_run(
-    settings: RunChoice, device: torch.device, class_names: Sequence[str] = ()
-) -> LoadedRun:
-    """Return the run that the settings name or, without one, the starter: for their support, or
-    with its own logits of class_names, all of its own where none are given.
-
-    Raises UserError where that cannot be had.
-    """
-    if settings.run is not None:
-        return load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
-    if settings.support is None:
-        return starter(class_names or CLASSES, device)
-    return support_starter(device)
-
-
 def resolve_support(
     given: str | None, run: LoadedRun, cropper: Cropper, allow_one_class: bool = False
 ) -> Enrolment:
@@ -60,7 +44,7 @@ def resolve_support(
     """
     if given is None:
         return Enrolment(run.support, {})
-    path = Path(given).expanduser()
+    path = as_on_disk(Path(given).expanduser())
     if path.is_dir():
         enrolment = enrol(list_classes(path, allow_one_class), run, cropper)
     elif path.is_file():
@@ -91,7 +75,8 @@ def with_run_priors(support: SupportSet, run: LoadedRun) -> SupportSet:
 
 
 def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
-    """Return class name -> pictures for a folder of <class>/ folders; names stay as they are.
+    """Return class name -> pictures for a folder of <class>/ folders; names stay as they are, but
+    for the form of their letters.
 
     Pictures may lie in folders below their class. allow_one_class: a single class is enough, as it
     is where others are known by their names. Raises DataError naming the folder that cannot be
@@ -100,18 +85,22 @@ def list_classes(folder: Path, allow_one_class: bool = False) -> ClassFiles:
     classes = folders_in(folder)
     if not classes:
         raise DataError(f"support={folder}: {EXPECTED}; found {contents(folder)}")
+    require_classes_first(folder, f"support={folder}")
     if len(classes) == 1 and not allow_one_class:
         raise DataError(
             f"support={folder} has one class only, {classes[0].name}: every face would be that. "
             f"Add a second class"
         )
     _check_names(folder, [of_class.name for of_class in classes])
-    pictures = {of_class.name: walk_images(of_class) for of_class in classes}
-    for name, files in pictures.items():
+    left_out: Counter[str] = Counter()
+    pictures: ClassFiles = {}
+    for of_class in classes:
+        files = walk_images(of_class, left_out=left_out)
         if not files:
-            raise DataError(
-                f"support={folder}: no picture in {folder / name} ({contents(folder / name)})"
-            )
+            raise DataError(f"support={folder}: no picture in {of_class} ({contents(of_class)})")
+        pictures[plain_name(of_class.name)] = files
+    for remark in left_out_remarks(left_out, folder):
+        log.info("%s", remark)
     return pictures
 
 
@@ -163,8 +152,12 @@ def warn_of_support_pictures(pictures: Sequence[Path], support: SupportSet) -> N
 
 def join_supports(one: SupportSet, other: SupportSet) -> SupportSet:
     """Return one support with the pictures of both; classes of the same name become one."""
-    names = list(dict.fromkeys([*one.class_names, *other.class_names]))
-    moved = torch.tensor([names.index(name) for name in other.class_names])
+    names = list(one.class_names)
+    places = {plain_name(name): place for place, name in enumerate(names)}
+    for name in other.class_names:
+        if places.setdefault(plain_name(name), len(names)) == len(names):
+            names.append(name)
+    moved = torch.tensor([places[plain_name(name)] for name in other.class_names])
     counts = [
         torch.ones(len(each.labels)) if each.counts is None else each.counts
         for each in (one, other)
@@ -182,16 +175,22 @@ def join_supports(one: SupportSet, other: SupportSet) -> SupportSet:
 def _check_names(folder: Path, names: list[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        same = seen.setdefault(name.casefold(), name)
+        same = seen.setdefault(plain_name(name).casefold(), name)
         if same != name:
             raise DataError(
                 f"support={folder} has {same} and {name}: one class or two? Rename one or put "
                 f"their pictures together"
             )
-        if name == NONE:
+        if plain_name(name) == NONE:
             raise DataError(f"support={folder}: {NONE} is what reject= answers; rename the folder")
         if printable(name) != name or len(name.splitlines()) > 1:
             raise DataError(f"support={folder}: {name!r} is no name of a class; rename the folder")
+    meant: dict[str, str] = {}
+    for name in names:
+        first = meant.setdefault(canonical(name), name)
+        if first != name:
+            said = "support: %s and %s both mean %s: two classes here"
+            log.warning(said, first, name, canonical(name))
 
 
 def _largest_faces(files: list[Path], cropper: Cropper) -> list[Crop]:

@@ -6,7 +6,8 @@ The next block is read by other threads while one is used.
 import glob
 import importlib.util
 import itertools
-from collections import deque
+import logging
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,14 +17,21 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot_fer.data.listing import IMAGE_ENDINGS, VIDEO_ENDINGS, contents, folders_in, images_in
+from fewshot_fer.data.listing import (
+    VIDEO_ENDINGS,
+    as_on_disk,
+    contents,
+    image_endings,
+    left_out_remarks,
+    walk_images,
+)
 from fewshot_fer.system.errors import ConfigError, DataError
 from fewshot_fer.system.processes import core_count
 
-VIDEOS = (*VIDEO_ENDINGS, ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 READABLE = "pictures (.jpg, .png, ...) or videos (.avi, .mp4, ...)"
 Pixels = NDArray[np.uint8]
 Task = TypeVar("Task")
+log = logging.getLogger("fewshot_fer")
 
 
 @dataclass(frozen=True)
@@ -66,12 +74,12 @@ def find_inputs(named: list[str]) -> Inputs:
     """
     files = [file for name in named for file in _files(name)]
     files = list(dict.fromkeys(files))
-    videos = [file for file in files if file.suffix.lower() in VIDEOS]
+    videos = [file for file in files if file.suffix.lower() in VIDEO_ENDINGS]
     if videos and importlib.util.find_spec("av") is None:
         raise ConfigError(
             f"{videos[0]} is a video: reading those needs pip install 'fewshot_fer[video]'"
         )
-    return Inputs([file for file in files if file.suffix.lower() not in VIDEOS], videos)
+    return Inputs([file for file in files if file.suffix.lower() not in VIDEO_ENDINGS], videos)
 
 
 def read_pictures(
@@ -117,14 +125,8 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def walk_images(folder: Path, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[Path]:
-    """Return the files in a folder and below, by ending; links to folders are not followed."""
-    below = [child for child in folders_in(folder) if not child.is_symlink()]
-    return images_in(folder, endings) + [f for child in below for f in walk_images(child, endings)]
-
-
 def _files(name: str) -> list[Path]:
-    path = Path(name).expanduser()
+    path = as_on_disk(Path(name).expanduser())
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -139,7 +141,10 @@ def _files(name: str) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    files = walk_images(folder, (*IMAGE_ENDINGS, *VIDEOS))
+    left_out: Counter[str] = Counter()
+    files = walk_images(folder, (*image_endings(), *VIDEO_ENDINGS), left_out)
+    for remark in left_out_remarks(left_out, folder):
+        log.info("%s", remark)
     if not files:
         raise DataError(f"images={folder}: no {READABLE} in it ({contents(folder)})")
     return files

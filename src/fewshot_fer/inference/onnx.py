@@ -18,8 +18,9 @@ from fewshot_fer import __version__
 from fewshot_fer.config.verb_settings import ExportVerb
 from fewshot_fer.data.decode import decode
 from fewshot_fer.inference.classifier import FaceClassifier
-from fewshot_fer.inference.enrol import choose_run, read_support
+from fewshot_fer.inference.enrol import read_support
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from fewshot_fer.runs.starter import choose_run
 from fewshot_fer.system.errors import ConfigError, DataError, RunError, UserError, needing_extra
 from fewshot_fer.system.files import atomic, writing
 

@@ -28,7 +28,6 @@ from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropper
 from fewshot_fer.inference.enrol import (
     Enrolment,
-    choose_run,
     resolve_support,
     warn_of_support_pictures,
 )
@@ -36,6 +35,7 @@ from fewshot_fer.inference.inputs import Inputs
 from fewshot_fer.inference.tables import Row, Tables, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.runs.load import LoadedRun
+from fewshot_fer.runs.starter import choose_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import writing

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainVerb
+from fewshot_fer.config.verb_settings import RunChoice
 from fewshot_fer.data.labels import COMPOUND_PARTS, canonical
 from fewshot_fer.evaluation.calibration import Calibration
 from fewshot_fer.evaluation.embedder import Embedder, embedding_digest
@@ -22,7 +23,7 @@ from fewshot_fer.models.backbones.face_expression import CARD, CLASSES, packaged
 from fewshot_fer.models.backbones.registry import build_encoder
 from fewshot_fer.models.methods.method import PROTOTYPES
 from fewshot_fer.models.preprocessing import Normalisation
-from fewshot_fer.runs.load import LoadedRun
+from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.system.errors import ConfigError
 
 NAME = Path("starter")  # in the place of a run's folder
@@ -31,6 +32,21 @@ OF_UNIT_LENGTH = (
     0.12  # the same of squared distances between embeddings of length 1: right for five
 )
 # drawn faces a class of five or seven, and a guess for others
+
+
+def choose_run(
+    settings: RunChoice, device: torch.device, class_names: Sequence[str] = ()
+) -> LoadedRun:
+    """Return the run that the settings name or, without one, the starter: for their support, or
+    with its own logits of class_names, all of its own where none are given.
+
+    Raises UserError where that cannot be had.
+    """
+    if settings.run is not None:
+        return load_run(Path(settings.run).expanduser(), settings.checkpoint, device)
+    if settings.support is None:
+        return starter(class_names or CLASSES, device)
+    return support_starter(device)
 
 
 def starter(class_names: Sequence[str] = CLASSES, device: torch.device | str = "cpu") -> LoadedRun:

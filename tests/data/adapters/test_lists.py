@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fewshot_fer.data.adapters.afew import read_afew
-from fewshot_fer.data.adapters.general import read_csv_list, read_folder
+from fewshot_fer.data.adapters.csv_list import read_csv_list
+from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.adapters.mixed import mix
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic
 from fewshot_fer.data.listing import contents, folders_in, images_in, natural_key

@@ -1,6 +1,7 @@
 """Read AFEW as folders of frames: <split>/<Class>/<clip>/<frame>.jpg."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,14 @@ import pandas as pd
 
 from fewshot_fer.data.adapters.registry import find_adapter, register_adapter
 from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, BASIC, canonical
-from fewshot_fer.data.listing import VIDEO_ENDINGS, child, contents, folders_in, images_in
+from fewshot_fer.data.listing import (
+    VIDEO_ENDINGS,
+    child,
+    contents,
+    folders_in,
+    images_in,
+    left_out_remarks,
+)
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
@@ -41,17 +49,18 @@ def read_afew(data: Path) -> pd.DataFrame:
     """
     data = data.absolute()
     rows: list[Row] = []
-    left_out = 0
+    left_out, endings = 0, Counter[str]()
     lost: dict[str, str] = {}
     splits = _split_folders(data)
     for split, folder in splits.items():
         for clip, label in _clips(folder):
-            frames, kept = _frames(clip)
+            frames, kept = _frames(clip, endings)
             left_out += frames - len(kept)
             key = f"{split}/{clip.parent.name}/{clip.name}"
             if not kept:
                 lost[key] = label
-            common = {"label": label, "split": split, "clip": key, "group": key, "dataset": "afew"}
+            common = {"label": label, "split": split, "clip": key, "dataset": "afew"}
+            common["spelling"] = clip.parent.name
             rows += [{**row, **common} for row in kept]
     if left_out:
         log.info("afew: %d frames without a face left out", left_out)
@@ -59,7 +68,7 @@ def read_afew(data: Path) -> pd.DataFrame:
         log.warning("afew: %d clips without any face: %s", len(lost), ", ".join(lost))
     if not rows:
         raise find_adapter("afew").not_found(data, next(iter(splits.values())))
-    table = make_table(rows)
+    table = make_table(rows, remarks=left_out_remarks(endings, next(iter(splits.values())).parent))
     table.attrs["lost_clips"] = lost
     return table
 
@@ -114,9 +123,12 @@ def _require_clips(of_class: Path, clips: list[Path]) -> None:
         log.warning("afew: no clips in %s", of_class)
 
 
-def _frames(clip: Path) -> tuple[int, list[Row]]:
-    """Return how many frames a clip has, and a row for each that has a face."""
-    paths = images_in(clip)
+def _frames(clip: Path, endings: Counter[str]) -> tuple[int, list[Row]]:
+    """Return how many frames a clip has, and a row for each that has a face.
+
+    endings: counts those of files that are no pictures.
+    """
+    paths = images_in(clip, left_out=endings)
     rows: list[Row] = [
         {"path": str(path), "frame": number}
         for number, path in enumerate(paths)

@@ -6,14 +6,15 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from fewshot_fer.data.listing import child, contents, image_names_in
+from fewshot_fer.data.labels import plain_name
+from fewshot_fer.data.listing import child, contents, image_endings, image_names_in
 from fewshot_fer.system.errors import DataError
 
 NAMES = ("list_patition_label.txt", "list_partition_label.txt")  # the first is the real spelling
 LINE = re.compile(  # a name has no folder in it, and no ..
     r"(?!.*\.\.)((train|test)_[^/\\\s]+)\.(?:jpg|jpeg|png)[ \t]+([0-9]{1,9})", re.IGNORECASE
 )
-ENDINGS = (".jpg", ".jpeg", ".png")
+ENDINGS = (".jpg", ".jpeg", ".png")  # looked for first
 SHOWN = 60  # characters of a wrong line that a message repeats
 log = logging.getLogger("fewshot_fer")
 
@@ -42,7 +43,7 @@ def read_label_list(file: Path, n_classes: int) -> list[LabelLine]:
         if not line.strip():
             continue
         label = _parse(line, number, n_classes, file)
-        before = seen.setdefault(label.name.casefold(), label)
+        before = seen.setdefault(_folded(label.name), label)
         if before is not label:
             raise DataError(
                 f"{file}, line {number}: {label.name} was listed before, on line {before.number}"
@@ -70,9 +71,10 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
     Raises DataError with the number of images that are missing, the first and where it should be.
     """
     images, suffix = _image_folder(folder)
-    on_disk = {name.casefold(): name for name in sorted(image_names_in(images))}
-    folded = [(line.name + suffix).casefold() for line in lines]
-    found = [next((on_disk[n + e] for e in ENDINGS if n + e in on_disk), None) for n in folded]
+    on_disk = {_folded(name): name for name in sorted(image_names_in(images))}
+    endings = (*ENDINGS, *image_endings())
+    folded = [_folded(line.name + suffix) for line in lines]
+    found = [next((on_disk[n + e] for e in endings if n + e in on_disk), None) for n in folded]
     within = os.path.join(images, "")  # noqa: PTH118 - a Path object a file costs more than all else
     present = [within + name for name in found if name is not None]
     if len(present) < len(lines):
@@ -83,6 +85,10 @@ def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
             f"found there: {contents(images)}"
         )
     return present
+
+
+def _folded(name: str) -> str:
+    return plain_name(name).casefold()
 
 
 def _image_folder(folder: Path) -> tuple[Path, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import find_adapter, register_adapter
-from fewshot_fer.data.labels import MIXED_COUNTS, canonical
+from fewshot_fer.data.labels import MIXED_COUNTS, canonical, plain_name
 from fewshot_fer.data.table import validate_table
 from fewshot_fer.system.errors import ConfigError, DataError
 
@@ -49,7 +49,7 @@ def mix(
     for spelling, wanted in clips.items():
         of_class = train["label"] == canonical(spelling)
         for clip in wanted:
-            found = of_class & (ids == str(clip).strip())
+            found = of_class & (ids == plain_name(str(clip)))
             chosen |= found
             if not found.any():
                 missing.append(f"{spelling}/{clip}")
@@ -59,4 +59,6 @@ def mix(
         raise DataError(f"none of the AFEW clips of the mixed set is there: {', '.join(missing)}")
     table = pd.concat([rafdb_basic, train[chosen]], ignore_index=True)
     validate_table(table)
+    remarks = [remark for each in (rafdb_basic, afew) for remark in each.attrs.get("remarks", [])]
+    table.attrs["remarks"] = remarks
     return table, missing

@@ -3,6 +3,7 @@
 Re-packed, which the compound subset never is, it lies in folders by split and class.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from fewshot_fer.data import labels
 from fewshot_fer.data.adapters.label_list import NAMES, find_listed_images, read_label_list
 from fewshot_fer.data.adapters.registry import find_adapter, register_adapter
 from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
-from fewshot_fer.data.listing import child, contents, folders_in, images_in
+from fewshot_fer.data.listing import child, contents, folders_in, images_in, left_out_remarks
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
@@ -63,10 +64,12 @@ def read_rafdb_compound(data: Path) -> pd.DataFrame:
 
 
 def _read(data: Path, subset: Subset) -> pd.DataFrame:
-    return make_table([{**row, "dataset": subset.name} for row in _rows(data, subset)])
+    left_out: Counter[str] = Counter()
+    rows = [{**row, "dataset": subset.name} for row in _rows(data, subset, left_out)]
+    return make_table(rows, remarks=left_out_remarks(left_out, data))
 
 
-def _rows(data: Path, subset: Subset) -> list[Row]:
+def _rows(data: Path, subset: Subset, left_out: Counter[str]) -> list[Row]:
     for folder in _candidates(data, subset):
         labels_folder = child(folder, "EmoLabel")
         if listed := labels_folder and child(labels_folder, *NAMES):
@@ -80,7 +83,7 @@ def _rows(data: Path, subset: Subset) -> list[Row]:
         for folder in _candidates(data, subset):
             for root in (folder, child(folder, "DATASET")):
                 if root and (splits := _split_folders(root)):
-                    return _split_rows(splits)
+                    return _split_rows(splits, left_out)
     raise find_adapter(subset.name).not_found(data, _nearest(data, subset))
 
 
@@ -126,7 +129,7 @@ def _split_folders(folder: Path) -> dict[str, Path] | None:
     return {"train": train, **both, "test": held_out}
 
 
-def _split_rows(splits: dict[str, Path]) -> list[Row]:
+def _split_rows(splits: dict[str, Path], left_out: Counter[str]) -> list[Row]:
     """Return rows for `<split>/<class>/*.jpg`, class being an official id 1..7 or a name.
 
     Raises DataError where a split has no class folder, a class no image or an unknown name.
@@ -140,12 +143,14 @@ def _split_rows(splits: dict[str, Path]) -> list[Row]:
                 f"expressions"
             )
         for of_class in classes:
-            label, images = _label(of_class), images_in(of_class)
+            label, images = _label(of_class), images_in(of_class, left_out=left_out)
             if not images:
                 raise DataError(
                     f"no image in {of_class} ({contents(of_class)}): expected *_aligned.jpg"
                 )
-            rows += [{"path": str(path), "label": label, "split": split} for path in images]
+            spelling = label if of_class.name.isdecimal() else of_class.name
+            common = {"label": label, "split": split, "spelling": spelling}
+            rows += [{**common, "path": str(path)} for path in images]
     return rows
 
 

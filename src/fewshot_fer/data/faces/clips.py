@@ -1,7 +1,9 @@
 """Turn AFEW's clips into folders of aligned faces, one a frame."""
 
 import itertools
+import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +16,20 @@ from fewshot_fer.data.adapters.afew import CLASSES, SPLITS
 from fewshot_fer.data.faces.detector import Face, FaceDetector, Pixels, align
 from fewshot_fer.data.faces.video import persistent, read_frames
 from fewshot_fer.data.labels import BASIC, canonical
-from fewshot_fer.data.listing import VIDEO_ENDINGS, child, contents, folders_in, images_in
+from fewshot_fer.data.listing import (
+    VIDEO_ENDINGS,
+    child,
+    contents,
+    folders_in,
+    images_in,
+    left_out_remarks,
+)
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row, atomic_folder
 
 FRAMES_AT_A_TIME = 16
 QUALITY = 95  # of the JPEGs written
+log = logging.getLogger("fewshot_fer")
 LAYOUT = "Train_AFEW/<Class>/<9-digit clip>.avi and Val_AFEW/<Class>/<9-digit clip>.avi"
 
 
@@ -42,16 +52,19 @@ def find_films(root: Path) -> list[Path]:
     tops = [top for name in ("AFEW", "EmotiW") if (top := child(root, name))] + [root]
     for top in tops:
         splits = [found for names in SPLITS.values() if (found := child(top, *names))]
-        films = [film for split in splits for film in _of_split(split)]
+        left_out: Counter[str] = Counter()
+        films = [film for split in splits for film in _of_split(split, left_out)]
+        for remark in left_out_remarks(left_out, top):
+            log.info("%s", remark)
         if films:
             return films
     raise DataError(f"no clips in {root}: expected {LAYOUT}; found {contents(root)}")
 
 
-def _of_split(split: Path) -> Iterator[Path]:
+def _of_split(split: Path, left_out: Counter[str]) -> Iterator[Path]:
     within = child(split, split.name) or split  # some archives hold the folder in itself
     for of_class in folders_in(within):
-        films = images_in(of_class, VIDEO_ENDINGS)
+        films = images_in(of_class, VIDEO_ENDINGS, left_out)
         if films and canonical(of_class.name) not in BASIC:
             raise DataError(f"{of_class} is not a class of AFEW: expected {CLASSES}")
         yield from films

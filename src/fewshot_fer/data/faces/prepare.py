@@ -1,5 +1,6 @@
 """Prepare a folder of clips or photographs: aligned faces and a manifest in another folder."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -21,12 +22,13 @@ from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film
 from fewshot_fer.data.faces.detector import FaceDetector, align, load_detector
 from fewshot_fer.data.faces.manifest import Manifest
 from fewshot_fer.data.fingerprint import file_digests
-from fewshot_fer.data.listing import folders_in, images_in
+from fewshot_fer.data.listing import folders_in, images_in, left_out_remarks
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
 from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.processes import core_count
 
+log = logging.getLogger("fewshot_fer")
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
 
 
@@ -152,11 +154,14 @@ def find_photographs(root: Path) -> list[Path]:
     Raises DataError where there are none.
     """
     found: list[Path] = []
+    left_out: Counter[str] = Counter()
     waiting = [root]
     while waiting:
         folder = waiting.pop(0)
-        found += images_in(folder)
+        found += images_in(folder, left_out=left_out)
         waiting += [below for below in folders_in(folder) if not below.is_symlink()]
+    for remark in left_out_remarks(left_out, root):
+        log.info("%s", remark)
     if not found:
         raise DataError(f"no pictures in {root} or in the folders below it")
     return found

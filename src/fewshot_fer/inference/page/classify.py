@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from fewshot_fer.data.decode import read_picture
+from fewshot_fer.data.labels import plain_name
 from fewshot_fer.inference.classifier import FaceClassifier, Predictions
 from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes
 from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
@@ -83,7 +84,7 @@ class PictureClassifier:
 
         A class that is there already gets more pictures. A mistake leaves the support as it was.
         """
-        name = " ".join(name.split())[:LONGEST_NAME]
+        name = plain_name(name)[:LONGEST_NAME].strip()
         if not name:
             return enrolment, "Give the class a name."
         if not files:

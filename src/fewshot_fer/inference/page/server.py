@@ -11,8 +11,9 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verb_settings import DemoAppVerb
 from fewshot_fer.data.faces.detector import load_detector
 from fewshot_fer.inference.crops import Cropper
-from fewshot_fer.inference.enrol import choose_run, resolve_support
+from fewshot_fer.inference.enrol import resolve_support
 from fewshot_fer.inference.page.classify import PictureClassifier
+from fewshot_fer.runs.starter import choose_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, needing_extra
 from fewshot_fer.system.files import scratch_folder

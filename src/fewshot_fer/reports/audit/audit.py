@@ -19,6 +19,7 @@ from fewshot_fer.reports.audit.counts import (
     count_findings,
     dataset_name,
     leak_findings,
+    name_findings,
     repeated_ids,
 )
 from fewshot_fer.reports.audit.images import look_at_all, picture_findings
@@ -126,6 +127,7 @@ def _whole_datasets(
         counts += own
         findings += count_findings(settings, own, table)
         findings += repeated_ids(dataset_name(settings), table)
+        findings += name_findings(dataset_name(settings), table)
     if source.demo:
         detail = "the embedded data set is smaller by design"
         findings.append(note("official counts are not applicable", detail))

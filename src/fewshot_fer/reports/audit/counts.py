@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import find_adapter
-from fewshot_fer.data.labels import canonical
+from fewshot_fer.data.labels import canonical, likely_misprint, look_alike, plain_name
 from fewshot_fer.data.table import group_keys, has_groups
 from fewshot_fer.episodes.fixed_support import FixedProtocol
-from fewshot_fer.episodes.setup import groups_of
+from fewshot_fer.episodes.leakage import groups_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, note
 from fewshot_fer.system.text import percent
 
@@ -131,6 +131,21 @@ def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:
     return [note(title, detail, several.values())]
 
 
+def name_findings(dataset: str, table: pd.DataFrame) -> list[Finding]:
+    """Return notes on what was read in another way than it may be meant, names of classes first."""
+    notes = [note("as read", remark) for remark in table.attrs.get("remarks", [])]
+    names = sorted(table["label"].unique())
+    for name in names:
+        if near := likely_misprint(name):
+            detail = f"{name} is one letter from {near}, and a class of its own"
+            notes.append(note(f"a misprint in {dataset}?", detail))
+    by_look = pd.Series(names).groupby([look_alike(name) for name in names]).unique()
+    for alike in by_look[by_look.map(len) > 1]:
+        detail = f"{' and '.join(map(repr, alike))} are classes of their own"
+        notes.append(note(f"names that look alike in {dataset}", detail))
+    return notes
+
+
 def leak_share(table: pd.DataFrame, n_way: int, k_shot: int) -> float:
     """Return the share of queries whose own group is in the support, 0..1.
 
@@ -175,7 +190,7 @@ def _missing_clips(settings: DatasetConfig, table: pd.DataFrame) -> list[str]:
         f"{label}/{clip}"
         for label, wanted in settings.clips.items()
         for clip in wanted
-        if (canonical(label), clip.strip()) not in there
+        if (canonical(label), plain_name(clip)) not in there
     ]
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.table import group_keys
+from fewshot_fer.episodes.leakage import shared_groups
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.episodes.setup import groups_of
 from fewshot_fer.reports.audit.images import Look, find_twins, thumbnails_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, fault, note
 
@@ -129,8 +129,8 @@ def _twins(left: list[Look], right: list[Look], copied: set[str]) -> list[tuple[
 
 def _shared_groups(pair: Pair, kept_apart: bool) -> Iterator[Finding]:
     """Yield groups of both tables; images that are the very same file are a finding apart."""
-    groups = groups_of(pair.second[~pair.second["path"].isin(pair.first["path"])])
-    shared = groups[groups.isin(set(groups_of(pair.first)))]
+    others = pair.second[~pair.second["path"].isin(pair.first["path"])]
+    shared = shared_groups(others, pair.first)
     if shared.empty:
         return
     names = sorted(shared.unique())

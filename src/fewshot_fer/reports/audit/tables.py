@@ -12,17 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
-from fewshot_fer.data.labels import BASIC, basic_of_id, canonical
+from fewshot_fer.data.labels import BASIC, basic_of_id, canonical, plain_name
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.episodes.fixed_support import FixedProtocol
+from fewshot_fer.episodes.leakage import AnyProtocol, groups_of
 from fewshot_fer.episodes.protocol import RunData, training_protocol
-from fewshot_fer.episodes.setup import (
-    AnyProtocol,
-    build_protocol,
-    evaluations_of,
-    groups_of,
-    held_out_rows,
-)
+from fewshot_fer.episodes.setup import build_protocol, evaluations_of, held_out_rows
 from fewshot_fer.system.errors import EpisodeError, SmallClassError
 
 SHOWN = 3  # paths of a finding on screen; check.json holds all
@@ -200,7 +195,8 @@ def _labels(table: pd.DataFrame) -> str:
     folders = [parent.name for parent in Path(first["path"]).parents[:2]]
     named = [_is_named(folder, first["label"]) for folder in folders]
     if named[0]:
-        return "folders of classes"
+        of_subject = first["group"] == plain_name(folders[-1])
+        return f"folders of {'subjects, and of classes in them' if of_subject else 'classes'}"
     if named[-1]:
         return "folders of classes, and of clips or subjects in them"
     return "a list of labels"
