@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from fewshot_fer.system.errors import DataError, WriteError
 
-FORMAT = 2  # counts up whenever the same files would give other pixels
+FORMAT = 3  # counts up whenever the same files would give other pixels
 VARIABLE = "FEWSHOT_FER_CACHE"
 PATIENCE = 0.1  # seconds of waiting without a message
 log = logging.getLogger("fewshot_fer")
