@@ -54,7 +54,8 @@ def read_picture(path: str | Path) -> NDArray[np.uint8]:
 def read_upright(path: str | Path) -> Image.Image:
     """Return a whole picture in RGB, upright as its EXIF says.
 
-    Of several frames or pages the first is taken. Colour profiles (ICC) and gamma are left aside. Raises what `decode` raises.
+    Of several frames or pages the first is taken; colour profiles (ICC) and gamma are left aside.
+    Raises what `decode` raises.
     """
     try:
         with _open(path) as picture:

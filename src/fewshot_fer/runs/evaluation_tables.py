@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from fewshot_fer.evaluation.metrics import recalls
-from fewshot_fer.evaluation.results import EvaluationResult
+from fewshot_fer.evaluation.results import PREDICTION_COLUMNS, EvaluationResult
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.runs.plots import plot_confusion
 from fewshot_fer.system.files import Row, append_row, write_text, writing
@@ -27,8 +27,6 @@ ANSWER_COLUMNS = (
     "asked",  # how often it was a query
     "correct",  # how many of these predictions were right; a mean over draws of a fixed support
 )
-PREDICTION_COLUMNS = ("role", "protocol", "method", "draw", "path", "clip", "true", "predicted")
-"""Then a column of probabilities for each class."""
 RECALL_COLUMNS = ("role", "protocol", "class", "recall", "asked")
 
 
@@ -84,7 +82,8 @@ def add_predictions(folder: Path, predictions: pd.DataFrame) -> None:
     """
     file, columns = folder / "predictions.csv", list(PREDICTION_COLUMNS)
     if file.exists():
-        earlier = pd.read_csv(file, dtype={"clip": str}, keep_default_na=False)
+        # Text as it stands there: classes may be called 01 or true, which are no numbers.
+        earlier = pd.read_csv(file, dtype=str, keep_default_na=False)
         predictions = pd.concat([earlier, predictions], ignore_index=True)
     columns += [column for column in predictions.columns if column not in PREDICTION_COLUMNS]
     write_text(file, predictions.to_csv(columns=columns, index=False, float_format="%.6g"))
