@@ -38,9 +38,11 @@ BOXES = (
     "LastResort",
     ".LastResort",
 )  # every letter is a box in them
-PACKAGES = {"HANGUL": "fonts-nanum"} | dict.fromkeys(
-    ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO"), "fonts-noto-cjk"
-)
+SYMBOLS = "emoji and other signs"
+PACKAGES = dict.fromkeys(
+    [f"{script} letters" for script in ("Cjk", "Hiragana", "Katakana", "Bopomofo")],
+    "fonts-noto-cjk",
+) | {"Hangul letters": "fonts-nanum", SYMBOLS: "fonts-symbola"}
 """Script -> the package of Debian and Ubuntu that has a font for it; fonts-noto for any other."""
 log = logging.getLogger("fewshot_fer")
 
@@ -91,21 +93,27 @@ def _fonts_for(text: str) -> tuple["FontEntry", ...]:
     while missing:
         best = max(_installed(), key=lambda font: len(missing & _letters(font.fname)))
         if not missing & _letters(best.fname):
-            for letter in missing:
-                _warn_of(unicodedata.name(chr(letter), "UNKNOWN").split()[0])
+            for letter in sorted(missing):
+                _warn_of(_script(chr(letter)))
             break
         chosen.append(best)
         missing -= _letters(best.fname)
     return tuple(chosen)
 
 
+def _script(letter: str) -> str:
+    if unicodedata.category(letter)[0] == "S":
+        return SYMBOLS
+    return unicodedata.name(letter, "UNKNOWN").split()[0].capitalize() + " letters"
+
+
 @functools.cache
 def _warn_of(script: str) -> None:
     """Say once that letters of a script are drawn as boxes."""
     log.warning(
-        "no installed font has %s letters: pictures show boxes in their place; install one, with "
+        "no installed font has %s: pictures show boxes in their place; install one, with "
         "apt-get install %s for example, or from https://fonts.google.com/noto",
-        script.capitalize(),
+        script,
         PACKAGES.get(script, "fonts-noto"),
     )
 
