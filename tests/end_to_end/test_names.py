@@ -10,6 +10,7 @@ import pytest
 from conftest import Command, draw_pattern
 
 from fewshot_fer.reports.html.mistakes import read_mistakes
+from fewshot_fer.runs.evaluation_tables import add_predictions
 from fewshot_fer.runs.read import read_answers, read_confusion
 
 NAMES = (
@@ -85,3 +86,20 @@ def check_tables(folder: Path, listed: dict[str, str], predictions: Rows) -> Non
         }
         assert 1 / len(NAMES) <= mistake.probability <= 1
     assert json.loads((folder / "summary.json").read_text())["results"]
+
+
+@pytest.mark.parametrize("names", [("01", "1", "1e3"), ("true", "false"), ("nan", "none")])
+def test_predictions_that_are_read_again(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Columns in which every cell looks like a number, a truth value or nothing stay as text."""
+    common = {"role": "test", "protocol": "007", "method": "1e3", "draw": 0}
+    for _ in range(2):
+        rows = [{**common, "path": "0", "clip": "012", "true": name} for name in names]
+        table = pd.DataFrame(rows).assign(predicted=names, **dict.fromkeys(["a", "b"], 0.1234567))
+        add_predictions(tmp_path, table)
+    written = rows_of(tmp_path / "predictions.csv")
+    assert [row["true"] for row in written] == [*names, *names]
+    assert [row["predicted"] for row in written] == [*names, *names]
+    assert {(row["protocol"], row["method"], row["path"], row["clip"]) for row in written} == {
+        ("007", "1e3", "0", "012")
+    }
+    assert {row["a"] for row in written} == {"0.123457"}
