@@ -5,6 +5,7 @@ compared image by image on the same episodes: much less of their difference is t
 predictions.csv holds what each image was taken for, with a fixed support.
 """
 
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -81,9 +82,14 @@ def add_predictions(folder: Path, predictions: pd.DataFrame) -> None:
     Evaluations over other classes leave each other's probabilities empty.
     """
     file, columns = folder / "predictions.csv", list(PREDICTION_COLUMNS)
-    if file.exists():
-        # Text as it stands there: classes may be called 01 or true, which are no numbers.
-        earlier = pd.read_csv(file, dtype=str, keep_default_na=False)
-        predictions = pd.concat([earlier, predictions], ignore_index=True)
     columns += [column for column in predictions.columns if column not in PREDICTION_COLUMNS]
-    write_text(file, predictions.to_csv(columns=columns, index=False, float_format="%.6g"))
+    text = predictions.to_csv(columns=columns, index=False, float_format="%.6g")
+    if file.exists():
+        both = [_texts(file), _texts(io.StringIO(text, newline=""))]
+        text = pd.concat(both, ignore_index=True).to_csv(index=False)
+    write_text(file, text)
+
+
+def _texts(source: Path | io.StringIO) -> pd.DataFrame:
+    """Return a table with every cell as it stands there: a class 01 or true is no number."""
+    return pd.read_csv(source, dtype=str, keep_default_na=False)
