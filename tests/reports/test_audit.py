@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import face_table, saved_anew
+from PIL import Image
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.labels import AFEW_CLIP_COUNTS, MIXED_COUNTS
@@ -14,7 +15,12 @@ from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.setup import quick_audit
 from fewshot_fer.reports.audit.counts import class_counts, leak_share
-from fewshot_fer.reports.audit.images import find_twins, look_at_all, thumbnails_of
+from fewshot_fer.reports.audit.images import (
+    find_twins,
+    look_at_all,
+    picture_findings,
+    thumbnails_of,
+)
 
 
 def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None:
@@ -122,3 +128,15 @@ def test_quick_audit_stamps() -> None:
         "shared_images:12",
         "shared_groups:10",
     ]
+
+
+def test_animations_and_pages_are_counted(tmp_path: Path) -> None:
+    """Only their first picture is taken, which a person should know; a camera's preview is none."""
+    first, second = Image.new("RGB", (90, 90), "red"), Image.new("RGB", (90, 90), "blue")
+    for name in ("moving.gif", "pages.tif", "camera.mpo"):
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+    first.save(tmp_path / "one.gif")
+    looks = look_at_all([str(path) for path in sorted(tmp_path.iterdir())])
+    found = {finding.title: finding for finding in picture_findings(looks.values())}
+    named = found["images of several frames or pages"].paths
+    assert [Path(path).name for (path,) in named] == ["moving.gif", "pages.tif"]
