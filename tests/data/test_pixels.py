@@ -27,18 +27,19 @@ ONE, TWO, THREE = 1, 2, 3  # kinds of numbers in a TIFF: unsigned, signed, float
 def tiff(
     values: Numbers, photometric: int, kind: int = ONE, planar: int = 1, bits: int = 0
 ) -> bytes:
-    """Return an uncompressed TIFF of one strip, written byte by byte as its specification says."""
+    """Return a TIFF of one strip a plane, written byte by byte as its specification says.
+
+    Values whose highest byte comes first are compressed."""
     height, width = values.shape[:2]
     samples = 1 if values.ndim == 2 else values.shape[2]
     bits = bits or 8 * values.itemsize
     stored = np.moveaxis(values, 2, 0) if planar == 2 else values
-    data = (
-        _packed(values, bits)
-        if bits == 12
-        else stored.astype(values.dtype.newbyteorder("<")).tobytes()
-    )
-    tags = ImageFileDirectory_v2()
-    tags[256], tags[257], tags[259], tags[262] = width, height, 1, photometric
+    data = _packed(values, bits) if bits == 12 else stored.tobytes()
+    is_big = values.dtype.byteorder == ">"
+    head = b"MM\0*\0\0\0\x08" if is_big else b"II*\0\x08\0\0\0"
+    data = zlib.compress(data) if is_big else data
+    tags = ImageFileDirectory_v2(head)
+    tags[256], tags[257], tags[259], tags[262] = width, height, 8 if is_big else 1, photometric
     tags[258], tags[339] = (bits,) * samples, (kind,) * samples
     tags[277], tags[278], tags[284] = samples, height, planar
     size = len(data) // (samples if planar == 2 else 1)
@@ -47,7 +48,7 @@ def tiff(
     if samples == 4 and photometric == 2:
         tags[338] = (2,)
     tags[273] = tuple(size * part for part in range(parts))  # Pillow adds where data begin
-    return b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8) + data
+    return head + tags.tobytes(8) + data
 
 
 def _packed(values: Numbers, bits: int) -> bytes:
@@ -93,6 +94,7 @@ READ: dict[str, tuple[bytes, Numbers]] = {
     "12-bit TIFF": (tiff(GREY16 >> 4, 1, bits=12), (GREY16 >> 4) / 4095 * 255),
     "16-bit TIFF": (tiff(GREY16, 1), GREY16 / 257),
     "16-bit TIFF, 0 is white": (tiff(GREY16, 0), 255 - GREY16 / 257),
+    "16-bit TIFF, compressed, highest byte first": (tiff(GREY16.astype(">u2"), 1), GREY16 / 257),
     "float TIFF": (tiff(SHARES, 1, THREE), 255 * SHARES),
     "float TIFF, 0 is white": (tiff(SHARES, 0, THREE), 255 - 255 * SHARES),
     "RGB TIFF": (tiff(COLOUR, 2), COLOUR),
@@ -155,6 +157,7 @@ REFUSED = {
     "signed bytes": tiff(GREY8.view(np.int8), 1, TWO),
     "floats up to 255": tiff(255 * SHARES, 1, THREE),
     "a float that is no number": tiff(np.where(SHARES == 1, np.nan, SHARES), 1, THREE),
+    "compressed floats, highest byte first": tiff((SHARES > 0.5).astype(">f4"), 1, THREE),
     "64-bit floats": tiff(SHARES.astype(np.float64), 1, THREE),
     "16-bit colours in planes": tiff(COLOUR16, 2, planar=2),
     "YCbCr without compression": tiff(np.tile(COLOUR, (2, 1, 1)), 6),

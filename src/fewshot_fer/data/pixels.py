@@ -52,6 +52,8 @@ def layout_of(picture: ImageFile) -> Layout:
         raise ValueError(f"it holds 16-bit colours in separate planes: {PLAIN}")
     if plain and tags.get(PHOTOMETRIC) == YCBCR:
         raise ValueError(f"it holds YCbCr without compression: {PLAIN}")
+    if not plain and raw == "F;32BF":
+        raise ValueError(f"it holds compressed floats, highest byte first: {PLAIN}")
     deep = picture.mode == "F" or picture.mode.startswith("I;16")
     return Layout(raw, negative=deep and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO)
 
@@ -80,7 +82,8 @@ def as_rgb(picture: Image.Image, layout: Layout) -> Image.Image:
 
 def _shares(picture: Image.Image, layout: Layout) -> NDArray[np.float64]:
     """Return deep grey as shares of white, 0..1."""
-    values = np.asarray(picture, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # not a number, which is refused below
+        values = np.asarray(picture, dtype=np.float64)
     if picture.mode != "F":
         clear = picture.info.get("transparency")
         values = values / (4095 if layout.raw == "I;12" else 65_535)
