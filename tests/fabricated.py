@@ -19,9 +19,9 @@ from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainVerb, fingerprint
 from fewshot_fer.data import labels
 from fewshot_fer.evaluation.metrics import confusion_matrix, macro_f1, mean_recall
+from fewshot_fer.evaluation.results import PREDICTION_COLUMNS
 from fewshot_fer.runs.evaluation_tables import (
     ANSWER_COLUMNS,
-    PREDICTION_COLUMNS,
     add_answers,
     add_predictions,
 )

@@ -138,6 +138,7 @@ def csv_files() -> list[Case]:
         Case(kind, "a huge line", edited(lambda raw: raw + b"x" * 2000000 + b",joy\n"), LINE),
         Case(kind, "BOM and CRLF", edited(_as_windows_does), WORKS),
         Case(kind, "Korean, emoji, spaces and quotes", _odd_names, WORKS),
+        Case(kind, "classes called true, path, 01 and nan", edited(_odd_classes), WORKS),
         Case(kind, "absolute paths below its folder", _absolute, WORKS),
         Case(kind, "backslashes", edited(lambda raw: raw.replace(b"/", b"\\")), WORKS),
         Case(kind, "a path in another Unicode form", _other_form, WORKS),
@@ -207,6 +208,15 @@ def _linked_picture(file: Path) -> None:
 
 def _absolute(file: Path) -> None:
     file.write_text(file.read_text().replace("faces/", f"{file.parent}/faces/"))
+
+
+def _odd_classes(raw: bytes) -> bytes:
+    """Return a list whose classes are called like columns, numbers and words of YAML."""
+    lines = raw.decode().splitlines()
+    names = sorted({line.split(",")[1] for line in lines[1:]})
+    new = dict(zip(names, ("true", "path", "01", "nan", "predicted", "1e3", "clip"), strict=False))
+    made = (line.split(",") for line in lines[1:])
+    return "\n".join([lines[0], *(f"{path},{new[name]}" for path, name in made)]).encode()
 
 
 def _as_windows_does(raw: bytes) -> bytes:

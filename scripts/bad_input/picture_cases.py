@@ -37,6 +37,10 @@ def pictures() -> list[Case]:
         Case(KIND, "1 x 1 pixel", _drawn(lambda: picture(3, side=1), "png"), WORKS),
         Case(KIND, "CMYK", _drawn(lambda: picture(3).convert("CMYK"), "jpeg"), WORKS),
         Case(KIND, "16-bit grey", _drawn(_deep, "png"), WORKS),
+        Case(KIND, "floats, 0..1", _drawn(lambda: _floats(1), "tiff"), WORKS),
+        Case(KIND, "floats, 0..255", _drawn(lambda: _floats(255), "tiff"), LINE, "0.jpg"),
+        Case(KIND, "32-bit integers", _drawn(lambda: _deep().convert("I"), "tiff"), LINE, "0.jpg"),
+        Case(KIND, "pages of a TIFF", _pages, WORKS),
         Case(KIND, "palette", _drawn(lambda: picture(3).quantize(16), "png"), WORKS),
         Case(KIND, "alpha", _drawn(lambda: picture(3).convert("RGBA"), "png"), WORKS),
         Case(KIND, "black and white, 1 bit", _drawn(lambda: picture(3).convert("1"), "png"), WORKS),
@@ -70,6 +74,15 @@ def _pipe(path: Path) -> None:
 
 def _deep() -> Image.Image:
     return Image.fromarray(np.arange(24 * 24, dtype=np.uint16).reshape(24, 24) * 100)
+
+
+def _floats(white: float) -> Image.Image:
+    grey = np.arange(24 * 24, dtype=np.float32).reshape(24, 24) / (24 * 24 - 1)
+    return Image.fromarray(white * grey)
+
+
+def _pages(path: Path) -> None:
+    picture(1).save(path, format="tiff", save_all=True, append_images=[picture(2)])
 
 
 def _loop(path: Path) -> None:

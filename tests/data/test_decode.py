@@ -69,7 +69,7 @@ def test_transparent_pictures_lie_on_black(tmp_path: Path) -> None:
 def test_one_bit_and_float_pictures(tmp_path: Path) -> None:
     """Rare kinds decode to three channels of uint8 as well."""
     Image.new("1", (5, 7), 1).save(tmp_path / "bit.png")
-    Image.new("F", (5, 7), 99.6).save(tmp_path / "float.tiff")
+    Image.new("F", (5, 7), 0.6).save(tmp_path / "float.tiff")
     for name in ("bit.png", "float.tiff"):
         pixels = decode(tmp_path / name, 4)
         assert pixels.shape == (3, 4, 4)

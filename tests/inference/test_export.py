@@ -94,14 +94,24 @@ def test_other_classes_and_metadata(
     assert about["image_size"] == "32"
     assert about["weights"] == trained.weights
     assert float(about["temperature"]) == pytest.approx(trained.calibration.temperature)
-    example_without_torch(written, tmp_path)
+    found = example_without_torch(written, tmp_path)
+    shown = FaceClassifier(trained, support).classify(decode(tmp_path / "face.png", 32)[None])
+    np.testing.assert_allclose(found, shown.probabilities[0], atol=1e-4)
 
 
-def example_without_torch(written: Path, folder: Path) -> None:
-    """The script prints every label, likeliest first, without torch, and leaves no file at home."""
-    Image.new("L", (50, 60), 90).save(folder / "face.png")
-    code = f"import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path({str(SCRIPT)!r}); "
-    code += "assert 'torch' not in sys.modules"
+def example_without_torch(written: Path, folder: Path) -> np.ndarray:
+    """The script prints every label, likeliest first, without torch, and leaves no file at home.
+
+    Returns its probabilities for a tall picture, partly transparent, that was stored lying down."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise = np.random.default_rng(3).integers(0, 256, (6, 11, 4), dtype=np.uint8)
+    noise[..., 3] |= 128
+    lying = Image.fromarray(noise).resize((88, 48), Image.Resampling.BICUBIC)
+    lying.save(folder / "face.png", exif=exif)
+    code = f"import sys, runpy; sys.argv = sys.argv[1:]; made = runpy.run_path({str(SCRIPT)!r}); "
+    code += "assert 'torch' not in sys.modules; "
+    code += f"made['np'].save({str(folder / 'shares.npy')!r}, made['probabilities'])"
     home = folder / "home"
     home.mkdir()
     kept = {"PATH": os.environ["PATH"], "HOME": str(home)}  # no CI=, which keeps it silent too
@@ -117,6 +127,8 @@ def example_without_torch(written: Path, folder: Path) -> None:
     assert {line.split()[0] for line in lines} == {"joy", "문"}
     shares = [float(line.split()[1].rstrip("%")) for line in lines]
     assert shares == sorted(shares, reverse=True)
+    made: np.ndarray = np.load(folder / "shares.npy")
+    return made
 
 
 def test_a_file_that_differs_or_cannot_be_made_is_not_written(

@@ -10,7 +10,7 @@ import pytest
 
 from fewshot_fer.inference.crops import LONGEST, FileNames, draw_boxes
 from fewshot_fer.inference.tables import Tables
-from fewshot_fer.system.figures import families, font_for
+from fewshot_fer.system.figures import font_for
 
 
 def test_rows_are_there_after_a_crash(tmp_path: Path) -> None:
@@ -61,4 +61,3 @@ def test_drawings_of_odd_shapes() -> None:
         assert drawn.size == (20, 30)
         assert np.asarray(drawn).any()
         font_for(caption, 12).getlength(caption)
-    assert families(("happy",)) == ["DejaVu Sans"]

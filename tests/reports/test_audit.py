@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import face_table, saved_anew, touch
+from PIL import Image
 
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.csv_list import read_csv_list
@@ -15,7 +16,12 @@ from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.reports.audit.counts import class_counts, leak_share, name_findings
-from fewshot_fer.reports.audit.images import find_twins, look_at_all, thumbnails_of
+from fewshot_fer.reports.audit.images import (
+    find_twins,
+    look_at_all,
+    picture_findings,
+    thumbnails_of,
+)
 
 
 def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None:
@@ -139,3 +145,15 @@ def test_quick_audit_stamps() -> None:
     spoilt = ["trained_on_test", "shared_images:12", "shared_groups:10"]
     assert quick_audit(own, [on_test, other]) == spoilt
     assert quick_audit(quick_protocol("validation", strangers), [on_test]) == []
+
+
+def test_animations_and_pages_are_counted(tmp_path: Path) -> None:
+    """Only their first picture is taken, which a person should know; a camera's preview is none."""
+    first, second = Image.new("RGB", (90, 90), "red"), Image.new("RGB", (90, 90), "blue")
+    for name in ("moving.gif", "pages.tif", "camera.mpo"):
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+    first.save(tmp_path / "one.gif")
+    looks = look_at_all([str(path) for path in sorted(tmp_path.iterdir())])
+    found = {finding.title: finding for finding in picture_findings(looks.values())}
+    named = found["images of several frames or pages"].paths
+    assert [Path(path).name for (path,) in named] == ["moving.gif", "pages.tif"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fewshot_fer.system.errors import DataError, WriteError
 
-FORMAT = 2  # counts up whenever the same files would give other pixels
+FORMAT = 3  # counts up whenever the same files would give other pixels
 VARIABLE = "FEWSHOT_FER_CACHE"
 
 

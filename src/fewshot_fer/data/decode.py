@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
+from fewshot_fer.data.pixels import as_rgb, layout_of
 from fewshot_fer.system.errors import DataError
 
 with contextlib.suppress(ImportError):
@@ -23,7 +25,6 @@ FORMATS = (  # JPEG: MPO of cameras too
     *("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF"),
 )
 """What is read as a picture, whatever its name: EPS, for one, would be handed to Ghostscript."""
-SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 MAX_PIXELS = "FEWSHOT_FER_MAX_PIXELS"
 MOST_PIXELS = 89_478_485  # Pillow's own: a picture of 256 MB
 _OPENING = threading.Lock()
@@ -59,10 +60,15 @@ def read_picture(path: str | Path) -> NDArray[np.uint8]:
 
 
 def read_upright(path: str | Path) -> Image.Image:
-    """Return a whole picture in RGB, upright as its EXIF says. Raises what `decode` raises."""
+    """Return a whole picture in RGB, upright as its EXIF says.
+
+    Of several frames or pages the first is taken; colour profiles (ICC) and gamma are left aside.
+    Raises what `decode` raises.
+    """
     try:
         with _open(path) as picture:
-            return as_rgb(ImageOps.exif_transpose(picture))
+            layout = layout_of(picture)
+            return as_rgb(ImageOps.exif_transpose(picture), layout)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path} is too large, more than {most_pixels():,} pixels: where such pictures are "
@@ -75,7 +81,20 @@ def read_upright(path: str | Path) -> Image.Image:
         raise DataError(f"{path} cannot be decoded: {reason or type(error).__name__}") from error
 
 
-def _open(path: str | Path) -> Image.Image:
+def look_at_header(path: str | Path) -> tuple[int, int, bool]:
+    """Return width, height and whether a readable picture has several frames or pages.
+
+    The second picture of a camera's MPO, a preview or the other eye, is no frame.
+    """
+    with _open(path) as picture:
+        try:
+            several = picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1
+        except Exception:
+            several = True
+        return *picture.size, several
+
+
+def _open(path: str | Path) -> ImageFile:
     """Read a picture's header, refusing sizes that Pillow only warns of, and what may never end.
 
     The filters of warnings and the limit belong to the whole process: threads that changed them at
@@ -103,20 +122,3 @@ def most_pixels() -> int:
     """Return how many pixels a picture may have; the variable FEWSHOT_FER_MAX_PIXELS sets it."""
     given = os.environ.get(MAX_PIXELS, "")
     return int(given) if given.isdecimal() else MOST_PIXELS
-
-
-def as_rgb(picture: Image.Image) -> Image.Image:
-    """Return a picture as 8-bit RGB; a transparent one as it looks on black.
-
-    16-bit grey is scaled from 0..65535: Pillow's own conversion would cut it off at 255.
-    """
-    if picture.mode in SIXTEEN_BIT:
-        grey = np.asarray(picture, dtype=np.float64) / 257
-        return Image.fromarray(grey.clip(0, 255).round().astype(np.uint8)).convert("RGB")
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        # Hidden pixels often hold rubbish: paste on black rather than drop the alpha channel.
-        opaque = picture.convert("RGBA")
-        black = Image.new("RGB", opaque.size)
-        black.paste(opaque, mask=opaque.getchannel("A"))
-        return black
-    return picture.convert("RGB")

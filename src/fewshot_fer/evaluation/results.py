@@ -1,5 +1,7 @@
 """Results of an evaluation: its rows of results.csv and of answers.csv."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +21,10 @@ from fewshot_fer.evaluation.metrics import (
     mean_recall,
 )
 from fewshot_fer.system.files import Row
+
+PREDICTION_COLUMNS = ("role", "protocol", "method", "draw", "path", "clip", "true", "predicted")
+"""Of predictions.csv, and then a column of probabilities for each class."""
+TAKEN = re.compile(rf"(p_)*({'|'.join(PREDICTION_COLUMNS)})")
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,18 @@ def sum_confusion(predictions: FixedPredictions, n_way: int) -> NDArray[np.int64
         return total
     lost = len(predictions.predicted) * np.bincount(predictions.lost, minlength=n_way)
     return np.column_stack([total, lost])
+
+
+def probability_columns(class_names: Iterable[str]) -> list[str]:
+    """Return the columns of predictions.csv that hold the probabilities of classes: their names.
+
+    A class that is called like another column gets `p_` in front, and so do those that would then
+    be called like it.
+
+    >>> probability_columns(["anger", "true", "p_true"])
+    ['anger', 'p_true', 'p_p_true']
+    """
+    return [f"p_{name}" if TAKEN.fullmatch(name) else name for name in class_names]
 
 
 def answer_rows(

@@ -29,6 +29,7 @@ from fewshot_fer.evaluation.results import (
     answer_rows,
     episodic_row,
     fixed_row,
+    probability_columns,
     sum_confusion,
 )
 from fewshot_fer.evaluation.scoring import evaluate
@@ -230,13 +231,14 @@ def _answer_rows(protocol: FixedProtocol, row: Row, predictions: FixedPrediction
 def _prediction_rows(protocol: FixedProtocol, predictions: FixedPredictions) -> pd.DataFrame:
     """Return the rows of predictions.csv, one a draw and query that is scored in it."""
     names = np.array(protocol.support.class_names)
+    columns = probability_columns(names)
     tables: list[pd.DataFrame] = []
     for draw, given in enumerate(predictions.predicted):
         shares = predictions.probabilities[draw]
         table = protocol.table[["path", "clip"]].copy()
         table.insert(0, "draw", draw)
         table["true"], table["predicted"] = names[predictions.labels], names[given]
-        table = table.join(pd.DataFrame(shares, columns=names, index=table.index))
+        table = table.join(pd.DataFrame(shares, columns=columns, index=table.index))
         tables.append(table[predictions.scored[draw]])
     whole = pd.concat(tables, ignore_index=True)
     whole.insert(0, "method", predictions.method)

@@ -1,6 +1,5 @@
 """Predict one class for a video from its frames, and draw the probabilities over time."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.crops import NO_FACE, OK, UNREADABLE
 from fewshot_fer.inference.inputs import printable
 from fewshot_fer.inference.tables import Row
-from fewshot_fer.system.figures import families, new_figure, save_figure
+from fewshot_fer.system.figures import new_figure, save_figure
 from fewshot_fer.system.files import atomic
 
 if TYPE_CHECKING:
@@ -69,25 +68,18 @@ class Clip:
 
         row: what `row` returned. Raises WriteError.
         """
-        from matplotlib import rc_context
-
-        fonts = families((*self.class_names, self.file.name))
-        with (
-            rc_context({"font.family": fonts}),
-            warnings.catch_warnings(action="ignore", category=UserWarning),  # letters no font has
-        ):
-            figure = new_figure(9, 4.2, dpi=120)
-            axes = figure.subplots()
-            self._plot_lines(axes, row)
-            verdict = row["label"] or row["reason"]
-            axes.set(xlabel="time, s", ylabel="probability, %", ylim=(0, 102))
-            seen = f"a face in {row['faces']} of {self.frames} frames"
-            axes.set_title(f"{self.file.name}: {verdict} ({seen})")
-            axes.set_xlim(self.seconds[0], max(self.seconds[-1], self.seconds[0] + 0.1))
-            axes.grid(alpha=0.3)
-            figure.legend(loc="outside right upper", frameon=False, title="mean over the clip")
-            with atomic(picture) as partial:
-                save_figure(figure, partial)
+        figure = new_figure(9, 4.2, dpi=120)
+        axes = figure.subplots()
+        self._plot_lines(axes, row)
+        verdict = row["label"] or row["reason"]
+        axes.set(xlabel="time, s", ylabel="probability, %", ylim=(0, 102))
+        seen = f"a face in {row['faces']} of {self.frames} frames"
+        axes.set_title(f"{self.file.name}: {verdict} ({seen})")
+        axes.set_xlim(self.seconds[0], max(self.seconds[-1], self.seconds[0] + 0.1))
+        axes.grid(alpha=0.3)
+        figure.legend(loc="outside right upper", frameon=False, title="mean over the clip")
+        with atomic(picture) as partial:
+            save_figure(figure, partial)
 
     def _plot_lines(self, axes: "Axes", row: Row) -> None:
         from matplotlib import colormaps

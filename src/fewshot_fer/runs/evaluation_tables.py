@@ -5,12 +5,13 @@ compared image by image on the same episodes: much less of their difference is t
 predictions.csv holds what each image was taken for, with a fixed support.
 """
 
+import io
 from pathlib import Path
 
 import pandas as pd
 
 from fewshot_fer.evaluation.metrics import recalls
-from fewshot_fer.evaluation.results import EvaluationResult
+from fewshot_fer.evaluation.results import PREDICTION_COLUMNS, EvaluationResult
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.runs.plots import plot_confusion
 from fewshot_fer.system.files import Row, append_row, write_text, writing
@@ -27,8 +28,6 @@ ANSWER_COLUMNS = (
     "asked",  # how often it was a query
     "correct",  # how many of these predictions were right; a mean over draws of a fixed support
 )
-PREDICTION_COLUMNS = ("role", "protocol", "method", "draw", "path", "clip", "true", "predicted")
-"""Then a column of probabilities for each class."""
 RECALL_COLUMNS = ("role", "protocol", "class", "recall", "asked")
 
 
@@ -83,8 +82,14 @@ def add_predictions(folder: Path, predictions: pd.DataFrame) -> None:
     Evaluations over other classes leave each other's probabilities empty.
     """
     file, columns = folder / "predictions.csv", list(PREDICTION_COLUMNS)
-    if file.exists():
-        earlier = pd.read_csv(file, dtype={"clip": str}, keep_default_na=False)
-        predictions = pd.concat([earlier, predictions], ignore_index=True)
     columns += [column for column in predictions.columns if column not in PREDICTION_COLUMNS]
-    write_text(file, predictions.to_csv(columns=columns, index=False, float_format="%.6g"))
+    text = predictions.to_csv(columns=columns, index=False, float_format="%.6g")
+    if file.exists():
+        both = [_texts(file), _texts(io.StringIO(text, newline=""))]
+        text = pd.concat(both, ignore_index=True).to_csv(index=False)
+    write_text(file, text)
+
+
+def _texts(source: Path | io.StringIO) -> pd.DataFrame:
+    """Return a table with every cell as it stands there: a class 01 or true is no number."""
+    return pd.read_csv(source, dtype=str, keep_default_na=False)

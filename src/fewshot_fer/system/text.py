@@ -1,5 +1,6 @@
 """Text on screen: aligned tables, and fractions in percent."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
 
 
@@ -7,16 +8,33 @@ def text_table(rows: Sequence[Sequence[str]], left: int | Collection[int]) -> st
     """Return rows of cells as lines of aligned columns, two spaces apart.
 
     left: how many columns, from the first, or which of them are flush left; others are flush right.
+
+    >>> print(text_table([("행복", "1"), ("joy", "10")], left=1))
+    행복   1
+    joy   10
     """
     flush_left = range(left) if isinstance(left, int) else left
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if number in flush_left else cell.rjust(width)
+            _padded(cell, width, number in flush_left)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     )
+
+
+def _padded(cell: str, width: int, is_left: bool) -> str:
+    blanks = " " * (width - _width(cell))
+    return cell + blanks if is_left else blanks + cell
+
+
+def _width(text: str) -> int:
+    """Return how many places a text takes: two for a Korean letter, none for an accent."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.category(letter) in ("Mn", "Cf") for letter in text)
 
 
 def percent(fraction: float) -> str:

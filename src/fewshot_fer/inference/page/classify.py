@@ -8,7 +8,7 @@ from PIL import Image
 
 from fewshot_fer.data.decode import read_picture
 from fewshot_fer.data.labels import plain_name
-from fewshot_fer.inference.classifier import FaceClassifier, Predictions
+from fewshot_fer.inference.classifier import NONE, FaceClassifier, Predictions
 from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes
 from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
 from fewshot_fer.inference.explain import support_picture, tile
@@ -87,6 +87,8 @@ class PictureClassifier:
         name = plain_name(name)[:LONGEST_NAME].strip()
         if not name:
             return enrolment, "Give the class a name."
+        if name == NONE:
+            return enrolment, f"Give the class another name: {NONE} is said of faces of no class."
         if not files:
             return enrolment, "Choose some pictures of it first; five will do."
         try:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from fewshot_fer.data.decode import decode
+from fewshot_fer.data.decode import decode, look_at_header
 from fewshot_fer.reports.audit.tables import Finding, fault, note
 from fewshot_fer.system.errors import DataError
 
@@ -43,7 +43,8 @@ class Look:
     """Facts about one image file.
 
     error: why it cannot be used, or an empty string; content: SHA-256 of the bytes; thumbnail: grey
-    uint8 [SIDE, SIDE] of the centred square, which is what an encoder gets.
+    uint8 [SIDE, SIDE] of the centred square, which is what an encoder gets; several: whether it has
+    more frames or pages than that one.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Look:
     width: int = 0
     height: int = 0
     grey: bool = False
+    several: bool = False
     thumbnail: Thumbnails | None = None
 
 
@@ -60,14 +62,13 @@ def look_at(path: str) -> Look:
     try:
         pixels = decode(path, SIDE)
         content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        with Image.open(path) as picture:
-            width, height = picture.size
+        width, height, several = look_at_header(path)
     except (DataError, OSError) as error:
         return Look(path, error=str(error))
     # Equal channels stay equal when a picture is made smaller, and unequal ones unequal.
     grey = bool((pixels[0] == pixels[1]).all() and (pixels[1] == pixels[2]).all())
     thumbnail = np.tensordot(LUMA, pixels, axes=1).round().astype(np.uint8)
-    return Look(path, "", content, width, height, grey, thumbnail)
+    return Look(path, "", content, width, height, grey, several, thumbnail)
 
 
 def look_at_all(paths: Sequence[str]) -> dict[str, Look]:
@@ -87,12 +88,14 @@ def picture_findings(looks: Iterable[Look]) -> list[Finding]:
     grey = [look for look in good if look.grey]
     tiny = [look for look in good if min(look.width, look.height) < TINY]
     oblong = [look for look in good if look.width != look.height]
+    several = [look for look in good if look.several]
     first = f"the first: {bad[0].error}" if bad else ""
     kinds = (
         (fault, "unreadable images", bad, first),
         (note, "grey images", grey, "the lack of colour alone would tell them from others"),
         (note, f"images under {TINY} pixels a side", tiny, "they are enlarged"),
         (note, "images that are not square", oblong, "the centred square of each is taken"),
+        (note, "images of several frames or pages", several, "the first of each is taken"),
     )
     return [
         make(title, f"{len(some)} of {len(seen)}; {why}", [(one.path,) for one in some])

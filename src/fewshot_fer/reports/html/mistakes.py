@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fewshot_fer.data.decode import decode
-from fewshot_fer.runs.evaluation_tables import PREDICTION_COLUMNS
+from fewshot_fer.evaluation.results import PREDICTION_COLUMNS
 from fewshot_fer.runs.read import Unreadable, read_answers, read_table
 from fewshot_fer.system.errors import DataError
 
