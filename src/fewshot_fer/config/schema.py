@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from fewshot_fer.config.quoting import NewPath, PathText
+
 LOGGERS = ("csv", "tensorboard")
 KINDS = ("none", "l2", "cl2n")  # of normalising
 COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
@@ -22,8 +24,8 @@ class DatasetConfig:
 
     adapter: str = MISSING  # a name in data/adapters/, such as rafdb_basic or folder
     split: str = "all"
-    root: str | None = None  # null: looked for under paths.data
-    file: str | None = None  # csv only: the list of images
+    root: PathText | None = None  # null: looked for under paths.data
+    file: PathText | None = None  # csv only: the list of images
     clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
 
 
@@ -56,8 +58,8 @@ class EpisodesConfig:
 
     disjoint: str = "group"  # support and query share no group, or only no image
     skip_small_classes: bool = False
-    save: str | None = None  # file to write the evaluations' episodes to
-    load: str | None = None  # file to read them from, in the place of drawing
+    save: NewPath | None = None  # file to write the evaluations' episodes to
+    load: PathText | None = None  # file to read them from, in the place of drawing
 
 
 @dataclass
@@ -67,7 +69,7 @@ class BackboneConfig:
     name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, or file
     filters: int = 64  # conv4 only
     image_size: int | None = None  # null: as the weights were made for; else 84
-    weights: str = "none"  # or imagenet, or a file
+    weights: PathText = "none"  # or imagenet, or a file
     accept_size: bool = False  # give images of another size than the weights were made for
 
     @property
@@ -155,9 +157,9 @@ class DemoConfig:
 class PathsConfig:
     """Where data are read and results are written."""
 
-    data: str | None = None  # the folder that holds RAF-DB and AFEW
+    data: PathText | None = None  # the folder that holds RAF-DB and AFEW
     demo: bool | None = None  # use the set of drawn faces in place of `data`
-    outputs: str = "outputs"
+    outputs: NewPath = "outputs"
 
 
 @dataclass
@@ -176,7 +178,7 @@ class TrainVerb:
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them
-    resume: str | None = None  # the folder of a run that was stopped
+    resume: NewPath | None = None  # the folder of a run that was stopped
     seed: int = 0
     device: str = "auto"
     threads: int | None = None  # on the CPU; null: all of them
@@ -189,7 +191,7 @@ class TrainVerb:
 class TestVerb:
     """Everything that `python -m fewshot_fer.test` reads; null means: as the run was trained."""
 
-    run: str = MISSING
+    run: PathText = MISSING
     checkpoint: str | None = None  # best or last; null: the run's train.tested
     methods: list[str] = field(default_factory=list)  # beside the run's own: names, or all
     test: dict[str, EvalConfig] = field(default_factory=dict)

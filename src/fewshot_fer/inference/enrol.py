@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fewshot_fer.config.quoting import pasteable
 from fewshot_fer.data.listing import contents, folders_in
 from fewshot_fer.evaluation.support import SupportSet, load_support_set, with_priors
 from fewshot_fer.inference.classifier import NONE
@@ -57,7 +58,7 @@ def read_support(path: Path, run: LoadedRun) -> SupportSet:
         raise RunError(
             f"support={path} was stored with the weights of another run or checkpoint than "
             f"{run.folder}: its embeddings cannot be compared. Enrol the pictures again with "
-            f"support=folder enrol={path}"
+            f"support=folder {pasteable('enrol', path)}"
         )
     return support
 
