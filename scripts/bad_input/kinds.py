@@ -43,7 +43,7 @@ from bad_input.typing_commands import typed
 
 @dataclass(frozen=True)
 class Kind:
-    """cases: ways to damage it; make: writes the good files into a folder, returns the one to damage;
+    """cases: ways to damage it; make: writes good files into a folder, returns the one to damage;
     words: what is typed then, where a case has no words of its own."""
 
     cases: Callable[[], list[Case]]
