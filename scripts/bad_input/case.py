@@ -21,7 +21,8 @@ During = Callable[[], contextlib.AbstractContextManager[object]]
 @dataclass(frozen=True)
 class Case:
     """kind: what is handed in; fault: what is wrong with it; outcome: WORKS, LINE or STOPS; says:
-    what must stand in the line; during: what goes wrong meanwhile."""
+    what must stand in the line; during: what goes wrong meanwhile; words: what is typed, () for
+    what its kind types."""
 
     kind: str
     fault: str
@@ -29,6 +30,7 @@ class Case:
     outcome: str = LINE
     says: str = ""
     during: During = contextlib.nullcontext
+    words: tuple[str, ...] = ()
 
 
 def text(content: str | bytes) -> Spoil:

@@ -10,10 +10,17 @@ AFEW: Words = ("train", "dataset=afew", "eval=afew_4w5s", *IN_PLACE)
 NAMED = "dataset.clips={anger:['000100000','000100009'],fear:['000299999']}"
 MIXED: Words = ("train", "dataset=mixed", NAMED, "eval=basic_7w1s", *IN_PLACE)
 CARD: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.safetensors")
-OWN: Words = (
-    *("train", "dataset=folder", "dataset.root=faces"),
-    *("eval=folder_5w5s", "eval.dataset.root=faces", *TINY),
-)
+
+
+def own_faces(root: str) -> Words:
+    """Return the command for faces of one's own in a folder."""
+    return (
+        *("train", "dataset=folder", f"dataset.root={root}"),
+        *("eval=folder_5w5s", f"eval.dataset.root={root}", *TINY),
+    )
+
+
+OWN = own_faces("faces")
 CSV: Words = (
     *("train", "dataset=csv", "dataset.file=list.csv"),
     *("eval=csv_5w5s", "eval.dataset.file=list.csv", *TINY),

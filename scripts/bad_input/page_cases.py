@@ -79,9 +79,14 @@ def pages() -> Iterator[tuple[Case, str, bool]]:
         trained = typed(*RAFDB, "hydra.run.dir=run")
         assert trained.code == 0, trained.err
         with served(Path(made) / "run", Path(made) / "temporary") as page:
-            for fault, send, outcome, says in CASES:
+            for case, (_, send, _, _) in zip(cases(), CASES, strict=True):
                 reply = send(page, Path(made))
-                yield Case(KIND, fault, as_it_is, outcome, says), reply, says in reply
+                yield case, reply, case.says in reply
+
+
+def cases() -> list[Case]:
+    """Return what is sent, and what must come back; nothing is served."""
+    return [Case(KIND, fault, as_it_is, outcome, says) for fault, _, outcome, says in CASES]
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Faults of data sets in folders: AFEW's frames, RAF-DB by class, the mixed set, own faces."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from bad_input.case import LINE, WORKS, Case, Spoil, as_it_is, gone_folder, linked_out, on, text
+from bad_input.commands import own_faces
 from bad_input.good_files import picture
 
 
@@ -74,6 +76,10 @@ def folders() -> list[Case]:
         Case(kind, "endings .jfif, .gif and .heic", _endings, WORKS),
         Case(kind, "a file in its place", on("..", _file_instead), LINE, "is not a folder"),
         Case(kind, "missing", _vanished, LINE, "faces"),
+        Case(kind, "a picture's name that is not UTF-8", on("0.jpg", _bytes_name), LINE, "udce9"),
+        Case(kind, "a class name that is not UTF-8", _bytes_name, LINE, "udce9"),
+        Case(kind, "a line break in a name", on("0.jpg", _renamed_to("a\nb.jpg")), LINE, "a\\nb"),
+        Case(kind, "a name of 250 letters", on("0.jpg", _renamed_to("x" * 246 + ".jpg")), WORKS),
     ]
 
 
@@ -86,6 +92,47 @@ def rejecting_supports() -> list[Case]:
         Case(kind, "one picture a class", on("..", _one_each), LINE, "too few"),
         Case(kind, "a class without pictures", _emptied, LINE, "no picture"),
     ]
+
+
+def typed_paths() -> list[Case]:
+    """The folder of faces under another name, as it is typed."""
+    names = {
+        "Korean, spaces, brackets": "얼굴 [1] (a) {b}",
+        "quotes": 'it\'s "mine"',
+        "commas, = and #": "a,b = c # d",
+        "a backslash": "back\\slash\\",
+        "signs of a shell: & ; | $": "a & b; c | $HOME",
+        "a ${ in it": "${x} and ${",
+        "a tilde in front": "~mine",
+    }
+    kind = "a path that is typed"
+    cases = [
+        Case(kind, fault, on("..", _renamed_to(name)), WORKS, words=own_faces(name))
+        for fault, name in names.items()
+    ]
+    return [
+        *cases,
+        Case(
+            kind,
+            "a home of nobody",
+            as_it_is,
+            LINE,
+            "~no-such-user",
+            words=own_faces("~no-such-user/x"),
+        ),
+        Case(
+            *(kind, "results in a folder with ${", as_it_is, LINE, "paths.outputs"),
+            words=(*own_faces("faces"), "paths.outputs=${x}"),
+        ),
+        Case(
+            *(kind, "bytes that are not UTF-8", as_it_is, LINE, "dataset.root="),
+            words=own_faces(os.fsdecode(b"caf\xe9")),
+        ),
+    ]
+
+
+def _bytes_name(path: Path) -> None:
+    path.rename(path.with_name(os.fsdecode(b"caf\xe9") + path.suffix))
 
 
 def _emptied(folder: Path) -> None:

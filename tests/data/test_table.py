@@ -1,5 +1,7 @@
 """Own folders and lists, the mixed set, and the table that all of them become."""
 
+import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -89,3 +91,24 @@ def test_tables_that_break_the_contract_are_refused() -> None:
     ):
         with pytest.raises(DataError, match=message):
             validate_table(bad)
+
+
+@pytest.mark.parametrize("column", ["path", "label", "group", "clip"])
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "two\nlines", "a\rb", "a\0b"])
+def test_a_name_that_no_file_of_a_run_can_hold_is_refused_at_once(column: str, name: str) -> None:
+    """Where the table is made, which is before the first epoch, by its escaped form."""
+    row: dict[str, object] = {"path": "/f/a.jpg", "label": "fear", "split": "all", "dataset": "x"}
+    with pytest.raises(DataError, match=re.escape(ascii(name))):
+        make_table([row | {column: name}])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_folder_with_names_of_any_bytes_is_refused(tmp_path: Path) -> None:
+    for name in ("a/0.jpg", "b/0.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "a/notes \udce9.txt").touch()  # no picture: nobody minds
+    assert len(read_folder(tmp_path)) == 2
+    (tmp_path / "a" / os.fsdecode(b"caf\xe9.jpg")).touch()
+    with pytest.raises(DataError, match=r"caf\\udce9\.jpg"):
+        read_folder(tmp_path)

@@ -161,7 +161,7 @@ def test_mistakes_are_one_line(
         (["run=nowhere"], "nowhere is not the folder of a trained run"),
         (["run=nowhere", "format=tflite"], "format=tflite is not known"),
         (["run=nowhere", f"out={tmp_path}"], "is a folder"),
-        (["run=nowhere", "out=last.pt"], "out=last.pt does not end in .onnx: give last.onnx"),
+        (["run=nowhere", "out=last.pt"], "out=last.pt does not end in .onnx: give out=last.onnx"),
     ):
         outcome = command("export", *arguments)
         assert_one_line(outcome, says)

@@ -42,3 +42,10 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     (tmp_path / name).touch()
     found = find_inputs([str(tmp_path)]).pictures
     assert SourceImage(found[0]).name.endswith(r"caf\udce9.jpg")
+
+
+def test_brackets_in_a_folders_name_are_no_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "[new] *"
+    folder.mkdir()
+    (folder / "a.jpg").touch()
+    assert find_inputs([str(folder / "*.jpg")]).pictures == [folder / "a.jpg"]

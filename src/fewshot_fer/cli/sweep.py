@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config.hydra import compose, plain
 from fewshot_fer.config.names import conf_names
+from fewshot_fer.config.quoting import in_quotes
 from fewshot_fer.system.errors import ConfigError
 
 FLAGS = ("-m", "--multirun")
@@ -67,8 +68,7 @@ def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
     folder = Path(outputs) / "sweeps" / f"{verb}_{digest}"
     if launchers:
         folder = folder.absolute()  # jobs may start elsewhere
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return Sweep(folder, [*words, f"hydra.sweep.dir='{quoted}'"], jobs, in_turn)
+    return Sweep(folder, [*words, f"hydra.sweep.dir={in_quotes(str(folder))}"], jobs, in_turn)
 
 
 def _parsed(words: Sequence[str]) -> tuple[list[Override], list[str]]:
@@ -124,7 +124,7 @@ def _content(verb: str, own: Sequence[Override], others: Sequence[str]) -> tuple
         bases = []
     words = [str(each.input_line) for each in own]
     if not bases:
-        given = [word.partition("=")[2] for word in words if word.startswith("paths.outputs=")]
+        given = [str(each.value()) for each in own if each.key_or_group == "paths.outputs"]
         return given[-1] if given else "outputs", [*words, *others]
     outputs = [str(base["paths"].pop("outputs")) for base in bases]
     return outputs[0], [bases, [each.input_line for each in values]]

@@ -7,6 +7,7 @@ configuration that a run has stored may be a stranger's, so nothing that it name
 """
 
 import importlib
+import json
 import math
 import os
 import sys
@@ -62,7 +63,7 @@ def import_plugins(names: Sequence[str]) -> None:
     A name is also looked for in the working folder. Raises ConfigError for one that cannot be
     imported, with the reason.
     """
-    os.environ[PLUGINS] = ",".join(names)
+    os.environ[PLUGINS] = json.dumps(names)
     for name in names:
         file = Path(name) if name.endswith(".py") else None
         folder = str(file.parent if file else Path.cwd())
@@ -81,19 +82,21 @@ def import_plugins(names: Sequence[str]) -> None:
 
 def import_inherited_plugins() -> None:
     """Import, in a process that a run has started, what `import_plugins` was given before."""
-    import_plugins(_inherited())
+    import_plugins(imported_plugins())
+
+
+def imported_plugins() -> list[str]:
+    """Return what `import_plugins` was given last, here or in the process that started this one."""
+    return [str(name) for name in json.loads(os.environ.get(PLUGINS) or "[]")]
 
 
 def plugin_files() -> list[Path]:
     """Return the files of the modules that `import_plugins` was given last; of a package its
     `__init__.py` alone."""
-    names = [Path(name).stem if name.endswith(".py") else name for name in _inherited()]
+    given = imported_plugins()
+    names = [Path(name).stem if name.endswith(".py") else name for name in given]
     modules = [sys.modules[name] for name in names if name in sys.modules]
     return [Path(module.__file__) for module in modules if module.__file__]
-
-
-def _inherited() -> list[str]:
-    return [name for name in os.environ.get(PLUGINS, "").split(",") if name]
 
 
 def at_least(key: str, value: int, low: int) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from fewshot_fer.config.quoting import NewPath, PathText
+
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
 LOGGERS = ("csv", "tensorboard")
 KINDS = ("none", "l2", "cl2n")  # of normalising
@@ -23,8 +25,8 @@ class DatasetConfig:
 
     adapter: str = MISSING  # a name in data/adapters/, such as rafdb_basic or folder
     split: str = "all"
-    root: str | None = None  # null: looked for under paths.data
-    file: str | None = None  # csv only: the list of images
+    root: PathText | None = None  # null: looked for under paths.data
+    file: PathText | None = None  # csv only: the list of images
     layout: str | None = None  # folder only: which folders are classes; null: as names tell
     clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
 
@@ -58,8 +60,8 @@ class EpisodesConfig:
 
     disjoint: str = "group"  # support and query share no group, or only no image
     skip_small_classes: bool = False
-    save: str | None = None  # file to write the evaluations' episodes to
-    load: str | None = None  # file to read them from, in the place of drawing
+    save: NewPath | None = None  # file to write the evaluations' episodes to
+    load: PathText | None = None  # file to read them from, in the place of drawing
 
 
 @dataclass
@@ -69,7 +71,7 @@ class BackboneConfig:
     name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, file or onnx
     filters: int = 64  # conv4 only
     image_size: int | None = None  # null: as the weights were made for; else 84
-    weights: str = "none"  # or imagenet, packaged (face_expression), or a file
+    weights: PathText = "none"  # or imagenet, packaged (face_expression), or a file
     accept_size: bool = False  # give images of another size than the weights were made for
 
     @property
@@ -161,9 +163,9 @@ class DemoConfig:
 class PathsConfig:
     """Where data are read and results are written."""
 
-    data: str | None = None  # the folder that holds RAF-DB and AFEW
+    data: PathText | None = None  # the folder that holds RAF-DB and AFEW
     demo: bool | None = None  # use the set of drawn faces in place of `data`
-    outputs: str = "outputs"
+    outputs: NewPath = "outputs"
 
 
 @dataclass
@@ -183,7 +185,7 @@ class TrainVerb:
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them
-    resume: str | None = None  # the folder of a run that was stopped
+    resume: NewPath | None = None  # the folder of a run that was stopped
     seed: int = 0
     device: str = "auto"
     threads: int | None = None  # on the CPU; null: all of them
@@ -196,7 +198,7 @@ class TrainVerb:
 class TestVerb:
     """Everything that `python -m fewshot_fer.test` reads; null means: as the run was trained."""
 
-    run: str = MISSING
+    run: PathText = MISSING
     checkpoint: str | None = None  # best or last; null: the run's train.tested
     methods: list[str] = field(default_factory=list)  # beside the run's own: names, or all
     test: dict[str, EvalConfig] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from fewshot_fer.config.names import a_device, at_least, inside, no_empty_name, one_of
+from fewshot_fer.config.quoting import NewPath, PathText, pasteable
 from fewshot_fer.system.errors import ConfigError
 
 NEIGHBOURS = 5  # support images that explain=true shows
@@ -22,9 +23,9 @@ MOST_RUNS = 26  # in a comparison; each has a letter
 class RunChoice:
     """A trained run, which of its checkpoints, and the support that it classifies with."""
 
-    run: str | None = None  # null: the starter, which needs no training
+    run: PathText | None = None  # null: the starter, which needs no training
     checkpoint: str | None = None  # best or last; null: the run's train.tested
-    support: str | None = None  # null: the run's own
+    support: PathText | None = None  # null: the run's own
 
 
 def _check_run_choice(settings: RunChoice) -> None:
@@ -48,9 +49,9 @@ class PredictVerb(RunChoice):
     support: a folder of <class>/ pictures, or a file that enrol= wrote.
     """
 
-    images: list[str] = field(default_factory=list)
+    images: list[PathText] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)  # known by their names: no picture is needed
-    enrol: str | None = None  # a file to store the support in
+    enrol: NewPath | None = None  # a file to store the support in
     align: bool = True  # find and align faces; false: the pictures are crops
     align_support: bool | None = None  # null: as align
     fps: float | None = None  # frames a second of a video; null: all
@@ -58,7 +59,7 @@ class PredictVerb(RunChoice):
     explain: bool | int = False  # how many nearest support images; true: NEIGHBOURS
     draw: bool = False
     json: bool = False  # print JSON in the place of the table
-    outputs: str = "outputs"
+    outputs: NewPath = "outputs"
     device: str = "auto"
 
     @property
@@ -109,7 +110,7 @@ class ExportVerb(RunChoice):
     """A run and the file that it becomes. support: a file that predict's enrol= wrote."""
 
     format: str = "onnx"
-    out: str | None = None  # the file; null: <run>/<checkpoint>.onnx
+    out: NewPath | None = None  # the file; null: <run>/<checkpoint>.onnx
 
 
 def check_export(settings: ExportVerb) -> None:
@@ -120,10 +121,12 @@ def check_export(settings: ExportVerb) -> None:
         return
     out = Path(settings.out)
     if out.expanduser().is_dir():
-        raise ConfigError(f"out={settings.out} is a folder: name a file, {settings.out}/faces.onnx")
+        raise ConfigError(
+            f"out={out} is a folder: name a file, {pasteable('out', out / 'faces.onnx')}"
+        )
     if out.suffix != ".onnx":  # best.pt, by mistake
         raise ConfigError(
-            f"out={settings.out} does not end in .onnx: give {out.with_suffix('.onnx')}"
+            f"out={out} does not end in .onnx: give {pasteable('out', out.with_suffix('.onnx'))}"
         )
 
 
@@ -163,9 +166,9 @@ def check_demo_app(settings: DemoAppVerb) -> None:
 class PrepareVerb:
     """Clips or photographs that faces are cut out of: one of `afew` and `images` is given."""
 
-    afew: str | None = None  # the folder that holds Train_AFEW/<Class>/*.avi and Val_AFEW
-    images: str | None = None  # a folder of photographs, with folders below it or without
-    out: str = MISSING
+    afew: PathText | None = None  # the folder that holds Train_AFEW/<Class>/*.avi and Val_AFEW
+    images: PathText | None = None  # a folder of photographs, with folders below it or without
+    out: NewPath = MISSING
     fps: float | None = None  # frames a second of a clip; null: every frame
     faces: str = "largest"  # of a photograph: largest or all
     size: int = 100  # pixels a side of an aligned face
@@ -203,12 +206,14 @@ def check_prepare(settings: PrepareVerb) -> None:
 class ReportVerb:
     """Runs to report on: one of `runs`, `study` and `compare` is given."""
 
-    runs: list[str] = field(default_factory=list)  # folders below which any runs and sweeps lie
+    runs: list[PathText] = field(
+        default_factory=list
+    )  # folders below which any runs and sweeps lie
     embeddings: bool = True  # of runs: maps of their pictures' embeddings
     pictures: bool = True  # of runs: small copies of pictures in the page
-    study: str | None = None  # the folder below which the study's runs lie
-    compare: list[str] = field(default_factory=list)  # run folders, the first is the reference
-    outputs: str = "outputs"
+    study: PathText | None = None  # the folder below which the study's runs lie
+    compare: list[PathText] = field(default_factory=list)  # run folders, the first is the reference
+    outputs: NewPath = "outputs"
     seed: int = 0  # of the bootstrap
 
 

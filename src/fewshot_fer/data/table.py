@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fewshot_fer.data.labels import plain_name
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.text import RENAME, fits_table
 
 COLUMNS = ("path", "label", "split", "group", "clip", "frame", "dataset")
 """path: absolute file name; label: canonical class name; split: train, val, test or all;
@@ -157,6 +158,10 @@ def validate_table(table: pd.DataFrame) -> None:
     if twice.any():
         path = table.loc[twice, "path"].iloc[0]
         raise DataError(f"{path} is listed twice: each image may stand in a table once")
+    for column in STRINGS:
+        if not fits_table("".join(table[column])):
+            unfit = next(text for text in table[column] if not fits_table(text))
+            raise DataError(f"{unfit!a} {RENAME}")
     empty = table["label"].str.len() == 0
     if empty.any():
         raise DataError(f"{table.loc[empty, 'path'].iloc[0]} has an empty label")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fewshot_fer.config.quoting import pasteable
 from fewshot_fer.data.adapters.folder import require_classes_first
 from fewshot_fer.data.labels import canonical, plain_name
 from fewshot_fer.data.listing import as_on_disk, contents, folders_in, left_out_remarks, walk_images
@@ -63,7 +64,7 @@ def read_support(path: Path, run: LoadedRun) -> SupportSet:
         raise RunError(
             f"support={path} was stored with the weights of another run or checkpoint than "
             f"{run.folder}: its embeddings cannot be compared. Enrol the pictures again with "
-            f"support=folder enrol={path}"
+            f"support=folder {pasteable('enrol', path)}"
         )
     return support
 

@@ -131,10 +131,12 @@ def _files(name: str) -> list[Path]:
         return [path]
     if path.is_dir():
         return _files_below(path)
-    if not glob.has_magic(name):
-        nearest = next(p for p in (path.parent, *path.parent.parents) if p.exists())
+    nearest = next(p for p in (path.parent, *path.parent.parents) if p.exists())
+    pattern = str(path.relative_to(nearest))  # brackets in the names of folders are no pattern
+    if not glob.has_magic(pattern):
         raise DataError(f"images={name}: no such file or folder; in {nearest}: {contents(nearest)}")
-    found = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - absolute too
+    # Not Path.glob, which finds hidden files too.
+    found = sorted(nearest / f for f in glob.glob(pattern, root_dir=nearest, recursive=True))  # noqa: PTH207
     if not found:
         raise DataError(f"images={name}: no file has a name like that")
     return [file for each in found for file in (_files_below(each) if each.is_dir() else [each])]

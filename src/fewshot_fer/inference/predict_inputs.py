@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fewshot_fer import __version__
 from fewshot_fer.config.hydra import threads_per_job
+from fewshot_fer.config.quoting import pasteable
 from fewshot_fer.config.verb_settings import PredictVerb
 from fewshot_fer.data.faces.detector import FaceDetector, load_detector
 from fewshot_fer.evaluation.support import (
@@ -132,7 +133,9 @@ def _detector(settings: PredictVerb, inputs: Inputs, device: torch.device) -> Fa
 
 def _store(support: SupportSet, file: Path) -> None:
     if file.is_dir():
-        raise ConfigError(f"enrol={file} is a folder: name a file, as in enrol={file / 'faces.pt'}")
+        raise ConfigError(
+            f"enrol={file} is a folder: name a file, {pasteable('enrol', file / 'faces.pt')}"
+        )
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     save_support_set(file, support)
@@ -141,7 +144,7 @@ def _store(support: SupportSet, file: Path) -> None:
     classes = ", ".join(
         f"{name} {count}" for name, count in zip(support.class_names, counts, strict=True)
     )
-    log.info("enrolled %s: give support=%s with this run to use them", classes, file)
+    log.info("enrolled %s: give %s with this run to use them", classes, pasteable("support", file))
 
 
 def _rejection(rate: float | None, support: SupportSet, run: LoadedRun) -> Rejection | None:

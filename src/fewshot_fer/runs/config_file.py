@@ -4,13 +4,14 @@ A run that began with weights from elsewhere says in encoder.yaml whose they wer
 from a file it needs no more than that card: its checkpoints hold the weights.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 
+from fewshot_fer.config.quoting import literal
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import BackboneConfig, TrainVerb
 from fewshot_fer.models.backbones.card import Card, read_card, write_card
@@ -24,17 +25,29 @@ REMOVED = ("dataset.outside",)  # ends of keys that earlier versions wrote, and 
 CARD = "encoder.yaml"
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values, and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for place, (key, _) in enumerate(node.value):
+            if key.value in keys[:place]:
+                raise yaml.YAMLError(f"duplicate key {key.value}{key.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
 def read_run_settings(run: Path) -> TrainVerb:
     """Return the settings of a trained run. Raises RunError if `run` is no folder of one."""
     path = run / "config.yaml"
     if not path.is_file():
         raise RunError(f"{run} is not the folder of a trained run: it holds no config.yaml")
     try:
-        loaded = OmegaConf.create(read_yaml_text(path))
-        content = OmegaConf.to_container(loaded)
-        # A stranger's file could read variables of the environment through one.
-        if found := next(_interpolated(content, ""), None):
-            raise ConfigError(f"{found} holds a ${{...}}, and a run writes none")
+        loaded = yaml.load(read_yaml_text(path), Loader=_Loader) or {}
+        if not isinstance(loaded, dict):
+            raise ConfigError("it holds no settings")
+        # Through a ${...} a stranger's file could read variables of the environment; a run writes
+        # none, but folders may be called so.
+        content = _literal(loaded)
         merged = OmegaConf.merge(OmegaConf.structured(TrainVerb), _without_removed(content))
         settings = read_settings(merged, TrainVerb)  # type: ignore[arg-type]
         check_training(settings)
@@ -96,11 +109,10 @@ def _without_removed(content: Any, key: str = "") -> Any:  # noqa: ANN401
     }
 
 
-def _interpolated(content: Any, key: str) -> Iterator[str]:  # noqa: ANN401
-    """Yield the keys, `train.lr` for one, whose values hold a `${`."""
-    if isinstance(content, dict | list):
-        pairs = content.items() if isinstance(content, dict) else enumerate(content)
-        for name, value in pairs:
-            yield from _interpolated(value, f"{key}.{name}".lstrip("."))
-    elif isinstance(content, str) and "${" in content:
-        yield key
+def _literal(content: Any) -> Any:  # noqa: ANN401
+    """Return a configuration in which every text stands for itself."""
+    if isinstance(content, dict):
+        return {key: _literal(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_literal(value) for value in content]
+    return literal(content) if isinstance(content, str) else content

@@ -9,6 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fewshot_fer.config.quoting import without_quotes
+
 SIGNS = ("results.csv", "metrics.csv", "summary.json")
 """A folder that holds one of these is a run's. So is one with a config.yaml of train or test."""
 SWEEP = "sweep.csv"
@@ -105,5 +107,5 @@ def _record(folder: Path) -> JobRecord:
         error = (folder / "error.txt").read_text(encoding="utf-8").splitlines()[0]
     words = [str(word) for word in content.get("overrides", [])]
     pairs = (word.lstrip("+").partition("=") for word in words)
-    number = content.get("number", 0)
-    return JobRecord(int(number), folder, {key: value for key, _, value in pairs}, error)
+    overrides = {key: without_quotes(value) for key, _, value in pairs}
+    return JobRecord(int(content.get("number", 0)), folder, overrides, error)

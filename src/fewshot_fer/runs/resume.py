@@ -7,7 +7,6 @@ whole epoch: one that was stopped halfway is begun again.
 
 import contextlib
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from fewshot_fer.config.names import imported_plugins
+from fewshot_fer.config.quoting import command_line
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import read_run_settings
@@ -151,8 +152,9 @@ def stop_message(folder: Path) -> str:
 
 
 def resume_command(folder: Path) -> str:
-    """Return the command that resumes a run."""
-    return f"python -m fewshot_fer.train resume={shlex.quote(str(folder))}"
+    """Return the command that resumes a run, with the modules that it needs."""
+    plugins = imported_plugins()
+    return command_line("train", resume=folder, **({"plugins": plugins} if plugins else {}))
 
 
 def _is_sound(progress: Progress, epoch: int) -> bool:

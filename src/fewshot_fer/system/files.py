@@ -33,7 +33,7 @@ def atomic(path: Path) -> Iterator[Path]:
     fails leaves the old one. What the block writes must be closed by its end. Raises WriteError
     that names `path` where the system cannot write it.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    partial = _partial(path)
     with writing(path):
         try:
             yield partial
@@ -48,7 +48,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Of several that are made at once the first to be finished stays. Raises WriteError.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    partial = _partial(path)
     with writing(path):
         try:
             partial.mkdir(parents=True)
@@ -57,6 +57,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 partial.rename(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    """Return a name beside `path` that no other process takes, of at most 255 bytes."""
+    name = os.fsencode(path.name)[:220].decode(errors="ignore")
+    return path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,20 @@
 """Text on screen: aligned tables, and fractions in percent."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
+
+UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+"""Line breaks, other control characters, and bytes that are not UTF-8, as Python has them."""
+RENAME = (
+    "cannot stand in a table, since it is not UTF-8 (names from an archive of Windows, for one) or "
+    "holds a line break: rename it"
+)
+
+
+def fits_table(text: str) -> bool:
+    """Return whether a name can stand in tables, configurations and reports, which are UTF-8."""
+    return UNFIT.search(text) is None
 
 
 def text_table(rows: Sequence[Sequence[str]], left: int | Collection[int]) -> str:

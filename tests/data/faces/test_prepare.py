@@ -1,5 +1,6 @@
 """Clips and photographs become aligned faces, and whatever was dropped is said."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -266,3 +267,16 @@ def test_overlap_is_a_share_of_the_union() -> None:
     assert overlap(face_at(0, 0), face_at(0, 0)) == 1
     assert overlap(face_at(0, 0), face_at(5, 5)) == pytest.approx(25 / 175)
     assert overlap(face_at(0, 0, 0), face_at(0, 0, 0)) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.jpg"), "x" * 249 + ".jpg"])
+def test_a_name_that_cannot_be_written_is_refused_before_a_face_is_looked_for(
+    name: str, tmp_path: Path, command: Command
+) -> None:
+    """Of two hundred photographs the last one would end it otherwise."""
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / name).touch()
+    outcome = command("prepare", "images=photographs", "out=faces", "device=cpu")
+    assert_one_line(outcome, ascii(name)[1:-5])
+    assert not (tmp_path / "faces").exists()

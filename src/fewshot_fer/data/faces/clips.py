@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def prepare_film(film: Path, target: Path, detector: FaceDetector, settings: Pre
         return _row(seen, set()) | {"status": "unreadable", "reason": seen.broken}
     track = persistent(seen.faces)
     places = {} if track is None else track.places
-    for torn in target.parent.glob(f".{target.name}.*"):  # of a start that was killed
+    for torn in target.parent.glob(f".{escape(target.name)}.*"):  # of a start that was killed
         shutil.rmtree(torn)
     with atomic_folder(target) as partial:
         for number, (aligned, copy) in enumerate(zip(seen.aligned, seen.copies, strict=True)):

@@ -1,6 +1,7 @@
 """Prepare a folder of clips or photographs: aligned faces and a manifest in another folder."""
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -27,9 +28,13 @@ from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
 from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.text import RENAME, fits_table
 
 log = logging.getLogger("fewshot_fer")
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]
+
+
+LONGEST_NAME = 250  # bytes: file systems take 255, and _2 may be added
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def prepare_session(settings: PrepareVerb) -> None:
     """Prepare what is not there yet and say what became of everything. Raises UserError."""
     out = Path(settings.out).expanduser()
     find = find_films if settings.afew is not None else find_photographs
-    found = find(settings.source)
+    jobs = _jobs(find(settings.source), settings)
     prepare = prepare_film if settings.afew is not None else prepare_photograph
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     detector = load_detector(device)
@@ -54,7 +59,6 @@ def prepare_session(settings: PrepareVerb) -> None:
         out.mkdir(parents=True, exist_ok=True)
         kept = {key: getattr(settings, key) for key in ("fps", "faces", "size")}
         manifest = Manifest(out, kept)  # other settings give other faces
-        jobs = _jobs(found, settings)
         sizes = {job: job.file.stat().st_size for job in jobs}
         left = [
             job for job in jobs if not manifest.done(job.source, sizes[job], job.target, job.digest)
@@ -81,6 +85,10 @@ def _jobs(found: list[Path], settings: PrepareVerb) -> list[Job]:
     jobs = [Job(*each) for each in zip(found, sources, targets, digests, strict=True)]
     first: dict[Path, str] = {}
     for job in jobs:
+        if not fits_table(job.source):
+            raise DataError(f"{str(job.file)!a} {RENAME}")
+        if len(os.fsencode(job.target.name)) > LONGEST_NAME:
+            raise DataError(f"{job.file}: its name is too long to become {job.target.name}")
         if first.setdefault(job.target, job.source) != job.source:
             raise DataError(
                 f"{first[job.target]} and {job.source} would both become {job.target}: remove one"

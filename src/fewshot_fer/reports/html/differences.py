@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config.hydra import compose, plain
 from fewshot_fer.config.names import conf_dir
+from fewshot_fer.config.quoting import quoted
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.runs.read import Row, flatten
 
@@ -137,25 +138,6 @@ def changed(run: Run, default: Row) -> Row:
     }  # fmt: skip
 
 
-def quoted(value: object) -> str:
-    """Return a value as Hydra's grammar of overrides wants it.
-
-    >>> quoted(None), quoted(True), quoted([1, "a b"]), quoted("it's"), quoted("1e5")
-    ('null', 'true', "[1,'a b']", "'it\\\\'s'", "'1e5'")
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list):
-        return f"[{','.join(map(quoted, value))}]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{quoted(k)}:{quoted(v)}" for k, v in value.items()) + "}"
-    return _quoted_text(str(value))
-
-
 def shown(value: object) -> str:
     """Return a value for people.
 
@@ -216,14 +198,3 @@ def _override(key: str, value: object, default: Row) -> str:
         name = re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", found["name"])
         return f"+{found['parent']}={{{name}:{quoted(value)}}}"
     return f"{'' if key in default else '+'}{key}={quoted(value)}"
-
-
-def _quoted_text(text: str) -> str:
-    plain = text.replace("_", "a").replace("/", "a").replace(".", "a").replace("-", "a")
-    starts = text[:1].isalpha() or text[:1] in "/_"
-    if starts and plain.isalnum() and plain.isascii() and text not in ("null", "true", "false"):
-        return text
-    # In Hydra's quotes a backslash counts only in front of a quote, where each one is doubled.
-    parts = text.split("'")
-    escaped = [part + "\\" * (len(part) - len(part.rstrip("\\"))) for part in parts]
-    return "'" + "\\'".join(escaped).replace("${", "\\${") + "'"

@@ -1,0 +1,151 @@
+"""The kinds of input, in groups: their cases, good files to damage, and what is typed then."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bad_input import (
+    fault_cases,
+    list_cases,
+    page_cases,
+    picture_cases,
+    run_cases,
+    set_cases,
+    video_cases,
+    weight_cases,
+)
+from bad_input.case import Case
+from bad_input.commands import (
+    AFEW,
+    CARD,
+    COMPOUND,
+    CSV,
+    LONG,
+    MIXED,
+    OWN,
+    OWN_SUPPORT,
+    PREDICT,
+    RAFDB,
+    TEST,
+    Words,
+)
+from bad_input.good_files import (
+    write_afew,
+    write_class_folders,
+    write_compound,
+    write_csv,
+    write_folder,
+    write_mixed,
+    write_rafdb,
+)
+from bad_input.typing_commands import typed
+
+
+@dataclass(frozen=True)
+class Kind:
+    """cases: ways to damage it; make: writes good files into a folder, returns the one to damage;
+    words: what is typed then, where a case has no words of its own."""
+
+    cases: Callable[[], list[Case]]
+    make: Callable[[Path], Path]
+    words: Words
+
+
+def _trained(folder: Path) -> Path:
+    write_rafdb(folder)
+    begun = typed(*RAFDB, "hydra.run.dir=run", "episodes.save=episodes.npz")
+    assert begun.code == 0, begun.err
+    return folder / "run"
+
+
+def _stopped(folder: Path) -> Path:
+    """Return a run as it is when it is stopped in front of its tests."""
+    run = _trained(folder)
+    (run / "summary.json").unlink()
+    return run
+
+
+def _enrolled(folder: Path) -> Path:
+    run = _trained(folder)
+    write_folder(folder)
+    stored = typed(*PREDICT, "support=faces", "enrol=store.pt", "images=faces/joy/0.jpg")
+    assert stored.code == 0, stored.err
+    shutil.copy(run / "best.pt", folder / "best.pt")
+    return folder / "store.pt"
+
+
+def _with_support(folder: Path) -> Path:
+    _trained(folder)
+    made = write_folder(folder)
+    for name in ("calm", "tired"):
+        shutil.copytree(made, made.with_name(name))
+    return made
+
+
+def _cache_of(root: Path) -> Path:
+    _trained(root)
+    return max((root / "cache/packs").glob("*.npy"), key=lambda path: path.stat().st_size)
+
+
+FILMS: Words = ("prepare", "afew=AFEW", "out=frames", "device=cpu", "jobs=1")
+STORE: Words = (*PREDICT, "support=store.pt", "images=faces/joy/0.jpg")
+KINDS: dict[str, list[Kind]] = {
+    "Pictures and videos": [
+        Kind(picture_cases.pictures, lambda root: write_folder(root) / "0.jpg", OWN),
+        Kind(
+            video_cases.videos,
+            lambda root: video_cases.write_video(_trained(root).parent),
+            (*PREDICT, "images=film.avi"),
+        ),
+        Kind(video_cases.films, video_cases.write_films, FILMS),
+    ],
+    "Lists and folders": [
+        Kind(list_cases.label_lists, write_rafdb, RAFDB),
+        Kind(list_cases.compound_lists, write_compound, COMPOUND),
+        Kind(set_cases.class_folders, write_class_folders, RAFDB),
+        Kind(set_cases.clips, write_afew, AFEW),
+        Kind(set_cases.mixed_sets, write_mixed, MIXED),
+        Kind(list_cases.csv_files, write_csv, CSV),
+        Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
+        Kind(set_cases.folders, write_folder, OWN),
+    ],
+    "Configuration and command line": [
+        Kind(set_cases.typed_paths, write_folder, OWN),
+        Kind(run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
+    ],
+    "Weights, checkpoints and runs": [
+        Kind(
+            weight_cases.weights,
+            weight_cases.write_weights,
+            (*RAFDB, "backbone.weights=weights.pth"),
+        ),
+        Kind(weight_cases.safetensors_files, weight_cases.write_safetensors, CARD),
+        Kind(run_cases.checkpoints, lambda root: _trained(root) / "best.pt", TEST),
+        Kind(run_cases.stopped_runs, _stopped, ("train", "resume=run")),
+        Kind(
+            run_cases.episode_files,
+            lambda root: _trained(root).parent / "episodes.npz",
+            (*RAFDB, "episodes.load=episodes.npz"),
+        ),
+        Kind(run_cases.support_stores, _enrolled, STORE),
+        Kind(
+            set_cases.rejecting_supports,
+            _with_support,
+            (*PREDICT, "support=faces", "images=RAF-DB", "reject=0.2"),
+        ),
+    ],
+    "The machine: disk, processes, terminals, network": [
+        Kind(run_cases.caches, _cache_of, TEST),
+        Kind(fault_cases.faults, write_rafdb, LONG),
+        Kind(fault_cases.kills, write_rafdb, ("train", "resume=run")),
+    ],
+}
+"""Group -> its kinds, in the order in which the table shows them."""
+
+
+def grouped() -> Iterator[tuple[str, list[Case]]]:
+    """Yield each group with all its cases; nothing is made or run."""
+    for group, kinds in KINDS.items():
+        yield group, [case for kind in kinds for case in kind.cases()]
+    yield "The page", page_cases.cases()
