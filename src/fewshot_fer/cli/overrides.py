@@ -100,7 +100,7 @@ def typed_keys(schema: type, above: str = "") -> Iterator[tuple[str, object]]:
             yield from typed_keys(EvalConfig, f"{above}{name}.")
             yield from typed_keys(EvalConfig, f"{above}{name}.*.")
         elif get_origin(kind) is dict:
-            continue
+            yield f"{above}{name}.*", get_args(kind)[1]
         elif found := next((each for each in kinds if each in TAKEN), None):
             yield f"{above}{name}", found
 
@@ -111,7 +111,9 @@ def _as_it_is_meant(word: str, keys: Mapping[str, Any], sweeps: bool) -> str:
     if found is None:
         return word
     plus, key, text = found.groups()
-    kind = keys.get(key) or keys.get(re.sub(r"^test\.[^.]+\.", "test.*.", key))
+    of_any = re.sub(r"^test\.[^.]+\.", "test.*.", key)
+    names = (key, of_any, re.sub(r"[^.]+$", "*", of_any))
+    kind = next((keys[name] for name in names if name in keys), None)
     if kind is None or key == "methods":
         return word
     if get_origin(kind) is list:
