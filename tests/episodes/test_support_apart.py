@@ -10,7 +10,7 @@ import pytest
 from conftest import Command, Outcome, assert_one_line, draw_pattern, face_table, touch
 
 from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig
-from fewshot_fer.data.adapters.general import read_csv_list
+from fewshot_fer.data.adapters.csv_list import read_csv_list
 from fewshot_fer.data.load import Source
 from fewshot_fer.episodes.fixed_support import FixedProtocol, draw_fixed_support, fixed_protocol
 from fewshot_fer.episodes.pool import Shape, build_pool

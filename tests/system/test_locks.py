@@ -149,8 +149,8 @@ def test_every_command_leaves_a_folder_that_is_in_use(
         ("train", "-m", *TINY, "seed=0,1", "hydra.sweep.dir=run"),
         ("check", here),
         ("test", f"run={FINISHED}", "test=compound_4w5s", here),
-        ("predict", f"run={FINISHED}", f"images={data}/RAF-DB", here),
-        ("prepare", f"images={data}", "out=run"),
+        ("predict", f"run={FINISHED}", f"images={data}/RAF-DB/basic/Image/aligned", here),
+        ("prepare", f"images={data}/RAF-DB/basic/Image/aligned", "out=run"),
         ("report", f"compare={FINISHED},{FINISHED}", here),
     ):
         assert_one_line(command(*words), f"belongs to process {process}")
