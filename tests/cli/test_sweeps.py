@@ -16,8 +16,9 @@ from conftest import TINY, Command
 from hydra.utils import get_class
 
 from fewshot_fer.cli import sweep as commands
-from fewshot_fer.cli.overrides import as_list, as_text, expand_sweep, expand_tests
+from fewshot_fer.cli.overrides import expand_sweep, expand_tests
 from fewshot_fer.cli.sweep import plan_sweep
+from fewshot_fer.cli.typed_values import as_list, as_text
 from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.names import conf_dir
 from fewshot_fer.system.errors import ConfigError

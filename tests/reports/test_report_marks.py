@@ -8,10 +8,11 @@ from test_report_runs import made, table_of
 
 from fewshot_fer.reports.html.charts import chance_of
 from fewshot_fer.reports.html.collect import Run, collect_runs
-from fewshot_fer.reports.html.groups import Group, Result, RowWarnings, group_results
+from fewshot_fer.reports.html.groups import Group, Result, group_results
 from fewshot_fer.reports.html.leaderboard import title
 from fewshot_fer.reports.html.matrices import heat_maps
 from fewshot_fer.reports.html.report import runs_report
+from fewshot_fer.reports.html.row_warnings import RowWarnings
 from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.errors import RunError
 
