@@ -146,8 +146,6 @@ def _evaluations(run: Run) -> list[Row]:
         place = fitting[min(number, len(fitting) - 1)] if fitting else None
         below = f"{place}." if place else ""
         found.append({} if place is None else settings_below(run.settings, below))
-            {} if place is None else settings_below(run.settings, f"{place}." if place else "")
-        )
     return found
 
 
