@@ -6,13 +6,13 @@ whole epoch: one that was stopped halfway is begun again.
 """
 
 import contextlib
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-
-from omegaconf import OmegaConf
+from typing import Any
 
 from fewshot_fer.config.names import imported_plugins
 from fewshot_fer.config.quoting import command_line
@@ -66,11 +66,12 @@ def settings_to_resume(typed: TrainVerb, overrides: list[str]) -> tuple[TrainVer
 
 def _with_places(stored: TrainVerb, typed: TrainVerb, overrides: list[str]) -> TrainVerb:
     """Return the settings of a run with the places of its data that are typed."""
-    settings, given = OmegaConf.structured(stored), OmegaConf.structured(typed)
+    placed = copy.deepcopy(stored)
     for word in overrides:
         key = word.lstrip("+").partition("=")[0]
         if PLACE.fullmatch(key):
-            OmegaConf.update(settings, key, OmegaConf.select(given, key))
+            *path, last = key.split(".")
+            setattr(_below(placed, path), last, getattr(_below(typed, path), last))
         elif key != "resume" and (key, list(typed.test)) != ("test", list(stored.test)):
             raise ConfigError(
                 f"resume={typed.resume} goes on with the settings of that run: leave out {word}. "
@@ -78,10 +79,18 @@ def _with_places(stored: TrainVerb, typed: TrainVerb, overrides: list[str]) -> T
                 f"dataset.file=, eval.dataset.root= and the like"
             )
         if key == "paths.data":
-            settings.paths.demo = False
-    placed = OmegaConf.to_object(settings)
-    assert isinstance(placed, TrainVerb)
+            placed.paths.demo = False
     return placed
+
+
+def _below(settings: Any, path: list[str]) -> Any:  # noqa: ANN401
+    """Return the part of settings that a path leads to. Raises ConfigError where there is none."""
+    for name in path:
+        found = settings.get(name) if isinstance(settings, dict) else getattr(settings, name, None)
+        if found is None:
+            raise ConfigError(f"{'.'.join(path)}: the run has no such setting")
+        settings = found
+    return settings
 
 
 def last_progress(folder: Path) -> tuple[Checkpoint, Progress] | None:
