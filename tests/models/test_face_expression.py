@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
 import torch
+from conftest import TINY, Command
 from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import BackboneConfig
@@ -89,6 +92,27 @@ def test_its_card_says_where_it_comes_from() -> None:
     assert encoder_card(BackboneConfig("face_expression")).pretrained == "none"
     weights = build_encoder(BackboneConfig("face_expression"))
     assert sum(each.numel() for each in weights.parameters()) == 321_888
+
+
+def test_features_and_further_training_from_the_package(
+    data: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`train=frozen` and `train=finetune` as they are typed; another start stands on every row."""
+    words = ("backbone=face_expression", "backbone.image_size=32", "backbone.accept_size=true")
+    line = (*TINY, *words, f"paths.data={data}", "test=compound_5w1s", "methods=composed")
+    for number, more in enumerate((("train.epochs=0",), ("train.encoder_rate=0.1",))):
+        outcome = command("train", *line, *more, f"hydra.run.dir=run{number}")
+        assert outcome.code == 0, outcome.err
+        results = pd.read_csv(f"run{number}/results.csv")
+        assert set(results["pretrained"]) == {"expressions"}
+        assert {"composed"} < set(results.loc[results["role"] == "test", "method"])
+    before, after = (
+        torch.load(f"run{number}/last.pt", weights_only=True)["encoder"] for number in range(2)
+    )
+    moved = [not torch.equal(before[name], after[name]) for name in before]
+    assert all(moved)
+    stored = packaged_weights()["blocks.0.conv0.weight"]
+    assert torch.equal(before["network.blocks.0.conv0.weight"], stored)
 
 
 def test_any_size_of_images() -> None:

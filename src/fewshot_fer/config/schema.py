@@ -15,6 +15,7 @@ from fewshot_fer.config.quoting import NewPath, PathText
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
 LOGGERS = ("csv", "tensorboard")
 KINDS = ("none", "l2", "cl2n")  # of normalising
+NAMED_WEIGHTS = ("none", "imagenet", "packaged")  # any other are a file
 COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
 SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 

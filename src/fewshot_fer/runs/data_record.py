@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from fewshot_fer.config.names import plugin_files
 from fewshot_fer.config.schema import (
+    NAMED_WEIGHTS,
     DatasetConfig,
     EpisodesConfig,
     EvalConfig,
@@ -47,7 +48,7 @@ def with_absolute_paths(settings: Verb) -> Verb:
     if not isinstance(placed, TrainVerb):
         return placed
     weights = placed.backbone.weights
-    if weights not in ("none", "imagenet"):
+    if weights not in NAMED_WEIGHTS:
         weights = str(_absolute(weights))
     return replace(
         placed,
@@ -61,7 +62,7 @@ def record_of_training(settings: TrainVerb, source: Source) -> Record:
     """Return what the data of a training run hold."""
     weights = settings.backbone.weights
     file = Path(weights).expanduser()
-    files = [] if weights in ("none", "imagenet") else [file, file.with_suffix(".yaml")]
+    files = [] if weights in NAMED_WEIGHTS else [file, file.with_suffix(".yaml")]
     evaluations = {"eval": settings.eval} | _named(settings.test)
     return {
         **_tables({"dataset": settings.dataset}, evaluations, source),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.schema import NAMED_WEIGHTS, BackboneConfig
 from fewshot_fer.models.backbones.card import Card, read_card
 from fewshot_fer.models.backbones.registry import BuildOptions, build_encoder, register_backbone
 from fewshot_fer.models.backbones.weights import refuse_script
@@ -48,7 +48,7 @@ def msceleb_card(settings: BackboneConfig) -> Card:
 def build_msceleb(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return torchvision's ResNet-18 with the weights of a file, 512 features; whatever wraps the
     weights and their classifier are left out."""
-    if options.weights in ("imagenet", "packaged"):
+    if options.weights in NAMED_WEIGHTS[1:]:
         raise ConfigError(f"backbone={MSCELEB} takes a file: backbone.weights=/path/{MSCELEB}.pth")
     return build_encoder(
         replace(settings, name="resnet18"), options.weights != "none", options.fast
@@ -59,7 +59,7 @@ def encoder_file(weights: str, with_weights: bool = True) -> Path:
     """Return the path of a file of weights. Raises ConfigError where it is none; without weights
     the card beside it is enough."""
     file = Path(weights).expanduser()
-    if weights in ("none", "imagenet", "packaged") or (with_weights and not file.is_file()):
+    if weights in NAMED_WEIGHTS or (with_weights and not file.is_file()):
         raise ConfigError(
             f"backbone.weights={weights}: give a file, .safetensors or .pth for backbone=file, "
             f".onnx for backbone=onnx, with its card beside it under the same name and .yaml"

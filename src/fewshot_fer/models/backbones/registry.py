@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.schema import NAMED_WEIGHTS, BackboneConfig
 from fewshot_fer.models.backbones.card import Card, card_of_file
 from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import EncoderInput
@@ -68,7 +68,7 @@ def build_encoder(
     encoder = build(settings, BuildOptions(weights, fast))
     if card_of is not None or weights == "none":
         return encoder
-    if weights in ("imagenet", "packaged"):
+    if weights in NAMED_WEIGHTS:
         raise ConfigError(
             f"backbone.weights={weights}: nobody offers such weights for {settings.name}; give a "
             f"file, or none"
