@@ -20,6 +20,7 @@ from fewshot_fer.config.schema import (
     KINDS,
     LAYOUTS,
     LOGGERS,
+    NEUTRAL,
     DatasetConfig,
     EvalConfig,
     MethodConfig,
@@ -163,6 +164,7 @@ def _check_method(method: MethodConfig) -> None:
     require_name("method.name", method.name, "method")
     one_of("method.normalise", method.normalise, KINDS)
     one_of("method.composition", method.composition, COMPOSITIONS)
+    one_of("method.neutral", method.neutral, NEUTRAL)
     _check_prior_weight(method.prior_weight)
     given: object = method.parts  # of any type, where it was interpolated
     if not isinstance(given, dict):
@@ -189,6 +191,8 @@ def check_test(settings: TestVerb) -> None:
         raise ConfigError("nothing to test: name a test, or several: test=afew_4w5s,basic_7w1s")
     if settings.checkpoint is not None:
         one_of("checkpoint", settings.checkpoint, ("best", "last"))
+    if settings.neutral is not None:
+        one_of("neutral", settings.neutral, NEUTRAL)
     _check_tests(settings)
     _check_shared(settings)
 

@@ -13,6 +13,7 @@ from omegaconf import MISSING
 from fewshot_fer.config.quoting import NewPath, PathText
 
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
+NEUTRAL = ("none", "subject")  # whose neutral face embeddings are relative to
 LOGGERS = ("csv", "tensorboard")
 KINDS = ("none", "l2", "cl2n")  # of normalising
 NAMED_WEIGHTS = ("none", "imagenet", "packaged")  # any other are a file
@@ -92,6 +93,7 @@ class MethodConfig:
     composition: str = "mean"  # how parts are put together: mean, unit or neutral
     parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
     refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacianshot or tim
+    neutral: str = "none"  # subject: evaluated relative to each subject's neutral face
 
 
 @dataclass
@@ -202,6 +204,7 @@ class TestVerb:
     run: PathText = MISSING
     checkpoint: str | None = None  # best or last; null: the run's train.tested
     methods: list[str] = field(default_factory=list)  # beside the run's own: names, or all
+    neutral: str | None = None  # none or subject, as method.neutral
     test: dict[str, EvalConfig] = field(default_factory=dict)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from fewshot_fer.data.cache_folder import cache_folder, writing_cache
 from fewshot_fer.data.decode import decode
 from fewshot_fer.data.fingerprint import file_digests, pictures_digest, pixels_digest
+from fewshot_fer.data.neutral import NeutralFaces, neutral_faces
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import atomic
 from fewshot_fer.system.locks import locked
@@ -69,12 +70,16 @@ class FaceImages:
     """The images of one table, gathered by row number.
 
     On a CPU the pixels stay in the memory-mapped file and only gathered rows are read. On a GPU all
-    of them are copied there once (84x84 pixels: 21 kB an image).
+    of them are copied there once (84x84 pixels: 21 kB an image). neutral: None where embeddings are
+    not taken relative to neutral faces.
     """
 
-    def __init__(self, packed: PackedFaces, device: torch.device) -> None:
+    def __init__(
+        self, packed: PackedFaces, device: torch.device, neutral: NeutralFaces | None = None
+    ) -> None:
         self.fingerprint = packed.fingerprint
         self.pictures = packed.pictures
+        self.neutral = neutral
         self.device = device
         self._packed = packed
         self._resident: Tensor | None = None
@@ -111,9 +116,15 @@ class FaceImages:
         return torch.from_numpy(self._packed.take(rows))
 
 
-def load_images(table: pd.DataFrame, image_size: int, device: torch.device) -> FaceImages:
-    """Decode the images of a table into the cache, or open them there."""
-    return FaceImages(pack(table, image_size, cache_folder()), device)
+def load_images(
+    table: pd.DataFrame, image_size: int, device: torch.device, relative: bool = False
+) -> FaceImages:
+    """Decode the images of a table into the cache, or open them there.
+
+    relative: their embeddings are taken relative to their subjects' neutral faces.
+    """
+    neutral = neutral_faces(table) if relative else None
+    return FaceImages(pack(table, image_size, cache_folder()), device, neutral)
 
 
 def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:

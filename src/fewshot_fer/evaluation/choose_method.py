@@ -8,6 +8,7 @@ import torch
 
 from fewshot_fer.config.schema import FOUND_IN, VALIDATION, MethodConfig
 from fewshot_fer.data.labels import canonical
+from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.embedder import Embedder
@@ -96,6 +97,18 @@ def require_parts(
     for protocol in protocols if settings.name == "composed" else ():
         if isinstance(protocol, EpisodicProtocol) and protocol.shape.k_shot == 0:
             priors.require(protocol.pool.class_names, f"{protocol.role} {protocol.title}")
+
+
+def require_neutral_faces(protocols: Sequence[EpisodicProtocol | FixedProtocol]) -> None:
+    """Raise DataError for a protocol without neutral faces of its subjects; say how many subjects
+    of the others lack one."""
+    for protocol in protocols:
+        what = f"{protocol.role} {protocol.title}"
+        tables = {what: protocol.table}
+        if isinstance(protocol, FixedProtocol):
+            tables[f"the support of {what}"] = protocol.support_table
+        for name, table in tables.items():
+            require_neutral(table, name)
 
 
 def reweighted(method: Method, weight: float) -> Method:

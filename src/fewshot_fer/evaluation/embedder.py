@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from fewshot_fer.data.neutral import relative_to_neutral
 from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.evaluation.embedding_cache import KeptEmbeddings
 from fewshot_fer.models.backbones.weights import state_digest
@@ -59,8 +60,15 @@ class Embedder:
         return other
 
     def embed(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
-        """Return embeddings [len(rows), D], normalised, in eval mode (running statistics)."""
-        return self.normalisation(self.encode(images, rows))
+        """Return embeddings [len(rows), D], normalised, in eval mode (running statistics), and
+        relative to their subjects' neutral faces where the images are to be."""
+        if images.neutral is None:
+            return self.normalisation(self.encode(images, rows))
+        faces = images.neutral
+        needed = np.union1d(rows, np.flatnonzero(faces.is_neutral))
+        made = self.normalisation(self.encode(images, needed))
+        made = relative_to_neutral(made, faces.groups[needed], faces.is_neutral[needed])
+        return made[torch.from_numpy(np.searchsorted(needed, rows))]
 
     def encode(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
         """Return embeddings [len(rows), D] of the encoder, before they are normalised."""

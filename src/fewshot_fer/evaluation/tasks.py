@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fewshot_fer.data.neutral import all_uses
 from fewshot_fer.data.packed_images import FaceImages, load_images
 from fewshot_fer.data.same_pictures import Repeats, find_repeats, picture_numbers
 from fewshot_fer.data.table import group_keys
 from fewshot_fer.episodes.fixed_support import FixedProtocol, leave_out
+from fewshot_fer.episodes.leakage import AnyProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.saved import episodes_digest
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
@@ -55,7 +57,7 @@ class EpisodicTask:
         accuracy, low, high = mean_interval(scores.accuracy)
         row = episodic_row(self.protocol, scores, model.epoch) | {
             "method": model.method.name,
-            "uses": model.method.uses,
+            "uses": all_uses(self.images.neutral, model.method.uses),
             "episodes_id": episodes_digest(self.protocol.table_digest, episodes),
             "images_id": self.images.pictures,
         }
@@ -95,7 +97,8 @@ class FixedTask:
         for row in rows:
             row["episodes_id"] = protocol.episodes_id
             row["images_id"] = self.images.pictures + self.support_images.pictures
-            row["uses"] = model.method.uses if row["method"] == model.method.name else ""
+            own = model.method.uses if row["method"] == model.method.name else ""
+            row["uses"] = all_uses(self.images.neutral, own)
         answers = [_answer_rows(protocol, *pair) for pair in zip(rows, levels, strict=True)]
         frames = [level for level in levels if not level.level.startswith("clip")]
         predictions = [_prediction_rows(protocol, level) for level in frames]
@@ -115,16 +118,17 @@ Task = EpisodicTask | FixedTask
 
 
 def load_tasks(
-    protocols: Iterable[EpisodicProtocol | FixedProtocol], image_size: int, device: torch.device
+    protocols: Iterable[AnyProtocol], size: int, device: torch.device, relative: bool = False
 ) -> list[Task]:
     """Decode or open the images of protocols; warn, once, of the same picture under two names.
 
     With a fixed support, a query that is a picture of the support under another name is not scored.
+    relative: evaluations are relative to neutral faces, see `data.neutral`.
     """
     tasks: list[Task] = []
     lines: dict[str, None] = {}
     for protocol in protocols:
-        task, found = _load(protocol, image_size, device)
+        task, found = _load(protocol, size, device, relative)
         warnings = (*protocol.warnings, *found.stamps)
         tasks.append(replace(task, protocol=replace(task.protocol, warnings=warnings)))
         lines |= dict.fromkeys(found.lines)
@@ -134,12 +138,13 @@ def load_tasks(
 
 
 def _load(
-    protocol: EpisodicProtocol | FixedProtocol, image_size: int, device: torch.device
+    protocol: AnyProtocol, size: int, device: torch.device, relative: bool
 ) -> tuple[Any, Repeats]:
     """Return the task of a protocol, and the repeats among its pictures."""
-    images = load_images(protocol.table, image_size, device)
+    images = load_images(protocol.table, size, device, relative and protocol.role != "train")
     if isinstance(protocol, FixedProtocol):
-        return _with_support(protocol, images, image_size)
+        support_images = load_images(protocol.support_table, size, device, relative)
+        return _with_support(protocol, images, support_images)
     pool = protocol.pool
     groups = pool.rows if pool.groups is None else pool.groups
     faces = protocol.table.iloc[pool.rows].assign(group=groups)
@@ -150,9 +155,8 @@ def _load(
 
 
 def _with_support(
-    protocol: FixedProtocol, images: FaceImages, image_size: int
+    protocol: FixedProtocol, images: FaceImages, support_images: FaceImages
 ) -> tuple[FixedTask, Repeats]:
-    support_images = load_images(protocol.support_table, image_size, images.device)
     numbers, drawn = picture_numbers(images, support_images)
     groups = group_keys(protocol.table).to_numpy() if protocol.disjoint == "group" else numbers
     same = [np.isin(numbers, drawn[rows]) for rows in protocol.support.rows]

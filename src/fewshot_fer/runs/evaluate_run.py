@@ -15,7 +15,7 @@ from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.schema import MethodConfig, TestVerb, fingerprint
 from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
-from fewshot_fer.evaluation.choose_method import composed, require_parts
+from fewshot_fer.evaluation.choose_method import composed, require_neutral_faces, require_parts
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
@@ -80,7 +80,10 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     setup = setup_tests(settings, trained, source)
     if not settings.methods:
         require_parts(trained.method, checkpoint.class_names, setup.tests)
-    tasks = load_tasks(setup.tests, trained.backbone.side, device)
+    relative = (settings.neutral or trained.method.neutral) == "subject"
+    if relative:
+        require_neutral_faces(setup.tests)
+    tasks = load_tasks(setup.tests, trained.backbone.side, device, relative)
     save_drawn(setup.tests, settings.episodes, seed)
     stamps = {"trained_on_test": setup.trained_on_test}
     folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})

@@ -159,6 +159,8 @@ def finish_run(
     folder.write_summary(summary | provenance(device))
     known = folder.stamps.get("pretrained", "none")
     start = "" if known == "none" else f"the encoder began with weights from elsewhere: {known}\n"
+    uses = list(dict.fromkeys(row["uses"] for row in folder.results if row.get("uses")))
+    start += "".join(f"known beside the support: {each}\n" for each in uses)
     table = results_table(folder.results)
     print(f"\n{table}\n\n{start}{seconds:.0f} s, written to {folder.folder}")
 

@@ -11,7 +11,7 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.load import Source, find_source, skipping
 from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
-from fewshot_fer.evaluation.choose_method import require_parts
+from fewshot_fer.evaluation.choose_method import require_neutral_faces, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -102,6 +102,8 @@ def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
     setup = setup_training(settings, source)
     names = setup.training.pool.class_names
     require_parts(settings.method, names, setup.evaluations)
+    if settings.method.neutral == "subject":
+        require_neutral_faces(setup.evaluations)
     return setup
 
 
@@ -124,7 +126,7 @@ def _open_folder(
     clear_partials(path)
     source.skipping.write(path)
     try:
-        tasks = _load_tasks(setup, settings.backbone.side, device)
+        tasks = _load_tasks(setup, settings, device)
     except UserError:
         folder.withdraw()
         raise
@@ -136,9 +138,10 @@ def _open_folder(
     return folder, tasks
 
 
-def _load_tasks(setup: TrainingSetup, image_size: int, device: torch.device) -> RunTasks:
+def _load_tasks(setup: TrainingSetup, settings: TrainVerb, device: torch.device) -> RunTasks:
+    side, relative = settings.backbone.side, settings.method.neutral == "subject"
     training, validation, *tests = load_tasks(
-        [setup.training, *setup.evaluations], image_size, device
+        [setup.training, *setup.evaluations], side, device, relative
     )
     assert isinstance(training, EpisodicTask)
     return RunTasks(training, validation, tests)
