@@ -1,6 +1,7 @@
 """Predictions against a calculation by hand: prototypes, heads, methods of means, neighbours."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from fewshot_fer.inference.classifier import NONE, FaceClassifier
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.methods.prototypes import CosinePrototypes
+from fewshot_fer.runs.starter import starter
+from fewshot_fer.system.errors import ConfigError
 
 
 def test_predictions_by_hand() -> None:
@@ -119,3 +122,44 @@ def test_a_crop_is_classified_alike_in_any_company() -> None:
     assert turned.predicted[::-1].tolist() == whole.predicted.tolist()
     alone = [classifier.classify(crops[row : row + 1]).predicted[0] for row in range(50)]
     assert alone == whole.predicted[:50].tolist()
+
+
+def test_relative_to_a_persons_neutral_face() -> None:
+    """Embeddings move towards the support's neutral class, else training's: by hand; where neither
+    knows one, a line says so."""
+    run, own = make_run(2.5), torch.randn(3, 5)
+    queries = torch.randn(6, 5)
+    support = replace(run.support, class_names=("a", "Neutral", "c"))
+    with_class = FaceClassifier(run, support, neutral=own).classify_embeddings(queries)
+    shift = 3 / 5 * (run.support.embeddings[1:3].mean(dim=0) - own.mean(dim=0))
+    expected = FaceClassifier(run, support).classify_embeddings(queries + shift)
+    assert with_class.probabilities == pytest.approx(expected.probabilities, rel=1e-4)
+    with pytest.raises(ConfigError, match="add a folder neutral/"):
+        FaceClassifier(run, run.support, neutral=own)
+    priors = replace(run.priors, class_names=("neutral", "b", "c"), prototypes=torch.randn(3, 5))
+    knowing = replace(run, known_priors=priors)
+    by_training = FaceClassifier(knowing, run.support, neutral=own).classify_embeddings(queries)
+    shift = 3 / 5 * (priors.prototypes[0] - own.mean(dim=0))
+    expected = FaceClassifier(run, run.support).classify_embeddings(queries + shift)
+    assert by_training.probabilities == pytest.approx(expected.probabilities, rel=1e-4)
+
+
+def test_the_starter_takes_a_persons_neutral_face_for_neutral() -> None:
+    """A class loses what it exceeded neutral by, and neither less nor more: in numpy."""
+    run = starter()
+    random = torch.Generator().manual_seed(5)
+    own, queries = torch.randn(2, 256, generator=random), torch.randn(9, 256, generator=random)
+    assert run.embedder.head is not None
+    with torch.no_grad():
+        mean = run.embedder.head(own).mean(dim=0).numpy()
+        logits = run.embedder.head(queries).double().numpy() - np.maximum(mean - mean[0], 0)
+    assert mean.argmax() != 0
+    shares = np.exp(logits / 3.2) / np.exp(logits / 3.2).sum(axis=1, keepdims=True)
+    classifier = FaceClassifier(run, run.support, neutral=own)
+    found = classifier.classify_embeddings(queries).probabilities
+    np.testing.assert_allclose(found, shares, rtol=1e-4)
+    at_rest = classifier.classify_embeddings(own.mean(dim=0, keepdim=True)).probabilities[0]
+    assert at_rest[0] == pytest.approx(at_rest.max())
+    named = starter(("happiness", "sadness"))
+    with pytest.raises(ConfigError, match="classes="):
+        FaceClassifier(named, named.support, neutral=own)

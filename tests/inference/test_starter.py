@@ -80,3 +80,15 @@ def test_what_a_starter_lacks_is_one_line(command: Command, astronaut: Path) -> 
     """No share of strangers can be promised without pictures, and there is no checkpoint."""
     assert_one_line(command("predict", f"images={astronaut}", "reject=0.05"), "reject=0.05")
     assert_one_line(command("predict", f"images={astronaut}", "checkpoint=best"), "checkpoint")
+
+
+def test_relative_to_a_persons_neutral_face(command: Command, astronaut: Path) -> None:
+    """Whoever smiles at rest is neutral when smiling, in the same picture; what is no picture of a
+    face is one line."""
+    facts = command("predict", f"images={astronaut}", f"neutral={astronaut}")
+    row = table_of(facts).iloc[0]
+    assert row["p_neutral"] == pytest.approx(row["probability"], rel=1e-4)
+    assert "relative to the neutral face of 1 picture" in facts.out
+    blank = astronaut.with_name("blank.png")
+    Image.new("RGB", (90, 90)).save(blank)
+    assert_one_line(command("predict", f"images={astronaut}", f"neutral={blank}"), "no face found")

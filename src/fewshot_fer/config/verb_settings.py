@@ -51,6 +51,7 @@ class PredictVerb(RunChoice):
 
     images: list[PathText] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)  # known by their names: no picture is needed
+    neutral: list[PathText] = field(default_factory=list)  # pictures of a person's neutral face
     enrol: NewPath | None = None  # a file to store the support in
     align: bool = True  # find and align faces; false: the pictures are crops
     align_support: bool | None = None  # null: as align
@@ -81,6 +82,7 @@ def check_predict(settings: PredictVerb) -> None:
     _not_empty("enrol", settings.enrol)
     no_empty_name("images", settings.images, "a file")
     no_empty_name("classes", settings.classes, "a class")
+    no_empty_name("neutral", settings.neutral, "a picture")
     if len(settings.classes) == 1 and settings.support is None and settings.reject is None:
         raise ConfigError(
             f"classes={settings.classes[0]} alone: every face would be that. Name a second class, "

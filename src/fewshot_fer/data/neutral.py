@@ -96,8 +96,21 @@ def neutral_shift(neutral: Tensor, expected: Tensor) -> Tensor:
     """Return what is added [D] to a person's embeddings, of whom n neutral pictures [n, D] are
     known, where neutral faces are expected at [D]: the same as in `relative_to_neutral`."""
     n = len(neutral)
-    shift: Tensor = (expected.double() - neutral.double().mean(dim=0)) * n / (n + EXPECTED)
+    shift: Tensor = (
+        (expected.to(neutral).double() - neutral.double().mean(dim=0)) * n / (n + EXPECTED)
+    )
     return shift.to(neutral)
+
+
+def neutral_excess(logits: Tensor, place: int) -> Tensor:
+    """Return by how much each class [C] exceeds neutral, at `place`, on a person's neutral face.
+
+    logits [n, C]: of n pictures of it, whose mean counts. Logits less this excess take that face
+    for neutral, or just not for anything else, and leave a face as it is that was neutral before.
+    """
+    mean = logits.mean(dim=0)
+    excess: Tensor = (mean - mean[place]).clamp_min(0)
+    return excess
 
 
 def _refused(what: str, reason: str) -> str:

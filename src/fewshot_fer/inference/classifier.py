@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fewshot_fer.data.labels import canonical
+from fewshot_fer.data.neutral import NEUTRAL, neutral_excess, neutral_shift
 from fewshot_fer.evaluation.support import SupportSet, picture_rows
 from fewshot_fer.evaluation.support_calibration import FEWEST, support_temperature
 from fewshot_fer.models.backbones.face_expression import CARD
 from fewshot_fer.models.methods.method import for_single_pictures
 from fewshot_fer.runs.load import LoadedRun
+from fewshot_fer.system.errors import ConfigError
 
 NONE = "none of these"
 CHUNK_BYTES = 128 * 1024 * 1024  # bound on the differences between queries and support
@@ -54,7 +57,9 @@ class FaceClassifier:
 
     run: embeds the crops; support: the run's own or another; threshold: minus the squared distance
     to the nearest prototype below which a face is none of these, None to take every face for one of
-    the classes; neighbours: how many support pictures to name beside each prediction.
+    the classes; neighbours: how many support pictures to name beside each prediction; neutral:
+    embeddings [n, D] of a person's neutral face, which predictions are then relative to. Raises
+    ConfigError where it is not known what a neutral face is.
 
     The run's classifier head decides where the support is the run's own and has the head's classes,
     as in an evaluation with a fixed support. Other methods decide through their class means, with
@@ -68,6 +73,7 @@ class FaceClassifier:
         support: SupportSet,
         threshold: float | None = None,
         neighbours: int = 0,
+        neutral: Tensor | None = None,
     ) -> None:
         self.run = run
         self.support = support
@@ -78,6 +84,11 @@ class FaceClassifier:
         own = support is run.support and run.embedder.head_names == support.class_names
         self.head = run.embedder.head if own else None
         self.prototypes = support.prototypes()
+        self.neutral = neutral
+        self._shift: Tensor | float = 0.0  # of embeddings
+        self._excess: Tensor | float = 0.0  # of logits
+        if neutral is not None:
+            self._relate_to(neutral)
 
     def classify(self, crops: NDArray[np.uint8]) -> Predictions:
         """Classify crops [B, 3, S, S]; each prediction depends on its own crop alone."""
@@ -86,6 +97,7 @@ class FaceClassifier:
     @torch.inference_mode()
     def classify_embeddings(self, embeddings: Tensor) -> Predictions:
         """Classify embeddings [B, D]."""
+        embeddings = embeddings + self._shift
         squared = squared_distances(embeddings, self.prototypes)
         logits = self._logits(embeddings, squared)
         predicted = logits.argmax(dim=1)
@@ -137,6 +149,8 @@ class FaceClassifier:
     def remarks(self) -> list[str]:
         """Return a line for whatever a user would not expect of the predictions."""
         lines = []
+        if self.neutral is not None:
+            lines.append(f"relative to the neutral face of {len(self.neutral)} picture(s)")
         if self.run.is_starter:
             lines.append(
                 f"no run= is given, so the starter answers: {CARD.architecture}, trained on "
@@ -157,6 +171,26 @@ class FaceClassifier:
             )
         return lines
 
+    def _relate_to(self, neutral: Tensor) -> None:
+        """Find what predictions change by where this is a person's neutral face [n, D].
+
+        Neutral faces are expected at the support's prototype, else at training's. The starter knows
+        no such place without a support, but logits.
+        """
+        names, priors = [canonical(name) for name in self.class_names], self.run.known_priors
+        if NEUTRAL in names and self.head is not None and self.run.is_starter:
+            self._excess = neutral_excess(self.head(neutral), names.index(NEUTRAL))
+        elif NEUTRAL in names:
+            self._shift = neutral_shift(neutral, self.prototypes[names.index(NEUTRAL)])
+        elif priors is not None and NEUTRAL in priors.class_names:
+            expected = priors.prototypes[priors.class_names.index(NEUTRAL)]
+            self._shift = neutral_shift(neutral, expected)
+        else:
+            raise ConfigError(
+                f"neutral=: no class here is {NEUTRAL}, so where neutral faces lie is not known: "
+                f"add a folder {NEUTRAL}/ with a few to the support, or name it in classes="
+            )
+
     def _distances(self, squared: Tensor, predicted: Tensor) -> NDArray[np.float64]:
         """Return the distances [B] to the prototypes of predicted classes; NaN where a head decides
         and no picture is there to be far from."""
@@ -167,7 +201,7 @@ class FaceClassifier:
 
     def _logits(self, embeddings: Tensor, squared: Tensor) -> Tensor:
         if self.head is not None:
-            logits: Tensor = self.head(embeddings)
+            logits: Tensor = self.head(embeddings) - self._excess
         elif self.method.gives_distances:
             logits = -squared
         else:

@@ -114,7 +114,7 @@ def enrol(classes: ClassFiles, run: LoadedRun, cropper: Cropper) -> Enrolment:
     names = tuple(classes)
     files = [file for of_class in classes.values() for file in of_class]
     labels = [names.index(name) for name, of_class in classes.items() for _ in of_class]
-    crops = _largest_faces(files, cropper)
+    crops = largest_faces(files, cropper, "the support")
     kept = [row for row, crop in enumerate(crops) if crop.status == OK]
     for crop in crops:
         if crop.status != OK:
@@ -194,13 +194,14 @@ def _check_names(folder: Path, names: list[str]) -> None:
             log.warning(said, first, name, canonical(name))
 
 
-def _largest_faces(files: list[Path], cropper: Cropper) -> list[Crop]:
-    """Return one crop a file, without the photograph that it is from."""
+def largest_faces(files: list[Path], cropper: Cropper, of: str) -> list[Crop]:
+    """Return one crop a file, without the photograph that it is from. Raises DataError, which names
+    what the files are of, for one that cannot be read."""
     largest: list[Crop] = []
     for block in cropper.pictures(files):
         for crop in block:
             if crop.status == UNREADABLE:
-                raise DataError(f"a picture of the support cannot be used: {crop.reason}")
+                raise DataError(f"a picture of {of} cannot be used: {crop.reason}")
             if not crop.face:  # 0, or None where there is no face
                 largest.append(replace(crop, source=SourceImage(crop.source.file)))
     return largest

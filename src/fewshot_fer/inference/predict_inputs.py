@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from fewshot_fer import __version__
@@ -29,16 +30,17 @@ from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import Crop, Cropper
 from fewshot_fer.inference.enrol import (
     Enrolment,
+    largest_faces,
     resolve_support,
     warn_of_support_pictures,
 )
-from fewshot_fer.inference.inputs import Inputs
+from fewshot_fer.inference.inputs import Inputs, find_inputs
 from fewshot_fer.inference.tables import Row, Tables, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.runs.starter import choose_run
 from fewshot_fer.system.device import prepare_device
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.errors import ConfigError, DataError, NoFaceError
 from fewshot_fer.system.files import writing
 
 log = logging.getLogger("fewshot_fer")
@@ -57,8 +59,9 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     warn_of_support_pictures(inputs.pictures, enrolment.support)
     rejection = _rejection(settings.reject, enrolment.support, run)
     threshold = None if rejection is None else rejection.threshold
-    classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours)
     cropper = Cropper(run.image_size, detector if settings.align else None)
+    neutral = embed_neutral(settings.neutral, run, cropper)
+    classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours, neutral)
     facts = _facts(settings, classifier, rejection)
     with Tables(folder, classifier.class_names, facts) as tables:
         writer = PredictionWriter(tables, classifier, enrolment.crops, settings)
@@ -79,6 +82,24 @@ def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector |
     if not settings.classes:
         return enrolment
     return replace(enrolment, support=with_priors(enrolment.support, run.priors, settings.classes))
+
+
+def embed_neutral(named: list[str], run: LoadedRun, cropper: Cropper) -> Tensor | None:
+    """Return embeddings [n, D] of a person's neutral face in pictures, None without any.
+
+    Raises DataError for a picture that cannot be read or has no face.
+    """
+    if not named:
+        return None
+    inputs = find_inputs(named)
+    if inputs.videos:
+        raise DataError(f"neutral={inputs.videos[0]} is a video: give pictures of a neutral face")
+    pixels = []
+    for crop in largest_faces(inputs.pictures, cropper, "neutral="):
+        if crop.pixels is None:
+            raise NoFaceError(f"neutral={crop.source.name}: no face found: take another picture")
+        pixels.append(crop.pixels)
+    return run.embedder.embed_pixels(np.stack(pixels))
 
 
 @dataclass(frozen=True)
@@ -167,6 +188,7 @@ def _facts(
         "weights": run.weights,
         "support": settings.support,
         "classes": settings.classes,
+        "neutral": settings.neutral,
         "answered_by": classifier.decided_by,
         "class_names": list(classifier.class_names),
         "temperature": classifier.temperature,
