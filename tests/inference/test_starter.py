@@ -37,6 +37,24 @@ def test_a_smile_is_happiness(command: Command, astronaut: Path) -> None:
     assert (facts["run"], facts["temperature"]) == ("starter", 3.2)
 
 
+def test_faces_that_are_small_or_tilted_or_at_the_border(
+    command: Command, astronaut: Path, tmp_path: Path
+) -> None:
+    """A face of few pixels is answered and marked, with what the photograph has between its eyes;
+    one at the border is padded; one that is tilted by 40 degrees is set upright."""
+    whole = Image.open(astronaut)
+    whole.resize((110, 110), Image.Resampling.LANCZOS).save(tmp_path / "a_small.png")
+    whole.crop((185, 60, 512, 400)).save(tmp_path / "b_border.png")
+    whole.rotate(40, Image.Resampling.BICUBIC, center=(224, 115)).save(tmp_path / "c_tilted.png")
+    outcome = command("predict", f"images={tmp_path}/*.png")
+    table = table_of(outcome)
+    assert table["label"].tolist() == ["happiness"] * 3
+    assert (table["probability"] > 0.8).all()
+    assert table["status"].tolist() == ["ok"] * 3
+    assert [reason.startswith("small: eyes ") for reason in table["reason"]] == [True, False, False]
+    assert outcome.out.count("small faces (eyes under 12 pixels apart): 1") == 1
+
+
 def test_compound_classes_by_their_names(command: Command, astronaut: Path) -> None:
     """Each is a mixture of its parts: minus the divergence from it, found here from the seven."""
     basic = table_of(command("predict", f"images={astronaut}")).iloc[0]

@@ -33,7 +33,8 @@ class Crop:
     """A face in a picture or frame, or the status of one in which there is none.
 
     source: where it is from; face: its number in the picture, the largest is 0; box: x0, y0, x1, y1
-    in pixels of the picture, None where none was looked for; pixels: [3, S, S] if status is ok.
+    in pixels of the picture, None where none was looked for; pixels: [3, S, S] if status is ok;
+    reason: why not ok, or what makes a face hard to read.
     """
 
     source: SourceImage
@@ -84,7 +85,8 @@ class Cropper:
                 crops.append(Crop(source, status=NO_FACE, reason="no face found"))
             for number, face in enumerate(faces):
                 aligned = align(source.pixels, face.points, ALIGNED)
-                crops.append(Crop(source, number, _rounded(face.box), self._square(aligned)))
+                square, box = self._square(aligned), _rounded(face.box)
+                crops.append(Crop(source, number, box, square, reason=face.remark))
         return crops
 
     def _whole(self, source: SourceImage) -> Crop:

@@ -9,7 +9,7 @@ predictions.csv
     probability     of the most probable class, 0..1
     distance        Euclidean, from the embedding to the prototype of the most probable class
     status          ok, no_face or unreadable
-    reason          why not ok
+    reason          why not ok, or "small: eyes 9 pixels apart" of a face that is classified
     p_<class>       probability of each class, 0..1
 
 clips.csv has a row a video: file, status, reason, frames (read), faces (frames with a face that

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fewshot_fer.config.verb_settings import PredictVerb
+from fewshot_fer.data.faces.detector import SMALL, SMALL_EYES
 from fewshot_fer.inference.classifier import NONE, FaceClassifier
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import (
@@ -103,6 +104,7 @@ class Summary:
         self._frames = 0  # rows of videos
         self._labels: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
+        self._small = 0
 
     def add(self, rows: Sequence[Row], of_video: bool = False) -> None:
         """Count rows of predictions.csv; of a video, only the whole is shown."""
@@ -111,6 +113,7 @@ class Summary:
         else:
             self.rows += rows[: SHOWN - len(self.rows)]
         self._statuses.update(row["status"] for row in rows)
+        self._small += sum((row["reason"] or "").startswith(SMALL) for row in rows)
         self._labels.update(row["label"] for row in rows if row["status"] == OK)
 
     def text(self) -> str:
@@ -130,7 +133,11 @@ class Summary:
         of_label = ", ".join(f"{name} {count:,}" for name, count in self._labels.most_common())
         counts = [f"{self._statuses[OK]:,} answered" + (f" ({of_label})" if of_label else "")]
         others = (pair for pair in self._statuses.items() if pair[0] != OK)
-        return ", ".join(counts + [f"{count:,} {status}" for status, count in others])
+        line = ", ".join(counts + [f"{count:,} {status}" for status, count in others])
+        if not self._small:
+            return line
+        apart = f"small faces (eyes under {SMALL_EYES:.0f} pixels apart)"
+        return f"{line}\n{apart}: {self._small:,}, be less sure of them"
 
 
 def rejection_line(reject: Row | None) -> list[str]:

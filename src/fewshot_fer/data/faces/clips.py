@@ -94,7 +94,9 @@ def prepare_film(film: Path, target: Path, detector: FaceDetector, settings: Pre
                 _save(aligned[0] if copy is None else copy, partial / f"{name}_noface.jpg")
         shutil.rmtree(target, ignore_errors=True)  # of an earlier start
     status = "truncated" if seen.broken else "ok" if places else "no_face"
-    return _row(seen, set(places)) | {"status": status, "reason": seen.broken}
+    kept = [seen.faces[number][place].remark for number, place in places.items()]
+    small = next(filter(None, kept), "") if 2 * sum(map(bool, kept)) > len(kept) else ""
+    return _row(seen, set(places)) | {"status": status, "reason": seen.broken or small}
 
 
 def _look(film: Path, detector: FaceDetector, settings: PrepareVerb) -> _Seen:

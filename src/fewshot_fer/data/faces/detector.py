@@ -25,6 +25,8 @@ AT_ONCE = 16  # pictures; the networks' pyramid of 16 frames of 1280x720 takes a
 LEAST_SCORE = 0.9  # of the last network; its own threshold, 0.7, lets patterns through
 TARGET = np.array([[0.30, 0.40], [0.70, 0.40], [0.50, 0.80]])
 """x, y of left eye, right eye and mouth in an aligned face, as fractions of its side."""
+SMALL_EYES = 12.0  # pixels between the eyes; a face of fewer shows little to read
+SMALL = "small"  # begins the remark on such a face
 _MARGIN = 2  # pixels of the result around what is cut out, for the filters
 Matrix = NDArray[np.float64]
 
@@ -47,6 +49,18 @@ class Face:
         """Square pixels of the box."""
         x0, y0, x1, y1 = self.box
         return max(0.0, x1 - x0) * max(0.0, y1 - y0)
+
+    @property
+    def between_eyes(self) -> float:
+        """Pixels of the picture from one eye to the other."""
+        return float(np.hypot(*(self.points[1] - self.points[0])))
+
+    @property
+    def remark(self) -> str:
+        """What makes the face hard to read, begun by SMALL; "" for nothing."""
+        if self.between_eyes >= SMALL_EYES:
+            return ""
+        return f"{SMALL}: eyes {self.between_eyes:.0f} pixels apart"
 
 
 class FaceDetector(Protocol):

@@ -20,7 +20,7 @@ from fewshot_fer.config.verb_settings import PrepareVerb
 from fewshot_fer.data.adapters.afew import SPLITS
 from fewshot_fer.data.decode import read_picture
 from fewshot_fer.data.faces.clips import QUALITY, find_films, prepare_film
-from fewshot_fer.data.faces.detector import FaceDetector, align, load_detector
+from fewshot_fer.data.faces.detector import SMALL, SMALL_EYES, FaceDetector, align, load_detector
 from fewshot_fer.data.faces.manifest import Manifest
 from fewshot_fer.data.fingerprint import file_digests
 from fewshot_fer.data.listing import folders_in, images_in, left_out_remarks
@@ -148,6 +148,8 @@ def _summary(rows: list[Row], what: str, path: Path) -> str:
         f"{sums['frames']} frames looked at, {sums['kept']} faces written, "
         f"{sums['no_face']} without a face, {others} with another face only",
     ]
+    if small := sum(row["reason"].startswith(SMALL) for row in rows):
+        lines.append(f"{what} with small faces (eyes under {SMALL_EYES:.0f} pixels apart): {small}")
     lines += [
         f"{row['status']}: {row['source']} {row['reason']}".rstrip()
         for row in rows
@@ -194,7 +196,8 @@ def prepare_photograph(
         aligned = Image.fromarray(align(picture, face.points, settings.size))
         with atomic(target.with_name(name)) as partial:
             aligned.save(partial, format="JPEG", quality=QUALITY, subsampling=0)
-    return _row(len(faces), len(taken)) | {"status": "ok" if taken else "no_face"}
+    status, remarks = "ok" if taken else "no_face", filter(None, (face.remark for face in taken))
+    return _row(len(faces), len(taken)) | {"status": status, "reason": next(remarks, "")}
 
 
 def _row(faces: int, kept: int) -> Row:
