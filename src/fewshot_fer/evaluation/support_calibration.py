@@ -148,19 +148,32 @@ def support_temperature(support: SupportSet, method: Method, device: torch.devic
         return None
     evenly = slice(None, None, -(-len(rows) // MOST))
     rows, rest = rows[evenly], rest[evenly]
-    embeddings, labels = support.embeddings[rows], support.labels[rows]
-    whole = support.prototypes()
-    logits = []
-    for places in torch.split(torch.arange(len(rows)), CHUNK):
-        own, query = labels[places], embeddings[places]
-        prototypes = whole.repeat(len(places), 1, 1)
-        prototypes[torch.arange(len(places)), own] = query - rest[places]
-        once = method.logits(prototypes[:, :, None].to(device), query[:, None].to(device))
-        logits.append(once[:, 0].double().cpu())
-    found = torch.cat(logits)
+    labels = support.labels[rows]
+    found = logits_left_out(support, rows, support.embeddings[rows] - rest, method, device)
     if bool((found.argmax(dim=1) == labels).all()):
         return None
     return fit_temperature(found, labels)
+
+
+@torch.inference_mode()
+def logits_left_out(
+    support: SupportSet,
+    rows: Tensor | list[int],
+    own: Tensor,
+    method: Method,
+    device: torch.device,
+) -> Tensor:
+    """Return logits [K, C] of pictures in `rows` [K], float64, where the prototypes [K, D] of their
+    own classes stand without them."""
+    embeddings, labels = support.embeddings[rows], support.labels[rows]
+    whole, logits = support.prototypes(), [torch.zeros(0, len(support.class_names))]
+    for places in torch.split(torch.arange(len(labels)), CHUNK):
+        query = embeddings[places]
+        prototypes = whole.repeat(len(places), 1, 1)
+        prototypes[torch.arange(len(places)), labels[places]] = own[places].to(whole)
+        once = method.logits(prototypes[:, :, None].to(device), query[:, None].to(device))
+        logits.append(once[:, 0].double().cpu())
+    return torch.cat(logits)
 
 
 def _leave_out(support: SupportSet) -> tuple[UnknownFaces | None, Tensor]:

@@ -5,7 +5,7 @@ import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from fewshot_fer.inference.inputs import Pixels, SourceImage, printable
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, NoFaceError, RunError
 
+SEVERAL = "several faces, the largest is taken"
 EXPECTED = "expected <class>/ folders with a few pictures of each class"
 ClassFiles = dict[str, list[Path]]
 log = logging.getLogger("fewshot_fer")
@@ -29,10 +30,16 @@ log = logging.getLogger("fewshot_fer")
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A support, and the crops that it was made from where they are at hand: path -> [3, S, S]."""
+    """A support, and the crops that it was made from where they are at hand: path -> [3, S, S].
+
+    reasons: path -> what makes its face hard to read, or why it is left out; left_out: path ->
+    class of a picture without a face.
+    """
 
     support: SupportSet
     crops: dict[str, Pixels]
+    reasons: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def resolve_support(
@@ -119,6 +126,8 @@ def enrol(classes: ClassFiles, run: LoadedRun, cropper: Cropper) -> Enrolment:
     for crop in crops:
         if crop.status != OK:
             log.warning("no face found in %s: left out of the support", crop.source.file)
+    if several := [crop.source.name for crop in crops if crop.reason.endswith(SEVERAL)]:
+        log.warning("several faces in a picture of the support: %s", ", ".join(several))
     _check_counts(
         classes, np.bincount([labels[row] for row in kept], minlength=len(names)).tolist()
     )
@@ -130,7 +139,12 @@ def enrol(classes: ClassFiles, run: LoadedRun, cropper: Cropper) -> Enrolment:
         paths=tuple(str(files[row].absolute()) for row in kept),
         weights=run.weights,
     )
-    return Enrolment(support, dict(zip(support.paths, pixels, strict=True)))
+    places = [str(file.absolute()) for file in files]
+    reasons = {path: crop.reason for path, crop in zip(places, crops, strict=True) if crop.reason}
+    left_out = {
+        places[row]: names[labels[row]] for row, crop in enumerate(crops) if crop.status != OK
+    }
+    return Enrolment(support, dict(zip(support.paths, pixels, strict=True)), reasons, left_out)
 
 
 def warn_of_support_pictures(pictures: Sequence[Path], support: SupportSet) -> None:
@@ -195,8 +209,9 @@ def _check_names(folder: Path, names: list[str]) -> None:
 
 
 def largest_faces(files: list[Path], cropper: Cropper, of: str) -> list[Crop]:
-    """Return one crop a file, without the photograph that it is from. Raises DataError, which names
-    what the files are of, for one that cannot be read."""
+    """Return one crop a file, without the photograph that it is from; its reason says where there
+    were several. Raises DataError, which names what the files are of, for one that cannot be read.
+    """
     largest: list[Crop] = []
     for block in cropper.pictures(files):
         for crop in block:
@@ -204,6 +219,9 @@ def largest_faces(files: list[Path], cropper: Cropper, of: str) -> list[Crop]:
                 raise DataError(f"a picture of {of} cannot be used: {crop.reason}")
             if not crop.face:  # 0, or None where there is no face
                 largest.append(replace(crop, source=SourceImage(crop.source.file)))
+            elif crop.face == 1:
+                reason = "; ".join(filter(None, (largest[-1].reason, SEVERAL)))
+                largest[-1] = replace(largest[-1], reason=reason)
     return largest
 
 

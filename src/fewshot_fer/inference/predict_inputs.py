@@ -27,14 +27,15 @@ from fewshot_fer.evaluation.support import (
 from fewshot_fer.evaluation.support_calibration import Rejection, measure_rejection
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
-from fewshot_fer.inference.crops import Crop, Cropper
+from fewshot_fer.inference.crops import NO_FACE, Crop, Cropper
 from fewshot_fer.inference.enrol import (
     Enrolment,
     largest_faces,
     resolve_support,
     warn_of_support_pictures,
 )
-from fewshot_fer.inference.inputs import Inputs, find_inputs
+from fewshot_fer.inference.inputs import Inputs, find_inputs, printable
+from fewshot_fer.inference.support_review import SupportReview, left_out_row, review_support
 from fewshot_fer.inference.tables import Row, Tables, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.runs.load import LoadedRun
@@ -54,6 +55,7 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     enrolment = find_support(settings, run, detector)
     if settings.enrol is not None:
         _store(enrolment.support, Path(settings.enrol).expanduser())
+    review = None if settings.support is None else _review(run, enrolment)
     if not inputs:
         return
     warn_of_support_pictures(inputs.pictures, enrolment.support)
@@ -63,6 +65,8 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     neutral = embed_neutral(settings.neutral, run, cropper)
     classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours, neutral)
     facts = _facts(settings, classifier, rejection)
+    if review is not None:
+        review.write(folder)
     with Tables(folder, classifier.class_names, facts) as tables:
         writer = PredictionWriter(tables, classifier, enrolment.crops, settings)
         with contextlib.closing(writer):
@@ -166,6 +170,19 @@ def _store(support: SupportSet, file: Path) -> None:
         f"{name} {count}" for name, count in zip(support.class_names, counts, strict=True)
     )
     log.info("enrolled %s: give %s with this run to use them", classes, pasteable("support", file))
+
+
+def _review(run: LoadedRun, enrolment: Enrolment) -> SupportReview:
+    """Return what is odd about a support, and say it."""
+    rows = [
+        left_out_row(printable(path), name, NO_FACE, enrolment.reasons.get(path, ""))
+        for path, name in enrolment.left_out.items()
+    ]
+    classifier = FaceClassifier(run, enrolment.support)
+    review = review_support(classifier, enrolment.reasons, rows)
+    for line in review.lines():
+        log.warning("support: %s", line)
+    return review
 
 
 def _rejection(rate: float | None, support: SupportSet, run: LoadedRun) -> Rejection | None:

@@ -12,6 +12,7 @@ from fewshot_fer.inference.classifier import NONE, FaceClassifier, Predictions
 from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes
 from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
 from fewshot_fer.inference.explain import support_picture, tile
+from fewshot_fer.inference.support_review import review_support
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.system.errors import DataError, NoFaceError, UserError
 
@@ -102,6 +103,8 @@ class PictureClassifier:
         support = with_run_priors(join_supports(enrolment.support, new.support), self.run)
         count, total = len(new.support.labels), len(support.class_names)
         message = f"{name}: {count} picture{'s' if count > 1 else ''} added. {total} classes now."
+        review = review_support(FaceClassifier(self.run, support), new.reasons)
+        message += "".join(f" {line}." for line in review.lines(by_number=True))
         return Enrolment(support, {**enrolment.crops, **new.crops}), message
 
 
