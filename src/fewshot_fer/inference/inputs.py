@@ -65,14 +65,15 @@ class SourceImage:
         return printable(str(self.file))
 
 
-def find_inputs(named: list[str]) -> Inputs:
+def find_inputs(named: list[str], key: str = "images") -> Inputs:
     """Return the files behind names of files, folders (with all below them) and globs.
 
+    key: of the setting that names them, for messages.
     A file that is named itself is taken whatever its ending: it may turn out unreadable. A file
     that is named twice is read once. Raises DataError where a name leads to nothing, and
     ConfigError where the extra for videos is missing.
     """
-    files = [file for name in named for file in _files(name)]
+    files = [file for name in named for file in _files(name, key)]
     files = list(dict.fromkeys(files))
     videos = [file for file in files if file.suffix.lower() in VIDEO_ENDINGS]
     if videos and importlib.util.find_spec("av") is None:
@@ -125,30 +126,31 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _files(name: str) -> list[Path]:
+def _files(name: str, key: str) -> list[Path]:
     path = as_on_disk(Path(name).expanduser())
     if path.is_file():
         return [path]
     if path.is_dir():
-        return _files_below(path)
+        return _files_below(path, key)
     nearest = next(p for p in (path.parent, *path.parent.parents) if p.exists())
     pattern = str(path.relative_to(nearest))  # brackets in the names of folders are no pattern
     if not glob.has_magic(pattern):
-        raise DataError(f"images={name}: no such file or folder; in {nearest}: {contents(nearest)}")
+        raise DataError(f"{key}={name}: no such file or folder; in {nearest}: {contents(nearest)}")
     # Not Path.glob, which finds hidden files too.
     found = sorted(nearest / f for f in glob.glob(pattern, root_dir=nearest, recursive=True))  # noqa: PTH207
     if not found:
-        raise DataError(f"images={name}: no file has a name like that")
-    return [file for each in found for file in (_files_below(each) if each.is_dir() else [each])]
+        raise DataError(f"{key}={name}: no file has a name like that")
+    files = (_files_below(each, key) if each.is_dir() else [each] for each in found)
+    return [file for of_each in files for file in of_each]
 
 
-def _files_below(folder: Path) -> list[Path]:
+def _files_below(folder: Path, key: str) -> list[Path]:
     left_out: Counter[str] = Counter()
     files = walk_images(folder, (*image_endings(), *VIDEO_ENDINGS), left_out)
     for remark in left_out_remarks(left_out, folder):
         log.info("%s", remark)
     if not files:
-        raise DataError(f"images={folder}: no {READABLE} in it ({contents(folder)})")
+        raise DataError(f"{key}={folder}: no {READABLE} in it ({contents(folder)})")
     return files
 
 

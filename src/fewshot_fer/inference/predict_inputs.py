@@ -95,7 +95,7 @@ def embed_neutral(named: list[str], run: LoadedRun, cropper: Cropper) -> Tensor 
     """
     if not named:
         return None
-    inputs = find_inputs(named)
+    inputs = find_inputs(named, "neutral")
     if inputs.videos:
         raise DataError(f"neutral={inputs.videos[0]} is a video: give pictures of a neutral face")
     pixels = []

@@ -29,6 +29,7 @@ from fewshot_fer.reports.audit.tables import (
     Finding,
     Row,
     audited_tables,
+    neutral_findings,
     note,
     table_row,
 )
@@ -90,6 +91,7 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     findings += [finding for one in audited for finding in one.findings]
     findings += overlap_findings(audited, looks, settings)
     findings += _trained_on_test(audited[0])
+    findings += neutral_findings(audited, settings)
     card = encoder_card(settings.backbone)  # one that cannot be read is said here, before training
     findings += [] if source.demo else _known_to_encoder(audited, card)
     for one in audited:

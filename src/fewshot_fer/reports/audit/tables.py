@@ -5,7 +5,7 @@ A finding is one line for people, and every path for programs.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import pandas as pd
 from fewshot_fer.config.schema import DatasetConfig, EpisodesConfig, EvalConfig, TrainVerb
 from fewshot_fer.data.labels import BASIC, basic_of_id, canonical, plain_name
 from fewshot_fer.data.load import Source, load_dataset
+from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.leakage import AnyProtocol, groups_of
 from fewshot_fer.episodes.protocol import RunData, training_protocol
 from fewshot_fer.episodes.setup import build_protocol, evaluations_of, held_out_rows
-from fewshot_fer.system.errors import EpisodeError, SmallClassError
+from fewshot_fer.system.errors import DataError, EpisodeError, SmallClassError
 
 SHOWN = 3  # paths of a finding on screen; check.json holds all
 Row = dict[str, object]
@@ -86,6 +87,16 @@ class AuditedTable:
         if not isinstance(self.protocol, FixedProtocol) or not self.support_split:
             return None
         return self.protocol.support_table.iloc[self.protocol.support.images()]
+
+
+def neutral_findings(audited: Sequence[AuditedTable], settings: TrainVerb) -> Iterator[Finding]:
+    """Yield each evaluation that cannot be taken relative to neutral faces, where it is to be."""
+    for one in audited:
+        if settings.method.neutral == "subject" and one.kind != "training":
+            try:
+                require_neutral(one.table, one.title)
+            except DataError as error:
+                yield fault("neutral faces", str(error))
 
 
 def audited_tables(settings: TrainVerb, source: Source) -> list[AuditedTable]:
