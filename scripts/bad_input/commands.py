@@ -40,3 +40,7 @@ LONG: Words = (
 )
 KILLED: Words = (*LONG, "hydra.run.dir=run")
 PREDICT: Words = ("predict", "run=run", "align=false", "device=cpu")
+SUBJECTS: Words = (
+    *("test", "run=run", "test=csv_5w5s", "test.dataset.file=subjects.csv", "neutral=subject"),
+    *("test.episodes=3", "test.n_way=2", "test.k_shot=1", "device=cpu", "keep_embeddings=false"),
+)

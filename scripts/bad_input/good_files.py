@@ -94,3 +94,13 @@ def write_csv(root: Path) -> Path:
     ]
     (root / "list.csv").write_text("\n".join(["path,label", *lines]) + "\n")
     return root / "list.csv"
+
+
+def write_subjects(root: Path) -> Path:
+    """Write a list of three subjects, a picture a class each; return it."""
+    write_folder(root)
+    lines = ["path,label,group"]
+    for name, label in (("anger", "anger"), ("fear", "neutral"), ("joy", "happiness")):
+        lines += [f"faces/{name}/{number}.jpg,{label},{number}" for number in range(3)]
+    (root / "subjects.csv").write_text("\n".join(lines) + "\n")
+    return root / "subjects.csv"

@@ -27,6 +27,7 @@ from bad_input.commands import (
     OWN_SUPPORT,
     PREDICT,
     RAFDB,
+    SUBJECTS,
     TEST,
     Words,
 )
@@ -38,6 +39,7 @@ from bad_input.good_files import (
     write_folder,
     write_mixed,
     write_rafdb,
+    write_subjects,
 )
 from bad_input.typing_commands import typed
 
@@ -99,6 +101,11 @@ KINDS: dict[str, list[Kind]] = {
             (*PREDICT, "images=film.avi"),
         ),
         Kind(video_cases.films, video_cases.write_films, FILMS),
+        Kind(
+            picture_cases.neutral_pictures,
+            lambda root: write_folder(_trained(root).parent) / "0.jpg",
+            (*PREDICT, "images=faces/joy/1.jpg", "neutral=faces/joy/0.jpg"),
+        ),
     ],
     "Lists and folders": [
         Kind(list_cases.label_lists, write_rafdb, RAFDB),
@@ -108,6 +115,11 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
+        Kind(
+            list_cases.subject_lists,
+            lambda root: write_subjects(_trained(root).parent),
+            SUBJECTS,
+        ),
         Kind(set_cases.folders, write_folder, OWN),
     ],
     "Configuration and command line": [

@@ -10,6 +10,7 @@ from bad_input.case import (
     WORKS,
     Case,
     Spoil,
+    as_it_is,
     edited,
     folder_instead,
     gone,
@@ -18,6 +19,16 @@ from bad_input.case import (
     text,
     truncated,
 )
+
+
+def subject_lists() -> list[Case]:
+    """A list of subjects, on which a run is tested relative to their neutral faces."""
+    kind = "CSV list with neutral=subject"
+    return [
+        Case(kind, "a neutral picture of each subject", as_it_is, WORKS),
+        Case(kind, "no neutral class", edited(lambda raw: raw.replace(b"neutral", b"sad")), LINE),
+        Case(kind, "no groups", edited(lambda raw: raw.replace(b"group", b"other")), LINE),
+    ]
 
 
 def _second(line: bytes) -> Spoil:

@@ -14,6 +14,7 @@ from bad_input.case import (
     Spoil,
     edited,
     folder_instead,
+    gone,
     text,
     truncated,
 )
@@ -47,6 +48,18 @@ def pictures() -> list[Case]:
         Case(KIND, "animated", _animated, WORKS),
         Case(KIND, "EXIF rotation", _rotated, WORKS),
         Case(KIND, "PNG named .jpg", _drawn(lambda: picture(3), "png"), WORKS),
+    ]
+
+
+def neutral_pictures() -> list[Case]:
+    """The picture of a neutral face that `predict neutral=` takes."""
+    kind = "neutral picture"
+    return [
+        Case(kind, "PNG named .jpg", _drawn(lambda: picture(3), "png"), WORKS),
+        Case(kind, "zero bytes", text(b""), LINE, "neutral"),
+        Case(kind, "truncated JPEG", edited(truncated), LINE, "neutral"),
+        Case(kind, "missing", gone, LINE, "neutral="),
+        Case(kind, "a folder without pictures in its place", folder_instead, LINE, "neutral="),
     ]
 
 

@@ -125,8 +125,7 @@ def load_tasks(
     With a fixed support, a query that is a picture of the support under another name is not scored.
     relative: evaluations are relative to neutral faces, see `data.neutral`.
     """
-    tasks: list[Task] = []
-    lines: dict[str, None] = {}
+    tasks, lines = list[Task](), dict[str, None]()
     for protocol in protocols:
         task, found = _load(protocol, size, device, relative)
         warnings = (*protocol.warnings, *found.stamps)

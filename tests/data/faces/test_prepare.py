@@ -280,16 +280,3 @@ def test_a_name_that_cannot_be_written_is_refused_before_a_face_is_looked_for(
     outcome = command("prepare", "images=photographs", "out=faces", "device=cpu")
     assert_one_line(outcome, ascii(name)[1:-5])
     assert not (tmp_path / "faces").exists()
-
-
-def test_small_faces_are_marked(command: Command, demo: Path, tmp_path: Path) -> None:
-    """A photograph with few pixels between the eyes is prepared, and the manifest says so."""
-    face = frames_of(demo, "Happy")[0]
-    for name, side in (("large", 150), ("small", 27)):
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        Image.fromarray(on_wall(face, 40, side)).save(tmp_path / f"photos/{name}.png")
-    outcome = command("prepare", "images=photos", "out=faces")
-    rows = pd.read_csv(tmp_path / "faces/manifest.csv", keep_default_na=False)
-    assert rows["status"].tolist() == ["ok", "ok"]
-    assert [reason.startswith("small: ") for reason in rows["reason"]] == [False, True]
-    assert "pictures with small faces (eyes under 12 pixels apart): 1" in outcome.out
