@@ -50,3 +50,10 @@ def test_evaluated_relative_to_neutral_faces(command: Command, tmp_path: Path, d
     assert_one_line(refused, "test basic_7w1s cannot be taken relative to neutral faces")
     refused = command("test", f"run={trained.folder}", "test=compound_4w5s")
     assert_one_line(refused, "no class neutral")
+    checked = command("check", f"paths.data={data}", "method.neutral=subject")
+    assert checked.code == 1
+    assert "neutral faces: validation compound" in checked.out
+    faces = (f"images={file.parent}/0_anger_0.jpg", "align=false")
+    assert "give neutral=" in command("predict", f"run={trained.folder}", *faces).out
+    own = f"neutral={file.parent}/0_neutral_0.jpg"
+    assert "give neutral=" not in command("predict", f"run={trained.folder}", *faces, own).out

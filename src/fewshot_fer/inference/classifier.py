@@ -151,6 +151,8 @@ class FaceClassifier:
         lines = []
         if self.neutral is not None:
             lines.append(f"relative to the neutral face of {len(self.neutral)} picture(s)")
+        elif self.run.settings.method.neutral == "subject":
+            lines.append("the run was tested relative to neutral faces: give neutral=picture too")
         if self.run.is_starter:
             lines.append(
                 f"no run= is given, so the starter answers: {CARD.architecture}, trained on "

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import Command
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_small_faces_are_marked(command: Command, demo: Path, tmp_path: Path) -> None:
     """A photograph with few pixels between the eyes is prepared, and the manifest says so."""
     face = Image.open(sorted(demo.glob("AFEW/Val_AFEW/Happy/*/*.jpg"))[0]).convert("RGB")
