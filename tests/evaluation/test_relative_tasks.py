@@ -39,8 +39,14 @@ def test_evaluated_relative_to_neutral_faces(command: Command, tmp_path: Path, d
     assert trained.code == 0, trained.err
     assert result(trained.folder)["uses"] == "neutral face of the subject"
     asked = ("test=csv_5w5s", f"test.dataset.file={file}", "test.n_way=3", "test.k_shot=1")
-    as_trained = result(command("test", f"run={trained.folder}", *asked).folder)
-    plain = result(command("test", f"run={trained.folder}", *asked, "neutral=none").folder)
+    folders = [
+        command("test", f"run={trained.folder}", *asked, *more).folder
+        for more in ((), ("neutral=none",))
+    ]
+    as_trained, plain = map(result, folders)
+    compared = command("report", f"compare={folders[1]},{folders[0]}").out
+    assert "B knows neutral face of the subject" in compared
+    assert "A knows" not in compared
     assert (as_trained["uses"], plain["uses"]) == ("neutral face of the subject", "")
     assert as_trained["episodes_id"] == plain["episodes_id"]
     assert as_trained["loss"] != plain["loss"]

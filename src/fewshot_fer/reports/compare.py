@@ -25,6 +25,7 @@ OTHER_PICTURES = "the files of the same names hold other pictures: part of the d
 COLUMNS = (
     "reference", "run", "letter", *SHARED, "reference_method", "method", "images", "groups",
     "reference_accuracy", "accuracy", "difference", "ci95_low", "ci95_high", "verdict", "pictures",
+    "reference_uses", "uses",
 )  # fmt: skip
 REMEDY = (
     "give both the same seed and shape, or episodes.save=FILE in the one and episodes.load=FILE in "
@@ -47,8 +48,9 @@ def compare_runs(runs: list[Path], seed: int) -> pd.DataFrame:
 
     accuracy, reference_accuracy: fractions of the answers; difference: the run's less that of the
     reference, with its 95 % interval; images, groups: of the queries; pictures: `same` or `other`
-    contents of the files, empty where a run does not say. Where the two answered other episodes,
-    or a run shares nothing, the figures are empty. Raises RunError where all are.
+    contents of the files, empty where a run does not say; uses, reference_uses: as in results.csv.
+    Where the two answered other episodes, or a run shares nothing, the figures are empty. Raises
+    RunError where all are.
     """
     answers = [_read(run) for run in runs]
     rows: list[dict[str, Any]] = []
@@ -131,18 +133,19 @@ def _read(run: Path) -> pd.DataFrame:
         raise RunError(f"{file} is damaged: {faults[0]}")
     if table.empty:
         raise RunError(f"{file} has no answers")
-    table["images_id"] = _images_ids(run / "results.csv", table)
+    for column in ("images_id", "uses"):
+        table[column] = _of_results(run / "results.csv", table, column)
     return table
 
 
-def _images_ids(results: Path, answers: pd.DataFrame) -> list[str]:
-    """Return what results.csv says of the pictures behind each answer, "" where it does not."""
+def _of_results(results: Path, answers: pd.DataFrame, column: str) -> list[str]:
+    """Return what results.csv says in a column of each answer's row, "" where it does not."""
     try:
         rows, _ = read_results(results)
     except Unreadable:
         rows = []
-    named = ["role", "protocol", "episodes_id"]
-    known = {tuple(row[key] for key in named): row["images_id"] or "" for row in rows}
+    named = ["role", "protocol", "episodes_id", "method"]
+    known = {tuple(row[key] for key in named): row[column] or "" for row in rows}
     return [known.get(key, "") for key in answers[named].itertuples(index=False, name=None)]
 
 
@@ -193,6 +196,8 @@ def _figures(
         "ci95_high": interval[1],
         "verdict": verdict(paired, interval, ("A", names["letter"])),
         "pictures": _pictures(reference["images_id"].iloc[0], other["images_id"].iloc[0]),
+        "reference_uses": reference["uses"].iloc[0],
+        "uses": other["uses"].iloc[0],
     }
 
 
@@ -227,6 +232,8 @@ def _block(row: dict[str, Any]) -> str:
         return f"{title}: A and {row['letter']} answered different episodes; {REMEDY}"
     what = "clips" if row["level"] == "clip" else "images"
     others = f"\n   {OTHER_PICTURES}" if row["pictures"] == "other" else ""
+    for letter, uses in (("A", row["reference_uses"]), (row["letter"], row["uses"])):
+        others += f"\n   {letter} knows {uses}" if uses else ""
     return (
         f"{title}: {row['images']:.0f} {what} of {row['groups']:.0f} groups\n"
         f"   A {row['reference_method']} {percent(row['reference_accuracy'])}   "
