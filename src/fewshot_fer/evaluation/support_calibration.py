@@ -143,7 +143,7 @@ def support_temperature(support: SupportSet, method: Method, device: torch.devic
     None with fewer than FEWEST pictures, where the one of validation is nearer, and where all are
     classified rightly, so that there is no optimum.
     """
-    rows, rest = _left_out_of_own(support)
+    rows, rest = left_out_of_own(support)
     if len(rows) < FEWEST:
         return None
     evenly = slice(None, None, -(-len(rows) // MOST))
@@ -184,7 +184,7 @@ def _leave_out(support: SupportSet) -> tuple[UnknownFaces | None, Tensor]:
     labels = support.labels[rows]
     to_all = _nearness(support.embeddings[rows], support.prototypes())
     to_others = to_all.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
-    counted, rest = _left_out_of_own(support)
+    counted, rest = left_out_of_own(support)
     to_own = torch.full((len(support.labels),), torch.nan, dtype=torch.float64)
     to_own[counted] = -rest.double().square().sum(dim=1)
     known = torch.maximum(to_own[rows], to_others)
@@ -203,7 +203,7 @@ def _of_validation(support: SupportSet, unknown_faces: Mapping[str, Tensor]) -> 
     return UnknownFaces(nearest.sort().values, len(others), count, count)
 
 
-def _left_out_of_own(support: SupportSet) -> tuple[Tensor, Tensor]:
+def left_out_of_own(support: SupportSet) -> tuple[Tensor, Tensor]:
     """Return the rows [K] of pictures whose prototype stands without them, and their differences
     [K, D] from it, as long as those of further pictures from the whole prototype.
 

@@ -70,6 +70,10 @@ class Cropper:
         for sources in read_video(file, fps, PHOTOGRAPHS_AT_A_TIME):
             yield self._crops(sources)
 
+    def largest(self, pixels: Pixels) -> Crop:
+        """Return the crop of the largest face of a picture [H, W, 3] that no file holds."""
+        return self._crops([SourceImage(Path("camera"), pixels, frame=0)])[0]
+
     def _crops(self, sources: Sequence[SourceImage]) -> list[Crop]:
         if self.detector is None:
             return [self._whole(source) for source in sources]

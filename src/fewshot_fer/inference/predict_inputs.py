@@ -59,7 +59,7 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     if not inputs:
         return
     warn_of_support_pictures(inputs.pictures, enrolment.support)
-    rejection = _rejection(settings.reject, enrolment.support, run)
+    rejection = rejection_for(settings.reject, enrolment.support, run)
     threshold = None if rejection is None else rejection.threshold
     cropper = Cropper(run.image_size, detector if settings.align else None)
     neutral = embed_neutral(settings.neutral, run, cropper)
@@ -185,7 +185,7 @@ def _review(run: LoadedRun, enrolment: Enrolment) -> SupportReview:
     return review
 
 
-def _rejection(rate: float | None, support: SupportSet, run: LoadedRun) -> Rejection | None:
+def rejection_for(rate: float | None, support: SupportSet, run: LoadedRun) -> Rejection | None:
     """Return where "none of these" begins for a support, None where no face can be that."""
     if rate is None:
         return None

@@ -1,5 +1,6 @@
-"""Classify a visitor's picture for the page, and add a class of a visitor's own to the support."""
+"""Classify a visitor's picture, camera or video for the page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,105 +8,172 @@ import numpy as np
 from PIL import Image
 
 from fewshot_fer.data.decode import read_picture
-from fewshot_fer.data.labels import plain_name
-from fewshot_fer.inference.classifier import NONE, FaceClassifier, Predictions
+from fewshot_fer.inference.classifier import FaceClassifier, Neighbour, Predictions
+from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import NO_FACE, OK, Crop, Cropper, draw_boxes
-from fewshot_fer.inference.enrol import Enrolment, enrol, join_supports, with_run_priors
-from fewshot_fer.inference.explain import support_picture, tile
-from fewshot_fer.inference.support_review import review_support
+from fewshot_fer.inference.enrol import Enrolment
+from fewshot_fer.inference.explain import support_picture
+from fewshot_fer.inference.inputs import Pixels
+from fewshot_fer.inference.page.decide import Decider, Known
+from fewshot_fer.inference.page.visitor import LiveFace, Visitor
+from fewshot_fer.inference.tables import make_rows
 from fewshot_fer.runs.load import LoadedRun
-from fewshot_fer.system.errors import DataError, NoFaceError, UserError
+from fewshot_fer.system.errors import UserError
 
-NEIGHBOURS = 5
-MOST_FACES = 10  # explained on the page
-LONGEST_NAME = 60
-TILE = 200  # pixels a side
-CaptionedPicture = tuple[Image.Image, str]
+MOST_FACES = 10  # whose nearest support pictures are shown
+LIVE_SIDE = 480  # pixels of a frame of the camera: finding faces in more takes too long
+FRESH = 0.5  # weight of the newest frame in what is shown
+FPS = 5.0  # frames a second that are read of a video
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A face, its label, and the support pictures near it."""
+
+    crop: Pixels
+    label: str
+    near: Sequence[Neighbour]
 
 
 @dataclass(frozen=True)
 class PictureResult:
-    """What the page shows for a picture.
+    """What the page shows for a picture, a frame or a video.
 
-    headline: a sentence; picture: with boxes and labels; probabilities: class -> share of the
-    largest face; rows: a row a face; neighbours: each face, then the support pictures near it.
+    headline: a sentence; probabilities: class -> share of the largest face; faces: the first of
+    them; picture: with boxes and labels; rows: a row a face.
     """
 
     headline: str
-    picture: Image.Image | None = None
     probabilities: dict[str, float] | None = None
+    faces: tuple[Shown, ...] = ()
+    picture: Image.Image | None = None
     rows: tuple[tuple[str, ...], ...] = ()
-    neighbours: tuple[CaptionedPicture, ...] = ()
 
 
 class PictureClassifier:
-    """A trained run that classifies one picture at a time, with each visitor's own support."""
+    """A run that classifies for visitors, each with what that visitor has taught.
 
-    def __init__(self, run: LoadedRun, start: Enrolment, cropper: Cropper) -> None:
+    start: the support in use; taught: what every visitor begins with, as if it had been taught.
+    """
+
+    def __init__(
+        self, run: LoadedRun, start: Enrolment, cropper: Cropper, taught: Enrolment | None = None
+    ) -> None:
         self.run = run
         self.start = start
         self.cropper = cropper
+        self.known = Known.of(run, start)
+        self.first = Visitor()
+        if taught is not None:
+            crops = {path: support_picture(path, taught.crops) for path in taught.support.paths}
+            kept = {path: crop for path, crop in crops.items() if crop is not None}
+            self.first.load(Enrolment(taught.support, kept))
+            self.first.choose(only_mine=True, may_reject=False)
 
     def remarks(self) -> list[str]:
         """Return what a visitor would not expect of the predictions, a sentence each."""
         return FaceClassifier(self.run, self.start.support).remarks()
 
-    def classify(self, file: Path, enrolment: Enrolment) -> PictureResult:
+    def decider(self, visitor: Visitor) -> Decider:
+        """Return what decides for a visitor now."""
+        if visitor.decider is None:
+            visitor.decider = Decider(self.known, visitor)
+        decider: Decider = visitor.decider
+        return decider
+
+    def classify(self, file: Path, visitor: Visitor) -> PictureResult:
         """Classify every face of a picture; the headline says what is wrong with a bad file."""
         crops = [crop for block in self.cropper.pictures([file]) for crop in block]
         faces = [crop for crop in crops if crop.status == OK]
         if not faces:
             return PictureResult(_fault(crops[0]))
-        classifier = FaceClassifier(self.run, enrolment.support, neighbours=NEIGHBOURS)
-        pixels = [crop.pixels for crop in faces if crop.pixels is not None]
-        predictions = classifier.classify(np.stack(pixels))
+        predictions = self._predict(
+            [crop.pixels for crop in faces if crop.pixels is not None], visitor
+        )
         tops = predictions.probabilities.max(axis=1).tolist()
         labels = [predictions.label(row) for row in range(len(faces))]
         captions = [f"{label} {100 * top:.0f} %" for label, top in zip(labels, tops, strict=True)]
         together = f"{len(captions)} faces: {', '.join(captions)}"
-        boxes, known = [crop.box for crop in faces], [True] * len(faces)
-        shares = predictions.probabilities[0].tolist()
+        boxes, known = [crop.box for crop in faces], predictions.known.tolist()
+        rows = zip(labels, tops, predictions.distances, strict=True)
         return PictureResult(
             headline=captions[0] if len(captions) == 1 else together,
+            probabilities=_shares(predictions, 0),
+            faces=_shown(faces[:MOST_FACES], predictions),
             picture=draw_boxes(read_picture(file), boxes, captions, known),
-            probabilities=dict(zip(predictions.class_names, shares, strict=True)),
             rows=tuple(
-                (str(row + 1), label, f"{100 * tops[row]:.1f} %", _distance(distance))
-                for row, (label, distance) in enumerate(
-                    zip(labels, predictions.distances, strict=True)
-                )
+                (str(row + 1), label, f"{100 * top:.1f} %", _distance(distance))
+                for row, (label, top, distance) in enumerate(rows)
             ),
-            neighbours=_captioned(faces[:MOST_FACES], predictions, enrolment),
         )
 
-    def add_class(
-        self, name: str, files: list[Path], enrolment: Enrolment
-    ) -> tuple[Enrolment, str]:
-        """Return the support with pictures of a class added, and a message on that.
+    def classify_frame(self, pixels: Pixels, visitor: Visitor) -> PictureResult:
+        """Classify the largest face of a camera's frame [H, W, 3], smoothed over frames."""
+        picture = Image.fromarray(pixels)
+        picture.thumbnail((LIVE_SIDE, LIVE_SIDE), Image.Resampling.BILINEAR)
+        crop = self.cropper.largest(np.asarray(picture))
+        if crop.pixels is None:
+            visitor.live = None
+            return PictureResult("No face found.")
+        embedding = self.run.embedder.embed_pixels(crop.pixels[None])
+        predictions = self.decider(visitor).decide(embedding)
+        last = visitor.live
+        shares = _shares(predictions, 0)
+        if last is not None and last.shares.keys() == shares.keys():
+            shares = {
+                name: FRESH * share + (1 - FRESH) * last.shares[name]
+                for name, share in shares.items()
+            }
+        visitor.seen += 1
+        visitor.live = LiveFace(visitor.seen, crop.pixels, embedding[0].float().cpu(), shares)
+        top = max(shares, key=lambda name: shares[name])
+        label = top if predictions.known[0] else predictions.label(0)
+        headline = f"{label} {100 * shares[top]:.0f} %" if predictions.known[0] else label
+        return PictureResult(headline, shares, _shown([crop], predictions))
 
-        A class that is there already gets more pictures. A mistake leaves the support as it was.
-        """
-        name = plain_name(name)[:LONGEST_NAME].strip()
-        if not name:
-            return enrolment, "Give the class a name."
-        if name == NONE:
-            return enrolment, f"Give the class another name: {NONE} is said of faces of no class."
-        if not files:
-            return enrolment, "Choose some pictures of it first; five will do."
+    def classify_video(self, file: Path, visitor: Visitor, curve: Path) -> PictureResult:
+        """Classify a video's frames, and draw the probabilities over time into `curve`."""
+        names = self._class_names(visitor)
+        clip = Clip(file, names)
         try:
-            new = enrol({name: files}, self.run, self.cropper)
-        except NoFaceError:
-            return enrolment, "Nothing added: no face found in the pictures."
-        except DataError:
-            return enrolment, "Nothing added: a picture cannot be read."
-        except UserError as error:
-            return enrolment, f"Nothing added: {error}."
-        support = with_run_priors(join_supports(enrolment.support, new.support), self.run)
-        count, total = len(new.support.labels), len(support.class_names)
-        message = f"{name}: {count} picture{'s' if count > 1 else ''} added. {total} classes now."
-        review = review_support(FaceClassifier(self.run, support), new.reasons)
-        message += "".join(f" {line}." for line in review.lines(by_number=True))
-        return Enrolment(support, {**enrolment.crops, **new.crops}), message
+            for crops in self.cropper.video(file, FPS):
+                pixels = [crop.pixels for crop in crops if crop.pixels is not None]
+                predictions = self._predict(pixels, visitor) if pixels else None
+                clip.add(make_rows(crops, predictions))
+        except UserError as error:  # the extra is missing
+            return PictureResult(f"{error}.")
+        row = clip.row()
+        if row["label"] is None:
+            return PictureResult("No face found." if clip.frames else "No video, or damaged.")
+        clip.plot(row, curve)
+        shares = {name: row[f"p_{name}"] for name in names}
+        seen = f"a face in {row['faces']} of {row['frames']} frames"
+        return PictureResult(f"{row['label']} {100 * row['probability']:.0f} %, {seen}", shares)
+
+    def _predict(self, pixels: list[Pixels], visitor: Visitor) -> Predictions:
+        return self.decider(visitor).decide(self.run.embedder.embed_pixels(np.stack(pixels)))
+
+    def _class_names(self, visitor: Visitor) -> tuple[str, ...]:
+        """Return the classes that a face may be for a visitor now."""
+        decider = self.decider(visitor)
+        more = decider.reach.class_names if decider.reach else ()
+        return tuple(dict.fromkeys((*decider.classifier.class_names, *more)))
+
+
+def _shown(faces: list[Crop], predictions: Predictions) -> tuple[Shown, ...]:
+    """Return faces with their labels and neighbours."""
+    near = predictions.neighbours or [[] for _ in faces]
+    return tuple(
+        Shown(crop.pixels, predictions.label(row), near[row])
+        for row, crop in enumerate(faces)
+        if crop.pixels is not None
+    )
+
+
+def _shares(predictions: Predictions, row: int) -> dict[str, float]:
+    """Return class -> probability of a face."""
+    shares = predictions.probabilities[row].tolist()
+    return dict(zip(predictions.class_names, shares, strict=True))
 
 
 def _distance(value: float) -> str:
@@ -119,17 +187,3 @@ def _fault(crop: Crop) -> str:
     if "too large" in crop.reason:
         return "This picture has too many pixels."
     return "This file cannot be read as a picture."
-
-
-def _captioned(
-    faces: list[Crop], predictions: Predictions, enrolment: Enrolment
-) -> tuple[CaptionedPicture, ...]:
-    """Return each face and its neighbours as pictures with captions."""
-    tiles = []
-    assert predictions.neighbours is not None
-    for row, crop in enumerate(faces):
-        tiles.append((tile(crop.pixels, TILE), f"face {row + 1}: {predictions.label(row)}"))
-        for near in predictions.neighbours[row]:
-            caption = f"{near.label} {near.distance:.2f}"
-            tiles.append((tile(support_picture(near.file, enrolment.crops), TILE), caption))
-    return tuple(tiles)

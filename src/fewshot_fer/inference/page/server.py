@@ -11,9 +11,9 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.verb_settings import DemoAppVerb
 from fewshot_fer.data.faces.detector import load_detector
 from fewshot_fer.inference.crops import Cropper
-from fewshot_fer.inference.enrol import resolve_support
+from fewshot_fer.inference.enrol import Enrolment, resolve_support
 from fewshot_fer.inference.page.classify import PictureClassifier
-from fewshot_fer.runs.starter import choose_run
+from fewshot_fer.runs.starter import choose_run, starter
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, needing_extra
 from fewshot_fer.system.files import scratch_folder
@@ -54,7 +54,8 @@ def _set_gradio_variables(folder: str, host: str) -> None:
 def _launch(settings: DemoAppVerb, classifier: PictureClassifier) -> "gradio.Blocks":
     """Return the page, which listens. Raises ConfigError where it cannot."""
     with needing_extra("page", "the page"):
-        from fewshot_fer.inference.page.layout import STYLE, build_page, theme
+        from fewshot_fer.inference.page.events import build_page
+        from fewshot_fer.inference.page.layout import SCRIPT, STYLE, theme
     page = build_page(classifier)
     try:
         page.launch(
@@ -63,6 +64,7 @@ def _launch(settings: DemoAppVerb, classifier: PictureClassifier) -> "gradio.Blo
             max_file_size=int(settings.max_mb * 1_000_000),
             theme=theme(),
             css=STYLE,
+            js=SCRIPT,
             share=False,
             ssr_mode=False,
             quiet=True,
@@ -82,7 +84,11 @@ def _classifier(settings: DemoAppVerb) -> PictureClassifier:
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     run = choose_run(settings, device)
     cropper = Cropper(run.image_size, load_detector(device) if settings.align else None)
-    return PictureClassifier(run, resolve_support(settings.support, run, cropper), cropper)
+    given = resolve_support(settings.support, run, cropper)
+    if not run.is_starter or settings.support is None:
+        return PictureClassifier(run, given, cropper)
+    run = starter(device=device)  # its seven classes stay at hand beside those of the support
+    return PictureClassifier(run, Enrolment(run.support, {}), cropper, taught=given)
 
 
 def _check_port(settings: DemoAppVerb) -> None:
