@@ -50,8 +50,14 @@ class Page:
 
     def classify(self, path: str) -> str:
         """Return what the page sends back for a picture at a path on its machine."""
-        functions = _reply(f"{self.address}/config")["dependencies"]
-        number = next(each["id"] for each in functions if len(each["inputs"]) == 2)
+        config = _reply(f"{self.address}/config")
+        names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
+        number = next(
+            function["id"]
+            for function in config["dependencies"]
+            if ("picture", "change")
+            in [(names.get(of), event) for of, event in function["targets"]]
+        )
         sent = {"path": path, "meta": {"_type": "gradio.FileData"}}
         visitor, queue = uuid.uuid4().hex, f"{self.address}/gradio_api/queue"
         body = {"data": [sent, None], "fn_index": number, "session_hash": visitor}
@@ -78,7 +84,7 @@ def pages() -> Iterator[tuple[Case, str, bool]]:
         write_rafdb(Path(made))
         trained = typed(*RAFDB, "hydra.run.dir=run")
         assert trained.code == 0, trained.err
-        with served(Path(made) / "run", Path(made) / "temporary") as page:
+        with served([f"run={Path(made) / 'run'}"], Path(made) / "temporary") as page:
             for case, (_, send, _, _) in zip(cases(), CASES, strict=True):
                 reply = send(page, Path(made))
                 yield case, reply, case.says in reply
@@ -90,13 +96,13 @@ def cases() -> list[Case]:
 
 
 @contextlib.contextmanager
-def served(run: Path, files: Path) -> Iterator[Page]:
-    """Serve a run to crops of faces, with a new folder for temporary files."""
+def served(settings: list[str], files: Path, aligned: bool = False) -> Iterator[Page]:
+    """Serve the page, with a new folder for temporary files; aligned: faces are to be found."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     files.mkdir()
-    words = [f"run={run}", f"port={port}", "max_mb=1", "align=false", "device=cpu"]
+    words = [*settings, f"port={port}", "max_mb=1", f"align={aligned}", "device=cpu"]
     # A proxy that is not there, so that whatever the page fetched elsewhere would fail.
     variables = {"TMPDIR": str(files), "HTTP_PROXY": "http://127.0.0.1:9"}
     process = subprocess.Popen(
@@ -162,7 +168,7 @@ def _from_outside(page: Page, _: Path) -> str:
 
 
 CASES: tuple[tuple[str, Send, str, str], ...] = (
-    ("a picture, which lies in its temporary folder alone", _sound, WORKS, "'confidence'"),
+    ("a picture, which lies in its temporary folder alone", _sound, WORKS, "class=bars"),
     ("text named .jpg", _text, LINE, "cannot be read as a picture"),
     ("a decompression bomb", _bomb, LINE, "too many pixels"),
     ("a file larger than max_mb", _large, LINE, "exceed"),

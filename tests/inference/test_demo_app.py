@@ -12,14 +12,9 @@ import pytest
 from bad_input.page_cases import CASES, Page, served
 from browsers import Driver, open_browser
 from conftest import Command, assert_one_line
-from PIL import Image
 
 from fewshot_fer.config.verb_settings import DemoAppVerb
 from fewshot_fer.data.labels import BASIC
-from fewshot_fer.inference.crops import Cropper
-from fewshot_fer.inference.enrol import Enrolment
-from fewshot_fer.inference.page.classify import PictureClassifier
-from fewshot_fer.runs.load import load_run
 
 REQUEST = "Network.requestWillBeSent"
 
@@ -27,7 +22,7 @@ REQUEST = "Network.requestWillBeSent"
 @pytest.fixture
 def page(fixed_run: Path, tmp_path: Path) -> Iterator[Page]:
     """Serve the page as a user would, in a process of its own."""
-    with served(fixed_run, tmp_path / "temporary") as page:
+    with served([f"run={fixed_run}"], tmp_path / "temporary") as page:
         yield page
 
 
@@ -48,6 +43,12 @@ def wait_for(driver: Driver, element: str, holds: str, seconds: float = 30) -> s
             return text
         time.sleep(0.1)
     raise AssertionError(f"#{element} never held {holds!r}, but {text!r}")
+
+
+def open_tab(driver: Driver, name: str) -> None:
+    """Open one of the tabs that faces come from."""
+    tabs = driver.find_elements("css selector", "button[role=tab]")
+    next(tab for tab in tabs if tab.text == name and tab.is_displayed()).click()
 
 
 def choose(driver: Driver, element: str, *files: Path) -> None:
@@ -72,7 +73,9 @@ def test_a_face_is_named_and_a_class_added(
     face = sorted((data / "RAF-DB/basic/Image/aligned").glob("test_*.jpg"))[0]
     copies = [shutil.copy(face, tmp_path / f"copy_{number}.jpg") for number in range(5)]
     browser.get(page.address)
-    wait_for(browser, "add", "Add")
+    wait_for(browser, "take", "Take")
+    browser.find_element("css selector", "#from_files button").click()
+    open_tab(browser, "Picture")
     choose(browser, "picture", face)
     label = wait_for(browser, "headline", "%").split()[0]
     assert label in BASIC
@@ -108,7 +111,8 @@ def test_bad_files_and_strangers(page: Page, browser: Driver, tmp_path: Path) ->
     for fault, send, _, says in CASES:
         assert says in send(page, tmp_path), fault
     browser.get(page.address)
-    wait_for(browser, "add", "Add")
+    wait_for(browser, "take", "Take")
+    open_tab(browser, "Picture")
     choose(browser, "picture", tmp_path / "large.jpg")
     until = time.monotonic() + 20
     while "exceed" not in browser.page_source and time.monotonic() < until:
@@ -117,28 +121,6 @@ def test_bad_files_and_strangers(page: Page, browser: Driver, tmp_path: Path) ->
     page.process.send_signal(signal.SIGTERM)
     assert page.process.wait(20) == 0
     assert list(page.files.glob("fewshot_fer*")) == []
-
-
-def test_mistakes_of_a_visitor_are_sentences(fixed_run: Path, tmp_path: Path) -> None:
-    """A text named .jpg, and a class without a name or without a readable picture."""
-    run = load_run(fixed_run)
-    start = Enrolment(run.support, {})
-    page = PictureClassifier(run, start, Cropper(run.image_size, None))
-    (tmp_path / "text.jpg").write_text("no picture")
-    Image.new("RGB", (90, 90)).save(tmp_path / "black.png")
-    assert "cannot be read" in page.classify(tmp_path / "text.jpg", start).headline
-    assert "%" in page.classify(tmp_path / "black.png", start).headline
-    for name, files, says in (
-        ("  ", [tmp_path / "black.png"], "name"),
-        ("x", [], "Choose"),
-        ("x", [tmp_path / "text.jpg"], "Nothing added"),
-    ):
-        after, message = page.add_class(name, files, start)
-        assert after is start
-        assert says in message
-    after, _ = page.add_class(start.support.class_names[0], [tmp_path / "black.png"], start)
-    assert after.support.class_names == start.support.class_names
-    assert len(after.support.labels) == len(start.support.labels) + 1
 
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:

@@ -1,8 +1,9 @@
 """Classes that a person teaches beside those of a classifier head, which has no pictures.
 
 Whether a face belongs to a taught class is decided by distance alone. With n pictures of a class,
-d_1 .. d_n their distances to the prototype left out of it in turn, r their mean and s their
-standard deviation, a face at distance d belongs to it with probability
+d_1 .. d_n their distances to the prototype of the others (as long as those of further pictures, see
+`left_out_of_own`), r their mean and s their standard deviation, a face at distance d belongs to it
+with probability
 
     P(d) = 1 / (1 + exp((d - middle) / width)),   middle = r + 2 u,   width = 2 u / 3,
     u = sqrt((s^2 + LEAST_SPREAD^2) (1 + 2 / (n - 1)))

@@ -15,7 +15,6 @@ from fewshot_fer.inference.page.classify import PictureClassifier, PictureResult
 from fewshot_fer.inference.page.visitor import Visitor
 
 EVERY = 0.2  # seconds between frames of the camera
-LONGEST_STREAM = 3600  # seconds
 STREAMS = 8  # cameras at once
 DAY = 24 * 3600
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -32,14 +31,17 @@ def build_page(classifier: PictureClassifier) -> gradio.Blocks:
         with gradio.Row():
             with gradio.Column(min_width=layout.WIDTH):
                 inputs = layout.sources()
+                headline = gradio.HTML(elem_id="headline")
+                teaching = layout.teaching()
             with gradio.Column(min_width=layout.WIDTH):
-                results = layout.results()
-        details = layout.details()
-        teaching = layout.teaching()
+                bars = gradio.HTML(elem_id="probabilities")
+                results = layout.Results(headline, bars, gradio.HTML(elem_id="neighbours"))
+                details = layout.details()
+                classes = layout.class_list()
         choices = layout.choices()
         events = Events(classifier, visitor, [*results, *details])
         events.connect_inputs(inputs, list(results))
-        events.connect_teaching(page, inputs.picture, teaching, choices)
+        events.connect_teaching(page, inputs.picture, classes, teaching, choices)
     return page
 
 
@@ -60,7 +62,6 @@ class Events:
             [inputs.camera, self.visitor],
             results,
             stream_every=EVERY,
-            time_limit=LONGEST_STREAM,
             concurrency_limit=STREAMS,
             **QUIET,
         )
@@ -72,14 +73,15 @@ class Events:
     def connect_teaching(
         self,
         page: gradio.Blocks,
-        picture: Any,  # noqa: ANN401 - a component
+        picture: layout.Component,
+        classes: layout.Component,
         teaching: layout.Teaching,
         choices: layout.Choices,
     ) -> None:
         """Connect what teaches; the picture that is shown is classified again after it."""
         listed = [
             teaching.message,
-            teaching.classes,
+            classes,
             choices.only_mine,
             choices.may_reject,
             choices.how,
@@ -96,7 +98,7 @@ class Events:
             teaching.add.click(
                 self.add, [teaching.name, teaching.files, state], listed, api_visibility="private"
             ),
-            teaching.classes.click(self.edit, [state], [teaching.name, *listed], **QUIET),
+            classes.click(self.edit, [state], [teaching.name, *listed], **QUIET),
             choices.neutral.click(self.take_neutral, [state], listed, **QUIET),
             choices.forget.click(self.forget_neutral, [state], listed, **QUIET),
             choices.load.upload(self.load, [choices.load, state], listed, **QUIET),

@@ -21,7 +21,8 @@ Component = Any  # gradio's types say neither what of one may be replaced nor wh
 
 def theme() -> gradio.themes.Base:
     """Return a theme whose fonts are those of the visitor's machine, so that none is fetched."""
-    return gradio.themes.Default(font=FONTS, font_mono=FONTS)
+    plain = gradio.themes.Default(font=FONTS, font_mono=FONTS)
+    return plain.set(body_text_color_subdued="*neutral_600", block_info_text_color="*neutral_600")
 
 
 class Inputs(NamedTuple):
@@ -33,7 +34,7 @@ class Inputs(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What is found: a sentence, bars and faces with neighbours; below, more on files."""
+    """What is found: a sentence, bars, and faces with their neighbours."""
 
     headline: Component
     bars: Component
@@ -57,7 +58,6 @@ class Teaching(NamedTuple):
     files: Component
     add: Component
     message: Component
-    classes: Component
 
 
 class Choices(NamedTuple):
@@ -104,13 +104,6 @@ def sources() -> Inputs:
     return Inputs(camera, picture, video)
 
 
-def results() -> Results:
-    """Add the sentence on what is shown, the probabilities, and the nearest pictures."""
-    headline = gradio.HTML(elem_id="headline")
-    bars = gradio.HTML(elem_id="probabilities")
-    return Results(headline, bars, gradio.HTML(elem_id="neighbours"))
-
-
 def details() -> Details:
     """Add what is shown of a file once there is something."""
     with gradio.Column(visible=False) as found, gradio.Row():
@@ -127,23 +120,24 @@ def details() -> Details:
 
 
 def teaching() -> Teaching:
-    """Add where a class is named, its pictures are taken or dropped, and the classes are listed."""
+    """Add where a class is named, and its pictures are taken or dropped."""
     gradio.HTML(
-        "<h2>Teach it</h2><p class=small>Name a class and show it to the camera: hold the button, "
+        "<p class=small><b>Teach it:</b> name a class and show it to the camera. Hold the button, "
         "or press it five times.</p>"
     )
-    with gradio.Row():
-        with gradio.Column(min_width=WIDTH):
-            name = gradio.Textbox(label="Name of the class", max_lines=1, elem_id="name")
-            take = gradio.Button("Take a picture", variant="primary", elem_id="take")
-            with gradio.Accordion("From files", open=False, elem_id="from_files"):
-                files = _files("Pictures of it", ["image"], "files", "multiple")
-                add = gradio.Button("Add", elem_id="add")
-            message = gradio.HTML(elem_id="message")
-        with gradio.Column(min_width=WIDTH):
-            script = (HERE / "classes.js").read_text(encoding="utf-8")
-            classes = gradio.HTML(elem_id="classes", js_on_load=script)
-    return Teaching(name, take, files, add, message, classes)
+    name = gradio.Textbox(label="Name of the class", max_lines=1, elem_id="name")
+    take = gradio.Button("Take a picture", variant="primary", elem_id="take")
+    message = gradio.HTML(elem_id="message")
+    with gradio.Accordion("From files", open=False, elem_id="from_files"):
+        files = _files("Pictures of it", ["image"], "files", "multiple")
+        add = gradio.Button("Add", elem_id="add")
+    return Teaching(name, take, files, add, message)
+
+
+def class_list() -> Component:
+    """Add the list of taught classes."""
+    script = (HERE / "classes.js").read_text(encoding="utf-8")
+    return gradio.HTML(elem_id="classes", js_on_load=script)
 
 
 def choices() -> Choices:

@@ -24,16 +24,15 @@ def take_picture(classifier: PictureClassifier, name: str, visitor: Visitor) -> 
         return NAMELESS
     if live is None:
         return NO_FACE
-    if live.number == visitor.taken:
-        return ""  # the frame is in already: the button is held, or pressed fast
-    (embedding,) = classifier.known.as_taught(live.embedding[None]).cpu()
-    if not visitor.add(name, live.crop, embedding):
-        return FULL
-    visitor.taken = live.number
+    if live.number != visitor.taken:  # else it is in already: the button is held, or pressed fast
+        (embedding,) = classifier.known.as_taught(live.embedding[None]).cpu()
+        if not visitor.add(name, live.crop, embedding):
+            return FULL
+        visitor.taken = live.number
     count = visitor.count(name)
-    if count < LEAST_PICTURES and classifier.run.is_starter:
+    if count == 1 and classifier.run.is_starter:
         return f"{name}: 1 picture. It counts from {LEAST_PICTURES} on; five are better."
-    return f"{name}: {count} picture{'s' if count > 1 else ''}."
+    return f"{name}: {count} picture{'s' if count != 1 else ''}."
 
 
 def add_pictures(
