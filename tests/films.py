@@ -33,6 +33,18 @@ def write_film(
     return path
 
 
+def write_y4m(path: Path, pictures: Sequence[Image.Image], rate: int = 10) -> Path:
+    """Write pictures of one size as raw video, which a browser's fake camera takes."""
+    width, height = pictures[0].size
+    with path.open("wb") as film:
+        film.write(f"YUV4MPEG2 W{width} H{height} F{rate}:1 Ip A1:1 C420jpeg\n".encode())
+        for picture in pictures:
+            pixels = np.asarray(picture.convert("YCbCr"))
+            planes = (pixels[..., 0], pixels[::2, ::2, 1], pixels[::2, ::2, 2])
+            film.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in planes))
+    return path
+
+
 def squares(pictures: Sequence[Path], side: int = 64) -> Frames:
     """Return pictures as frames, squares of `side` pixels."""
     return [np.asarray(Image.open(file).convert("RGB").resize((side, side))) for file in pictures]

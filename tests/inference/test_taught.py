@@ -93,7 +93,7 @@ def test_fewer_pictures_reach_farther() -> None:
 
 def test_relative_to_a_neutral_face() -> None:
     """A head: what the neutral face shows of others goes down to a tenth of neutral, no other
-    changes. Prototypes: the neutral face lies on that of neutral. Without the class it is refused."""
+    changes. Prototypes: the neutral face lies on that of it. It takes such a class."""
     run = starter()
     classifier = FaceClassifier(run, run.support)
     assert isinstance(classifier.head, nn.Linear)
