@@ -50,17 +50,19 @@ class Page:
 
     def classify(self, path: str) -> str:
         """Return what the page sends back for a picture at a path on its machine."""
+        return self.send("picture", "change", {"path": path, "meta": FILE})
+
+    def send(self, element: str, event: str, value: object) -> str:
+        """Return what the page sends back for an event of one of its elements."""
         config = _reply(f"{self.address}/config")
         names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
         number = next(
             function["id"]
             for function in config["dependencies"]
-            if ("picture", "change")
-            in [(names.get(of), event) for of, event in function["targets"]]
+            if (element, event) in [(names.get(of), kind) for of, kind in function["targets"]]
         )
-        sent = {"path": path, "meta": {"_type": "gradio.FileData"}}
         visitor, queue = uuid.uuid4().hex, f"{self.address}/gradio_api/queue"
-        body = {"data": [sent, None], "fn_index": number, "session_hash": visitor}
+        body = {"data": [value, None], "fn_index": number, "session_hash": visitor}
         as_json = {"Content-Type": "application/json"}
         _reply(urllib.request.Request(f"{queue}/join", json.dumps(body).encode(), as_json))
         with urllib.request.urlopen(f"{queue}/data?session_hash={visitor}", timeout=WAIT) as lines:
@@ -68,6 +70,7 @@ class Page:
         return str(json.loads(done.removeprefix(b"data: "))["output"])
 
 
+FILE = {"_type": "gradio.FileData"}
 Send = Callable[[Page, Path], str]
 """Sends something that is made in a folder; returns what came back."""
 
@@ -159,6 +162,20 @@ def _elsewhere(page: Page, folder: Path) -> str:
     return page.classify(str(folder / "private.png"))
 
 
+def _of_the_camera(page: Page, folder: Path) -> str:
+    picture(2).save(folder / "private.png")
+    return page.send("camera", "stream", {"path": str(folder / "private.png"), "meta": FILE})
+
+
+def _no_frame(page: Page, _: Path) -> str:
+    return page.send("camera", "stream", {"url": "data:image/jpeg;base64,bm8gcGljdHVyZQ=="})
+
+
+def _no_support(page: Page, folder: Path) -> str:
+    (folder / "classes.pt").write_bytes(b"no support")
+    return page.send("load", "upload", {"path": page.upload(folder / "classes.pt"), "meta": FILE})
+
+
 def _from_outside(page: Page, _: Path) -> str:
     try:  # another machine would come to an address of this one's network, which may have none
         socket.create_connection(("127.0.0.2", page.port), timeout=5).close()
@@ -179,5 +196,13 @@ CASES: tuple[tuple[str, Send, str, str], ...] = (
         "Send a file, not an address.",
     ),
     ("hostile: the path of a file that was not sent", _elsewhere, LINE, "'error'"),
+    (
+        "hostile: the path of a file in the place of a camera's frame",
+        _of_the_camera,
+        LINE,
+        "'error'",
+    ),
+    ("a camera's frame that is no picture", _no_frame, LINE, "'__type__': 'update'"),
+    ("a file of classes that is none", _no_support, LINE, "Nothing loaded"),
     ("a connection to another address than 127.0.0.1", _from_outside, LINE, "refused"),
 )
