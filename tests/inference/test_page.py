@@ -105,7 +105,7 @@ def test_classes_are_renamed_and_removed(page: PictureClassifier, pictures: Path
     assert "rings is called Wink now." in teach.rename(page, "rings", " Wink ", visitor)
     assert visitor.class_names == ("stripes", "Wink")
     assert teach.rename(page, "Wink", "  ", visitor) == teach.NAMELESS
-    assert teach.rename(page, "Wink", "none of these", visitor) == teach.NAMELESS
+    assert teach.rename(page, "Wink", "none of these", visitor) == teach.RESERVED
     visitor.remove(visitor.of_class("Wink")[0].path)
     probabilities = page.classify(pictures / "rings/6.jpg", visitor).probabilities
     assert probabilities is not None

@@ -5,6 +5,7 @@ Each function returns a message for the visitor; a mistake leaves everything as 
 
 from pathlib import Path
 
+from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.enrol import Enrolment, enrol, read_support
 from fewshot_fer.inference.neutral import NEUTRAL
 from fewshot_fer.inference.page.classify import PictureClassifier
@@ -13,6 +14,7 @@ from fewshot_fer.inference.taught import LEAST_PICTURES
 from fewshot_fer.system.errors import DataError, NoFaceError, RunError, UserError
 
 NAMELESS = "Give the class a name."
+RESERVED = f"Give the class another name: {NONE} is said of faces of no class."
 NO_FACE = "No face is in view: start the camera."
 FULL = "No more room: remove some pictures."
 
@@ -20,8 +22,8 @@ FULL = "No more room: remove some pictures."
 def take_picture(classifier: PictureClassifier, name: str, visitor: Visitor) -> str:
     """Add the face in view to a class."""
     name, live = _spelt(classifier, name, visitor), visitor.live
-    if not name:
-        return NAMELESS
+    if fault := _fault(name):
+        return fault
     if live is None:
         return NO_FACE
     if live.number != visitor.taken:  # else it is in already: the button is held, or pressed fast
@@ -40,8 +42,8 @@ def add_pictures(
 ) -> str:
     """Add the largest face of each file to a class."""
     name = _spelt(classifier, name, visitor)
-    if not name:
-        return NAMELESS
+    if fault := _fault(name):
+        return fault
     if not files:
         return "Choose some pictures of it first; five will do."
     try:
@@ -65,8 +67,8 @@ def rename(classifier: PictureClassifier, name: str, new: str, visitor: Visitor)
         return ""
     spelt = _spelt(classifier, new, visitor)
     spelt = clean_name(new) if spelt == name else spelt  # other capitals alone
-    if not spelt:
-        return NAMELESS
+    if fault := _fault(spelt):
+        return fault
     visitor.rename(name, spelt)
     return f"{name} is called {spelt} now."
 
@@ -80,6 +82,8 @@ def load(classifier: PictureClassifier, file: Path, visitor: Visitor) -> str:
         support = read_support(file, classifier.known.taught_run)
     except RunError:
         return "Nothing loaded: it is no support file, or one of another network."
+    if fault := next(filter(None, (_fault(clean_name(each)) for each in support.class_names)), ""):
+        return fault
     count = visitor.load(Enrolment(support, {}))
     return (
         f"{count} picture{'s' if count != 1 else ''} of {len(support.class_names)} classes loaded."
@@ -94,6 +98,13 @@ def take_neutral(classifier: PictureClassifier, visitor: Visitor) -> str:
         return NO_FACE
     visitor.set_neutral(visitor.live.embedding)
     return "What is shown is relative to this face now."
+
+
+def _fault(name: str) -> str:
+    """Return what is wrong with the name of a class, "" if nothing is."""
+    if not name:
+        return NAMELESS
+    return RESERVED if name == NONE else ""
 
 
 def _spelt(classifier: PictureClassifier, name: str, visitor: Visitor) -> str:

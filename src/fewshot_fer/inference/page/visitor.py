@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fewshot_fer.data.labels import plain_name
 from fewshot_fer.evaluation.support import SupportSet, picture_rows, save_support_set
-from fewshot_fer.inference.classifier import NONE
 from fewshot_fer.inference.enrol import Enrolment
 from fewshot_fer.inference.inputs import Pixels, printable
 
@@ -132,7 +132,7 @@ class Visitor:
         support = enrolment.support
         return sum(
             self.add(
-                clean_name(support.class_names[int(support.labels[row])]) or "unnamed",
+                clean_name(support.class_names[int(support.labels[row])]),
                 enrolment.crops.get(support.paths[row]),
                 support.embeddings[row].clone(),
             )
@@ -148,6 +148,5 @@ class Visitor:
 
 
 def clean_name(name: str) -> str:
-    """Return a name of a class as the page takes it, "" for one that it does not."""
-    name = printable(" ".join(name.split()))[:LONGEST_NAME].strip()
-    return "" if name == NONE else name
+    """Return a name of a class as the page takes it."""
+    return printable(plain_name(name))[:LONGEST_NAME].strip()
