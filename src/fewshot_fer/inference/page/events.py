@@ -34,7 +34,8 @@ def build_page(classifier: PictureClassifier) -> gradio.Blocks:
                 headline = gradio.HTML(elem_id="headline")
                 teaching = layout.teaching()
             with gradio.Column(min_width=layout.WIDTH):
-                bars = gradio.HTML(elem_id="probabilities")
+                empty = dict.fromkeys(classifier.start.support.class_names, 0.0)
+                bars = gradio.HTML(markup.bars_html(empty, {}), elem_id="probabilities")
                 results = layout.Results(headline, bars, gradio.HTML(elem_id="neighbours"))
                 details = layout.details()
                 classes = layout.class_list()
@@ -218,9 +219,10 @@ class Events:
     ) -> list[Update]:
         """Return headline, bars and faces."""
         crops, own = visitor.crops(), self.classifier.start.crops
+        whose = "<p class=small>Of face 1, the largest:</p>" if len(result.rows) > 1 else ""
         return [
             markup.headline_html(result.headline),
-            markup.bars_html(result.probabilities or {}, before or {}),
+            whose + markup.bars_html(result.probabilities or {}, before or {}),
             markup.faces_html(
                 result.faces,
                 lambda path: crops[path] if path in crops else support_picture(path, own),

@@ -114,7 +114,12 @@ def details() -> Details:
             headers=COLUMNS, interactive=False, min_width=WIDTH, label="Every face"
         )
     curve = gradio.Image(
-        label="Over time", interactive=False, visible=False, elem_id="curve", buttons=BUTTONS
+        label="Probabilities over time",
+        show_label=False,  # it would lie on the figure
+        interactive=False,
+        visible=False,
+        elem_id="curve",
+        buttons=[],
     )
     return Details(found, drawn, table, curve)
 

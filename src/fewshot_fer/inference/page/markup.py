@@ -24,7 +24,7 @@ def bars_html(shares: Mapping[str, float], before: Mapping[str, float]) -> str:
     """Return a bar a class, which moves from where it stood before; "" without classes."""
     if not shares:
         return ""
-    top = max(shares, key=lambda name: shares[name])
+    top = max(shares, key=lambda name: shares[name]) if any(shares.values()) else None
     rows = []
     for name, share in shares.items():
         percents = f"--from:{100 * before.get(name, 0):.1f}%;--to:{100 * share:.1f}%"
@@ -40,15 +40,17 @@ def faces_html(faces: Sequence[Shown], find_crop: FindCrop) -> str:
     """Return each face with the pictures nearest to it; find_crop: a picture's crop by its path."""
     if not faces:
         return ""
+    if not any(face.near for face in faces):
+        found = "".join(_figure(face.crop, face.label, "seen") for face in faces)
+        return f"<div class=faces>{found}</div>"
     rows = []
     for face in faces:
         near = "".join(
             _figure(find_crop(each.file), f"{each.label} {each.distance:.2f}") for each in face.near
         )
         rows.append(f"<div class=faces>{_figure(face.crop, face.label, 'seen')}{near}</div>")
-    has_near = any(face.near for face in faces)
-    about = "The face, and the pictures nearest to it with their distance:"
-    return f"<p class=small>{about if has_near else 'The face:'}</p>{''.join(rows)}"
+    about = "A face, and the pictures nearest to it with their distance:"
+    return f"<p class=small>{about}</p>{''.join(rows)}"
 
 
 def classes_html(visitor: Visitor, needs_more: bool) -> str:
