@@ -133,7 +133,7 @@ class PictureClassifier:
 
     def classify_video(self, file: Path, visitor: Visitor, curve: Path) -> PictureResult:
         """Classify a video's frames, and draw the probabilities over time into `curve`."""
-        names = self._class_names(visitor)
+        names = self.decider(visitor).class_names
         clip = Clip(file, names)
         try:
             for crops in self.cropper.video(file, FPS):
@@ -152,12 +152,6 @@ class PictureClassifier:
 
     def _predict(self, pixels: list[Pixels], visitor: Visitor) -> Predictions:
         return self.decider(visitor).decide(self.run.embedder.embed_pixels(np.stack(pixels)))
-
-    def _class_names(self, visitor: Visitor) -> tuple[str, ...]:
-        """Return the classes that a face may be for a visitor now."""
-        decider = self.decider(visitor)
-        more = decider.reach.class_names if decider.reach else ()
-        return tuple(dict.fromkeys((*decider.classifier.class_names, *more)))
 
 
 def _shown(faces: list[Crop], predictions: Predictions) -> tuple[Shown, ...]:

@@ -69,6 +69,12 @@ class Decider:
         self.rejects = visitor.may_reject and self.can_reject
         self.classifier.threshold = threshold if self.rejects else None
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that a face may be."""
+        more = self.reach.class_names if self.reach else ()
+        return tuple(dict.fromkeys((*self.classifier.class_names, *more)))
+
     @torch.inference_mode()
     def decide(self, embeddings: Tensor) -> Predictions:
         """Return the predictions for embeddings [B, D] of the run's embedder."""

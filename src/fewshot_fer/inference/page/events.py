@@ -12,6 +12,7 @@ from fewshot_fer.inference.explain import support_picture
 from fewshot_fer.inference.inputs import Pixels
 from fewshot_fer.inference.page import layout, markup, teach
 from fewshot_fer.inference.page.classify import PictureClassifier, PictureResult
+from fewshot_fer.inference.page.decide import Decider
 from fewshot_fer.inference.page.visitor import Visitor
 
 EVERY = 0.2  # seconds between frames of the camera
@@ -34,7 +35,7 @@ def build_page(classifier: PictureClassifier) -> gradio.Blocks:
                 headline = gradio.HTML(elem_id="headline")
                 teaching = layout.teaching()
             with gradio.Column(min_width=layout.WIDTH):
-                empty = dict.fromkeys(classifier.start.support.class_names, 0.0)
+                empty = dict.fromkeys(Decider(classifier.known, classifier.first).class_names, 0.0)
                 bars = gradio.HTML(markup.bars_html(empty, {}), elem_id="probabilities")
                 results = layout.Results(headline, bars, gradio.HTML(elem_id="neighbours"))
                 details = layout.details()

@@ -75,7 +75,8 @@ class Choices(NamedTuple):
 
 def heading(classifier: PictureClassifier) -> None:
     """Add what the page is, what it knows, and what a visitor would not expect."""
-    classes = ", ".join(classifier.start.support.class_names)
+    known = (*classifier.start.support.class_names, *classifier.first.class_names)
+    classes = ", ".join(dict.fromkeys(known))
     remarks = "".join(f" Note: {remark}." for remark in classifier.remarks())
     about = f"It knows {classes}. Pictures stay on the machine that shows this page.{remarks}"
     gradio.HTML(f"<h1>Which expression?</h1><p class=small>{html.escape(about)}</p>")

@@ -97,6 +97,8 @@ def take_neutral(classifier: PictureClassifier, visitor: Visitor) -> str:
     if visitor.live is None:
         return NO_FACE
     visitor.set_neutral(visitor.live.embedding)
+    if classifier.decider(visitor).only_mine:
+        return "Taken. It counts for the classes that you did not teach."
     return "What is shown is relative to this face now."
 
 
