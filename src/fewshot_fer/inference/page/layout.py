@@ -149,25 +149,23 @@ def class_list() -> Component:
 def choices() -> Choices:
     """Add what may decide, the neutral face, and how classes are kept."""
     with gradio.Row():
-        with gradio.Column(min_width=WIDTH):
-            only_mine = gradio.Checkbox(label="Only my classes", elem_id="only_mine")
-            may_reject = gradio.Checkbox(label="None of these", elem_id="may_reject")
-            how = gradio.HTML(elem_id="how")
-        with gradio.Column(min_width=WIDTH):
-            with gradio.Row():
-                neutral = gradio.Button("This is my neutral face", elem_id="neutral")
-                forget = gradio.Button("Forget it", elem_id="forget", visible=False)
-            with gradio.Row():
-                save = gradio.Button("Save my classes", elem_id="save")
-                load = uploads_only(
-                    gradio.UploadButton("Load classes", file_types=[".pt"], elem_id="load")
-                )
-            saved = gradio.File(
-                label="For the page, and for predict support=",
-                interactive=False,
-                visible=False,
-                elem_id="saved",
-            )
+        only_mine = gradio.Checkbox(label="Only my classes", min_width=160, elem_id="only_mine")
+        may_reject = gradio.Checkbox(label="None of these", min_width=160, elem_id="may_reject")
+    how = gradio.HTML(elem_id="how")
+    with gradio.Row():
+        neutral = gradio.Button("This is my neutral face", elem_id="neutral")
+        forget = gradio.Button("Forget it", elem_id="forget", visible=False)
+    with gradio.Row():
+        save = gradio.Button("Save my classes", elem_id="save", min_width=140)
+        load = uploads_only(
+            gradio.UploadButton("Load classes", file_types=[".pt"], elem_id="load", min_width=140)
+        )
+    saved = gradio.File(
+        label="For the page, and for predict support=",
+        interactive=False,
+        visible=False,
+        elem_id="saved",
+    )
     return Choices(only_mine, may_reject, how, neutral, forget, save, saved, load)
 
 
