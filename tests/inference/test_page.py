@@ -119,6 +119,18 @@ def test_classes_are_renamed_and_removed(page: PictureClassifier, pictures: Path
     assert visitor.support("weights") is None
 
 
+def test_an_odd_picture_is_pointed_out(page: PictureClassifier, pictures: Path) -> None:
+    """By its number among its class's pictures, as the page shows them."""
+    visitor = Visitor()
+    show_and_teach(page, visitor, pictures, 5)
+    assert page.decider(visitor).odd() == []
+    page.classify_frame(frame(pictures / "rings/6.jpg"), visitor)
+    teach.take_picture(page, "stripes", visitor)
+    (line,) = page.decider(visitor).odd()
+    assert line.startswith("picture 6 of stripes is far from stripes")
+    assert "near rings" in line
+
+
 def test_none_of_these_is_offered_when_it_can_be_had(
     page: PictureClassifier, tmp_path: Path
 ) -> None:

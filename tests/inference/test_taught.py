@@ -1,19 +1,12 @@
 """Taught classes beside a head's, and faces relative to a neutral one: against plain numpy."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from typed_predict import make_run
 
 from fewshot_fer.evaluation.support import SupportSet
-from fewshot_fer.inference.classifier import FaceClassifier, Predictions
-from fewshot_fer.inference.neutral import neutral_shift
+from fewshot_fer.inference.classifier import Predictions
 from fewshot_fer.inference.taught import measure_reach, with_taught
-from fewshot_fer.runs.starter import starter
-from fewshot_fer.system.errors import ConfigError
 
 HEAD = ("neutral", "happiness")
 
@@ -89,30 +82,3 @@ def test_fewer_pictures_reach_farther() -> None:
     assert two is not None
     assert two.middle > five.middle
     assert two.width > five.width
-
-
-def test_relative_to_a_neutral_face() -> None:
-    """A head: what the neutral face shows of others goes down to a tenth of neutral, no other
-    changes. Prototypes: the neutral face lies on that of it. It takes such a class."""
-    run = starter()
-    classifier = FaceClassifier(run, run.support)
-    assert isinstance(classifier.head, nn.Linear)
-    torch.manual_seed(0)
-    weight = classifier.head.weight
-    face = 40 * (weight[2] - weight.mean(dim=0)) + 5 * torch.randn(256).abs()  # a sad one
-    before = classifier.classify_embeddings(face[None])
-    assert before.label(0) == "sadness"
-    shifted = face + neutral_shift(classifier, face)
-    after = classifier.classify_embeddings(shifted[None])
-    assert after.label(0) == "neutral"
-    logits, moved = (np.log(each.probabilities[0]) for each in (before, after))
-    limit = np.minimum(logits, logits[0] - np.log(10))
-    limit[0] = logits[0]
-    assert moved - moved[0] == pytest.approx(limit - limit[0], abs=1e-3)
-    plain = make_run(1.0)
-    support = replace(plain.support, class_names=("a", "neutral", "c"))
-    of_means = FaceClassifier(plain, support)
-    own = torch.randn(5)
-    assert own + neutral_shift(of_means, own) == pytest.approx(of_means.prototypes[1], abs=1e-6)
-    with pytest.raises(ConfigError, match="no class neutral"):
-        neutral_shift(FaceClassifier(plain, plain.support), own)

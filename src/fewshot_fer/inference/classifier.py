@@ -97,7 +97,7 @@ class FaceClassifier:
     @torch.inference_mode()
     def classify_embeddings(self, embeddings: Tensor) -> Predictions:
         """Classify embeddings [B, D]."""
-        embeddings = embeddings + self._shift
+        embeddings = self.relative(embeddings)
         squared = squared_distances(embeddings, self.prototypes)
         logits = self._logits(embeddings, squared)
         predicted = logits.argmax(dim=1)
@@ -112,6 +112,10 @@ class FaceClassifier:
             known=known,
             neighbours=self._nearest(embeddings) if self.neighbours else None,
         )
+
+    def relative(self, embeddings: Tensor) -> Tensor:
+        """Return embeddings [B, D] as they are compared: relative to the neutral face, if given."""
+        return embeddings + self._shift
 
     @property
     def decided_by(self) -> str:

@@ -9,9 +9,9 @@ from torch import Tensor
 from fewshot_fer.evaluation.support import SupportSet
 from fewshot_fer.inference.classifier import FaceClassifier, Predictions
 from fewshot_fer.inference.enrol import Enrolment, join_supports, with_run_priors
-from fewshot_fer.inference.neutral import NEUTRAL, neutral_shift
 from fewshot_fer.inference.page.visitor import Visitor
 from fewshot_fer.inference.predict_inputs import rejection_for
+from fewshot_fer.inference.support_review import review_support
 from fewshot_fer.inference.taught import Reach, measure_reach, with_taught
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.runs.starter import support_starter
@@ -54,9 +54,8 @@ class Decider:
 
     def __init__(self, known: Known, visitor: Visitor) -> None:
         self.known = known
-        taught = visitor.support(known.taught_run.weights)
+        self.taught = taught = visitor.support(known.taught_run.weights)
         self.only_mine = visitor.only_mine and taught is not None and len(taught.class_names) > 1
-        self.shift: Tensor | None = None
         self.reach: Reach | None = None
         self.nearest: FaceClassifier | None = None
         if self.only_mine:
@@ -80,14 +79,20 @@ class Decider:
         """Return the predictions for embeddings [B, D] of the run's embedder."""
         if self.only_mine:
             return self.classifier.classify_embeddings(self.known.as_taught(embeddings))
-        shifted = embeddings if self.shift is None else embeddings + self.shift.to(embeddings)
-        predictions = self.classifier.classify_embeddings(shifted)
+        predictions = self.classifier.classify_embeddings(embeddings)
         if self.nearest is None:
             return predictions
         own = self.known.as_taught(embeddings)
         if self.reach is not None:
             predictions = with_taught(predictions, self.reach, own)
         return replace(predictions, neighbours=self.nearest.classify_embeddings(own).neighbours)
+
+    def odd(self) -> list[str]:
+        """Return what is odd about the visitor's classes, a sentence each."""
+        if self.taught is None or len(self.taught.class_names) < 2:
+            return []
+        mine = FaceClassifier(self.known.taught_run, self.taught)
+        return [f"{line}." for line in review_support(mine, {}).lines(by_number=True)]
 
     def how(self) -> str:
         """Return how it decides, for the page's small print."""
@@ -109,20 +114,18 @@ class Decider:
     def _beside(self, known: Known, taught: SupportSet | None, neutral: Tensor | None) -> None:
         """Set what decides where taught classes stand beside those of the run."""
         run, support = known.run, known.start.support
-        base = FaceClassifier(run, support, neighbours=NEIGHBOURS)
-        if neutral is not None and NEUTRAL in support.class_names:
-            self.shift = neutral_shift(base, neutral)
-        self.classifier = base
+        faces = None if neutral is None else neutral[None].to(run.embedder.device)
+        self.classifier = FaceClassifier(run, support, neighbours=NEIGHBOURS, neutral=faces)
         if taught is None:
             return
         if run.is_starter:
             self.reach = measure_reach(taught)
             self.nearest = FaceClassifier(known.taught_run, taught, neighbours=NEIGHBOURS)
             return
-        if self.shift is not None:  # pictures of the same person: as far from the face as before
-            taught = replace(taught, embeddings=taught.embeddings + self.shift.cpu())
+        # Pictures of the same person: as far from the person's face as before.
+        taught = replace(taught, embeddings=self.classifier.relative(taught.embeddings))
         joined = with_run_priors(join_supports(support, taught), run)
-        self.classifier = FaceClassifier(run, joined, neighbours=NEIGHBOURS)
+        self.classifier = FaceClassifier(run, joined, neighbours=NEIGHBOURS, neutral=faces)
 
     def _rejection(self) -> tuple[bool, str, float | None]:
         """Return whether "none of these" can be had, a sentence on it, and its threshold."""

@@ -202,7 +202,7 @@ class Events:
         can_reject = decider.can_reject
         return [
             html.escape(message),
-            markup.classes_html(visitor, self.classifier.run.is_starter),
+            markup.classes_html(visitor, self.classifier.run.is_starter, decider.odd()),
             gradio.update(
                 value=decider.only_mine,
                 interactive=several,

@@ -53,15 +53,16 @@ def faces_html(faces: Sequence[Shown], find_crop: FindCrop) -> str:
     return f"<p class=small>{about}</p>{''.join(rows)}"
 
 
-def classes_html(visitor: Visitor, needs_more: bool) -> str:
-    """Return the taught classes, each with its pictures and buttons.
+def classes_html(visitor: Visitor, needs_more: bool, odd: Sequence[str]) -> str:
+    """Return the taught classes, each with its pictures and buttons, below what is odd about them.
 
     A button's data-act says what it does: more, delete, remove; so does the name's field: rename.
     needs_more: a class with fewer than LEAST_PICTURES pictures does not count yet.
     """
     if not visitor.pictures:
         return "<p class=small>No class of yours yet.</p>"
-    return "".join(_class_html(visitor, name, needs_more) for name in visitor.class_names)
+    lines = "".join(f"<p class=odd>{escape(line)}</p>" for line in odd)
+    return lines + "".join(_class_html(visitor, name, needs_more) for name in visitor.class_names)
 
 
 def _class_html(visitor: Visitor, name: str, needs_more: bool) -> str:

@@ -5,13 +5,12 @@ Each function returns a message for the visitor; a mistake leaves everything as 
 
 from pathlib import Path
 
-from fewshot_fer.inference.classifier import NONE
+from fewshot_fer.inference.classifier import NONE, FaceClassifier
 from fewshot_fer.inference.enrol import Enrolment, enrol, read_support
-from fewshot_fer.inference.neutral import NEUTRAL
 from fewshot_fer.inference.page.classify import PictureClassifier
 from fewshot_fer.inference.page.visitor import Visitor, clean_name
 from fewshot_fer.inference.taught import LEAST_PICTURES
-from fewshot_fer.system.errors import DataError, NoFaceError, RunError, UserError
+from fewshot_fer.system.errors import ConfigError, DataError, NoFaceError, RunError, UserError
 
 NAMELESS = "Give the class a name."
 RESERVED = f"Give the class another name: {NONE} is said of faces of no class."
@@ -92,10 +91,14 @@ def load(classifier: PictureClassifier, file: Path, visitor: Visitor) -> str:
 
 def take_neutral(classifier: PictureClassifier, visitor: Visitor) -> str:
     """Make the face in view the visitor's neutral one."""
-    if NEUTRAL not in classifier.start.support.class_names:
-        return f"The run has no class {NEUTRAL} that your face could be compared with."
     if visitor.live is None:
         return NO_FACE
+    try:
+        FaceClassifier(
+            classifier.run, classifier.start.support, neutral=visitor.live.embedding[None]
+        )
+    except ConfigError:
+        return "The run has no class neutral that your face could be compared with."
     visitor.set_neutral(visitor.live.embedding)
     if classifier.decider(visitor).only_mine:
         return "Taken. It counts for the classes that you did not teach."
