@@ -153,7 +153,7 @@ def choices() -> Choices:
         may_reject = gradio.Checkbox(label="None of these", min_width=160, elem_id="may_reject")
     how = gradio.HTML(elem_id="how")
     with gradio.Row():
-        neutral = gradio.Button("This is my neutral face", elem_id="neutral")
+        neutral = gradio.Button("My neutral face", elem_id="neutral")
         forget = gradio.Button("Forget it", elem_id="forget", visible=False)
     with gradio.Row():
         save = gradio.Button("Save my classes", elem_id="save", min_width=140)
