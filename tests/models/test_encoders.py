@@ -236,6 +236,7 @@ def test_a_bad_card_is_named(card: str | None, expected: str, tmp_path: Path) ->
         (BackboneConfig("file"), "or .pth for backbone=file"),
         (BackboneConfig("resnet18", weights="packaged"), "is not a file"),
         (BackboneConfig("msceleb_resnet18", weights="imagenet"), "takes a file: backbone.weights="),
+        (BackboneConfig("msceleb_resnet18"), "takes a file: backbone.weights="),
     ],
 )
 def test_what_cannot_be_had_is_said(settings: BackboneConfig, expected: str) -> None:

@@ -48,7 +48,7 @@ def msceleb_card(settings: BackboneConfig) -> Card:
 def build_msceleb(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return torchvision's ResNet-18 with the weights of a file, 512 features; whatever wraps the
     weights and their classifier are left out."""
-    if options.weights in NAMED_WEIGHTS[1:]:
+    if settings.weights in NAMED_WEIGHTS:
         raise ConfigError(f"backbone={MSCELEB} takes a file: backbone.weights=/path/{MSCELEB}.pth")
     return build_encoder(
         replace(settings, name="resnet18"), options.weights != "none", options.fast
