@@ -85,7 +85,8 @@ def refuse_script(file: Path) -> None:
     if is_script:
         raise ConfigError(
             f"backbone.weights={file} is a program in TorchScript, which is not loaded: give the "
-            f"network's state_dict(), as .safetensors or .pth"
+            f"network's state_dict(), as .safetensors or .pth, or the network as an ONNX file with "
+            f"backbone=onnx"
         )
 
 
