@@ -22,6 +22,7 @@ from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.registry import (
     BuildOptions,
     count_features,
+    encoder_card,
     register_backbone,
 )
 from fewshot_fer.models.preprocessing import normalise
@@ -110,6 +111,13 @@ def test_images_come_as_the_card_says(layout: str, channels: str, tmp_path: Path
     mean, std = (torch.tensor(CARD[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
     expected = Small("nchw")((ordered / 255 - mean) / std)
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_weights_of_other_pictures_do_not_pass_for_imagenets() -> None:
+    """timm offers both, and `weights=imagenet` asks for either: results.csv says which it was."""
+    known = {"timm/resnet10t.c3_in1k": "imagenet", "timm/vit_small_patch14_dinov2": "unknown"}
+    for name, expected in known.items():
+        assert encoder_card(BackboneConfig(name, weights="imagenet")).pretrained == expected
 
 
 def test_the_size_comes_with_the_weights(tmp_path: Path) -> None:

@@ -81,6 +81,11 @@ def card_of_file(expected: EncoderInput, architecture: str, file: str) -> Card:
     return Card(expected, architecture, file, "unknown", "unknown", "unknown")
 
 
+def card_of_package(card: Card, weights: str) -> Card:
+    """Return the card of weights that a package holds, where `weights` asks for these."""
+    return card if weights == PACKAGED else card_of_file(card.expected, card.architecture, weights)
+
+
 def read_card(file: Path) -> Card:
     """Return the card beside a file of weights.
 

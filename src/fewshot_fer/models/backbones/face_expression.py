@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.schema import BackboneConfig
-from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_file
+from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_package
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
 from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
@@ -94,14 +94,7 @@ def _pad_same(maps: Tensor) -> Tensor:
     return F.pad(maps, (width, 1, height, 1))
 
 
-def face_expression_card(settings: BackboneConfig) -> Card:
-    """Return what is known of the weights in the package; of a file's, nothing but its path."""
-    if settings.weights == PACKAGED:
-        return CARD
-    return card_of_file(CARD.expected, CARD.architecture, settings.weights)
-
-
-@register_backbone("face_expression", face_expression_card)
+@register_backbone("face_expression", lambda settings: card_of_package(CARD, settings.weights))
 def build_face_expression(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return the network, with the weights of the package or of a file; 256 features."""
     network = FaceExpression()

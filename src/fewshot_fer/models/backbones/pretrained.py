@@ -6,6 +6,7 @@ Weights are those that the library offers of ImageNet, downloaded on first use, 
 import difflib
 import hashlib
 import importlib.util
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import Any
 from torch import nn
 
 from fewshot_fer.config.schema import BackboneConfig
-from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_file
+from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_file, card_of_package
 from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
 from fewshot_fer.models.backbones.weights import cut_head, load_weights, read_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 from fewshot_fer.system.errors import ConfigError, needing_extra
 
 TIMM = "timm/"
+OF_IMAGENET = re.compile(
+    r"in(1k|12k|21k|22k)"
+)  # in a tag of timm's; others are of LAION, say
 FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # torchvision's names that begin so take one size only
 OTHER_WAYS = ("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1")
 """torchvision's networks with several outputs, or without a linear layer at the end."""
@@ -83,7 +87,8 @@ def timm_card(settings: BackboneConfig) -> Card:
         return card_of_file(expected, settings.name, settings.weights)
     source, licence = f"timm, {known.hf_hub_id or known.url}", known.license or "unknown"
     trained_on = known.tag or "unknown"  # such as in1k, or laion2b_ft_in1k
-    return Card(expected, settings.name, source, licence, trained_on, "imagenet")
+    pretrained = "imagenet" if OF_IMAGENET.search(trained_on) else "unknown"
+    return Card(expected, settings.name, source, licence, trained_on, pretrained)
 
 
 @register_backbone(f"{TIMM}*", timm_card)
@@ -105,14 +110,7 @@ def build_timm(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     return _encoder(network, expected, options.weights, head)
 
 
-def lite0_card(settings: BackboneConfig) -> Card:
-    """Return what is known of the package's weights; of a file's, nothing but its path."""
-    if settings.weights == PACKAGED:
-        return LITE0_CARD
-    return card_of_file(LITE0_CARD.expected, LITE0_CARD.architecture, settings.weights)
-
-
-@register_backbone("efficientnet_lite0", lite0_card)
+@register_backbone("efficientnet_lite0", lambda given: card_of_package(LITE0_CARD, given.weights))
 def build_efficientnet_lite0(settings: BackboneConfig, options: BuildOptions) -> nn.Module:
     """Return the network without its classifier, 1,280 features.
 
