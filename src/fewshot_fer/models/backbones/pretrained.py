@@ -23,9 +23,7 @@ from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 from fewshot_fer.system.errors import ConfigError, needing_extra
 
 TIMM = "timm/"
-OF_IMAGENET = re.compile(
-    r"in(1k|12k|21k|22k)"
-)  # in a tag of timm's; others are of LAION, say
+OF_IMAGENET = re.compile(r"in(1k|12k|21k|22k)")  # in a tag of timm's; others are of LAION, say
 FIXED_SIZE = ("vit_", "maxvit", "swin_v2")  # torchvision's names that begin so take one size only
 OTHER_WAYS = ("googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1")
 """torchvision's networks with several outputs, or without a linear layer at the end."""
