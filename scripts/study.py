@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fewshot_fer.config.names import conf_dir
+from fewshot_fer.config.conf_files import conf_dir
 
 # The groups of each experiment that have a fixed support.
 FIXED = {"study_5": ("eval", "test"), "study_6": ("test",), "study_7": ("test",)}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
+from fewshot_fer.config.conf_files import SHAPED, conf_dir, conf_names, shown_names
 from fewshot_fer.config.hydra import SCHEMAS
-from fewshot_fer.config.names import conf_dir, conf_names
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ASIDE = {"paths": {"as_trained"}}
@@ -40,8 +40,8 @@ def test_help_lists_the_groups_of_a_verb(command: Command) -> None:
     shown = " ".join(command("train", "--help").out.split())
     for path in conf_dir().iterdir():
         if path.is_dir() and path.name != "hydra":
-            assert f"{path.name}: {', '.join(conf_names(path.name))}" in shown
-    assert f"test: {', '.join(conf_names('eval'))}" in shown
+            assert f"{path.name}: {', '.join(shown_names(path.name))}" in shown
+    assert f"test: {', '.join(shown_names('eval'))}" in shown
     assert "dataset: afew" not in command("test", "--help").out
     assert "group=name" not in command("predict", "--help").out
 
@@ -59,7 +59,7 @@ sys.exit("torch" in sys.modules)
 
 
 def test_the_table_in_the_readme_is_complete() -> None:
-    """Whatever can be chosen stands there, and nothing else."""
+    """Whatever can be chosen stands there, evaluations without the shape in their names."""
     rows = re.findall(r"^\| (`\w+=`(?:, `\w+=`)*) \| (.*) \|$", README, re.M)
     table = {
         group: set(re.findall(r"`([\w+]+)`", choices))
@@ -67,4 +67,8 @@ def test_the_table_in_the_readme_is_complete() -> None:
         for group in re.findall(r"`(\w+)=`", groups)
     }
     groups = ("dataset", "eval", "test", "train", "backbone", "method", "paths", "sweep")
-    assert table == {group: {*conf_names(group)} - ASIDE.get(group, set()) for group in groups}
+    endings = {name for name in table["eval"] if name.startswith("_")}
+    table |= {group: table[group] - endings for group in ("eval", "test")}
+    names = {group: {SHAPED.sub(r"\1", name) for name in conf_names(group)} for group in groups}
+    assert table == {group: names[group] - ASIDE.get(group, set()) for group in groups}
+    assert all(f"afew{ending}" in conf_names("eval") for ending in endings)

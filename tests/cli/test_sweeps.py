@@ -19,8 +19,8 @@ from fewshot_fer.cli import sweep as commands
 from fewshot_fer.cli.overrides import expand_sweep, expand_tests
 from fewshot_fer.cli.sweep import plan_sweep
 from fewshot_fer.cli.typed_values import as_list, as_text
+from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.config.hydra import compose
-from fewshot_fer.config.names import conf_dir
 from fewshot_fer.system.errors import ConfigError
 
 SWEEP = ("-m", "train.n_way=2,9", "seed=0,1")

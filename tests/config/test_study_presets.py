@@ -8,8 +8,8 @@ from pathlib import Path
 import hydra
 import pytest
 
+from fewshot_fer.config.conf_files import conf_dir, conf_names
 from fewshot_fer.config.hydra import compose, register_schemas
-from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainConfig, TrainVerb
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from conftest import TINY, Command, face_table
 
-from fewshot_fer.config.names import conf_dir
+from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.config.schema import EpisodesConfig
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.packed_images import load_images
-from fewshot_fer.data.table import balanced_rows, select_split
+from fewshot_fer.data.splits import balanced_rows, select_split
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.embedder import Embedder

@@ -5,8 +5,8 @@ import re
 import pytest
 from conftest import Command, face_table
 
+from fewshot_fer.config.conf_files import conf_names
 from fewshot_fer.config.hydra import compose
-from fewshot_fer.config.names import conf_names
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb
 from fewshot_fer.data.labels import BASIC

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.names import conf_dir
+from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.models.methods.learned import Feat, MatchingNetwork, RelationNetwork
 from fewshot_fer.models.methods.prototypes import (
     COSINE_SCALE,

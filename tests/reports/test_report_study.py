@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
-from fewshot_fer.config.names import conf_dir
+from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.reports.study import STUDY, study_table
 from fewshot_fer.system.errors import RunError
 

@@ -33,8 +33,9 @@ from fewshot_fer.cli.messages import (
 )
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
 from fewshot_fer.cli.sweep import Sweep, plan_sweep
+from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
-from fewshot_fer.config.names import conf_dir, import_plugins
+from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import ConfigError, Interrupted, UserError
 from fewshot_fer.system.locks import own_folder

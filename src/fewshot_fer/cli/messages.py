@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.sweep import FLAGS
+from fewshot_fer.config.conf_files import conf_dir, shown_names
 from fewshot_fer.config.hydra import compose
-from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.system.errors import Interrupted, UserError
 from fewshot_fer.system.screen import lost_output
 
@@ -96,9 +96,12 @@ def one_line(error: BaseException) -> str:
         parts.append(str(cause))
     text = " ".join(" ".join(parts).split())
     text = re.sub(r"\s*Config search path:.*$", "", text)
+    # Hydra lists every evaluation that is derived, one by one.
+    if listed := re.search(r"Available options in '(eval|test)':.*", text):
+        text = text.replace(listed[0], f"Available options: {', '.join(shown_names(listed[1]))}")
     # Of a name in a list Hydra does not say what could be there.
     if unknown := re.search(r"Could not load '(\w+)/[^']*'\.", text):
-        text += f" Available: {', '.join(conf_names(unknown[1]))}"
+        text += f" Available: {', '.join(shown_names(unknown[1]))}"
     text = re.sub(r"\s*(full_key: \S+|object_type=\S+|reference_type=\S+)", "", text)
     # Files hold lines of any length, and what is wrong with one is said at both ends.
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
@@ -128,7 +131,7 @@ def _groups(config: DictConfig) -> list[str]:
     folders = sorted({"test", *(path.name for path in conf_dir().iterdir() if path.is_dir())})
     return [
         textwrap.fill(
-            f"{group}: {', '.join(conf_names(group))}",
+            f"{group}: {', '.join(shown_names(group))}",
             WIDTH,
             subsequent_indent="    ",
             break_on_hyphens=False,

@@ -18,8 +18,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from fewshot_fer.config.conf_files import conf_names
 from fewshot_fer.config.hydra import compose, plain
-from fewshot_fer.config.names import conf_names
 from fewshot_fer.config.quoting import in_quotes
 from fewshot_fer.system.errors import ConfigError
 

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fewshot_fer.config.names import conf_dir, conf_names
+from fewshot_fer.config.conf_files import conf_dir, conf_names, derived_evals
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
@@ -44,14 +44,17 @@ def register_schemas() -> None:
     """Register with Hydra what conf/ refers to and does not hold.
 
     These are the schemas <verb>_schema that conf/<verb>.yaml names first, the resolver `run_id`,
-    and the group `test`: what can be validated on, conf/eval/NAME.yaml, can be tested on as
-    test.NAME.
+    the evaluations whose shape stands in their name, see `conf_files`, and the group `test`: what
+    can be validated on can be tested on as test.NAME.
     """
     store = ConfigStore.instance()
     for verb, schema in SCHEMAS.items():
         store.store(name=f"{verb}_schema", node=schema)
+    derived = derived_evals()
+    for name, node in derived.items():
+        store.store(group="eval", name=name, node=node)
     for name in conf_names("test"):
-        node = {"defaults": [{"/eval@_here_": name}]}
+        node = derived.get(name, {"defaults": [{"/eval@_here_": name}]})
         store.store(group="test", name=name, node=node, package=f"test.{name}")
     OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 

@@ -15,31 +15,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from fewshot_fer.config.conf_files import conf_names
 from fewshot_fer.system.errors import ConfigError, UnknownNameError, UserError
 
 PLUGINS = "FEWSHOT_FER_PLUGINS"
 """Of the environment, written here for processes that a run starts, and never read from outside."""
 
 _REGISTERED: dict[str, set[str]] = defaultdict(set)
-
-
-def conf_dir() -> Path:
-    """Return the absolute folder of the configuration files.
-
-    In a checkout that is conf/ at the top, in an installed wheel fewshot_fer/conf. Raises
-    ConfigError when neither is there.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for candidate in (package / "conf", package.parents[1] / "conf"):
-        if (candidate / "train.yaml").is_file():
-            return candidate
-    raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
-
-
-def conf_names(group: str) -> list[str]:
-    """Return the names that `group=` takes from conf/, sorted; those of eval are test's too."""
-    folder = conf_dir() / ("eval" if group == "test" else group)
-    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def register_name(group: str, name: str) -> None:

@@ -12,6 +12,7 @@ from omegaconf import MISSING
 
 from fewshot_fer.config.quoting import NewPath, PathText
 
+VOTES = ("majority", "compound")
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
 NEUTRAL = ("none", "subject")  # whose neutral face embeddings are relative to
 LOGGERS = ("csv", "tensorboard")
@@ -31,6 +32,9 @@ class DatasetConfig:
     file: PathText | None = None  # csv only: the list of images
     layout: str | None = None  # folder only: which folders are classes; null: as names tell
     clips: dict[str, list[str]] = field(default_factory=dict)  # mixed only: class -> AFEW clip ids
+    classes: list[str] = field(default_factory=list)  # these alone are taken; empty: all
+    votes: str = "majority"  # ferplus only; compound: two classes that share the votes are one
+    sets: list[str] = field(default_factory=list)  # union only: names of data sets
 
 
 @dataclass
@@ -160,6 +164,7 @@ class DemoConfig:
 
     scale: float = 1.0
     seed: int = 0
+    layouts: list[str] = field(default_factory=list)  # data sets written besides; used ones are too
 
 
 @dataclass

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from fewshot_fer.data.picture_parts import cut, file_of, read_row, row_of
 from fewshot_fer.data.pixels import as_rgb, layout_of
 from fewshot_fer.system.errors import DataError
 
@@ -63,12 +64,15 @@ def read_upright(path: str | Path) -> Image.Image:
     """Return a whole picture in RGB, upright as its EXIF says.
 
     Of several frames or pages the first is taken; colour profiles (ICC) and gamma are left aside.
-    Raises what `decode` raises.
+    path: also of a part of a file, see `picture_parts`. Raises what `decode` raises.
     """
+    name = str(path)
     try:
-        with _open(path) as picture:
+        if row_of(name) is not None:
+            return Image.fromarray(read_row(name)).convert("RGB")
+        with _open(file_of(name)) as picture:
             layout = layout_of(picture)
-            return as_rgb(ImageOps.exif_transpose(picture), layout)
+            return cut(as_rgb(ImageOps.exif_transpose(picture), layout), name)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path} is too large, more than {most_pixels():,} pixels: where such pictures are "

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fewshot_fer.data.cache_folder import FORMAT, cache_folder
+from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.system.errors import WriteError
 from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.processes import core_count
@@ -40,8 +41,15 @@ def file_digests(paths: Sequence[str], cache: Path | None = None) -> Digests:
     """Return the digest [N, 16] of each file's bytes, remembered in the cache as described above.
 
     A file that is gone, cannot be read, or is no regular one has zeros: its decoding says what is
-    wrong.
+    wrong. Of a part of a file, see `picture_parts`, it is a digest of the file's and its name.
     """
+    files = [file_of(path) for path in paths]
+    if files != list(paths):
+        distinct, places = np.unique(files, return_inverse=True)
+        whole = file_digests(distinct.tolist(), cache)[places]
+        return _digests_of_parts(
+            whole, [path[len(file) :] for path, file in zip(paths, files, strict=True)]
+        )
     named = hashlib.sha256("\0".join(paths).encode(errors="surrogateescape")).hexdigest()
     memory = (cache or cache_folder()) / "contents" / f"{named}.npz"
     now, states = time.time_ns(), _states(paths)
@@ -92,6 +100,15 @@ def names_digest(table: pd.DataFrame) -> str:
     columns = [below[name].astype(str) for name in NAMED]
     text = "\n".join(map("\t".join, zip(*columns, strict=True)))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _digests_of_parts(whole: Digests, names: Sequence[str]) -> Digests:
+    """Return the digests of parts of files. whole [N, 16]: of their files; names: "" for all."""
+    digests = whole.copy()
+    for row in (row for row, name in enumerate(names) if name and whole[row].any()):
+        own = hashlib.blake2b(whole[row].tobytes() + names[row].encode(), digest_size=BYTES)
+        digests[row] = np.frombuffer(own.digest(), np.uint8)
+    return digests
 
 
 def _states(paths: Sequence[str]) -> States:

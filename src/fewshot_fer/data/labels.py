@@ -25,6 +25,8 @@ COMPOUND: tuple[str, ...] = (
     "disgustedly surprised",
 )
 """RAF-DB's compound classes; the id of a class is its position plus one."""
+BEYOND_RAFDB: tuple[str, ...] = ("fearfully disgusted", "happily fearful", "happily sad")
+"""Compound classes that RAF-CE has and RAF-DB has not."""
 RAFDB_BASIC_COUNTS: dict[str, dict[str, int]] = {
     "train": dict(zip(BASIC, (1290, 281, 717, 4772, 1982, 705, 2524), strict=True)),
     "test": dict(zip(BASIC, (329, 74, 160, 1185, 478, 162, 680), strict=True)),
@@ -61,7 +63,11 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "contempt": ("contemptuous",),
 }
 _CANONICAL = {spelling: name for name, others in _SPELLINGS.items() for spelling in (name, *others)}
-_CANONICAL |= {spelling: name for name in COMPOUND for spelling in (name, name.replace(" ", ""))}
+_CANONICAL |= {
+    spelling: name
+    for name in (*COMPOUND, *BEYOND_RAFDB)
+    for spelling in (name, name.replace(" ", ""))
+}
 
 
 def _part_of(word: str) -> str:
@@ -69,10 +75,13 @@ def _part_of(word: str) -> str:
 
 
 COMPOUND_PARTS: dict[str, tuple[str, str]] = {
-    name: (_part_of(name.split()[0]), _part_of(name.split()[1])) for name in COMPOUND
+    name: (_part_of(name.split()[0]), _part_of(name.split()[1]))
+    for name in (*COMPOUND, *BEYOND_RAFDB)
 }
 """The two basic classes that each compound class is made of."""
-
+_OF_PARTS = {frozenset(parts): name for name, parts in COMPOUND_PARTS.items()}
+EXPRESSIONS: tuple[str, ...] = (*_SPELLINGS, "anxiety", "helplessness", "disappointment")
+"""Single expressions that some data set has as a class: the last three are MAFW's."""
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff\u00ad"))
 """Characters without width: editors and messengers leave them in names, nobody sees them."""
@@ -98,16 +107,33 @@ def canonical(spelling: str) -> str:
 
     Case, repeated blanks, and underscores and hyphens between letters do not count. A name that is
     not known is a class of its own and comes back folded in the same way, so that folders of any
-    labels work. Signs are part of a name: -1, 1, A-1 and A1 are four classes.
+    labels work. Signs are part of a name: -1, 1, A-1 and A1 are four classes. Two expressions
+    beside one another, in any order, are the compound class that is made of them.
 
     >>> canonical("Happily_Surprised"), canonical("Angry"), canonical("Bored"), canonical("-1")
     ('happily surprised', 'anger', 'bored', '-1')
+    >>> canonical("surprise_sadness"), canonical("anger_anxiety")
+    ('sadly surprised', 'anger anxiety')
     """
     # Letters that fold apart from their accents would not be found again: NFD first, NFC after.
     apart = unicodedata.normalize("NFD", plain_name(spelling))
     name = unicodedata.normalize("NFC", apart.casefold())
-    known = _CANONICAL.get(" ".join(name.replace("_", " ").replace("-", " ").split()))
+    words = name.replace("_", " ").replace("-", " ").split()
+    known = _CANONICAL.get(" ".join(words))
+    if known is None and len(words) == 2:
+        known = _OF_PARTS.get(frozenset(_CANONICAL.get(word, word) for word in words))
     return known or _SEPARATOR.sub(" ", name)
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """Return the single expressions that a canonical class is made of, itself alone if it is one.
+
+    >>> parts_of("sadly surprised"), parts_of("anger anxiety"), parts_of("bored")
+    (('sadness', 'surprise'), ('anger', 'anxiety'), ('bored',))
+    """
+    words = tuple(name.split())
+    several = len(words) > 1 and all(word in EXPRESSIONS for word in words)
+    return COMPOUND_PARTS.get(name, words if several else (name,))
 
 
 def is_expression(spelling: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -135,6 +135,13 @@ def child(folder: Path, *names: str) -> Path | None:
     if not found:
         return None
     return folder / min(found, key=lambda name: (wanted[name.casefold()], name))
+
+
+def possible_roots(data: Path, names: Sequence[str]) -> list[Path]:
+    """Return the folders in which a data set may lie: those right in `data` that have one of the
+    names, and last `data` itself."""
+    named = [root for name in names if (root := child(data, name)) and root.is_dir()]
+    return [*dict.fromkeys(named), data]
 
 
 def contents(folder: Path) -> str:

@@ -19,7 +19,8 @@ from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.fingerprint import file_digests, pixels_digest
 from fewshot_fer.data.listing import as_on_disk
-from fewshot_fer.data.table import select_split
+from fewshot_fer.data.picture_parts import file_of
+from fewshot_fer.data.splits import select_classes, select_split
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
 from fewshot_fer.system.processes import core_count
@@ -79,6 +80,7 @@ class Source:
     """Where data sets lie, and whether they are drawn ones.
 
     tables: what was read before: training and test on one data set read it, and warn of it, once;
+    drawing: the size and seed of the drawn ones;
     skipping: the bad images that are left out.
     """
 
@@ -86,6 +88,7 @@ class Source:
     demo: bool
     tables: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False)
     skipping: Skipping = field(default_factory=Skipping, compare=False)
+    drawing: DemoConfig = field(default_factory=DemoConfig)
 
     def folder_of(self, settings: DatasetConfig) -> Path:
         """Return the folder that a data set is looked for in."""
@@ -95,15 +98,24 @@ class Source:
         """Return whether the published counts can be expected there."""
         return not self.demo or settings.root is not None
 
+    def draw(self, settings: DatasetConfig) -> None:
+        """Write the layouts of a data set, or of those it is made of, into the drawn set."""
+        if not self.official(settings):
+            from fewshot_fer.data.demo.layouts import ensure_layouts
+
+            ensure_layouts(self.folder, [settings.adapter, *settings.sets], self.drawing)
+
 
 def find_source(paths: PathsConfig, demo: DemoConfig, skipping: Skipping | None = None) -> Source:
     """Return where the data lie; draws the set of drawn faces if it is wanted and not there."""
     skipping = skipping or Skipping()
     if paths.demo:
         from fewshot_fer.data.demo import ensure_demo
+        from fewshot_fer.data.demo.layouts import ensure_layouts
 
         drawn = ensure_demo(cache_folder(), demo.scale, demo.seed)
-        return Source(drawn, demo=True, skipping=skipping)
+        ensure_layouts(drawn, demo.layouts, demo)
+        return Source(drawn, demo=True, skipping=skipping, drawing=demo)
     if paths.data is None:
         raise ConfigError("paths.data has no value: say where the data lie, or run with paths=demo")
     return Source(_absolute(paths.data), demo=False, skipping=skipping)
@@ -111,13 +123,15 @@ def find_source(paths: PathsConfig, demo: DemoConfig, skipping: Skipping | None 
 
 def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     """Return the FaceTable of the chosen split. Raises DataError where the files are not right."""
-    key, folder = repr(replace(settings, split="all")), source.folder_of(settings)
+    key, folder = repr(replace(settings, split="all", classes=[])), source.folder_of(settings)
     if key not in source.tables:
+        source.draw(settings)
         table = find_adapter(settings.adapter).read(folder, settings)
         if source.official(settings):
             _warn_of_counts(table, folder)
         source.tables[key] = source.skipping.without_bad(table)
-    return select_split(source.tables[key], settings.split, folder)
+    table = select_split(source.tables[key], settings.split, folder)
+    return select_classes(table, settings.classes)
 
 
 def find_bad_images(paths: list[str], image_size: int) -> dict[str, str]:
@@ -125,8 +139,9 @@ def find_bad_images(paths: list[str], image_size: int) -> dict[str, str]:
 
     A picture that is gone counts as bad too. Costs one decoding of all, once.
     """
-    present = [path for path in paths if Path(path).is_file()]
-    gone = {path: "no such file" for path in paths if not Path(path).is_file()}
+    there = {file: Path(file).is_file() for file in {file_of(path) for path in paths}}
+    present = [path for path in paths if there[file_of(path)]]
+    gone = {path: "no such file" for path in paths if not there[file_of(path)]}
     # What is found names paths, so it is kept for the same files in the same places.
     named = "\0".join(present).encode(errors="surrogateescape")
     key = pixels_digest(file_digests(present), image_size) + f" {most_pixels()} "

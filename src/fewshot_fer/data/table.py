@@ -1,35 +1,19 @@
 """The FaceTable: one row a face image, the same columns for every data set."""
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fewshot_fer.data.labels import plain_name
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.text import RENAME, fits_table
 
 COLUMNS = ("path", "label", "split", "group", "clip", "frame", "dataset")
-"""path: absolute file name; label: canonical class name; split: train, val, test or all;
+"""path: absolute file name, or a part of a file as in `picture_parts`; label: canonical class name;
+split: train, val, test or all, or fold1, fold2, ... in which the image is a test image;
 group: what support and query must not share (clip, subject, or the image itself);
 clip: key of the clip or an empty string; frame: 0-based number within the clip, or -1;
 dataset: the data set's name, which also keeps equal file names of two data sets apart."""
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "publictest": "val",  # of FER2013
-    "test": "test",
-    "testing": "test",
-    "privatetest": "test",
-}
-"""How people spell splits -> the split's name in a table."""
 SHOWN = 10  # names that a remark lists
 STRINGS = ("path", "label", "split", "group", "clip", "dataset")
 
@@ -167,20 +151,6 @@ def validate_table(table: pd.DataFrame) -> None:
         raise DataError(f"{table.loc[empty, 'path'].iloc[0]} has an empty label")
 
 
-def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataFrame:
-    """Return the rows of one split; `all` keeps every row. Raises DataError if none is left."""
-    if split == "all":
-        return table
-    chosen = table[table["split"] == split].reset_index(drop=True)
-    if chosen.empty:
-        found = ", ".join(sorted(table["split"].unique()))
-        raise DataError(
-            f"no image of split '{split}' under {where}; splits found: {found} "
-            f"(choose one, or 'all', with dataset.split=, eval.dataset.split= or support_split=)"
-        )
-    return chosen
-
-
 def group_keys(table: pd.DataFrame) -> pd.Series:
     """Return what names the group of every row among all data sets.
 
@@ -194,21 +164,3 @@ def group_keys(table: pd.DataFrame) -> pd.Series:
 def has_groups(table: pd.DataFrame) -> bool:
     """Return whether any two images share a group."""
     return bool(group_keys(table).duplicated().any())
-
-
-def balanced_rows(
-    table: pd.DataFrame, rows: NDArray[np.int64], per_class: int, seed: int
-) -> NDArray[np.int64]:
-    """Return row numbers with per_class of each class, drawn from `rows`.
-
-    A larger class gives a random part of its images, a smaller one each of its images equally often
-    but for the remainder, which is drawn. A function of table, rows and seed.
-    """
-    random = np.random.default_rng([seed, zlib.crc32(b"balance")])
-    labels = table["label"].to_numpy()[rows]
-    chosen = []
-    for label in sorted(set(labels)):
-        own = rows[labels == label]
-        whole, rest = divmod(per_class, len(own))
-        chosen += [*([own] * whole), random.choice(own, size=rest, replace=False)]
-    return np.sort(np.concatenate(chosen))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TrainVerb, supervised_epochs
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.data.table import balanced_rows, group_keys
+from fewshot_fer.data.splits import balanced_rows
+from fewshot_fer.data.table import group_keys
 from fewshot_fer.episodes.pool import EpisodePool, Shape, build_pool
 from fewshot_fer.episodes.sampler import Episodes, draw_episodes
 from fewshot_fer.episodes.saved import (

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainVerb
 from fewshot_fer.config.verb_settings import RunChoice
-from fewshot_fer.data.labels import COMPOUND_PARTS, canonical
+from fewshot_fer.data.labels import canonical, parts_of
 from fewshot_fer.evaluation.calibration import Calibration
 from fewshot_fer.evaluation.embedder import Embedder, embedding_digest
 from fewshot_fer.evaluation.support import COMPOSED, SupportSet
@@ -123,11 +123,10 @@ class _Starter:
 
 def _parts_of(name: str) -> tuple[str, ...]:
     """Return the starter's classes that a class is made of, itself alone for one of them."""
-    if name in CLASSES:
-        return (name,)
-    if name in COMPOUND_PARTS:
-        return COMPOUND_PARTS[name]
+    parts = parts_of(name)
+    if all(part in CLASSES for part in parts):
+        return parts
     raise ConfigError(
-        f"classes: the starter knows {', '.join(CLASSES)} and RAF-DB's compound classes, and no "
+        f"classes: the starter knows {', '.join(CLASSES)} and classes composed of these, and no "
         f"{name}: give pictures of it with support=folder, or a run that was trained with run="
     )

@@ -10,7 +10,7 @@ from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data import labels
 from fewshot_fer.data.adapters.rafdb import read_rafdb_basic, read_rafdb_compound
 from fewshot_fer.data.load import Source, load_dataset
-from fewshot_fer.data.table import select_split
+from fewshot_fer.data.splits import select_split
 from fewshot_fer.system.errors import DataError
 
 LIST = "EmoLabel/list_patition_label.txt"

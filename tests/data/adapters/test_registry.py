@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY, Command
 
-from fewshot_fer.config.names import conf_dir
+from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import adapter_names, find_adapter
 from fewshot_fer.system.errors import ConfigError

@@ -146,7 +146,7 @@ def test_loser_of_a_race_takes_the_winners_set(
         (root / "winner").write_text("first")
         return iter([drawn for shot in shots for drawn in draw_shot(shot, seed)])
 
-    monkeypatch.setattr(writer, "_draw", overtaken)
+    monkeypatch.setattr(writer, "draw_shots", overtaken)
     assert ensure_demo(tmp_path, 0.02) == root
     assert [path.name for path in root.iterdir()] == ["winner"]
     assert shown(tmp_path) == [root.name]

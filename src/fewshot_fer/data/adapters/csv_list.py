@@ -10,7 +10,9 @@ from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import register_adapter
 from fewshot_fer.data.labels import canonical, plain_name
 from fewshot_fer.data.listing import NameForms, as_on_disk, require_below
-from fewshot_fer.data.table import APART, SPLITS, make_table
+from fewshot_fer.data.picture_parts import file_of
+from fewshot_fer.data.splits import SPLITS
+from fewshot_fer.data.table import APART, make_table
 from fewshot_fer.system.errors import ConfigError, DataError
 from fewshot_fer.system.files import Row
 
@@ -63,7 +65,8 @@ def read_csv_list(file: Path, root: Path | None = None) -> pd.DataFrame:
         where = f"{file}, line {line}"
         row = _row({str(column): str(cell) for column, cell in cells.items()}, where)
         written = str(base / str(row["path"]))
-        path = forms.find(written) or written
+        file_name = file_of(written)  # of several faces in a photograph: photo.jpg#xywh=...
+        path = (forms.find(file_name) or file_name) + written[len(file_name) :]
         require_below(path, base, where)
         if path in lines:
             raise DataError(f"{where}: {path} is listed twice, on line {lines[path]} too")

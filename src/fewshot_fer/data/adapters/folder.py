@@ -20,7 +20,8 @@ from fewshot_fer.data.listing import (
     left_out_remarks,
     walk_images,
 )
-from fewshot_fer.data.table import SPLITS, make_table
+from fewshot_fer.data.splits import SPLITS
+from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
 

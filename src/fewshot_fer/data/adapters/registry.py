@@ -5,12 +5,13 @@ def read_folder(root: Path) -> pd.DataFrame: ...
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
+from PIL import Image
 
 from fewshot_fer.config.names import register_name
 from fewshot_fer.config.schema import DatasetConfig
@@ -21,6 +22,30 @@ Read = TypeVar("Read", bound=Callable[..., pd.DataFrame])
 _ADAPTERS: dict[str, "Adapter"] = {}
 
 
+class Portrait(NamedTuple):
+    """A drawn picture of a person, or a clip. n_frames: 0 for a single picture; take: tells
+    pictures of the same person with the same expression apart."""
+
+    label: str
+    person: int
+    n_frames: int = 0
+    take: int = 0
+
+
+@dataclass(frozen=True)
+class DrawnSet:
+    """What adapters write small examples of their layouts from, for tests and trials.
+
+    root: the folder of the drawn set, with RAF-DB/ and AFEW/; people: how many there should be in
+    each split, every one with each class; draw: the pictures of each portrait, RGB, a function of
+    the portrait alone, so that two layouts may hold the same ones.
+    """
+
+    root: Path
+    people: int
+    draw: Callable[[Sequence[Portrait]], list[list[Image.Image]]]
+
+
 @dataclass(frozen=True)
 class Adapter:
     """A data set by the name that `dataset.adapter` gives it.
@@ -29,6 +54,8 @@ class Adapter:
     parameter `settings`, the data set's settings are given as well. layout: the files that show
     where it lies, for messages. counts: split -> class -> number as published, the split `all` for
     all splits together; unit: images or clips; differs: why the numbers found may be others.
+    write: from a new folder to its layout with drawn faces; home: how that folder is called beside
+    RAF-DB/ and AFEW/, one that `function` finds.
     """
 
     name: str
@@ -37,6 +64,8 @@ class Adapter:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unit: str = "images"
     differs: str = "the copy may be incomplete, augmented or re-packed"
+    write: Callable[[Path, DrawnSet], None] | None = None
+    home: str = ""
 
     def read(self, folder: Path, settings: DatasetConfig) -> pd.DataFrame:
         """Return the FaceTable of all splits. Raises DataError where the files are not right."""

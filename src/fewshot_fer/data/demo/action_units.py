@@ -12,6 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fewshot_fer.data.demo.mesh import Head
+from fewshot_fer.data.labels import parts_of
 
 PROTOTYPICAL = 0.85
 """Chance of a prototypical unit; above .7 by the table's definition."""
@@ -68,14 +69,37 @@ MOVES: dict[int, dict[str, float]] = {
     25: {"mouthLowerDown": 0.9, "mouthUpperUp": 0.6, "jawOpen": 0.07},
     26: {"jawOpen": 0.5},
 }
+STAND_INS: dict[str, Expression] = {
+    "contempt": Expression((12, 24), {}),
+    "anxiety": Expression((1, 4, 24), {2: 0.4, 7: 0.4}),
+    "helplessness": Expression((1, 15, 17), {4: 0.4}),
+    "disappointment": Expression((15, 24), {4: 0.4, 17: 0.5}),
+}
+"""Classes that the table has not, by units that differ from all others: no finding of anyone."""
 UNITS: tuple[int, ...] = tuple(MOVES)
 Strengths = dict[int, tuple[float, float]]
 """Strength of each active unit on the face's left and right, 0..1."""
 
 
+def expression_of(label: str) -> Expression:
+    """Return the units of a class: of the table, a stand-in's, or else all those of its parts.
+
+    Raises KeyError for a class that has none of these.
+    """
+    if found := TABLE.get(label) or STAND_INS.get(label):
+        return found
+    parts = parts_of(label)
+    if len(parts) == 1:
+        raise KeyError(label)
+    listed = [expression_of(part) for part in parts]
+    prototypical = {unit for each in listed for unit in each.prototypical}
+    fractions = {unit: share for each in listed for unit, share in each.fractions.items()}
+    return Expression(tuple(sorted(prototypical)), fractions)
+
+
 def chances(label: str) -> dict[int, float]:
-    """Return the chance of every unit for a class of the table."""
-    listed = TABLE[label]
+    """Return the chance of every unit for a class."""
+    listed = expression_of(label)
     fixed = dict.fromkeys(listed.prototypical, PROTOTYPICAL)
     return {unit: fixed.get(unit, listed.fractions.get(unit, BACKGROUND)) for unit in UNITS}
 
@@ -90,7 +114,7 @@ def draw_strengths(
     label: str, units: tuple[int, ...], apex: float, generator: Generator
 ) -> Strengths:
     """Draw how strongly each side shows each unit; background units are weak."""
-    listed = TABLE[label]
+    listed = expression_of(label)
     strengths: Strengths = {}
     for unit in units:
         belongs = unit in listed.prototypical or unit in listed.fractions

@@ -138,7 +138,7 @@ def write_demo(root: Path, scale: float, seed: int, processes: int | None = None
     shots = plan_shots(scale, seed)
     with atomic_folder(root) as folder:
         rows: list[Facts] = []
-        for drawn in _draw(shots, seed, processes):
+        for drawn in draw_shots(shots, seed, processes):
             target = folder / drawn.facts.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(drawn.jpeg)
@@ -149,8 +149,11 @@ def write_demo(root: Path, scale: float, seed: int, processes: int | None = None
         (folder / "README.txt").write_text(_README.format(seed=seed, scale=scale), encoding="utf-8")
 
 
-def _draw(shots: list[Shot], seed: int, processes: int | None) -> Iterator[Drawn]:
-    """Yield the pictures in the order of the plan, with a progress bar on a terminal."""
+def draw_shots(shots: list[Shot], seed: int, processes: int | None = None) -> Iterator[Drawn]:
+    """Yield the pictures in the order of the plan, with a progress bar on a terminal.
+
+    processes: how many draw; by default one a core, fewer for a few pictures.
+    """
     total = sum(len(shot.paths) for shot in shots)
     workers = processes or min(_MOST_PROCESSES, core_count(), 1 + total // _WORTH_A_PROCESS)
     alone = map(partial(draw_shot, seed=seed), shots)

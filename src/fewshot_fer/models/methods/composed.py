@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot_fer.data.labels import COMPOUND_PARTS
+from fewshot_fer.data.labels import parts_of
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method
 from fewshot_fer.system.errors import ConfigError
@@ -84,7 +84,7 @@ class Priors:
     def parts_of(self, class_name: str) -> tuple[str, ...]:
         """Return the training classes that a class is made of, none where one is not among them."""
         given = self.parts.get(class_name)
-        parts = COMPOUND_PARTS.get(class_name, (class_name,)) if given is None else tuple(given)
+        parts = parts_of(class_name) if given is None else tuple(given)
         return parts if all(part in self.class_names for part in parts) else ()
 
     def require_named_parts(self) -> None:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from fewshot_fer.data.decode import decode, look_at_header
+from fewshot_fer.data.decode import decode, look_at_header, read_picture
+from fewshot_fer.data.picture_parts import is_part
 from fewshot_fer.reports.audit.tables import Finding, fault, note
 from fewshot_fer.system.errors import DataError
 
@@ -42,7 +43,8 @@ Vectors = NDArray[np.float32]
 class Look:
     """Facts about one image file.
 
-    error: why it cannot be used, or an empty string; content: SHA-256 of the bytes; thumbnail: grey
+    error: why it cannot be used, or an empty string; content: SHA-256 of the file's bytes, of a
+    part of a file that of its pixels; thumbnail: grey
     uint8 [SIDE, SIDE] of the centred square, which is what an encoder gets; several: whether it has
     more frames or pages than that one.
     """
@@ -61,14 +63,18 @@ def look_at(path: str) -> Look:
     """Look at one file, with the decoder that training uses, so that both refuse the same files."""
     try:
         pixels = decode(path, SIDE)
-        content = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        width, height, several = look_at_header(path)
+        if is_part(path):
+            whole = read_picture(path)
+            content, (height, width), several = whole.tobytes(), whole.shape[:2], False
+        else:
+            content, (width, height, several) = Path(path).read_bytes(), look_at_header(path)
     except (DataError, OSError) as error:
         return Look(path, error=str(error))
     # Equal channels stay equal when a picture is made smaller, and unequal ones unequal.
     grey = bool((pixels[0] == pixels[1]).all() and (pixels[1] == pixels[2]).all())
     thumbnail = np.tensordot(LUMA, pixels, axes=1).round().astype(np.uint8)
-    return Look(path, "", content, width, height, grey, several, thumbnail)
+    digest = hashlib.sha256(content).hexdigest()
+    return Look(path, "", digest, width, height, grey, several, thumbnail)
 
 
 def look_at_all(paths: Sequence[str]) -> dict[str, Look]:

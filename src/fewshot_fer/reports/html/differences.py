@@ -10,8 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from fewshot_fer.config.conf_files import conf_names
 from fewshot_fer.config.hydra import compose, plain
-from fewshot_fer.config.names import conf_dir
 from fewshot_fer.config.quoting import quoted
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.runs.read import Row, flatten
@@ -162,7 +162,7 @@ def _base(run: Run, groups: list[str]) -> Row | None:
 def _tests(run: Run) -> dict[str, None]:
     """Return the names of a run's tests that conf/eval has, in their order."""
     names = dict.fromkeys(key.split(".")[1] for key in run.settings if key.startswith("test."))
-    return {name: None for name in names if (conf_dir() / "eval" / f"{name}.yaml").is_file()}
+    return {name: None for name in names if name in conf_names("eval")}
 
 
 def _group_overrides(run: Run) -> list[str]:
@@ -188,7 +188,7 @@ def _choice(chosen: Row, group: str) -> str | None:
     name = chosen.get(group)
     if not isinstance(name, str) or Path(name).name != name:
         return None
-    return name if (conf_dir() / group / f"{name}.yaml").is_file() else None
+    return name if name in conf_names(group) else None
 
 
 def _override(key: str, value: object, default: Row) -> str:

@@ -18,6 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fewshot_fer.data.decode import decode
+from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.evaluation.results import PREDICTION_COLUMNS
 from fewshot_fer.runs.read import Unreadable, read_answers, read_table
 from fewshot_fer.system.errors import DataError
@@ -194,6 +195,6 @@ def thumbnail(path: str) -> str | None:
 def decoded_or_none(path: str, size: int) -> NDArray[np.uint8] | None:
     """Return pixels [3, size, size] of a picture, None where it is gone or cannot be read."""
     try:  # a pipe or a device, which would never end, is no file
-        return decode(path, size) if Path(path).is_file() else None
+        return decode(path, size) if Path(file_of(path)).is_file() else None
     except (DataError, OSError, ValueError):
         return None

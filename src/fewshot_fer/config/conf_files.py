@@ -1,0 +1,78 @@
+"""Find the configuration files, and the evaluations whose shape stands in their name.
+
+conf/eval/afew.yaml alone makes afew_5w1s, afew_7w5s, afew_fixed50 and others known. A file with
+such an ending is taken in the place of what would be derived.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from fewshot_fer.system.errors import ConfigError
+
+SHAPED = re.compile(r"(.+)_(?:[0-9]+w[0-9]+s|fixed[0-9]+)")
+WAYS, SHOTS, FIXED_SHOTS = (4, 5, 7), (1, 5), (5, 50)
+Node = dict[str, object]
+
+
+def conf_dir() -> Path:
+    """Return the absolute folder of the configuration files.
+
+    In a checkout that is conf/ at the top, in an installed wheel fewshot_fer/conf. Raises
+    ConfigError when neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for candidate in (package / "conf", package.parents[1] / "conf"):
+        if (candidate / "train.yaml").is_file():
+            return candidate
+    raise ConfigError(f"no conf/ folder beside {package}: install fewshot_fer again")
+
+
+def conf_names(group: str) -> list[str]:
+    """Return the names that `group=` takes from conf/, sorted; those of eval are test's too."""
+    folder = conf_dir() / ("eval" if group == "test" else group)
+    files = {path.stem for path in folder.glob("*.yaml")}
+    return sorted(files | {*derived_evals()} if group in ("eval", "test") else files)
+
+
+def shown_names(group: str) -> list[str]:
+    """Return the names of a group for people: evaluations without those that are derived, and
+    last what may be put behind their names."""
+    if group not in ("eval", "test"):
+        return conf_names(group)
+    files = sorted(path.stem for path in (conf_dir() / "eval").glob("*.yaml"))
+    return [*files, f"or NAME_{{{','.join(_endings())}}} where it has as many classes"]
+
+
+@cache
+def derived_evals() -> dict[str, Node]:
+    """Return name -> Hydra's node for each evaluation that is derived from a file of conf/eval/.
+
+    Ways: 4, 5, 7 and that of the file, which is the number of classes; never more than that.
+    """
+    folder = conf_dir() / "eval"
+    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    derived: dict[str, Node] = {}
+    for base in (name for name in files if not SHAPED.fullmatch(name)):
+        content = yaml.safe_load(files[base].read_text(encoding="utf-8"))
+        # All of the file, as Hydra cannot take one choice of a group from within another one.
+        derived |= {f"{base}_{end}": content | own for end, own in _shapes(content["n_way"])}
+    return {name: node for name, node in derived.items() if name not in files}
+
+
+def _endings() -> list[str]:
+    """Return the endings of all derived names: by ways and shots, then those of fixed supports."""
+    endings = {name.rpartition("_")[2] for name in derived_evals()}
+    return sorted(endings, key=lambda ending: (ending.startswith("f"), len(ending), ending))
+
+
+def _shapes(n_classes: int) -> list[tuple[str, Node]]:
+    ways = sorted({way for way in (*WAYS, n_classes) if way <= n_classes})
+    episodes = [(way, shot) for way in ways for shot in SHOTS]
+    shapes: list[tuple[str, Node]] = [
+        (f"{way}w{shot}s", {"n_way": way, "k_shot": shot}) for way, shot in episodes
+    ]
+    fixed = {"kind": "fixed", "n_way": 0}
+    return shapes + [(f"fixed{shot}", {**fixed, "k_shot": shot}) for shot in FIXED_SHOTS]

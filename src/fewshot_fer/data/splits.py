@@ -1,0 +1,96 @@
+"""Choose rows of a FaceTable: a split or fold, some classes, or equally many of each class."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fewshot_fer.data.labels import canonical
+from fewshot_fer.data.listing import natural_key
+from fewshot_fer.system.errors import DataError
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "publictest": "val",  # of FER2013
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
+"""How people spell splits -> the split's name in a table."""
+FOLD = re.compile(r"(fold[0-9]+)/(train|test)")
+"""A split by the folds of a table: fold1/test is what fold1 tests on, fold1/train all others."""
+
+
+def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataFrame:
+    """Return the rows of one split; `all` keeps every row. Raises DataError if none is left.
+
+    Of a split such as fold1/train the rows bear its last word, train or test.
+    """
+    if split == "all":
+        return table
+    fold = FOLD.fullmatch(split)
+    own = table["split"] == (fold[1] if fold else split)
+    # Without any test image of its own, a fold's training images would be all there are.
+    chosen = table[~own if fold and fold[2] == "train" and own.any() else own]
+    chosen = chosen.reset_index(drop=True)
+    if fold:
+        chosen["split"] = fold[2]
+    if chosen.empty:
+        names = sorted(table["split"].unique(), key=natural_key)
+        found = ", ".join(f"{n}/train, {n}/test" if n.startswith("fold") else n for n in names)
+        raise DataError(
+            f"no image of split '{split}' under {where}; splits found: {found} "
+            f"(choose one, or 'all', with dataset.split=, eval.dataset.split= or support_split=)"
+        )
+    return chosen
+
+
+def select_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of these classes, however spelled; of all for none.
+
+    Raises DataError for a class that the table has not.
+    """
+    if not classes:
+        return table
+    wanted, there = [canonical(name) for name in classes], sorted(table["label"].unique())
+    if missing := [name for name in wanted if name not in there]:
+        raise DataError(f"dataset.classes: no image of {missing[0]}; there are {', '.join(there)}")
+    return table[table["label"].isin(wanted)].reset_index(drop=True)
+
+
+def fold_splits(subjects: Sequence[str], n_folds: int) -> list[str]:
+    """Return the fold in which each row is a test row, all rows of a subject in the same one.
+
+    Subjects in natural order go to fold1, fold2, ... in turn: for n_folds=10 as Liu et al.,
+    "Facial expression recognition via a boosted deep belief network", CVPR 2014, divide CK+.
+    """
+    order = sorted(set(subjects), key=natural_key)
+    folds = {subject: f"fold{place % n_folds + 1}" for place, subject in enumerate(order)}
+    return [folds[subject] for subject in subjects]
+
+
+def balanced_rows(
+    table: pd.DataFrame, rows: NDArray[np.int64], per_class: int, seed: int
+) -> NDArray[np.int64]:
+    """Return row numbers with per_class of each class, drawn from `rows`.
+
+    A larger class gives a random part of its images, a smaller one each of its images equally often
+    but for the remainder, which is drawn. A function of table, rows and seed.
+    """
+    random = np.random.default_rng([seed, zlib.crc32(b"balance")])
+    labels = table["label"].to_numpy()[rows]
+    chosen = []
+    for label in sorted(set(labels)):
+        own = rows[labels == label]
+        whole, rest = divmod(per_class, len(own))
+        chosen += [*([own] * whole), random.choice(own, size=rest, replace=False)]
+    return np.sort(np.concatenate(chosen))
