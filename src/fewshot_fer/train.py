@@ -1,12 +1,31 @@
 """python -m fewshot_fer.train: learn from one data set, validate and test on others."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.hydra import choices, in_sweep
 from fewshot_fer.config.schema import TrainVerb
+
+if TYPE_CHECKING:
+    from fewshot_fer.api.run import Run
+
+
+class CallableModule(ModuleType):
+    """Makes `fewshot_fer.train(...)` train, though this module has that name too."""
+
+    def __call__(self, *words: str | TrainVerb, folder: str | Path | None = None) -> "Run":
+        """Train a run and return it, see `fewshot_fer.api.training.train`."""
+        from fewshot_fer.api import training
+
+        return training.train(*words, folder=folder)
+
+
+sys.modules[__name__].__class__ = CallableModule
 
 
 def main() -> None:

@@ -70,6 +70,14 @@ class Cropper:
         for sources in read_video(file, fps, PHOTOGRAPHS_AT_A_TIME):
             yield self._crops(sources)
 
+    def of_pixels(self, pictures: Sequence[SourceImage]) -> list[Crop]:
+        """Return the crops of pictures that are read already: [H, W, 3], `frame` not None."""
+        return [
+            crop
+            for start in range(0, len(pictures), PHOTOGRAPHS_AT_A_TIME)
+            for crop in self._crops(pictures[start : start + PHOTOGRAPHS_AT_A_TIME])
+        ]
+
     def largest(self, pixels: Pixels) -> Crop:
         """Return the crop of the largest face of a picture [H, W, 3] that no file holds."""
         return self._crops([SourceImage(Path("camera"), pixels, frame=0)])[0]

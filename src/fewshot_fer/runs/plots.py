@@ -7,7 +7,7 @@ import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,23 @@ from numpy.typing import NDArray
 from fewshot_fer.system.errors import needing_extra
 from fewshot_fer.system.figures import new_figure, save_figure
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> None:
-    """Draw accuracy and loss over the epochs of a metrics.csv.
+    """Save the picture of accuracy and loss over the epochs of a metrics.csv."""
+    save_figure(curves_figure(pd.read_csv(metrics), chances), picture)
+
+
+def curves_figure(table: pd.DataFrame, chances: tuple[float, float]) -> "Figure":
+    """Return a figure of accuracy and loss over the epochs of a metrics.csv.
 
     chances: what guessing gives in training and in validation, as fractions; the shapes of the
     episodes differ, so the two accuracies are not comparable without them.
     """
     from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-    table = pd.read_csv(metrics)
     figure = new_figure(9, 3.9, dpi=120)
     accuracy, loss = figure.subplots(1, 2)
     sides = (
@@ -49,13 +56,20 @@ def plot_curves(metrics: Path, chances: tuple[float, float], picture: Path) -> N
     figure.legend(
         *accuracy.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
     )
-    save_figure(figure, picture)
+    return figure
 
 
 def plot_confusion(
     confusion: NDArray[np.int64], class_names: tuple[str, ...], title: str, picture: Path
 ) -> None:
-    """Draw a confusion matrix in percent of the true class.
+    """Save the picture of a confusion matrix."""
+    save_figure(confusion_figure(confusion, class_names, title), picture)
+
+
+def confusion_figure(
+    confusion: NDArray[np.int64], class_names: tuple[str, ...], title: str
+) -> "Figure":
+    """Return a figure of a confusion matrix in percent of the true class.
 
     confusion [C, C]: queries of true class (row) given as class (column).
     """
@@ -74,7 +88,7 @@ def plot_confusion(
             colour = "white" if share > 55 else "black"
             text = axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour)
             text.set_in_layout(False)  # a hundred boxes that lie within the map anyway
-    save_figure(figure, picture)
+    return figure
 
 
 def require_tensorboard() -> Any:  # noqa: ANN401 - the class is only known where it is installed

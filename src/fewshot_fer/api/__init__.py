@@ -1,0 +1,1 @@
+"""The library: what `import fewshot_fer` offers in scripts and notebooks."""
