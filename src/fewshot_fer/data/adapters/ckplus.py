@@ -165,7 +165,7 @@ def _label(folder: Path) -> tuple[str, int] | None:
 
 def _read_ck48(data: Path) -> pd.DataFrame:
     """Return the FaceTable of CK+48: <class>/S010_004_00000017.png, three frames a sequence."""
-    root, named, remarks = find_named("ckplus", data, ROOTS, CK48)
+    _, named, remarks = find_named("ckplus", data, ROOTS, CK48)
     rows: list[Row] = []
     for path, match in named:
         folder = Path(path).parent

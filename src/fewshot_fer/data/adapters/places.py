@@ -46,19 +46,19 @@ def find_named(
             twice = [Path(path).name for path, match in named if first[_code(match)][0] != path]
             remarks = [
                 *left_out_remarks(left_out, root),
-                *left_out_names(strangers, root, f"whose names are not those of {data_set}"),
-                *left_out_names(twice, root, "that are there under the same name"),
+                *_left_out(strangers, root, f"whose names are not those of {data_set}"),
+                *_left_out(twice, root, "that are there under the same name"),
             ]
             return root, kept, remarks
     raise find_adapter(data_set).not_found(data, roots[0])
 
 
-def left_out_names(names: Sequence[str], where: Path, why: str) -> list[str]:
+def _left_out(names: Sequence[str], where: Path, why: str) -> list[str]:
     """Say how many pictures of a folder are left out, and which come first, if any."""
     if not names:
         return []
     more = ", ..." if len(names) > SHOWN else ""
-    return [f"{where}: {len(names)} left out {why}: {', '.join(names[:SHOWN])}{more}"]
+    return [f"{where}: {len(names)} pictures left out {why}: {', '.join(names[:SHOWN])}{more}"]
 
 
 def _code(match: re.Match[str]) -> tuple[str, ...]:

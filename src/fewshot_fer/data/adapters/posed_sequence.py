@@ -32,8 +32,8 @@ def posed_frames(names: Sequence[str], last: int | None = None) -> list[PosedFra
     """
     names = sorted(names, key=natural_key)
     numbers = [frame_number(name) for name in names]
-    neutral = [place for place in range(len(names))[:1] if numbers[place] in FIRST]
-    apex = range(len(neutral), len(names))[-N_APEX:]
+    neutral = [place for place in range(len(names[:1])) if numbers[place] in FIRST]
+    apex = list(range(len(neutral), len(names)))[-N_APEX:]
     if last is not None and last not in numbers[-1:]:
         apex = [place for place in apex if last - N_APEX < numbers[place] <= last]
     chosen = [(place, False) for place in neutral] + [(place, True) for place in apex]

@@ -74,8 +74,8 @@ def read_rafce(data: Path) -> pd.DataFrame:
     ids, parts = _read_list(labels, len(CLASSES)), _read_list(partition, len(ASSUMED))
     if foreign := [name for name in ids if name not in parts]:
         raise DataError(
-            f"{partition} has no line for {len(foreign)} of {len(ids)} images of {labels}: the first "
-            f"is {foreign[0]}.jpg, on line {ids[foreign[0]][1]}"
+            f"{partition} has no line for {len(foreign)} of the {len(ids)} images of {labels}: the "
+            f"first is {foreign[0]}, on line {ids[foreign[0]][1]} there"
         )
     splits, remark = _name_splits(ids, parts, partition)
     lines = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from fewshot_fer.data.adapters.places import left_out_names, nested_roots
+from fewshot_fer.data.adapters.places import SHOWN, nested_roots
 from fewshot_fer.data.adapters.registry import DrawnSet, find_adapter, register_adapter
 from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.listing import child, folders_in, images_in, left_out_remarks
@@ -77,20 +77,26 @@ def read_sfew(data: Path) -> pd.DataFrame:
         films = [row["group"] for row in rows if row["group"]]
         if rows and (films or _is_called_sfew(root)):
             strangers = [Path(row["path"]).name for row in rows if not row["group"]]
-            remarks = left_out_remarks(left_out, root)
-            remarks += [
-                f"sfew: {s} is read from {folder}" for s, folder in splits.items() if folder
-            ]
-            if test := child(root, *TEST):
-                remarks.append(
-                    f"{test}: left out, since labels of SFEW's test images never came out"
-                )
-            remarks += [
-                remark.replace("left out", "are groups of their own")
-                for remark in left_out_names(strangers, root, "whose names tell no film")
-            ]
+            remarks = [*left_out_remarks(left_out, root), *_remarks(root, splits, strangers)]
             return make_table(rows, apart=("group",), remarks=remarks)
     raise find_adapter("sfew").not_found(data, roots[0])
+
+
+def _remarks(root: Path, splits: dict[str, Path | None], strangers: list[str]) -> list[str]:
+    """Say which copies of the splits are read, what is not, and which images have no film."""
+    taken = [
+        str(folder) for folder in splits.values() if folder and "aligned" in str(folder).lower()
+    ]
+    said = [f"sfew: aligned faces are read: {', '.join(taken)}"] if taken else []
+    if test := child(root, *TEST):
+        said.append(f"{test}: left out, since SFEW's test images have no labels")
+    if strangers:
+        shown = ", ".join(strangers[:SHOWN])
+        said.append(
+            f"{root}: {len(strangers)} images without a film in their names are their own groups: "
+            f"{shown} first"
+        )
+    return said
 
 
 def _is_called_sfew(root: Path) -> bool:
