@@ -115,14 +115,16 @@ def read_oulu_casia(data: Path) -> pd.DataFrame:
 def _subjects(data: Path) -> list[Path]:
     """Return the subjects' folders. Raises DataError where there are none, or of infrared alone."""
     roots = nested_roots(data, ROOTS)
+    nearest = roots[0]
     for root in roots:
         camera = child(root, *CAMERAS) or root
         place = child(camera, *LIGHTS) or camera
+        nearest = place if place != root and nearest == roots[0] else nearest
         if place.is_dir():
             subjects = [inner for inner in folders_in(place) if SUBJECT.fullmatch(inner.name)]
             if any(canonical(own.name) in CLASSES for s in subjects[:1] for own in folders_in(s)):
                 return subjects
-    raise find_adapter("oulu_casia").not_found(data, roots[0])
+    raise find_adapter("oulu_casia").not_found(data, nearest)
 
 
 def _label(folder: Path) -> str:

@@ -1,12 +1,18 @@
 """Find the folder of a data set, and pictures whose names tell subject and class."""
 
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fewshot_fer.data.adapters.registry import find_adapter
-from fewshot_fer.data.listing import folders_in, images_in, left_out_remarks, possible_roots
+from fewshot_fer.data.listing import (
+    folders_in,
+    image_names_in,
+    left_out_remarks,
+    possible_roots,
+)
 
 Named = tuple[str, re.Match[str]]
 """The path of a picture, and its name as the pattern of its data set matches it."""
@@ -36,14 +42,19 @@ def find_named(
     roots = nested_roots(data.absolute(), names)
     for root in roots:
         left_out: Counter[str] = Counter()
-        paths = _pictures(root, left_out, depth=1 if root == roots[-1] else DEEPEST)
-        found = [(str(path), pattern.fullmatch(path.stem)) for path in paths]
-        named = [(path, match) for path, match in found if match]
+        named: list[Named] = []
+        strangers: list[str] = []
+        for folder, name in _walk(root, left_out, depth=1 if root == roots[-1] else DEEPEST):
+            match = pattern.fullmatch(os.path.splitext(name)[0])  # noqa: PTH122
+            if match:
+                named.append((os.path.join(folder, name), match))  # noqa: PTH118
+            else:
+                strangers.append(name)
         if named:
-            first = {_code(match): (path, match) for path, match in reversed(named)}
-            kept = sorted(first.values(), key=lambda each: each[0])
-            strangers = [Path(path).name for path, match in found if not match]
-            twice = [Path(path).name for path, match in named if first[_code(match)][0] != path]
+            named.sort(key=lambda each: each[0])
+            first = {_code(match): path for path, match in reversed(named)}
+            kept = [(path, match) for path, match in named if first[_code(match)] == path]
+            twice = [match[0] for path, match in named if first[_code(match)] != path]
             remarks = [
                 *left_out_remarks(left_out, root),
                 *_left_out(strangers, root, f"whose names are not those of {data_set}"),
@@ -53,20 +64,22 @@ def find_named(
     raise find_adapter(data_set).not_found(data, roots[0])
 
 
-def _left_out(names: Sequence[str], where: Path, why: str) -> list[str]:
-    """Say how many pictures of a folder are left out, and which come first, if any."""
-    if not names:
-        return []
-    more = ", ..." if len(names) > SHOWN else ""
-    return [f"{where}: {len(names)} pictures left out {why}: {', '.join(names[:SHOWN])}{more}"]
+def _walk(folder: Path, left_out: Counter[str], depth: int) -> Iterator[tuple[str, str]]:
+    """Yield folder and name of each picture in a folder and so many levels below."""
+    for name in image_names_in(folder, left_out=left_out):
+        yield str(folder), name
+    for inner in folders_in(folder) if depth else ():
+        if not inner.is_symlink():
+            yield from _walk(inner, left_out, depth - 1)
 
 
 def _code(match: re.Match[str]) -> tuple[str, ...]:
     return tuple(group.upper() for group in match.groups(""))
 
 
-def _pictures(folder: Path, left_out: Counter[str], depth: int) -> list[Path]:
-    below = [inner for inner in folders_in(folder) if depth and not inner.is_symlink()]
-    return images_in(folder, left_out=left_out) + [
-        path for inner in below for path in _pictures(inner, left_out, depth - 1)
-    ]
+def _left_out(names: list[str], where: Path, why: str) -> list[str]:
+    """Say how many pictures of a folder are left out, and which come first, if any."""
+    if not names:
+        return []
+    shown = ", ".join(sorted(names)[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return [f"{where}: {len(names)} pictures left out {why}: {shown}"]
