@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import write_afew
+from conftest import Command, write_afew
 from hypothesis import HealthCheck, given, settings
 from layouts import Copy, copies, facts, nested, read, write_layout
 
@@ -74,3 +74,16 @@ def test_published_counts_are_of_the_classes_there(name: str, layouts: dict[str,
     """A class that was misspelled in the counts would be missing in every copy."""
     labels = set(read(name, layouts[name])["label"])
     assert set(find_adapter(name).counts["all"]) <= labels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_episodes_are_drawn_from_the_smallest_drawn_set(
+    name: str, command: Command, demo: Path
+) -> None:
+    """A line can be tried before the data come: support and query find other people, or films."""
+    assert demo.is_dir()
+    shape = ("train.k_shot=1", "train.n_query=1", f"eval={name}_5w5s")
+    outcome = command("check", "paths=demo", "demo.scale=0.02", f"dataset={name}", *shape)
+    assert "5-way 5-shot 1-query" in outcome.out, outcome.err
+    assert "cannot be drawn" not in outcome.out

@@ -30,3 +30,9 @@ def test_frames_far_from_the_labelled_one_are_no_apex(present: set[int], last: i
         assert apex == [n for n in sorted(present)[-3:] if n > 1 or n != min(present)]
     else:
         assert set(apex) <= {last - 2, last - 1, last} & present
+
+
+def test_a_frame_in_two_formats_is_one() -> None:
+    """Else the last three frames would be two, one of them twice."""
+    names = [f"{number:03}.{ending}" for number in range(9) for ending in ("jpeg", "png")]
+    assert [frame.place for frame in posed_frames(names)] == [0, 6, 7, 8]

@@ -30,7 +30,8 @@ def posed_frames(names: Sequence[str], last: int | None = None) -> list[PosedFra
     ends with, where a list tells it. In a damaged copy the first frame is no neutral one if its
     number is neither 0 nor 1, and of the last ones those count that are near the end.
     """
-    names = sorted(names, key=natural_key)
+    # A frame that was saved anew in another format, beside the first, is the same one.
+    names = [*{Path(n).stem.casefold(): n for n in sorted(names, key=natural_key)}.values()]
     numbers = [frame_number(name) for name in names]
     neutral = [place for place in range(len(names[:1])) if numbers[place] in FIRST]
     apex = list(range(len(neutral), len(names)))[-N_APEX:]

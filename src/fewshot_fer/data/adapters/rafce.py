@@ -1,6 +1,5 @@
 """Read RAF-CE: photographs of 14 compound classes, which two lists label and divide."""
 
-import logging
 import re
 from collections import Counter
 from pathlib import Path
@@ -40,7 +39,6 @@ LINE = re.compile(r"([^/\\\s]+?)\.(?:jpg|jpeg|png)[ \t]+([0-9]{1,9})", re.IGNORE
 SHOWN = 60  # characters of a wrong line that a message repeats
 Listed = dict[str, tuple[int, int]]  # name without ending -> number beside it, line from 1
 _PERSON = 24_000  # the first person drawn here
-log = logging.getLogger("fewshot_fer")
 
 
 def write_rafce(folder: Path, drawn: DrawnSet) -> None:
@@ -157,7 +155,6 @@ def _name_splits(ids: Listed, parts: Listed, partition: Path) -> tuple[dict[int,
     else:
         splits = ASSUMED
         said = f"{_said(splits)}: assumed, as no part has the published counts of the test split"
-        log.warning("rafce: %s: %s", partition, said)
     return splits, f"{partition}: {said}"
 
 

@@ -84,10 +84,9 @@ def read_sfew(data: Path) -> pd.DataFrame:
 
 def _remarks(root: Path, splits: dict[str, Path | None], strangers: list[str]) -> list[str]:
     """Say which copies of the splits are read, what is not, and which images have no film."""
-    taken = [
-        str(folder) for folder in splits.values() if folder and "aligned" in str(folder).lower()
-    ]
-    said = [f"sfew: aligned faces are read: {', '.join(taken)}"] if taken else []
+    folders = [folder.relative_to(root) for folder in splits.values() if folder]
+    taken = [str(folder) for folder in folders if "aligned" in str(folder).lower()]
+    said = [f"{root}: aligned faces are read, {' and '.join(taken)}"] if taken else []
     if test := child(root, *TEST):
         said.append(f"{test}: left out, since SFEW's test images have no labels")
     if strangers:
