@@ -102,6 +102,20 @@ def test_label_files_without_a_class(tmp_path: Path, content: str) -> None:
     assert repr(content) in str(error.value)
 
 
+def test_archives_in_folders_of_their_own(tmp_path: Path) -> None:
+    """As the two archives unpack, and beside a second copy that is the images alone."""
+    root, inner = tmp_path / "CK+", ("cohn-kanade-images", "Emotion")
+    write_sequence(root, "S005/001", 5, "1.0")
+    write_sequence(tmp_path / "CK", "S005/001", 5, "1.0")
+    (tmp_path / "CK/Emotion").rename(tmp_path / "CK/aside")
+    for name, outer in zip(inner, ("extended-cohn-kanade-images", "Emotion_labels"), strict=True):
+        (root / outer).mkdir()
+        (root / name).rename(root / outer / name)
+    assert len(read("ckplus", tmp_path)) == len(read("ckplus", root)) == 4
+    (tmp_path / "CK/aside").rename(tmp_path / "CK/Emotion")
+    assert len(read("ckplus", tmp_path / "CK/Emotion")) == 4
+
+
 def test_images_without_labels(tmp_path: Path) -> None:
     """Where only the images were unpacked, the missing half is named; labels alone as well."""
     write_sequence(tmp_path / "CK+", "S005/001", 5, "1.0")

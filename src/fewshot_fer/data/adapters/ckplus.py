@@ -24,7 +24,7 @@ from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
 
-ROOTS = ("CK+", "CKPlus", "CK_Plus", "CK", "CK+48", "Cohn-Kanade", "extended-cohn-kanade-images")
+ROOTS = ("CK+", "CKPlus", "CK_Plus", "CK", "CK+48", "Cohn-Kanade")
 IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images")
 EMOTION = ("Emotion", "Emotions", "Emotion_labels")
 CLASSES = (NEUTRAL, "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -79,15 +79,18 @@ def read_ckplus(data: Path) -> pd.DataFrame:
     """
     data = data.absolute()
     within = data.name.casefold() in (name.casefold() for name in (*IMAGES, *EMOTION))
+    halves = []
     for root in nested_roots(data.parent if within else data, ROOTS):
         images, labels = (_subjects_below(root, names) for names in (IMAGES, EMOTION))
         if images and labels:
             return _read_published(images, labels)
-        if images:
-            raise DataError(
-                f"{images} has no labels beside it: expected {root / EMOTION[0]}/S005/001/"
-                f"S005_001_00000011_emotion.txt; found in {root}: {contents(root)}"
-            )
+        halves += [(root, images)] if images else []
+    if halves:
+        root, images = halves[0]
+        raise DataError(
+            f"{images} has no labels beside it: expected {root / EMOTION[0]}/S005/001/"
+            f"S005_001_00000011_emotion.txt; found in {root}: {contents(root)}"
+        )
     return _read_ck48(data)
 
 
