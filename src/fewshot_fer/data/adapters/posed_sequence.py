@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from fewshot_fer.data.listing import natural_key
 from fewshot_fer.system.files import Row
@@ -72,9 +72,6 @@ def drawn_sequence(neutral: Image.Image, apex: Image.Image, take: int) -> list[I
 
     take: tells apart sequences that share the neutral picture.
     """
-    start = _moved(neutral, take)
-    return [start, Image.blend(start, apex, 0.5), *(_moved(apex, step) for step in range(N_APEX))]
-
-
-def _moved(picture: Image.Image, pixels: int) -> Image.Image:
-    return picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, pixels, 0, 1, 0))
+    start = ImageChops.offset(neutral, take, 0)
+    ends = [ImageChops.offset(apex, step, 0) for step in range(N_APEX)]
+    return [start, Image.blend(start, apex, 0.5), *ends]
