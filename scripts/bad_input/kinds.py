@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bad_input import (
     fault_cases,
+    layout_cases,
     list_cases,
     page_cases,
     picture_cases,
@@ -113,6 +114,10 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.class_folders, write_class_folders, RAFDB),
         Kind(set_cases.clips, write_afew, AFEW),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
+        Kind(layout_cases.ckplus, layout_cases.write_ckplus, layout_cases.words("ckplus")),
+        Kind(layout_cases.oulu, layout_cases.write_oulu, layout_cases.words("oulu_casia")),
+        Kind(layout_cases.kdef, layout_cases.write_kdef, layout_cases.words("kdef")),
+        Kind(layout_cases.rafce, layout_cases.write_rafce, layout_cases.words("rafce")),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(

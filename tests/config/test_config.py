@@ -94,7 +94,7 @@ def test_fields_of_evaluations_can_be_overridden() -> None:
         ("seed=-1", "seed=-1"),
         ("demo.scale=0", "demo.scale=0.0"),
         ("backbone.image_size=8", "backbone.image_size=8"),
-        ("dataset.adapter=ckplus", "dataset.adapter=ckplus"),
+        ("dataset.adapter=lfw", "dataset.adapter=lfw"),
         ("+typo=1", "typo is not a setting"),
         ("+train.n_wya=1", "did you mean train.n_way?"),
         ("+eval.dataset.rot=1", "eval.dataset.rot"),

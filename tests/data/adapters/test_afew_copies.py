@@ -65,3 +65,26 @@ def test_links_that_lead_in_circles(tmp_path: Path) -> None:
     (clip / "up").symlink_to(tmp_path, target_is_directory=True)
     (clip / "002.jpg").symlink_to(clip / "002.jpg")
     assert len(read_afew(tmp_path)) == 1
+
+
+def test_third_spelling(tmp_path: Path) -> None:
+    """validation/Sadness/1_1_002916200 is the clip val/Sad/002916200, key by key; ids that two
+    prefixes share are told apart by them."""
+    spelled = {
+        "train/Anger/1_3_004108160": "train/Angry/004108160",
+        "validation/Sadness/1_1_002916200": "val/Sad/002916200",
+        "validation/Happiness/1_0_002916200": "val/Happy/002916200",
+        "validation/Surprise/1_4_000000001": "val/Surprise/000000001",
+    }
+    touch(*(tmp_path / f"copy/AFEW/{clip}/0000001.jpg" for clip in spelled))
+    official = {"train": "Train_AFEW", "val": "Val_AFEW"}
+    for clip in spelled.values():
+        split, rest = clip.split("/", 1)
+        touch(tmp_path / f"AFEW/{official[split]}/{rest}/0000001.jpg")
+    copy, published = read_afew(tmp_path / "copy"), read_afew(tmp_path)
+    columns = ["label", "split", "group", "clip", "frame"]
+    assert copy.sort_values("clip")[columns].to_numpy().tolist() == (
+        published.sort_values("clip")[columns].to_numpy().tolist()
+    )
+    touch(*(tmp_path / f"two/Val/Sad/1_{n}_002916200/001.jpg" for n in (1, 2)))
+    assert read_afew(tmp_path / "two")["clip"].nunique() == 2

@@ -1,6 +1,7 @@
 """Read AFEW as folders of frames: <split>/<Class>/<clip>/<frame>.jpg."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,12 @@ SPLITS = {
     "train": ("Train_AFEW", "Train", "train_set"),
     "val": ("Val_AFEW", "Val", "Valid", "Validation", "val_set"),
 }
-CLASSES = "Angry, Disgust, Fear, Happy, Neutral, Sad, Surprise"
+FOLDERS = {
+    canonical(name): name
+    for name in ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
+}
+CLASSES = ", ".join(FOLDERS.values())
+PREFIXED = re.compile(r"[0-9]+_[0-9]+_([0-9]{9})")
 log = logging.getLogger("fewshot_fer")
 
 
@@ -37,7 +43,8 @@ log = logging.getLogger("fewshot_fer")
     "AFEW/Val_AFEW/<Class>/<9-digit clip>/001.jpg",
     counts=AFEW_CLIP_COUNTS,
     unit="clips",
-    differs="clips may be missing, or in folders of another name",
+    differs="clips may be missing, or in folders of another name; public lists of frames have 381 "
+    "of val, as two lose every face",
 )
 def read_afew(data: Path) -> pd.DataFrame:
     """Return the FaceTable of all frames, splits train and val.
@@ -53,10 +60,10 @@ def read_afew(data: Path) -> pd.DataFrame:
     lost: dict[str, str] = {}
     splits = _split_folders(data)
     for split, folder in splits.items():
-        for clip, label in _clips(folder):
+        for clip, label, name in _clips(folder):
             frames, kept = _frames(clip, endings)
             left_out += frames - len(kept)
-            key = f"{split}/{clip.parent.name}/{clip.name}"
+            key = f"{split}/{name}"
             if not kept:
                 lost[key] = label
             common = {"label": label, "split": split, "clip": key, "dataset": "afew"}
@@ -94,16 +101,23 @@ def _splits_below(root: Path) -> dict[str, Path]:
     return {split: folder for split, folder in found.items() if folder and folder.is_dir()}
 
 
-def _clips(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each clip's folder with its canonical class."""
+def _clips(folder: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield each clip's folder with its canonical class and its key within the split."""
     for of_class in folders_in(folder):
         label = canonical(of_class.name)
         if label not in BASIC:
             raise DataError(f"{of_class} is not a class of AFEW: expected {CLASSES}")
         clips = folders_in(of_class)
         _require_clips(of_class, clips)
-        for clip in clips:
-            yield clip, label
+        # A copy that calls 002916200 of Sad Sadness/1_1_002916200 has the same clips.
+        found = [PREFIXED.fullmatch(clip.name) for clip in clips]
+        ids = {match[1] for match in found if match}
+        if found and len(ids) == len(clips):
+            keys = [f"{FOLDERS[label]}/{match[1]}" for match in found if match]
+        else:
+            keys = [f"{of_class.name}/{clip.name}" for clip in clips]
+        for clip, key in zip(clips, keys, strict=True):
+            yield clip, label, key
 
 
 def _require_clips(of_class: Path, clips: list[Path]) -> None:

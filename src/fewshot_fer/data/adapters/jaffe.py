@@ -1,19 +1,19 @@
 """Read JAFFE: a flat folder of photographs whose names tell subject and class, KA.AN1.39.tiff."""
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter, register_adapter
-from fewshot_fer.data.listing import images_in, left_out_remarks, possible_roots
+from fewshot_fer.data.adapters.places import find_named
+from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, register_adapter
 from fewshot_fer.data.splits import fold_splits
 from fewshot_fer.data.table import make_table
-from fewshot_fer.system.files import Row
 
-ROOTS = ("jaffe", "jaffedbase", "jaffeimages")
-NAME = re.compile(r"([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)([0-9]+)\.([0-9]+)\.", re.IGNORECASE)
+ROOTS = ("jaffe", "jaffedbase", "jaffeimages", "jaffe_dataset")
+NAME = re.compile(  # a copy in another format may keep .tiff in its name
+    r"([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)([0-9]+)\.([0-9]+)\.?(?:\.tiff?)?", re.IGNORECASE
+)
 CODES = {
     "AN": "anger",
     "DI": "disgust",
@@ -52,24 +52,18 @@ def read_jaffe(data: Path) -> pd.DataFrame:
 
     data: the folder that holds JAFFE, or JAFFE itself. Raises DataError where no name is JAFFE's.
     """
-    roots = possible_roots(data.absolute(), ROOTS)
-    for root in roots:
-        left_out: Counter[str] = Counter()
-        named = [(path, NAME.match(path.name)) for path in images_in(root, left_out=left_out)]
-        rows: list[Row] = [
-            {"path": str(path), "label": CODES[found[2].upper()], "group": found[1].upper()}
-            for path, found in named
-            if found
-        ]
-        if rows:
-            folds = fold_splits([str(row["group"]) for row in rows], N_FOLDS)
-            whole = [
-                row | {"split": fold, "dataset": "jaffe"}
-                for row, fold in zip(rows, folds, strict=True)
-            ]
-            strangers = [path.name for path, found in named if not found]
-            remarks = [f"{root}: left out, as no names of JAFFE's: {', '.join(strangers[:3])}"]
-            return make_table(
-                whole, remarks=[*left_out_remarks(left_out, root), *remarks[: len(strangers)]]
-            )
-    raise find_adapter("jaffe").not_found(data, roots[0])
+    _, named, remarks = find_named("jaffe", data, ROOTS, NAME)
+    subjects = [match[1].upper() for _, match in named]
+    rows: list[dict[str, object]] = [
+        {
+            "path": path,
+            "label": CODES[match[2].upper()],
+            "split": fold,
+            "group": subject,
+            "dataset": "jaffe",
+        }
+        for (path, match), subject, fold in zip(
+            named, subjects, fold_splits(subjects, N_FOLDS), strict=True
+        )
+    ]
+    return make_table(rows, remarks=remarks)

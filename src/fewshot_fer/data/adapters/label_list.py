@@ -67,7 +67,8 @@ def _parse(line: str, number: int, n_classes: int, file: Path) -> LabelLine:
 def find_listed_images(folder: Path, lines: list[LabelLine]) -> list[str]:
     """Return the path of every line's image file, in the order of the list.
 
-    folder: the subset's folder, with Image/aligned or, failing that, Image/original below it.
+    folder: the subset's folder, with Image/aligned or, failing that, Image/original below it, or
+    aligned right in it.
     Raises DataError with the number of images that are missing, the first and where it should be.
     """
     images, suffix = _image_folder(folder)
@@ -93,17 +94,17 @@ def _folded(name: str) -> str:
 
 def _image_folder(folder: Path) -> tuple[Path, str]:
     """Return the folder of the images, and what ends their names beyond the list's."""
-    images = child(folder, "Image", "Images")
-    aligned = images and child(images, "aligned")
+    images = child(folder, "Image", "Images") or folder  # right in it: RAF-CE
+    aligned = child(images, "aligned")
     if aligned and aligned.is_dir():
         return _innermost(aligned), "_aligned"
-    original = images and child(images, "original")
+    original = child(images, "original")
     if original and original.is_dir():
         log.warning("no Image/aligned in %s: the uncropped original pictures are used", folder)
         return _innermost(original), ""
     raise DataError(
         f"no folder of images in {folder}: expected Image/aligned/train_00001_aligned.jpg; "
-        f"found in {images or folder}: {contents(images or folder)}"
+        f"found in {images}: {contents(images)}"
     )
 
 
