@@ -1,6 +1,7 @@
 """Epochs of episodes: several a step, captured steps, bfloat16, against the plain loop."""
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -10,6 +11,7 @@ import torch
 from conftest import Command
 from small_networks import (
     CHANGED,
+    SHAPE,
     network,
     settings,
     small_encoder,
@@ -18,6 +20,10 @@ from small_networks import (
 )
 
 from fewshot_fer.config.schema import AugmentConfig, TrainConfig
+from fewshot_fer.data.packed_images import FaceImages, PackedFaces
+from fewshot_fer.episodes.clips import ClipEpisodes, clips_of
+from fewshot_fer.episodes.pool import Shape, build_pool
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models.fast import conv4_first_block
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision
@@ -179,3 +185,33 @@ def test_bfloat16_without_a_gpu_is_refused(command: Command) -> None:
     outcome = command("train", "experiment=demo", "precision=bf16")
     assert outcome.code == 2
     assert "precision=bf16 needs a GPU" in outcome.err
+
+
+def test_clips_train_on_the_mean_of_their_frames() -> None:
+    """Clips of one picture, seen in four frames, have the losses of episodes of these pictures; a
+    classifier's loss beside them counts every frame."""
+    images, protocol = training_task()
+    table = protocol.table.loc[protocol.table.index.repeat(4)].reset_index(drop=True)
+    table = table.assign(clip=table["path"], group=table["path"], frame=[0, 1, 2, 3] * 40)
+    table["path"] += table["frame"].astype(str)
+    clips = clips_of(table, np.arange(len(table)), "here")
+    pixels = images.gather(np.arange(40).repeat(4)).numpy()
+    frames = FaceImages(PackedFaces(images=pixels, fingerprint="frames"), torch.device("cpu"))
+    of_clips = ClipEpisodes(clips, build_pool(clips.table, Shape(3, 2, 2, "clip")), table)
+    pool = build_pool(table, SHAPE)
+    counted = EpisodicProtocol("train", "train", "made", table, 8, pool, of_clips=of_clips)
+    same = replace(protocol, loaded=counted.draw(0, 1))
+    losses = []
+    for images_of, chosen, changes in (
+        (images, same, {}),
+        (frames, counted, {"unit": "clip", "frames": 3}),
+        (frames, counted, {"unit": "clip", "frames": 7, "classification_weight": 1.0}),
+    ):
+        plain = {"lr": 1e-9, "augment": AugmentConfig(), "freeze_batch_norm": True, **changes}
+        trained = network(small_encoder())
+        trained.head = torch.nn.Linear(32, 4) if "classification_weight" in changes else None
+        loop = EpisodicTraining(trained, settings(**plain), 0)
+        losses.append(loop.run_epoch(images_of, chosen, 1).loss)
+    assert np.ptp(losses[0]) > 0
+    for other in losses[1:]:
+        np.testing.assert_allclose(other, losses[0], rtol=1e-4)

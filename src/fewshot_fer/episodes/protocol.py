@@ -134,7 +134,7 @@ class EpisodicProtocol:
         return self if self.of_clips is None else replace(self, loaded=None, of_clips=None)
 
 
-def protocol_title(name: str, n_way: int, k_shot: int, unit: str) -> str:
+def protocol_title(name: str, n_way: int | str, k_shot: int | str, unit: str) -> str:
     """Return the title of a protocol in episodes.
 
     >>> protocol_title("afew", 7, 5, "clip"), protocol_title("afew", 7, 5, "image")

@@ -38,7 +38,7 @@ from fewshot_fer.evaluation.results import (
     sum_confusion,
     with_vote,
 )
-from fewshot_fer.evaluation.scoring import score_episodes
+from fewshot_fer.evaluation.scoring import evaluate, score_episodes
 from fewshot_fer.evaluation.votes import (
     level_answers,
     prediction_rows,
@@ -74,12 +74,15 @@ class EpisodicTask:
     ) -> EvaluationResult:
         """Score the episodes of a seed and epoch; votes: of clips, by votes of their frames too."""
         episodes, of_clips = self.protocol.draw(seed, epoch), self.protocol.of_clips
+        if of_clips is None:
+            scores = evaluate(model.embedder, model.method, self.images, episodes)
+            return self._result(model, episodes, scores)
         rows = episodes.images()
-        scores = score_episodes(model.method, self.embed(model.embedder, rows), rows, episodes)
-        result = self._result(model, episodes, scores)
-        if of_clips is None or not (votes and self.frames_vote):
-            return result
         clips = embed_clips(model.embedder, self.images, of_clips, rows)
+        pooled = clips.pooled(of_clips.pooling)
+        result = self._result(model, episodes, score_episodes(model.method, pooled, rows, episodes))
+        if not (votes and self.frames_vote):
+            return result
         by_vote = vote_in_episodes(model.method, clips, rows, episodes, of_clips.vote)
         return with_vote(result, self._result(model, episodes, by_vote, of_clips.vote))
 

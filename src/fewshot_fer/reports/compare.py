@@ -193,11 +193,11 @@ def _nothing_shared(rows: list[dict[str, Any]]) -> str:
 def _block(row: dict[str, Any]) -> str:
     if row["verdict"] == NOTHING_SHARED:
         return f"{row['letter']}: no role, protocol and level in common with A"
-    level = "" if row["level"] == "image" else f", by {row['level']}"
+    level = "" if row["level"] == "image" else f", by {row['level'].replace('_', ' ')}"
     title = f"{row['role']} {row['protocol']}{level}"
     if row["verdict"] == OTHER_EPISODES:
         return f"{title}: A and {row['letter']} answered different episodes; {REMEDY}"
-    what = "clips" if row["level"] == "clip" else "images"
+    what = "clips" if row["level"].startswith("clip") else "images"
     others = f"\n   {OTHER_PICTURES}" if row["pictures"] == "other" else ""
     for letter, uses in (("A", row["reference_uses"]), (row["letter"], row["uses"])):
         others += f"\n   {letter} knows {uses}" if uses else ""
