@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bad_input import (
+    clip_cases,
     fault_cases,
     list_cases,
     page_cases,
@@ -19,8 +20,10 @@ from bad_input.case import Case
 from bad_input.commands import (
     AFEW,
     CARD,
+    CLIPS,
     COMPOUND,
     CSV,
+    CSV_CLIPS,
     LONG,
     MIXED,
     OWN,
@@ -112,8 +115,10 @@ KINDS: dict[str, list[Kind]] = {
         Kind(list_cases.compound_lists, write_compound, COMPOUND),
         Kind(set_cases.class_folders, write_class_folders, RAFDB),
         Kind(set_cases.clips, write_afew, AFEW),
+        Kind(clip_cases.counted_clips, write_afew, CLIPS),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
         Kind(list_cases.csv_files, write_csv, CSV),
+        Kind(clip_cases.listed_clips, write_csv, CSV_CLIPS),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(
             list_cases.subject_lists,

@@ -116,7 +116,7 @@ def outcome_of(command: Command, data: Path, *words: str) -> Outcome:
 def test_mistakes_about_clips_are_one_line(command: Command, data: Path) -> None:
     """Data without clips, units and poolings that are not known, what episodes cannot do."""
     wrong = {
-        ("eval.unit=clip",): "none of its 77 images is of a clip. Take unit=image",
+        ("eval.unit=clip",): "none of its 77 images is of a clip. Take eval.unit=image",
         ("train.unit=clip",): "train on rafdb_basic, 3-way 2-shot 2-query of clips: no clips",
         ("eval.unit=film",): "eval.unit=film is not known: choose one of image, clip",
         ("train.unit=film",): "train.unit=film",

@@ -117,7 +117,7 @@ def test_data_without_clips_are_refused_in_one_line() -> None:
     ]
     table = make_table(rows)
     with pytest.raises(
-        EpisodeError, match=r"test on x: no clips.*none of its 4 images.*unit=image"
+        EpisodeError, match=r"test on x: no clips.*none of its 4 images.*eval.unit=image"
     ):
         clips_of(table, np.arange(4), "test on x")
     mixed = make_table([*rows, {**rows[0], "path": "/x/c/1.jpg", "clip": "c"}])

@@ -101,11 +101,12 @@ class ClipEpisodes:
         return table.assign(path=table["dataset"] + " " + keys if keys.duplicated().any() else keys)
 
 
-def clips_of(table: pd.DataFrame, rows: Rows, what: str) -> Clips:
+def clips_of(table: pd.DataFrame, rows: Rows, what: str, key: str = "eval") -> Clips:
     """Return the clips that some rows of a FaceTable are frames of.
 
     Frames of a clip are ordered by number or, where they have none, by name. An image of no clip
-    counts as a clip of one frame. Raises EpisodeError naming `what` where no row has a clip.
+    counts as a clip of one frame. Raises EpisodeError naming `what`, and the setting `key`.unit, where
+    no row has a clip.
     """
     named = table["clip"].to_numpy()[rows] != ""
     if not named.any():
@@ -113,7 +114,7 @@ def clips_of(table: pd.DataFrame, rows: Rows, what: str) -> Clips:
         in_groups = f", {groups} of them with a group (which may be a subject)" if groups else ""
         raise EpisodeError(
             f"{what}: no clips to count: none of its {len(rows)} images{in_groups} is of a clip. "
-            f"Take unit=image, a data set of clips such as afew, or a CSV with the column clip"
+            f"Take {key}.unit=image, a data set of clips such as afew, or a CSV with the column clip"
         )
     if not named.all():
         stills = int((~named).sum())

@@ -162,7 +162,7 @@ def training_protocol(
     what = f"train on {what}, {shape}"
     of_clips = None
     if shape.unit == "clip":
-        clips, picked = clips_of(table, rows, what), None
+        clips, picked = clips_of(table, rows, what, "train"), None
         if settings.mix.per_class is not None:
             every = np.arange(len(clips.table))
             picked = balanced_rows(clips.table, every, settings.mix.per_class, settings.seed)
@@ -188,7 +188,8 @@ def evaluation_protocol(role: str, settings: EvalConfig, data: RunData) -> Episo
     what, of_clips, rows = f"{role} on {name}, {shape}", None, None
     if shape.unit == "clip":
         whole = table
-        clips = clips_of(whole, np.arange(len(whole)), what).sampled(settings.frames)
+        key = "eval" if role == "validation" else role
+        clips = clips_of(whole, np.arange(len(whole)), what, key).sampled(settings.frames)
         taken, clips = clips.without_other_frames()
         table = whole.iloc[taken].reset_index(drop=True)
         pool = build_pool(clips.table, shape, data.rules, what=what)
