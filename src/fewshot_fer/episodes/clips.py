@@ -1,6 +1,7 @@
 """Clips of a table of frames, for episodes whose way, shot and query count clips."""
 
 import logging
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,8 +106,8 @@ def clips_of(table: pd.DataFrame, rows: Rows, what: str, key: str = "eval") -> C
     """Return the clips that some rows of a FaceTable are frames of.
 
     Frames of a clip are ordered by number or, where they have none, by name. An image of no clip
-    counts as a clip of one frame. Raises EpisodeError naming `what`, and the setting `key`.unit, where
-    no row has a clip.
+    counts as a clip of one frame. key: of the settings, as in eval.unit. Raises EpisodeError naming
+    `what` where no row has a clip.
     """
     named = table["clip"].to_numpy()[rows] != ""
     if not named.any():
@@ -114,17 +115,17 @@ def clips_of(table: pd.DataFrame, rows: Rows, what: str, key: str = "eval") -> C
         in_groups = f", {groups} of them with a group (which may be a subject)" if groups else ""
         raise EpisodeError(
             f"{what}: no clips to count: none of its {len(rows)} images{in_groups} is of a clip. "
-            f"Take {key}.unit=image, a data set of clips such as afew, or a CSV with the column clip"
+            f"Take {key}.unit=image, a data set of clips (afew), or a CSV with the column clip"
         )
     if not named.all():
         stills = int((~named).sum())
         log.warning("%s: %d images of no clip count as clips of one frame", what, stills)
     faces = table.iloc[rows][["path", "label", "clip", "frame", "dataset"]].assign(row=rows)
-    own = np.where(named, "clip " + faces["clip"], "image " + faces["path"])
-    key: pd.Series = faces["dataset"] + "\n" + faces["label"] + "\n" + own
-    faces["number"] = pd.factorize(key)[0]
+    faces["still"] = faces["path"].where(faces["clip"] == "", "")
+    by_clip = faces.groupby(["dataset", "label", "clip", "still"], sort=False)
+    faces["number"] = by_clip.ngroup()
     if (faces["frame"] < 0).any():  # without numbers, frame2 comes before frame10
-        keys = [natural_key(path) for path in faces["path"]]
+        keys = [natural_key(path.rpartition(os.sep)[2]) for path in faces["path"]]
         faces = faces.iloc[sorted(range(len(keys)), key=keys.__getitem__)]
     faces = faces.sort_values(["number", "frame"], kind="stable")
     frames = faces["row"].to_numpy(dtype=np.int64)
