@@ -11,7 +11,7 @@ import torch
 from conftest import Command
 from small_networks import (
     CHANGED,
-    SHAPE,
+    clip_training_task,
     network,
     settings,
     small_encoder,
@@ -20,10 +20,6 @@ from small_networks import (
 )
 
 from fewshot_fer.config.schema import AugmentConfig, TrainConfig
-from fewshot_fer.data.packed_images import FaceImages, PackedFaces
-from fewshot_fer.episodes.clips import ClipEpisodes, clips_of
-from fewshot_fer.episodes.pool import Shape, build_pool
-from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models.fast import conv4_first_block
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision
@@ -53,13 +49,15 @@ def plain_and_captured(chosen: TrainConfig) -> list[EpisodicTraining]:
 @pytest.mark.usefixtures("_replayed")
 @pytest.mark.parametrize("augment", [CHANGED, AugmentConfig()])
 @pytest.mark.parametrize("episodes_per_step", [1, 2])
+@pytest.mark.parametrize("unit", ["image", "clip"])
 def test_captured_steps_are_those_of_the_plain_loop(
-    augment: AugmentConfig, episodes_per_step: int
+    augment: AugmentConfig, episodes_per_step: int, unit: str
 ) -> None:
     """Indices, changes and results that lie on the device give the same losses and weights, in a
     second epoch too."""
-    images, protocol = training_task()
-    loops = plain_and_captured(settings(augment=augment, episodes_per_step=episodes_per_step))
+    images, protocol = training_task() if unit == "image" else clip_training_task()
+    how = {"augment": augment, "episodes_per_step": episodes_per_step, "unit": unit, "frames": 3}
+    loops = plain_and_captured(settings(**how))
     for epoch in (1, 2):
         one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_array_equal(one.loss, other.loss)
@@ -191,15 +189,7 @@ def test_clips_train_on_the_mean_of_their_frames() -> None:
     """Clips of one picture, seen in four frames, have the losses of episodes of these pictures; a
     classifier's loss beside them counts every frame."""
     images, protocol = training_task()
-    table = protocol.table.loc[protocol.table.index.repeat(4)].reset_index(drop=True)
-    table = table.assign(clip=table["path"], group=table["path"], frame=[0, 1, 2, 3] * 40)
-    table["path"] += table["frame"].astype(str)
-    clips = clips_of(table, np.arange(len(table)), "here")
-    pixels = images.gather(np.arange(40).repeat(4)).numpy()
-    frames = FaceImages(PackedFaces(images=pixels, fingerprint="frames"), torch.device("cpu"))
-    of_clips = ClipEpisodes(clips, build_pool(clips.table, Shape(3, 2, 2, "clip")), table)
-    pool = build_pool(table, SHAPE)
-    counted = EpisodicProtocol("train", "train", "made", table, 8, pool, of_clips=of_clips)
+    frames, counted = clip_training_task()
     same = replace(protocol, loaded=counted.draw(0, 1))
     losses = []
     for images_of, chosen, changes in (
