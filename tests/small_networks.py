@@ -10,6 +10,7 @@ from torch import nn
 
 from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, TrainConfig
 from fewshot_fer.data.packed_images import FaceImages, PackedFaces
+from fewshot_fer.episodes.clips import ClipEpisodes, clips_of
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.models import build_encoder
@@ -44,6 +45,20 @@ def training_task() -> tuple[FaceImages, EpisodicProtocol]:
     return random_images(len(table)), EpisodicProtocol(
         "train", "train", "made", table, 8, build_pool(table, SHAPE)
     )
+
+
+def clip_training_task() -> tuple[FaceImages, EpisodicProtocol]:
+    """Return clips of four frames that are one and the same picture, those of `training_task`."""
+    images, protocol = training_task()
+    table = protocol.table.loc[protocol.table.index.repeat(4)].reset_index(drop=True)
+    table = table.assign(clip=table["path"], group=table["path"], frame=[0, 1, 2, 3] * 40)
+    table["path"] += table["frame"].astype(str)
+    clips = clips_of(table, np.arange(len(table)), "here")
+    pixels = images.gather(np.arange(40).repeat(4)).numpy()
+    frames = FaceImages(PackedFaces(images=pixels, fingerprint="frames"), images.device)
+    of_clips = ClipEpisodes(clips, build_pool(clips.table, replace(SHAPE, unit="clip")), table)
+    pool = build_pool(table, SHAPE)
+    return frames, EpisodicProtocol("train", "train", "made", table, 8, pool, of_clips=of_clips)
 
 
 def network(encoder: nn.Module) -> Network:

@@ -7,6 +7,7 @@ IN_PLACE = ("paths.data=.", *TINY)
 RAFDB: Words = ("train", "dataset=rafdb_basic", "eval=basic_7w1s", *IN_PLACE)
 COMPOUND: Words = ("train", "dataset=rafdb_compound", "eval=compound_4w5s", *IN_PLACE)
 AFEW: Words = ("train", "dataset=afew", "eval=afew_4w5s", *IN_PLACE)
+CLIPS: Words = (*AFEW, "train.unit=clip", "eval.unit=clip")
 NAMED = "dataset.clips={anger:['000100000','000100009'],fear:['000299999']}"
 MIXED: Words = ("train", "dataset=mixed", NAMED, "eval=basic_7w1s", *IN_PLACE)
 CARD: Words = (*RAFDB, "backbone=file", "backbone.weights=faces.safetensors")
@@ -25,6 +26,7 @@ CSV: Words = (
     *("train", "dataset=csv", "dataset.file=list.csv"),
     *("eval=csv_5w5s", "eval.dataset.file=list.csv", *TINY),
 )
+CSV_CLIPS: Words = (*CSV, "eval.unit=clip")
 OWN_SUPPORT: Words = (
     *("train", "dataset=folder", "dataset.root=faces", "eval=csv_5w5s"),
     *("eval.dataset.file=list.csv", *TINY, "eval.n_way=0", "eval.kind=fixed"),

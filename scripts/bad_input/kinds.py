@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bad_input import (
+    clip_cases,
     fault_cases,
     layout_cases,
     list_cases,
@@ -20,8 +21,10 @@ from bad_input.case import Case
 from bad_input.commands import (
     AFEW,
     CARD,
+    CLIPS,
     COMPOUND,
     CSV,
+    CSV_CLIPS,
     LONG,
     MIXED,
     OWN,
@@ -113,12 +116,14 @@ KINDS: dict[str, list[Kind]] = {
         Kind(list_cases.compound_lists, write_compound, COMPOUND),
         Kind(set_cases.class_folders, write_class_folders, RAFDB),
         Kind(set_cases.clips, write_afew, AFEW),
+        Kind(clip_cases.counted_clips, write_afew, CLIPS),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
         Kind(layout_cases.ckplus, layout_cases.write_ckplus, layout_cases.words("ckplus")),
         Kind(layout_cases.oulu, layout_cases.write_oulu, layout_cases.words("oulu_casia")),
         Kind(layout_cases.kdef, layout_cases.write_kdef, layout_cases.words("kdef")),
         Kind(layout_cases.rafce, layout_cases.write_rafce, layout_cases.words("rafce")),
         Kind(list_cases.csv_files, write_csv, CSV),
+        Kind(clip_cases.listed_clips, write_csv, CSV_CLIPS),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(
             list_cases.subject_lists,

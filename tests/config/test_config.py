@@ -42,7 +42,8 @@ def test_every_test_composes_alone(name: str) -> None:
     settings = read_settings(compose("test", ["run=somewhere", f"test=[{name}]"]), TestVerb)
     test = settings.test[name]
     shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
-    assert name in (test.name, f"{test.name}_{shape}")
+    base = f"{test.name}_clips" if test.unit == "clip" else test.name
+    assert name in (base, f"{base}_{shape}")
 
 
 def test_check_reads_what_train_reads() -> None:

@@ -21,8 +21,12 @@ from fewshot_fer.evaluation.scoring import (
     prototype_logits_from_gram,
     score_episodes,
 )
-from fewshot_fer.evaluation.tasks import fixed_log_probabilities
-from fewshot_fer.evaluation.votes import mean_by_clip, predictions_by_level, vote_by_majority
+from fewshot_fer.evaluation.votes import (
+    fixed_log_probabilities,
+    mean_by_clip,
+    predictions_by_level,
+    vote_by_majority,
+)
 from fewshot_fer.models.methods.method import PROTOTYPES, BoundMethod
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import episode_logits, episode_losses, query_labels

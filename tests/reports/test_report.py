@@ -9,13 +9,8 @@ from conftest import TINY, Command, assert_one_line
 from numpy.typing import NDArray
 
 from fewshot_fer.evaluation.metrics import group_interval
-from fewshot_fer.reports.compare import (
-    compare_runs,
-    compare_text,
-    pair_answers,
-    paired_interval,
-    verdict,
-)
+from fewshot_fer.evaluation.paired import paired_interval, verdict
+from fewshot_fer.reports.compare import compare_runs, compare_text, pair_answers
 from fewshot_fer.runs.evaluation_tables import ANSWER_COLUMNS
 from fewshot_fer.system.errors import RunError
 

@@ -1,6 +1,7 @@
 """Epochs of episodes: several a step, captured steps, bfloat16, against the plain loop."""
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -10,6 +11,7 @@ import torch
 from conftest import Command
 from small_networks import (
     CHANGED,
+    clip_training_task,
     network,
     settings,
     small_encoder,
@@ -47,13 +49,15 @@ def plain_and_captured(chosen: TrainConfig) -> list[EpisodicTraining]:
 @pytest.mark.usefixtures("_replayed")
 @pytest.mark.parametrize("augment", [CHANGED, AugmentConfig()])
 @pytest.mark.parametrize("episodes_per_step", [1, 2])
+@pytest.mark.parametrize("unit", ["image", "clip"])
 def test_captured_steps_are_those_of_the_plain_loop(
-    augment: AugmentConfig, episodes_per_step: int
+    augment: AugmentConfig, episodes_per_step: int, unit: str
 ) -> None:
     """Indices, changes and results that lie on the device give the same losses and weights, in a
     second epoch too."""
-    images, protocol = training_task()
-    loops = plain_and_captured(settings(augment=augment, episodes_per_step=episodes_per_step))
+    images, protocol = training_task() if unit == "image" else clip_training_task()
+    how = {"augment": augment, "episodes_per_step": episodes_per_step, "unit": unit, "frames": 3}
+    loops = plain_and_captured(settings(**how))
     for epoch in (1, 2):
         one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_array_equal(one.loss, other.loss)
@@ -179,3 +183,25 @@ def test_bfloat16_without_a_gpu_is_refused(command: Command) -> None:
     outcome = command("train", "experiment=demo", "precision=bf16")
     assert outcome.code == 2
     assert "precision=bf16 needs a GPU" in outcome.err
+
+
+def test_clips_train_on_the_mean_of_their_frames() -> None:
+    """Clips of one picture, seen in four frames, have the losses of episodes of these pictures; a
+    classifier's loss beside them counts every frame."""
+    images, protocol = training_task()
+    frames, counted = clip_training_task()
+    same = replace(protocol, loaded=counted.draw(0, 1))
+    losses = []
+    for images_of, chosen, changes in (
+        (images, same, {}),
+        (frames, counted, {"unit": "clip", "frames": 3}),
+        (frames, counted, {"unit": "clip", "frames": 7, "classification_weight": 1.0}),
+    ):
+        plain = {"lr": 1e-9, "augment": AugmentConfig(), "freeze_batch_norm": True, **changes}
+        trained = network(small_encoder())
+        trained.head = torch.nn.Linear(32, 4) if "classification_weight" in changes else None
+        loop = EpisodicTraining(trained, settings(**plain), 0)
+        losses.append(loop.run_epoch(images_of, chosen, 1).loss)
+    assert np.ptp(losses[0]) > 0
+    for other in losses[1:]:
+        np.testing.assert_allclose(other, losses[0], rtol=1e-4)

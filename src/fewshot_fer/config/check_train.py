@@ -1,5 +1,6 @@
 """Refuse settings of train, check and test that cannot work: ranges and contradictions."""
 
+from fewshot_fer.config.clip_settings import check_clips, check_unit
 from fewshot_fer.config.names import a_device, at_least, inside, one_of, require_name
 from fewshot_fer.config.schema import (
     COMPOSITIONS,
@@ -23,9 +24,10 @@ from fewshot_fer.system.errors import ConfigError
 def check_train(settings: TrainVerb) -> None:
     """Raise ConfigError naming the key and the fix."""
     train, augment = settings.train, settings.train.augment
-    for key in ("episodes_per_epoch", "k_shot", "n_query"):
+    for key in ("episodes_per_epoch", "k_shot", "n_query", "frames"):
         at_least(f"train.{key}", getattr(train, key), 1)
     at_least("train.n_way", train.n_way, 2)
+    check_unit("train.unit", train.unit)
     for key in ("epochs", "drop_lr_every", "patience"):
         at_least(f"train.{key}", getattr(train, key), 0)
     at_least("train.episodes_per_step", train.episodes_per_step, 1)
@@ -159,11 +161,11 @@ def _check_eval(where: str, settings: EvalConfig) -> None:
     _check_dataset(f"{where}.dataset", settings.dataset)
     one_of(f"{where}.kind", settings.kind, ("episodes", "fixed"))
     at_least(f"{where}.k_shot", settings.k_shot, 1 if settings.kind == "fixed" else 0)
+    check_clips(where, settings)
     if settings.kind == "fixed":
         if settings.n_way != 0:
             raise ConfigError(f"{where}.n_way={settings.n_way}: a fixed support has all classes, 0")
         at_least(f"{where}.support_draws", settings.support_draws, 1)
-        one_of(f"{where}.vote", settings.vote, ("probability", "embedding", "majority"))
         return
     at_least(f"{where}.n_way", settings.n_way, 2)
     at_least(f"{where}.n_query", settings.n_query, 1)

@@ -1,7 +1,8 @@
 """Find the configuration files, and the evaluations whose shape stands in their name.
 
-conf/eval/afew.yaml alone makes afew_5w1s, afew_7w5s, afew_fixed50 and others known. A file with
-such an ending is taken in the place of what would be derived.
+conf/eval/afew.yaml alone makes afew_5w1s, afew_7w5s, afew_fixed50 and others known, and since it
+says how many frames of a clip are taken, afew_clips_7w5s too. A file with such an ending is taken
+in the place of what would be derived.
 """
 
 import re
@@ -12,7 +13,7 @@ import yaml
 
 from fewshot_fer.system.errors import ConfigError
 
-SHAPED = re.compile(r"(.+)_(?:[0-9]+w[0-9]+s|fixed[0-9]+)")
+SHAPED = re.compile(r"(.+?)_((?:clips_)?[0-9]+w[0-9]+s|fixed[0-9]+)")
 WAYS, SHOTS, FIXED_SHOTS = (4, 5, 7), (1, 5), (5, 50)
 Node = dict[str, object]
 
@@ -58,21 +59,25 @@ def derived_evals() -> dict[str, Node]:
     for base in (name for name in files if not SHAPED.fullmatch(name)):
         content = yaml.safe_load(files[base].read_text(encoding="utf-8"))
         # All of the file, as Hydra cannot take one choice of a group from within another one.
-        derived |= {f"{base}_{end}": content | own for end, own in _shapes(content["n_way"])}
+        derived |= {f"{base}_{end}": content | own for end, own in _shapes(content)}
     return {name: node for name, node in derived.items() if name not in files}
 
 
 def _endings() -> list[str]:
     """Return the endings of all derived names: by ways and shots, then those of fixed supports."""
-    endings = {name.rpartition("_")[2] for name in derived_evals()}
-    return sorted(endings, key=lambda ending: (ending.startswith("f"), len(ending), ending))
+    endings = {found[2] for found in map(SHAPED.fullmatch, derived_evals()) if found}
+    return sorted(endings, key=lambda ending: (ending[0].isalpha(), len(ending), ending))
 
 
-def _shapes(n_classes: int) -> list[tuple[str, Node]]:
+def _shapes(content: Node) -> list[tuple[str, Node]]:
+    """Return the endings and settings of what is derived from a file of conf/eval/."""
+    n_classes = int(str(content["n_way"]))
     ways = sorted({way for way in (*WAYS, n_classes) if way <= n_classes})
-    episodes = [(way, shot) for way in ways for shot in SHOTS]
-    shapes: list[tuple[str, Node]] = [
-        (f"{way}w{shot}s", {"n_way": way, "k_shot": shot}) for way, shot in episodes
+    episodes: list[tuple[str, Node]] = [
+        (f"{way}w{shot}s", {"n_way": way, "k_shot": shot}) for way in ways for shot in SHOTS
     ]
     fixed = {"kind": "fixed", "n_way": 0}
-    return shapes + [(f"fixed{shot}", {**fixed, "k_shot": shot}) for shot in FIXED_SHOTS]
+    shapes = episodes + [(f"fixed{shot}", {**fixed, "k_shot": shot}) for shot in FIXED_SHOTS]
+    if "frames" in content:
+        shapes += [(f"clips_{end}", {**own, "unit": "clip"}) for end, own in episodes]
+    return shapes

@@ -16,6 +16,8 @@ VOTES = ("majority", "compound")
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
 NEUTRAL = ("none", "subject")  # whose neutral face embeddings are relative to
 LOGGERS = ("csv", "tensorboard")
+UNITS = ("image", "clip")  # of an episode
+POOLINGS = ("mean", "attention")  # of frames to a clip
 KINDS = ("none", "l2", "cl2n")  # of normalising
 NAMED_WEIGHTS = ("none", "imagenet", "packaged")  # any other are a file
 COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
@@ -48,7 +50,10 @@ class EvalConfig:
     n_way: int = MISSING  # fixed: 0, all classes of the support
     n_query: int = 1  # episodes only, as are the next
     episodes: int = 600
-    support_draws: int = 5  # fixed only, as are the next
+    unit: str = "image"  # or clip: what n_way, k_shot and n_query count
+    frames: int | None = 16  # of a clip, evenly spaced, where clips are counted; null: all
+    pooling: str = "mean"  # how the embeddings of a clip's frames become one: mean or attention
+    support_draws: int = 5  # fixed only, as is the next
     support_split: str | None = None  # null: support from the training set; else from this split
     vote: str = "probability"  # how frames decide a clip: probability, embedding or majority
 
@@ -123,6 +128,8 @@ class TrainConfig:
     n_way: int = MISSING
     k_shot: int = MISSING
     n_query: int = MISSING
+    unit: str = "image"  # or clip: what n_way, k_shot and n_query count
+    frames: int = 4  # of each clip in an episode, drawn anew each epoch, where clips are counted
     optimiser: str = "adam"  # or adamw, or sgd with momentum 0.9
     weight_decay: float = 0.0
     lr: float = 1e-3

@@ -17,14 +17,16 @@ log = logging.getLogger("fewshot_fer")
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of an episode: classes, support images a class, query images a class."""
+    """The shape of an episode: classes, support and query images or clips (unit) a class."""
 
     n_way: int
     k_shot: int
     n_query: int
+    unit: str = "image"
 
     def __str__(self) -> str:
-        return f"{self.n_way}-way {self.k_shot}-shot {self.n_query}-query"
+        counted = "" if self.unit == "image" else f" of {self.unit}s"
+        return f"{self.n_way}-way {self.k_shot}-shot {self.n_query}-query{counted}"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class EpisodePool:
     rows [N]: table rows, those of a class next to one another; starts, sizes [C]: where a class
     lies in `rows`; groups [N]: group of each entry of `rows` as a number, or None where support and
     query need only be different entries; nested: no group has images of two classes; disjoint:
-    `group` or `image`, what support and query of an episode never share.
+    `group`, or `image` or `clip`, what support and query of an episode never share.
     """
 
     shape: Shape
@@ -76,11 +78,11 @@ def build_pool(
     small = _small_classes(faces, shape, grouped)
     if small:
         found = "; ".join(f"'{name}' has {reason}" for name, reason in small.items())
-        needed = f"{shape.k_shot} support + {shape.n_query} query images a class"
+        needed = f"{shape.k_shot} support + {shape.n_query} query {shape.unit}s a class"
         if not rules.skip_small_classes:
             found = f"{what}: too small for {needed}: {found}"
             raise SmallClassError(
-                f"{found}. Ask for fewer images, or leave such classes out with "
+                f"{found}. Ask for fewer {shape.unit}s, or leave such classes out with "
                 f"episodes.skip_small_classes=true",
                 found,
             )
@@ -115,7 +117,7 @@ def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool, shared: bool) -> 
 
     grouped: a group has several rows; shared: one has several images.
     """
-    disjoint = "group" if shared else "image"
+    disjoint = "group" if shared else shape.unit
     labels, names = pd.factorize(faces["label"], sort=True)
     order = np.argsort(labels, kind="stable")
     rows = faces["row"].to_numpy()[order].astype(np.int64)
@@ -132,16 +134,17 @@ def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool, shared: bool) -> 
 def _small_classes(faces: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str, str]:
     """Return class -> what it has, for every class that is too small for one episode."""
     small = {}
+    kept_apart = "clip or subject" if shape.unit == "image" else "subject"
     for label, of_class in faces.groupby("label"):
         images, groups = (of_class[of].value_counts().tolist() for of in ("row", "group"))
-        found = _count(len(of_class), "image")
+        found = _count(len(of_class), shape.unit)
         if len(of_class) < shape.k_shot + shape.n_query:
             small[str(label)] = found
         elif grouped and not can_split(images, shape.k_shot, shape.n_query):
             small[str(label)] = f"{found}, repeats of {len(images)}"
         elif grouped and not can_split(groups, shape.k_shot, shape.n_query):
             small[str(label)] = (
-                f"{found} in {_count(len(groups), 'group')} (a clip or subject must not stand on "
+                f"{found} in {_count(len(groups), 'group')} (a {kept_apart} must not stand on "
                 f"both sides; episodes.disjoint=image would allow it)"
             )
     return small

@@ -150,8 +150,8 @@ def _draw_split(random: Random, pool: EpisodePool, classes: Indices) -> Indices:
     allowing = ", or use episodes.disjoint=image" if pool.disjoint == "group" else ""
     raise EpisodeError(
         f"no way found to keep the {pool.disjoint}s of support and query apart for the classes "
-        f"{names} ({pool.shape.k_shot} support + {pool.shape.n_query} query images): ask for fewer "
-        f"images{allowing}"
+        f"{names} ({pool.shape.k_shot} support + {pool.shape.n_query} query {pool.shape.unit}s): "
+        f"ask for fewer {pool.shape.unit}s{allowing}"
     )
 
 

@@ -71,10 +71,13 @@ def save_episodes(
         raise RunError(f"episodes.save: {error}") from error
 
 
-def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> Episodes:
+def load_episodes(
+    file: Path, name: str, table: pd.DataFrame, shape: Shape, whole: pd.DataFrame | None = None
+) -> Episodes:
     """Return the episodes of a name, which must be of this table and shape.
 
-    Raises RunError where the file is damaged, lacks the name, or was made for other data.
+    whole: the table of all frames, where `table` has a row a clip. Raises RunError where the file
+    is damaged, lacks the name, or was made for other data.
     """
     try:
         _require_size(file)
@@ -91,7 +94,8 @@ def load_episodes(file: Path, name: str, table: pd.DataFrame, shape: Shape) -> E
         raise
     except Exception as error:  # NumPy has no one class for what it meets in a damaged file
         raise RunError(f"episodes.load: {file} cannot be read as saved episodes") from error
-    moved = names_then is not None and names_then.tolist() == names_digest(table)
+    whole = table if whole is None else whole
+    moved = names_then is not None and names_then.tolist() == names_digest(whole)
     if digest.tolist() != [table_digest(table)] and not moved:
         raise RunError(
             f"episodes.load: {name} in {file} was drawn from other images or labels than the "

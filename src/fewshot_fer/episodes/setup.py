@@ -129,8 +129,8 @@ def save_drawn(
             log.warning("episodes.save=%s lies outside the resumed run: it is not written", file)
         return
     episodic = [each for each in protocols if isinstance(each, EpisodicProtocol)]
-    drawn = {each.stream: (each.table, each.draw(seed)) for each in episodic}
-    save_episodes(file, drawn, {name: table_identity(table) for name, (table, _) in drawn.items()})
+    drawn = {each.stream: (each.drawn_table, each.draw(seed)) for each in episodic}
+    save_episodes(file, drawn, {each.stream: table_identity(each.whole_table) for each in episodic})
 
 
 def _say_remarks(source: Source) -> None:

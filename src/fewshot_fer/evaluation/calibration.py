@@ -18,7 +18,8 @@ from torch import Tensor
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.scoring import logits_in_chunks
 from fewshot_fer.evaluation.support import PER_CLASS
-from fewshot_fer.evaluation.tasks import QUERIES, EpisodicTask, FixedTask, Task
+from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
+from fewshot_fer.evaluation.votes import QUERIES
 from fewshot_fer.models.methods.method import Method, for_single_pictures
 from fewshot_fer.models.network import query_labels
 from fewshot_fer.system.errors import RunError
@@ -109,8 +110,11 @@ def _logits(
 def _episode_logits(
     task: EpisodicTask, embedder: Embedder, method: Method, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Return logits [N, way] and true positions [N] of the queries of the task's episodes."""
-    episodes = task.protocol.draw(seed).first(EPISODES)
+    """Return logits [N, way] and true positions [N] of the queries of the task's episodes.
+
+    Those of clips are drawn of their frames here: predictions are of single pictures.
+    """
+    episodes = task.protocol.of_images().draw(seed).first(EPISODES)
     rows = episodes.images()
     embeddings = embedder.embed(task.images, rows)
     logits = torch.cat(list(logits_in_chunks(method, embeddings, rows, episodes)))

@@ -133,7 +133,7 @@ def choose_prior_weight(
         return PRIOR_WEIGHT
     episodes = replace(validation.protocol, loaded=None).draw(seed, OTHER_EPISODES)
     rows = episodes.images()
-    embedded = embedder.embed(validation.images, rows)
+    embedded = validation.embed(embedder, rows)
     accuracies = [
         score_episodes(reweighted(method, weight), embedded, rows, episodes).accuracy.mean()
         for weight in weights

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from fewshot_fer.evaluation.metrics import (
     mean_interval,
     mean_recall,
 )
+from fewshot_fer.evaluation.paired import paired_interval, verdict
 from fewshot_fer.system.files import Row
 
 PREDICTION_COLUMNS = ("role", "protocol", "method", "draw", "path", "clip", "true", "predicted")
@@ -108,13 +109,15 @@ def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) 
         "ci95_high": high,
         "uar": mean_recall(scores.confusion),
         "loss": float(scores.loss.mean()),
-        "disjoint": protocol.pool.disjoint,
+        "disjoint": protocol.disjoint,
         "n_images": len(np.unique(protocol.pool.rows)),
         "n_groups": int(group_keys(protocol.table).iloc[np.unique(protocol.pool.rows)].nunique()),
         "epoch": epoch,
         "group_ci95_low": group_low,
         "group_ci95_high": group_high,
-        "level": "image",
+        "level": protocol.shape.unit,
+        "unit": protocol.shape.unit,
+        "pooling": "" if protocol.of_clips is None else protocol.of_clips.pooling,
         "macro_f1": macro_f1(scores.confusion),
         "majority": 1 / protocol.n_way,  # an episode has as many queries of every class
     }
@@ -150,11 +153,28 @@ def fixed_row(protocol: FixedProtocol, predictions: FixedPredictions, epoch: int
         "group_ci95_low": low,
         "group_ci95_high": high,
         "level": predictions.level,
+        "unit": "image",
+        "pooling": protocol.vote if predictions.level.startswith("clip") else "",
         "method": predictions.method,
         "macro_f1": macro_f1(confusion),
         "deviation": float(by_draw.std(ddof=1)) if len(by_draw) > 1 else 0.0,
         "majority": float(confusion.sum(axis=1).max() / confusion.sum()),
     }
+
+
+def with_vote(clips: EvaluationResult, by_vote: EvaluationResult) -> EvaluationResult:
+    """Return the result of clips with that of votes of their frames on the same episodes beside it.
+
+    The row of the votes says what they gain over the clips' own embeddings, with the paired 95 %
+    interval over groups, and which of the two levels is better, if that is shown.
+    """
+    own, other = clips.answers, by_vote.answers
+    paired = own[["group", "label", "asked", "correct"]].assign(other=other["correct"])
+    low, high = interval = paired_interval(paired, seed=0)
+    gain = float((paired["other"] - paired["correct"]).sum() / paired["asked"].sum())
+    row = by_vote.rows[0] | {"gain": gain, "gain_low": low, "gain_high": high}
+    row["verdict"] = verdict(paired, interval, ("clip", "clip_vote"))
+    return replace(clips, rows=[*clips.rows, row], answers=pd.concat([own, other]))
 
 
 def sum_confusion(predictions: FixedPredictions, n_way: int) -> NDArray[np.int64]:
@@ -212,8 +232,9 @@ def _episodic_group_interval(
 ) -> tuple[float, float]:
     """Return the interval over groups; they count even where episodes are image-disjoint."""
     count = len(scores.row_asked)
-    groups = pd.factorize(group_keys(protocol.table))[0][:count]
-    classes = pd.factorize(protocol.table["label"])[0][:count] if protocol.pool.nested else None
+    table, nested = protocol.drawn_table, protocol.drawn_from.nested
+    groups = pd.factorize(group_keys(table))[0][:count]
+    classes = pd.factorize(table["label"])[0][:count] if nested else None
     return group_interval(scores.row_correct, scores.row_asked, groups, classes)
 
 

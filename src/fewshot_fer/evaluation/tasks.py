@@ -6,15 +6,16 @@ A fixed support is scored image by image and, where there are clips, clip by cli
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from fewshot_fer.data.fingerprint import file_digests, pictures_digest
 from fewshot_fer.data.neutral import all_uses
 from fewshot_fer.data.packed_images import FaceImages, load_images
 from fewshot_fer.data.same_pictures import Repeats, find_repeats, picture_numbers
@@ -22,24 +23,29 @@ from fewshot_fer.data.table import group_keys
 from fewshot_fer.episodes.fixed_support import FixedProtocol, leave_out
 from fewshot_fer.episodes.leakage import AnyProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
+from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.episodes.saved import episodes_digest
+from fewshot_fer.evaluation.clip_embeddings import embed_clips
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.metrics import mean_interval
+from fewshot_fer.evaluation.episode_votes import vote_in_episodes
+from fewshot_fer.evaluation.metrics import EpisodeScores, mean_interval
 from fewshot_fer.evaluation.results import (
     EvaluationResult,
     FixedPredictions,
     answer_rows,
     episodic_row,
     fixed_row,
-    probability_columns,
     sum_confusion,
+    with_vote,
 )
-from fewshot_fer.evaluation.scoring import evaluate
-from fewshot_fer.evaluation.votes import Classify, predictions_by_level
-from fewshot_fer.models.methods.method import BoundMethod
-from fewshot_fer.system.files import Row
+from fewshot_fer.evaluation.scoring import evaluate, score_episodes
+from fewshot_fer.evaluation.votes import (
+    level_answers,
+    prediction_rows,
+    predictions_by_level,
+    ways_to_classify,
+)
 
-QUERIES = 1024  # queries scored at a time
 log = logging.getLogger("fewshot_fer")
 
 
@@ -50,17 +56,49 @@ class EpisodicTask:
     protocol: EpisodicProtocol
     images: FaceImages
 
-    def evaluate(self, model: FewShotModel, seed: int, epoch: int = 0) -> EvaluationResult:
-        """Score the episodes of a seed and epoch."""
-        episodes = self.protocol.draw(seed, epoch)
-        scores = evaluate(model.embedder, model.method, self.images, episodes)
+    @property
+    def frames_vote(self) -> bool:
+        """Whether episodes of clips are scored by votes of frames too."""
+        of_clips = self.protocol.of_clips
+        return of_clips is not None and of_clips.vote != "none"
+
+    def embed(self, embedder: Embedder, rows: NDArray[np.int64]) -> Tensor:
+        """Return embeddings [len(rows), D] of what episodes hold the rows of: images or clips."""
+        of_clips = self.protocol.of_clips
+        if of_clips is None:
+            return embedder.embed(self.images, rows)
+        return embed_clips(embedder, self.images, of_clips, rows).pooled(of_clips.pooling)
+
+    def evaluate(
+        self, model: FewShotModel, seed: int, epoch: int = 0, votes: bool = True
+    ) -> EvaluationResult:
+        """Score the episodes of a seed and epoch; votes: of clips, by votes of their frames too."""
+        episodes, of_clips = self.protocol.draw(seed, epoch), self.protocol.of_clips
+        if of_clips is None:
+            scores = evaluate(model.embedder, model.method, self.images, episodes)
+            return self._result(model, episodes, scores)
+        rows = episodes.images()
+        clips = embed_clips(model.embedder, self.images, of_clips, rows)
+        pooled = clips.pooled(of_clips.pooling)
+        result = self._result(model, episodes, score_episodes(model.method, pooled, rows, episodes))
+        if not (votes and self.frames_vote):
+            return result
+        by_vote = vote_in_episodes(model.method, clips, rows, episodes, of_clips.vote)
+        return with_vote(result, self._result(model, episodes, by_vote, of_clips.vote))
+
+    def _result(
+        self, model: FewShotModel, episodes: Episodes, scores: EpisodeScores, vote: str = ""
+    ) -> EvaluationResult:
+        """Return the result of scores; vote: how frames decided a clip, "" where they did not."""
         accuracy, low, high = mean_interval(scores.accuracy)
         row = episodic_row(self.protocol, scores, model.epoch) | {
             "method": model.method.name,
             "uses": all_uses(self.images.neutral, model.method.uses),
             "episodes_id": episodes_digest(self.protocol.table_digest, episodes),
-            "images_id": self.images.pictures,
+            "images_id": self.pictures,
         }
+        if vote:
+            row |= {"level": "clip_vote", "pooling": vote}
         return EvaluationResult(
             rows=[row],
             accuracy=accuracy,
@@ -68,9 +106,19 @@ class EpisodicTask:
             half=(high - low) / 2,
             class_names=episodes.class_names,
             confusion=scores.confusion,
-            answers=answer_rows(row, self.protocol.table, scores.row_asked, scores.row_correct),
+            answers=answer_rows(
+                row, self.protocol.named_table, scores.row_asked, scores.row_correct
+            ),
             each=scores.accuracy,
         )
+
+    @cached_property
+    def pictures(self) -> str:
+        """16 hex digits of the contents of all images that the protocol's were taken from."""
+        whole = self.protocol.whole_table
+        if whole is self.protocol.table:
+            return self.images.pictures
+        return pictures_digest(file_digests(whole["path"].tolist()))
 
 
 @dataclass(frozen=True)
@@ -81,8 +129,10 @@ class FixedTask:
     images: FaceImages
     support_images: FaceImages
 
-    def evaluate(self, model: FewShotModel, seed: int, epoch: int = 0) -> EvaluationResult:
-        """Score the queries with every draw of the support; `seed` and `epoch` change nothing.
+    def evaluate(
+        self, model: FewShotModel, seed: int, epoch: int = 0, votes: bool = True
+    ) -> EvaluationResult:
+        """Score the queries with every draw of the support; the other arguments change nothing.
 
         Support and queries are embedded once. A classifier's own predictions come first, where it
         was trained on these classes; those of the nearest prototype on its features stand beside,
@@ -90,7 +140,7 @@ class FixedTask:
         """
         protocol, levels = self.protocol, list[FixedPredictions]()
         queries = model.embedder.embed(self.images, np.arange(len(protocol.table)))
-        ways = _ways_to_classify(protocol, self.support_images, model, queries)
+        ways = ways_to_classify(protocol, self.support_images, model, queries)
         for name, by_draw in ways.items():
             levels += predictions_by_level(protocol, name, by_draw, queries)
         rows = [fixed_row(protocol, level, model.epoch) for level in levels]
@@ -99,9 +149,9 @@ class FixedTask:
             row["images_id"] = self.images.pictures + self.support_images.pictures
             own = model.method.uses if row["method"] == model.method.name else ""
             row["uses"] = all_uses(self.images.neutral, own)
-        answers = [_answer_rows(protocol, *pair) for pair in zip(rows, levels, strict=True)]
+        answers = [level_answers(protocol, *pair) for pair in zip(rows, levels, strict=True)]
         frames = [level for level in levels if not level.level.startswith("clip")]
-        predictions = [_prediction_rows(protocol, level) for level in frames]
+        predictions = [prediction_rows(protocol, level) for level in frames]
         return EvaluationResult(
             rows=rows,
             accuracy=rows[0]["accuracy"],
@@ -144,8 +194,9 @@ def _load(
     if isinstance(protocol, FixedProtocol):
         support_images = load_images(protocol.support_table, size, device, relative)
         return _with_support(protocol, images, support_images)
-    pool = protocol.pool
-    groups = pool.rows if pool.groups is None else pool.groups
+    pool, of_clips = protocol.pool, protocol.of_clips
+    own = pool.rows if of_clips is None else of_clips.clips.numbers_of(pool.rows)
+    groups = own if pool.groups is None else pool.groups
     faces = protocol.table.iloc[pool.rows].assign(group=groups)
     found = find_repeats(picture_numbers(images)[0][pool.rows], faces)
     if protocol.role == "train" or not protocol.k_shot:
@@ -165,86 +216,3 @@ def _with_support(
     faces = pd.concat([protocol.table, protocol.support_table.iloc[rows]])
     found = find_repeats(np.append(numbers, drawn[rows]), faces)
     return FixedTask(protocol, images, support_images), replace(found, apart=[])
-
-
-@torch.inference_mode()
-def fixed_log_probabilities(
-    method: BoundMethod, support: Tensor, query: Tensor
-) -> NDArray[np.float64]:
-    """Return log-probabilities [Q, way] of queries [Q, D] for one support [way, shot, D].
-
-    Queries are independent of one another here, so they go through in chunks.
-    """
-    made = []
-    for start in range(0, len(query), QUERIES):
-        logits = method.once(support, query[start : start + QUERIES])
-        made.append(torch.log_softmax(logits.double(), dim=1).cpu())
-    return torch.cat(made).numpy()
-
-
-def _ways_to_classify(
-    protocol: FixedProtocol, support_images: FaceImages, model: FewShotModel, queries: Tensor
-) -> dict[str, list[Classify]]:
-    """Return name -> classifiers, one a draw: a head that knows these classes, and the method.
-
-    A head needs no support: it is one draw, unless each draw scores other queries.
-    """
-    embedder, names = model.embedder, protocol.support.class_names
-    ways: dict[str, list[Classify]] = {}
-    if embedder.head is not None and embedder.head_names == names:
-        draws = len(protocol.scored) if protocol.n_left_out else 1
-        ways["classifier"] = [partial(_classify_by_head, embedder.head)] * draws
-    supports = _embedded_supports(protocol, support_images, embedder)
-    bound = model.method.among(names, queries)
-    ways[model.method.name] = [partial(_classify_by_support, bound, each) for each in supports]
-    return ways
-
-
-def _embedded_supports(
-    protocol: FixedProtocol, support_images: FaceImages, embedder: Embedder
-) -> list[Tensor]:
-    """Return the embedded support [way, shot, D] of every draw."""
-    drawn = protocol.support.images()
-    embedded = embedder.embed(support_images, drawn)
-    places = np.searchsorted(drawn, protocol.support.rows)
-    return [embedded[torch.from_numpy(draw)] for draw in places]
-
-
-def _classify_by_support(
-    method: BoundMethod, support: Tensor, queries: Tensor
-) -> NDArray[np.float64]:
-    return np.exp(fixed_log_probabilities(method, support, queries))
-
-
-@torch.inference_mode()
-def _classify_by_head(head: nn.Module, queries: Tensor) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = torch.softmax(head(queries).double(), dim=1).cpu().numpy()
-    return shares
-
-
-def _answer_rows(protocol: FixedProtocol, row: Row, predictions: FixedPredictions) -> pd.DataFrame:
-    """Return the rows of answers.csv: of images, or of clips by their keys without lost ones."""
-    table = protocol.table
-    if predictions.level.startswith("clip"):
-        table = table.drop_duplicates(["dataset", "clip"]).reset_index(drop=True)
-        table = table.assign(path=table["clip"])
-    return answer_rows(row, table, predictions.asked, predictions.right)
-
-
-def _prediction_rows(protocol: FixedProtocol, predictions: FixedPredictions) -> pd.DataFrame:
-    """Return the rows of predictions.csv, one a draw and query that is scored in it."""
-    names = np.array(protocol.support.class_names)
-    columns = probability_columns(names)
-    tables: list[pd.DataFrame] = []
-    for draw, given in enumerate(predictions.predicted):
-        shares = predictions.probabilities[draw]
-        table = protocol.table[["path", "clip"]].copy()
-        table.insert(0, "draw", draw)
-        table["true"], table["predicted"] = names[predictions.labels], names[given]
-        table = table.join(pd.DataFrame(shares, columns=columns, index=table.index))
-        tables.append(table[predictions.scored[draw]])
-    whole = pd.concat(tables, ignore_index=True)
-    whole.insert(0, "method", predictions.method)
-    whole.insert(0, "protocol", protocol.title)
-    whole.insert(0, "role", protocol.role)
-    return whole

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fewshot_fer.evaluation.metrics import resample_groups
+from fewshot_fer.evaluation.paired import paired_interval, verdict
 from fewshot_fer.runs.find import folder_fault
 from fewshot_fer.runs.read import Unreadable, read_answers, read_results, require
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.text import percent
 
-DIFFERENT = 6  # groups: the fewest whose signs alone can tell at 95 %, 2 * 0.5 ** 6 = 0.03
 SHARED = ["role", "protocol", "level"]
 OTHER_EPISODES, NOTHING_SHARED = "other episodes", "nothing in common"
 OTHER_PICTURES = "the files of the same names hold other pictures: part of the difference is theirs"
@@ -88,38 +87,6 @@ def pair_answers(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
             paired = reference[["group", "label", "asked", "correct"]].reset_index(drop=True)
             return paired.assign(other=answered["correct"].to_numpy())
     raise RunError("the queries are not the same, though their episodes_id is: damaged")
-
-
-def paired_interval(paired: pd.DataFrame, seed: int) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two accuracies, other less reference.
-
-    `paired` as from `pair_answers`. A bootstrap of the difference itself over whole groups: what
-    makes an image hard for both runs cancels, so it is narrower than the two intervals apart
-    (Efron and Tibshirani 1993, chapters 8 and 13). Where every group holds one label, and every
-    label enough groups, each resample keeps the balance of the labels. -1..1 for a single group.
-    """
-    difference = (paired["other"] - paired["correct"]).to_numpy(dtype=np.float64)
-    asked = paired["asked"].to_numpy(dtype=np.float64)
-    groups = pd.factorize(paired["group"])[0].astype(np.int64)
-    mixed = paired[["group", "label"]].drop_duplicates()["group"].duplicated().any()
-    strata = None if mixed else pd.factorize(paired["label"])[0].astype(np.int64)
-    resampled = resample_groups(difference, asked, groups, strata, seed)
-    if resampled is None:
-        return -1.0, 1.0
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def verdict(paired: pd.DataFrame, interval: tuple[float, float], names: tuple[str, str]) -> str:
-    """Return which of the two names (reference, other) is better, or that neither is shown to be.
-
-    Fewer than six groups that were answered differently show nothing, whatever their interval.
-    """
-    low, high = interval
-    by_group = (paired["other"] - paired["correct"]).groupby(paired["group"]).sum()
-    if (by_group.abs() > 1e-9).sum() >= DIFFERENT and (low > 0 or high < 0):
-        return f"{names[low > 0]} is better"
-    return "no difference shown"
 
 
 def _read(run: Path) -> pd.DataFrame:
@@ -226,11 +193,11 @@ def _nothing_shared(rows: list[dict[str, Any]]) -> str:
 def _block(row: dict[str, Any]) -> str:
     if row["verdict"] == NOTHING_SHARED:
         return f"{row['letter']}: no role, protocol and level in common with A"
-    level = "" if row["level"] == "image" else f", by {row['level']}"
+    level = "" if row["level"] == "image" else f", by {row['level'].replace('_', ' ')}"
     title = f"{row['role']} {row['protocol']}{level}"
     if row["verdict"] == OTHER_EPISODES:
         return f"{title}: A and {row['letter']} answered different episodes; {REMEDY}"
-    what = "clips" if row["level"] == "clip" else "images"
+    what = "clips" if row["level"].startswith("clip") else "images"
     others = f"\n   {OTHER_PICTURES}" if row["pictures"] == "other" else ""
     for letter, uses in (("A", row["reference_uses"]), (row["letter"], row["uses"])):
         others += f"\n   {letter} knows {uses}" if uses else ""

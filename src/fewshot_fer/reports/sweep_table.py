@@ -10,7 +10,8 @@ from fewshot_fer.runs.folder import RESULT_COLUMNS
 from fewshot_fer.runs.read import read_rows, require
 
 SEED = "seed"
-LATER = ("images_id",)  # columns that results.csv of an earlier version lacks
+LATER = ("images_id", "unit", "pooling", "gain", "gain_low", "gain_high", "verdict")
+"""Columns that results.csv of an earlier version lacks."""
 AVERAGED = ("accuracy", "uar", "macro_f1", "loss")
 Texts = dict[str, str]
 """A row of results.csv as it stands there."""

@@ -185,9 +185,10 @@ def compare_methods(
             if not _can_score(method, task):
                 continue
             started = time.perf_counter()
-            result = task.evaluate(model.with_method(method), seed)
+            is_own = method is model.method
+            result = task.evaluate(model.with_method(method), seed, votes=is_own)
             seconds = time.perf_counter() - started
-            add_evaluation(folder, result, with_confusion=method is model.method)
+            add_evaluation(folder, result, with_confusion=is_own)
             assert result.each is not None
             reference = result.each if reference is None else reference
             headline = result.rows[0] | {"seconds": round(seconds, 2)}

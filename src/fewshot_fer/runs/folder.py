@@ -54,7 +54,8 @@ RESULT_COLUMNS = (
     "epoch",  # of the weights that were scored
     "group_ci95_low",  # bootstrap over the distinct groups: clips, subjects or images
     "group_ci95_high",
-    "level",  # of a prediction: image, frame, clip, or clip_complete: lost clips count as errors
+    "level",  # of a prediction: image, frame, clip, or clip_complete: lost clips count as errors;
+    # clip_vote: of clips in episodes, by votes of their frames
     "macro_f1",
     "deviation",  # of the accuracy over draws of a fixed support
     "majority",  # what always giving the commonest class would score
@@ -66,6 +67,12 @@ RESULT_COLUMNS = (
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
     "n_left_out",  # of n_query x episodes: the query's group or picture is in the draw's support
     "images_id",  # equal for pictures of the same content: of the queries, then of a fixed support
+    "unit",  # what n_way, k_shot and n_query count: image or clip
+    "pooling",  # how frames decide a clip: mean or attention of embeddings, or how they vote
+    "gain",  # of clip_vote: over the accuracy of level clip on the same episodes
+    "gain_low",  # its paired 95 % interval, over groups
+    "gain_high",
+    "verdict",  # which of these two levels is better, or that neither is shown to be
 )
 HEADINGS = (
     *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
@@ -161,6 +168,7 @@ def finish_run(
     start = "" if known == "none" else f"the encoder began with weights from elsewhere: {known}\n"
     uses = list(dict.fromkeys(row["uses"] for row in folder.results if row.get("uses")))
     start += "".join(f"known beside the support: {each}\n" for each in uses)
+    start += "".join(map(vote_text, folder.results))
     table = results_table(folder.results)
     print(f"\n{table}\n\n{start}{seconds:.0f} s, written to {folder.folder}")
 
@@ -170,8 +178,22 @@ def results_table(results: list[Row]) -> str:
     return text_table([HEADINGS, *(_cells(row) for row in results)], left=4)
 
 
+def vote_text(row: Row) -> str:
+    """Return a line on what votes of frames gain over embeddings of clips, "" for other rows."""
+    if row.get("gain") is None:
+        return ""
+    gain, low, high = (f"{100 * row[name]:+.1f}" for name in ("gain", "gain_low", "gain_high"))
+    which = f"{row['role']} {row['protocol']}, {row['method']}"
+    return (
+        f"{which}: frames that vote, less embeddings of clips: {gain} points "
+        f"(95 %: {low}..{high}), {row['verdict']}\n"
+    )
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
+    if row.get("unit") == "clip":
+        shape += " of clips, frames vote" if row["level"] == "clip_vote" else " of clips"
     if row.get("deviation") is not None:  # a fixed support
         shape += f", {row['n_query']} {LEVELS[row['level']]}"
     if row.get("n_left_out"):

@@ -24,7 +24,7 @@ from fewshot_fer.system.errors import RunError
 
 TEXTS = (
     *("role", "dataset", "protocol", "disjoint", "level", "method", "uses"),
-    *("episodes_id", "pretrained", "warnings", "images_id"),
+    *("episodes_id", "pretrained", "warnings", "images_id", "unit", "pooling", "verdict"),
 )
 """Columns of results.csv that hold text; all others but trained_on_test hold numbers."""
 TABLE_TEXTS = dict.fromkeys(

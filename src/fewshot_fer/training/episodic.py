@@ -3,7 +3,7 @@
 import logging
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from fewshot_fer.config.schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
+from fewshot_fer.episodes.clips import Clips
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
@@ -35,6 +36,7 @@ class EpochSteps:
 
     rows [S, E, images], classes [S, E, images]: table row and class number of every image, of an
     episode all support class by class, then all queries the same; n_way, k_shot, n_query: of each.
+    Where these count clips, the frames of a clip are next to one another.
     """
 
     rows: NDArray[np.int64]
@@ -86,6 +88,9 @@ class EpisodicTraining:
         """
         episodes = protocol.draw(self.seed, epoch)
         steps = _epoch_steps(episodes, self.settings.episodes_per_step * world())
+        if protocol.of_clips is not None:
+            random = np.random.default_rng([self.seed, zlib.crc32(b"frames"), epoch])
+            steps = _with_frames(steps, protocol.of_clips.clips, self.settings.frames, random)
         augment = self.settings.augment
         faces = epoch_images(images, steps.rows.ravel(), augment, self.seed, epoch)
         self.network.start_training(self.settings.freeze_batch_norm)
@@ -134,8 +139,8 @@ class EpisodicTraining:
         in ONE forward, so batch norm sees support and query together and, where E is above 1, the
         episodes too: that is another algorithm than E steps, or than the mean of E gradients. With
         several ranks it sees the episodes of all of them, and the gradient is that of their mean.
-        classes [E, images]: needed for `classification_weight` alone. Returns losses [E] and logits
-        [E, way * query, way] from before the step.
+        Of clips each gives `frames` images. classes [E, images]: needed for `classification_weight`
+        alone. Returns losses [E] and logits [E, way * query, way] from before the step.
         """
         losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, classes)
         self.optimiser.zero_grad(set_to_none=True)
@@ -151,8 +156,11 @@ class EpisodicTraining:
         with self.precision.forward(self.device):
             embeddings = self.encoder(batch)
         embeddings = embeddings.to(self.precision.dtype)
-        by_episode = embeddings.unflatten(0, (settings.episodes_per_step, -1))
-        logits = episode_logits(self.normalisation(by_episode), n_way, k_shot, self.method)
+        by_episode = self.normalisation(embeddings.unflatten(0, (settings.episodes_per_step, -1)))
+        if settings.unit == "clip":  # an embedding is the mean of its clip's frames
+            by_episode = by_episode.view(len(by_episode), -1, settings.frames, embeddings.shape[-1])
+            by_episode = by_episode.mean(dim=2)
+        logits = episode_logits(by_episode, n_way, k_shot, self.method)
         labels = query_labels(n_way, logits.shape[1] // n_way, logits.device)
         losses = episode_losses(logits, labels)
         loss = losses.mean()
@@ -196,6 +204,16 @@ def seed_dropout(seed: int, epoch: int) -> None:
     """Seed torch's own random state, which dropout draws from, by seed, epoch and rank alone."""
     words = [seed, zlib.crc32(b"dropout"), epoch, rank()]
     torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+
+
+def _with_frames(
+    steps: EpochSteps, clips: Clips, n_frames: int, random: np.random.Generator
+) -> EpochSteps:
+    """Return steps over clips as steps over frames that are drawn from each clip."""
+    rows = clips.draw_frames(steps.rows, n_frames, random)
+    shape = (*steps.rows.shape[:2], -1)
+    classes = np.repeat(steps.classes, n_frames, axis=2)
+    return replace(steps, rows=rows.reshape(shape), classes=classes)
 
 
 def _epoch_steps(episodes: Episodes, episodes_per_step: int) -> EpochSteps:

@@ -125,9 +125,9 @@ class TrainingRun:
         self._save(snapshot, validated, is_best=self._is_best(validated))
         print(f"nothing is trained: validation {validated.accuracy:.1%}", flush=True)
 
-    def _validate(self, model: FewShotModel) -> EvaluationResult:
+    def _validate(self, model: FewShotModel, votes: bool = False) -> EvaluationResult:
         epoch = model.epoch if self.settings.train.fresh_validation else 0
-        return self.validation.evaluate(model, self.settings.seed, epoch)
+        return self.validation.evaluate(model, self.settings.seed, epoch, votes)
 
     def _is_best(self, new: EvaluationResult) -> bool:
         """Return whether the validation of this epoch is the best so far, and remember it if so."""
@@ -151,13 +151,18 @@ class TrainingRun:
         return bool(patience and self.best and self.epoch - self.best.epoch >= patience)
 
     def _best_result(self) -> EvaluationResult:
-        """Return the best validation; a resumed run evaluates the weights of best.pt again."""
+        """Return the best validation.
+
+        The weights of best.pt are evaluated again in a resumed run, and where frames vote beside
+        the embeddings of clips, which is left out between epochs.
+        """
         assert self.best is not None
-        if self.best.result is not None:
+        frames_vote = isinstance(self.validation, EpisodicTask) and self.validation.frames_vote
+        if self.best.result is not None and not frames_vote:
             return self.best.result
         device = self.trainer.device
         checkpoint = load_checkpoint(self.folder.folder / "best.pt", device)
-        return self._validate(load_model(self.settings, checkpoint, device))
+        return self._validate(load_model(self.settings, checkpoint, device), votes=True)
 
     def _how_to_go_on(self) -> str:
         done = len(self.metrics)

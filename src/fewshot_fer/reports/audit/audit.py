@@ -16,6 +16,7 @@ from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.reports.audit.counts import (
     ClassCount,
     class_counts,
+    clip_findings,
     count_findings,
     dataset_name,
     leak_findings,
@@ -37,7 +38,7 @@ from fewshot_fer.runs.folder import RunFolder
 from fewshot_fer.system.files import write_text
 from fewshot_fer.system.text import text_table
 
-ROLE_COLUMNS = ("role", "dataset", "split", "images", "groups", "classes", "asked")
+ROLE_COLUMNS = ("role", "dataset", "split", "images", "clips", "groups", "classes", "asked")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     card = encoder_card(settings.backbone)  # one that cannot be read is said here, before training
     findings += [] if source.demo else _known_to_encoder(audited, card)
     for one in audited:
+        findings += clip_findings(one)
         findings += leak_findings(one, settings.episodes.disjoint)
     findings.sort(key=lambda finding: not finding.invalidates)
     return Audit([table_row(one) for one in audited], counts, findings)

@@ -19,6 +19,7 @@ from fewshot_fer.data.labels import canonical, likely_misprint, look_alike, plai
 from fewshot_fer.data.table import group_keys, has_groups
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.leakage import groups_of
+from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, note
 from fewshot_fer.system.text import percent
 
@@ -101,18 +102,31 @@ def leak_findings(audited: AuditedTable, disjoint: str) -> list[Finding]:
         if disjoint != "group":
             consequence = "; episodes.disjoint=group would not score them"
         return [note(f"clips of {audited.title}", f"{detail}{consequence}")]
-    faces = audited.table.iloc[np.unique(protocol.pool.rows)]
+    faces = protocol.drawn_table.iloc[np.unique(protocol.drawn_from.rows)]
     if protocol.shape.k_shot == 0 or not has_groups(faces):
         return []
-    share = leak_share(faces, protocol.shape.n_way, protocol.shape.k_shot)
-    queries, own = (
-        f"{percent(share)} of queries at {protocol.shape}",
-        "their own clip in the support",
-    )
+    share, unit = leak_share(faces, protocol.n_way, protocol.k_shot), protocol.shape.unit
+    queries = f"{percent(share)} of queries at {protocol.shape}"
+    kept = "clip" if unit == "image" else "subject"
+    own = f"their own {kept} in the support"
     detail = f"{queries} will have {own}; episodes.disjoint=group would prevent it"
     if disjoint == "group":
-        detail = f"{queries} would have {own}, were images drawn without regard to clips"
-    return [note(f"clips of {audited.title}", detail)]
+        detail = f"{queries} would have {own}, were {unit}s drawn without regard to {kept}s"
+    return [note(f"{kept}s of {audited.title}", detail)]
+
+
+def clip_findings(audited: AuditedTable) -> list[Finding]:
+    """Return how many clips of each class are drawn from, and how many frames each has, where a
+    protocol counts clips."""
+    protocol = audited.protocol
+    if not isinstance(protocol, EpisodicProtocol) or protocol.of_clips is None:
+        return []
+    drawn = np.unique(protocol.drawn_from.rows)
+    classes = protocol.drawn_table["label"].iloc[drawn].value_counts().sort_index()
+    sizes = protocol.of_clips.clips.sizes[drawn]
+    counts = ", ".join(f"{name} {count}" for name, count in classes.items())
+    frames = f"{sizes.min()} to {sizes.max()} frames each, {np.median(sizes):.0f} in the middle"
+    return [note(f"counted in clips: {audited.title}", f"{len(drawn)} clips ({counts}), {frames}")]
 
 
 def repeated_ids(dataset: str, table: pd.DataFrame) -> list[Finding]:

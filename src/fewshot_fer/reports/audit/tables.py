@@ -124,6 +124,7 @@ def table_row(audited: AuditedTable) -> Row:
         "dataset": audited.dataset.adapter,
         "split": audited.dataset.split,
         "images": len(table),
+        "clips": len(table.loc[table["clip"] != "", ["dataset", "clip"]].drop_duplicates()),
         "groups": int(groups_of(table).nunique()),
         "classes": int(table["label"].nunique()),
         "asked": _asked(audited),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fewshot_fer.episodes.protocol import protocol_title
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.row_warnings import RowWarnings, row_warnings, settings_below
 from fewshot_fer.runs.read import Row
@@ -114,6 +115,7 @@ def _key(result: Result) -> tuple[object, ...]:
     own_support = evaluation.get("support_split")
     faces = [None, None] if own_support else [row["n_images"], row["n_groups"]]
     vote = evaluation.get("vote") if str(row["level"]).startswith("clip") else None
+    vote = row["pooling"] or vote
     # An earlier version wrote `group` for every fixed support, and kept images alone apart.
     earlier = fixed and row["n_left_out"] is None
     by_image = earlier and (own_support or row["n_groups"] == row["n_images"])
@@ -160,5 +162,7 @@ def _places(run: Run, row: Row) -> list[str]:
 
 
 def _fits(run: Run, place: str, row: Row) -> bool:
-    name, shot, way = (run.settings.get(f"{place}.{key}") for key in ("name", "k_shot", "n_way"))
-    return place == "" or row["protocol"] in (f"{name}_{way}w{shot}s", f"{name}_fixed{shot}")
+    keys = ("name", "n_way", "k_shot", "unit")
+    name, way, shot, unit = (str(run.settings.get(f"{place}.{key}")) for key in keys)
+    titles = (protocol_title(name, way, shot, unit), f"{name}_fixed{shot}")
+    return place == "" or row["protocol"] in titles

@@ -17,6 +17,7 @@ LEVELS = {
     "frame": "frame by frame",
     "clip": "clip by clip",
     "clip_complete": "clip by clip, clips without a face count as errors",
+    "clip_vote": "clip by clip, the frames of each vote",
 }
 AT_CHANCE = "could be chance"  # the interval holds it
 MOST_SETTINGS = 6  # that differ between runs, beside a run's name
@@ -94,6 +95,8 @@ def details(group: Group) -> str:
     """Return what else makes the results of a group comparable: level, split, images."""
     row = group.row
     texts = [LEVELS.get(str(row["level"]), str(row["level"]))]
+    if row["pooling"]:
+        texts[0] += f" ({row['pooling']})"
     if row["deviation"] is not None:
         texts.append("every image is a query, against a fixed support")
     if row["disjoint"]:
@@ -108,7 +111,7 @@ def details(group: Group) -> str:
         groups = (
             "" if row["n_groups"] in (None, row["n_images"]) else f" of {row['n_groups']} groups"
         )
-        texts.append(f"{row['n_images']} images{groups}")
+        texts.append(f"{row['n_images']} {'frames' if row['unit'] == 'clip' else 'images'}{groups}")
     return ", ".join(texts)
 
 
@@ -153,6 +156,10 @@ def _line(result: Result, letters: dict[Any, str], keys: Sequence[str]) -> Line:
         remarks.append(AT_CHANCE)
     if row["trained_on_test"] is None and row["role"] == "test":
         remarks.append("not known what it was trained on")
+    if row["gain"] is not None:
+        gain, low, high = (f"{100 * row[key]:+.1f}" for key in ("gain", "gain_low", "gain_high"))
+        over = f"{gain} points ({low} to {high}) over embeddings of clips"
+        remarks.append(f"{over}: {row['verdict']}")
     remarks += [text for text in result.warnings.noted if text.startswith("trained")]
     same = letters.get(row["episodes_id"], "")
     return Line(result, same, settings_text(run, keys), remarks, _bar(result))

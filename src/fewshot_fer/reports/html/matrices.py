@@ -112,7 +112,7 @@ def heat_maps(groups: Sequence[Group]) -> list[HeatMap]:
         row = result.row
         if row["role"] == "train" or row["deviation"] is not None:
             continue
-        same = (*(row[key] for key in SAME), *data_of(result))
+        same = (*(row[key] for key in SAME), row["pooling"] or "", *data_of(result))
         name = row["protocol"].rpartition("_")[0] or row["protocol"]  # compound of compound_4w5s
         key = ("episodes", name, *same, _all_else(result.run, EVALUATION_SHAPE))
         found.setdefault(key, {}).setdefault((row["n_way"], row["k_shot"]), []).append(result)
@@ -140,8 +140,9 @@ def _or_none(values: NDArray[np.float64]) -> list[float | None]:
 def _heat_map(key: tuple[object, ...], cells: dict[tuple[int, int], list[Result]]) -> HeatMap:
     ways, shots = (sorted({shape[place] for shape in cells}) for place in (0, 1))
     which, name, role, dataset, method = key[0], key[1], key[2], key[3], key[6]
+    vote = ", frames vote" if key[5] == "clip_vote" else ""
     return HeatMap(
-        f"{role} on {name} ({dataset}), {method}",
+        f"{role} on {name} ({dataset}), {method}{vote}",
         "shape of the evaluation's episodes" if which == "episodes" else "shape of the training",
         ways,
         shots,

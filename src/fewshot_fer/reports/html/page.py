@@ -126,6 +126,7 @@ def _context(
 def _curves(groups: Sequence[Group]) -> list[tuple[str, Markup, list[Run]]]:
     drawn = []
     validated = [group for group in groups if group.row["role"] == "validation"]
+    validated = [group for group in validated if group.row["level"] != "clip_vote"]  # no epochs'
     for group in sorted(validated, key=lambda group: -len(group.results))[:MOST_CURVES]:
         chart, drawn_runs = group_curves(group)
         if chart:
