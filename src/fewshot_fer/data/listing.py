@@ -144,6 +144,13 @@ def possible_roots(data: Path, names: Sequence[str]) -> list[Path]:
     return [*dict.fromkeys(named), data]
 
 
+def nested_roots(data: Path, names: Sequence[str]) -> list[Path]:
+    """Return the folders of `possible_roots`, before each those that lie in it under such a name:
+    many archives unpack to fer2013/fer2013."""
+    outer = possible_roots(data, names)
+    return [*dict.fromkeys(root for each in outer for root in possible_roots(each, names))]
+
+
 def contents(folder: Path) -> str:
     """Say in a few words what lies in a folder."""
     if not folder.exists():
