@@ -14,6 +14,7 @@ from fewshot_fer.data.adapters.face_boxes import face_in, without_repeats
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter, register_adapter
 from fewshot_fer.data.labels import plain_name
 from fewshot_fer.data.listing import child, contents, image_names_in, nested_roots
+from fewshot_fer.data.splits import fold_splits
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
@@ -25,6 +26,7 @@ CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neut
 # As often cited; together they are the 91,793 of the publication.
 COUNTS = dict(zip(CLASSES, (3671, 3995, 1088, 30537, 10559, 7060, 34883), strict=True))
 N_CELLS = 8
+N_FOLDS = 5
 EXAMPLE = "angry_actor_104.jpg 0 28 113 226 141 22.9362 0"
 SPELLED = {"anger": "angry", "happiness": "happy", "sadness": "sad"}  # in names of photographs
 
@@ -40,20 +42,22 @@ class Face(NamedTuple):
 
 def write_expw(folder: Path, drawn: DrawnSet) -> None:
     """Write photographs of one face, and of two, and a list that names one face twice."""
-    people = range(6000, 6000 + drawn.people)
+    people = range(6000, 6000 + drawn.people + 1)
     portraits = [Portrait(label, person) for person in people for label in CLASSES]
     faces = [pictures[0] for pictures in drawn.draw(portraits)]
     origin = folder / "image" / "origin"
     origin.mkdir(parents=True)
+    n_alone = len(faces) - 2 * len(CLASSES)
+    photographs = [[number] for number in range(n_alone)]
+    for number in range(n_alone, n_alone + len(CLASSES)):
+        beside = (number + 1) % len(CLASSES)  # the last person, with another expression
+        photographs.append([number, n_alone + len(CLASSES) + beside])
     lines = []
-    # The last person of all stands beside the one before.
-    groups = [[n] for n in range(len(faces) - 2 * len(CLASSES))]
-    groups += [[n, n + len(CLASSES)] for n in range(len(groups), len(groups) + len(CLASSES))]
-    for number, group in enumerate(groups):
-        label = portraits[group[0]].label
+    for number, shown in enumerate(photographs):
+        label = portraits[shown[0]].label
         name = f"{SPELLED.get(label, label)}_person_{number}.jpg"
-        photograph = Image.new("RGB", (150 * len(group) + 20, 160), (90, 110, 130))
-        for place, face in enumerate(group):
+        photograph = Image.new("RGB", (150 * len(shown) + 20, 160), (90, 110, 130))
+        for place, face in enumerate(shown):
             left, top = 30 + 150 * place, 20
             photograph.paste(faces[face], (left, top))
             box = f"{top} {left} {left + 100} {top + 100}"
@@ -76,7 +80,8 @@ def write_expw(folder: Path, drawn: DrawnSet) -> None:
 def read_expw(data: Path) -> pd.DataFrame:
     """Return the FaceTable of all faces, each the part of a photograph within its box.
 
-    The faces of a photograph are one group. data: the folder that holds ExpW, or ExpW itself.
+    The faces of a photograph are one group; five folds keep photographs apart, as there are no
+    official splits. data: the folder that holds ExpW, or ExpW itself.
     Raises DataError where the files are not found, or naming file and line.
     """
     roots = nested_roots(data.absolute(), ROOTS)
@@ -91,12 +96,14 @@ def read_expw(data: Path) -> pd.DataFrame:
     for face in faces:
         photograph = f"{images}/{there[_folded(face.name)]}"
         path = face_in(photograph, face.box)
-        row = {"path": path, "label": face.label, "split": "all", "group": face.name}
+        row = {"path": path, "label": face.label, "group": face.name}
         if path:
             rows.append({**row, "dataset": "expw"})
         else:
             empty.append(face.number)
     kept, said = without_repeats(rows, "expw")
+    folds = fold_splits([str(row["group"]) for row in kept], N_FOLDS)
+    kept = [{**row, "split": fold} for row, fold in zip(kept, folds, strict=True)]
     if empty:
         said.append(f"{file}: {len(empty)} boxes without a pixel left out, line {empty[0]} first")
     return make_table(kept, remarks=said)

@@ -31,8 +31,8 @@ def without_repeats(rows: list[Row], dataset: str) -> tuple[list[Row], list[str]
     repeated = len(rows) - len(first)
     said = []
     if repeated:
-        said.append(f"{dataset}: {repeated} rows repeat a face and count once")
+        said.append(f"{dataset}: {repeated} row(s) repeat a face and count once")
     if unclear:
         one = min(unclear)
-        said.append(f"{dataset}: {len(unclear)} faces with two labels are left out, {one} first")
+        said.append(f"{dataset}: {len(unclear)} face(s) with two labels left out, {one} first")
     return kept, said

@@ -105,7 +105,7 @@ def read_ferplus(data: Path, settings: DatasetConfig) -> pd.DataFrame:
         raise find_adapter("ferplus").not_found(data, roots[0])
     if not rows:
         raise DataError(f"no picture of FER+ in {listed or data} has a majority of votes")
-    said = f"ferplus: {left} pictures left out, without a class by dataset.votes={settings.votes}"
+    said = f"ferplus: {left} picture(s) left out, without a class by dataset.votes={settings.votes}"
     return make_table(rows, remarks=[said])
 
 
