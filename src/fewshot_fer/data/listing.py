@@ -145,10 +145,13 @@ def possible_roots(data: Path, names: Sequence[str]) -> list[Path]:
 
 
 def nested_roots(data: Path, names: Sequence[str]) -> list[Path]:
-    """Return the folders of `possible_roots`, before each those that lie in it under such a name:
-    many archives unpack to fer2013/fer2013."""
-    outer = possible_roots(data, names)
-    return [*dict.fromkeys(root for each in outer for root in possible_roots(each, names))]
+    """Return the folders of `possible_roots`, before each those that lie in it under such a name.
+
+    At any depth: archives unpack to fer2013/fer2013.
+    """
+    named = possible_roots(data, names)[:-1]
+    within = [root for folder in named for root in nested_roots(folder, names)]
+    return [*dict.fromkeys(within), data]
 
 
 def contents(folder: Path) -> str:

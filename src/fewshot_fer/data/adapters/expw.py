@@ -90,12 +90,11 @@ def read_expw(data: Path) -> pd.DataFrame:
     if not file or not images:
         raise find_adapter("expw").not_found(data, (file or images or roots[0] / LIST).parent)
     faces = [*_faces(file)]
-    there = _photographs(faces, file, images)
+    photographs = _photographs(faces, file, images)
     rows: list[Row] = []
     empty: list[int] = []
-    for face in faces:
-        photograph = f"{images}/{there[_folded(face.name)]}"
-        path = face_in(photograph, face.box)
+    for face, photograph in zip(faces, photographs, strict=True):
+        path = face_in(f"{images}/{photograph}", face.box)
         row = {"path": path, "label": face.label, "group": face.name}
         if path:
             rows.append({**row, "dataset": "expw"})
@@ -109,19 +108,19 @@ def read_expw(data: Path) -> pd.DataFrame:
     return make_table(kept, remarks=said)
 
 
-def _photographs(faces: Sequence[Face], file: Path, images: Path) -> dict[str, str]:
-    """Return folded name -> name of each photograph. Raises DataError where one is missing."""
+def _photographs(faces: Sequence[Face], file: Path, images: Path) -> list[str]:
+    """Return the name of each face's photograph on disk. Raises DataError where one is missing."""
     if not faces:
         raise DataError(f"{file} lists no face: expected lines such as '{EXAMPLE}'")
     there = {_folded(name): name for name in image_names_in(images)}
-    missing = [face for face in faces if _folded(face.name) not in there]
-    if missing:
+    found = [there.get(_folded(face.name)) for face in faces]
+    if missing := [face for face, name in zip(faces, found, strict=True) if name is None]:
         raise DataError(
             f"{len(missing)} of the {len(faces)} faces in {file} are in photographs that are not "
             f"in {images}: the first is {missing[0].name}, on line {missing[0].number}; found "
             f"there: {contents(images)}"
         )
-    return there
+    return [name for name in found if name is not None]
 
 
 def _below(root: Path, folder: str, name: str) -> Path | None:
