@@ -11,8 +11,8 @@ import pytest
 from conftest import Command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from layouts import write_layout
 from PIL import Image
-from plain_faces import write_plain
 
 from fewshot_fer.data.adapters.affectnet import COUNTS, read_affectnet
 from fewshot_fer.data.decode import read_picture
@@ -35,7 +35,7 @@ def test_the_published_counts() -> None:
 
 def test_the_embedded_layout(tmp_path: Path) -> None:
     """The class of a picture is the id in its file; the files are 0-d arrays of text."""
-    home = write_plain("affectnet", tmp_path)
+    home = write_layout("affectnet", tmp_path, people=2)
     table = read_affectnet(tmp_path)
     assert table.groupby(["split", "label"]).size().to_dict() == {
         (split, name): 2 for split in ("train", "val") for name in CLASSES
@@ -102,7 +102,7 @@ def test_a_damaged_annotation_is_one_line(
     tmp_path: Path, content: np.ndarray | None, said: str
 ) -> None:
     """That names the file; nothing is ever unpickled."""
-    home = write_plain("affectnet", tmp_path, people=1)
+    home = write_layout("affectnet", tmp_path, people=1)
     file = home / "val_set/annotations/3_exp.npy"
     file.write_bytes(b"")
     if content is not None:
@@ -114,7 +114,7 @@ def test_a_damaged_annotation_is_one_line(
 
 def test_a_picture_without_annotation(tmp_path: Path) -> None:
     """Is an error, an annotation without a picture a remark; one split alone will do."""
-    home = write_plain("affectnet", tmp_path, people=1)
+    home = write_layout("affectnet", tmp_path, people=1)
     shutil.rmtree(home / "train_set")
     (home / "val_set/images/5.jpg").unlink()
     table = read_affectnet(tmp_path)
@@ -308,7 +308,7 @@ def test_other_data_sets_are_refused(tmp_path: Path, name: str, side: int) -> No
 
 def test_check_compares_the_seven_classes(command: Command, tmp_path: Path) -> None:
     """With the counts of these alone: contempt is neither there nor missed."""
-    write_plain("affectnet", tmp_path, people=2)
+    write_layout("affectnet", tmp_path, people=2)
     outcome = command("check", "dataset=affectnet7", "eval=affectnet7", f"paths.data={tmp_path}")
     assert "contempt" not in outcome.out
     assert "28 images, officially 287401" in outcome.out

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from layouts import write_layout
 from PIL import Image
-from plain_faces import write_plain
 
 from fewshot_fer.data.adapters.expw import COUNTS, read_expw
 from fewshot_fer.data.decode import read_picture
@@ -37,7 +37,7 @@ def test_the_published_count() -> None:
 
 def test_the_embedded_layout(tmp_path: Path) -> None:
     """Each face is its box; a photograph of two is one group; the line that repeats counts once."""
-    home = write_plain("expw", tmp_path)
+    home = write_layout("expw", tmp_path, people=2)
     table = read_expw(tmp_path)
     assert table.groupby("label").size().to_dict() == dict.fromkeys(CLASSES, 3)
     assert sorted(table.groupby("group").size().unique()) == [1, 2]

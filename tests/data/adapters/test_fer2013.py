@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from layouts import write_layout
 from PIL import Image
-from plain_faces import write_plain
 
 from fewshot_fer.data.adapters.fer2013 import COUNTS, read_fer2013
 from fewshot_fer.data.decode import read_picture
@@ -40,7 +40,7 @@ def test_the_published_counts() -> None:
 
 def test_the_embedded_layout(tmp_path: Path) -> None:
     """Each split has each class, and a row of the table is the picture of that row of the list."""
-    home = write_plain("fer2013", tmp_path)
+    home = write_layout("fer2013", tmp_path, people=2)
     table = read_fer2013(tmp_path)
     counts = table.groupby(["split", "label"]).size()
     assert len(counts) == 21

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plain_faces import write_plain
+from layouts import write_layout
 
 from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.read import read_settings
@@ -81,8 +81,8 @@ def test_majority_is_that_of_the_code(votes: list[int]) -> None:
 
 def test_the_embedded_layout(tmp_path: Path) -> None:
     """Pictures and pixels are the same faces, with the same classes and splits."""
-    home = write_plain("ferplus", tmp_path)
-    write_plain("fer2013", tmp_path)
+    home = write_layout("ferplus", tmp_path, people=2)
+    write_layout("fer2013", tmp_path, people=2)
     pictures = read_ferplus(tmp_path, MAJORITY)
     assert pictures["label"].nunique() == 8
     assert pictures.groupby("split").size().to_dict() == {"train": 18, "val": 18, "test": 18}
@@ -104,10 +104,10 @@ def test_the_embedded_layout(tmp_path: Path) -> None:
 
 def test_pictures_without_a_name_are_left_out(tmp_path: Path) -> None:
     """They show no face; a remark counts them and those without a majority."""
-    write_plain("ferplus", tmp_path)
+    write_layout("ferplus", tmp_path, people=2)
     table = read_ferplus(tmp_path, MAJORITY)
     assert table.attrs["remarks"][0].startswith("ferplus: 1 picture(s) left out")  # no majority
-    write_plain("fer2013", tmp_path)
+    write_layout("fer2013", tmp_path, people=2)
     shutil.rmtree(tmp_path / "FERPlus/data")
     table = read_ferplus(tmp_path, MAJORITY)
     assert table.attrs["remarks"][0].startswith("ferplus: 2 picture(s) left out")  # and no name
@@ -123,7 +123,7 @@ def test_lists_in_any_order(
 ) -> None:
     """Of lines, with a box or without as the code writes them, names in any case, other files."""
     root = tmp_path_factory.mktemp("data")
-    home = write_plain("ferplus", root, people=1)
+    home = write_layout("ferplus", root, people=1)
     before = read_ferplus(root, MAJORITY)
     for file in (home / "data").glob("*/label.csv"):
         lines = file.read_text().splitlines()
@@ -154,8 +154,8 @@ def test_lists_in_any_order(
 )
 def test_lists_that_do_not_fit_are_one_line(tmp_path: Path, damage: object, said: str) -> None:
     """Rows that are shifted against FER2013's would give each picture another one's votes."""
-    home = write_plain("ferplus", tmp_path, people=1)
-    write_plain("fer2013", tmp_path, people=1)
+    home = write_layout("ferplus", tmp_path, people=1)
+    write_layout("fer2013", tmp_path, people=1)
     shutil.rmtree(home / "data")
     file = home / "fer2013new.csv"
     file.write_text(damage(file.read_text()))  # type: ignore[operator]
@@ -168,7 +168,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     """Votes without pictures, as they are published; a listed picture; all of it."""
     with pytest.raises(DataError, match="ferplus not found"):
         read_ferplus(tmp_path, MAJORITY)
-    home = write_plain("ferplus", tmp_path, people=1)
+    home = write_layout("ferplus", tmp_path, people=1)
     (home / "data/FER2013Train/fer0000002.png").unlink()
     with pytest.raises(DataError, match=r"label\.csv, line 2: fer0000002\.png is not in"):
         read_ferplus(tmp_path, MAJORITY)
@@ -180,7 +180,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_a_box_cuts_its_picture(tmp_path: Path) -> None:
     """Only where it is not all of it, which keeps the name of the file."""
-    home = write_plain("ferplus", tmp_path, people=1)
+    home = write_layout("ferplus", tmp_path, people=1)
     file = home / "data/FER2013Test/label.csv"
     file.write_text(file.read_text().replace("(0, 0, 48, 48)", "(4, 8, 40, 48)", 1))
     paths = read_ferplus(tmp_path, MAJORITY)["path"]
@@ -190,7 +190,7 @@ def test_a_box_cuts_its_picture(tmp_path: Path) -> None:
 
 def test_votes_are_chosen_on_the_command_line(tmp_path: Path) -> None:
     """The word reaches the adapter, and the new class can be drawn in an evaluation."""
-    write_plain("ferplus", tmp_path)
+    write_layout("ferplus", tmp_path, people=2)
     words = ["dataset=ferplus", "dataset.votes=compound", "eval=ferplus_fixed5"]
     chosen = read_settings(compose("train", [*words, f"paths.data={tmp_path}"]), TrainVerb)
     table = load_dataset(chosen.dataset, find_source(chosen.paths, chosen.demo))
