@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bad_input import (
+    face_list_cases,
     fault_cases,
     list_cases,
     page_cases,
@@ -113,6 +114,10 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.class_folders, write_class_folders, RAFDB),
         Kind(set_cases.clips, write_afew, AFEW),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
+        *(
+            Kind(cases, write, face_list_cases.words(name))
+            for cases, write, name in face_list_cases.SETS
+        ),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(

@@ -62,7 +62,7 @@ def test_boxes_that_lead_out_of_the_photograph(tmp_path: Path) -> None:
     write_photographs(tmp_path, lines)
     table = read_expw(tmp_path)
     assert read_picture(table["path"].item()).shape == (45, 60, 3)
-    assert "1 boxes without a pixel left out, line 2 first" in table.attrs["remarks"][0]
+    assert "1 box(es) without a pixel left out, line 2 first" in table.attrs["remarks"][0]
 
 
 def test_repeated_faces(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_embedded_layout(tmp_path: Path) -> None:
     bom=st.booleans(),
     end=st.sampled_from(["\n", "\r\n"]),
     name=st.sampled_from(["fer2013.csv", "FER2013.CSV", "icml_face_data.csv"]),
-    folder=st.sampled_from(["fer2013", "FER2013/fer2013", "archive", "."]),
+    folder=st.sampled_from(["fer2013", "FER2013/fer2013", "archive", "fer2013.csv", "."]),
 )
 def test_columns_in_any_order_and_spelling(
     tmp_path_factory: pytest.TempPathFactory,
@@ -161,7 +161,7 @@ def test_one_folder_for_both_tests(tmp_path: Path) -> None:
         "PublicTest_1.jpg": "val",
         "PublicTest_5.jpg": "train",
     }
-    assert "1 pictures PublicTest_*" in table.attrs["remarks"][0]
+    assert "1 picture(s) PublicTest_*" in table.attrs["remarks"][0]
 
 
 @pytest.mark.parametrize(

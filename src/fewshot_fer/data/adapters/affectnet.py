@@ -120,9 +120,9 @@ def _repacked_rows(
                 rows.append({"path": f"{images}/{name}", "label": CLASSES[number], "split": split})
         others += sum(number >= len(CLASSES) for number in ids)
         if alone := len(there) - len(names):
-            said.append(f"{annotations}: {alone} annotations of pictures that are not there")
+            said.append(f"{annotations}: {alone} annotation(s) of pictures that are not there")
     if others:
-        said.append(f"affectnet: {others} pictures without an expression (ids 8..10) left out")
+        said.append(f"affectnet: {others} picture(s) without an expression (ids 8..10) left out")
     return rows, said
 
 
@@ -151,8 +151,10 @@ def _read_id(file: str) -> int:
 
 @lru_cache(maxsize=1024)  # 287,000 files have some ten contents
 def _id_in(content: bytes) -> int:
-    array = np.load(io.BytesIO(content), allow_pickle=False)
-    found = int(array.item())
+    try:
+        found = int(np.load(io.BytesIO(content), allow_pickle=False).item())
+    except ValueError:  # NumPy's own message would have people unpickle the file
+        raise ValueError("it is no plain array of one whole number") from None
     if not 0 <= found < N_IDS:
         raise ValueError(f"found {found}")
     return found

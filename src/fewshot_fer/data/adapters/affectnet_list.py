@@ -78,6 +78,8 @@ def _find_list(roots: Sequence[Path], split: str) -> Path | None:
 def _columns(file: Path) -> dict[str, int]:
     """Return column -> place where a file's first line is a header of AffectNet's, or a face
     already; nothing for another file."""
+    if not file.is_file():
+        return {}
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         first = [
             cell.strip().casefold() for cell in next(csv.reader([stream.readline(100_000)]), [])
@@ -113,7 +115,7 @@ def _read(file: Path) -> tuple[list[Listed], list[str]]:
             f"expected {','.join(NEEDED)}, a box of pixels and an expression 0..{N_IDS - 1}; the "
             f"published list has one damaged line"
         )
-    said = [f"{file}: {without} faces without an expression (ids 8..10) left out"] * bool(without)
+    said = [f"{file}: {without} face(s) without an expression (ids 8..10) left out"] * bool(without)
     if damaged:
         said.append(f"{file}: {len(damaged)} damaged line(s) left out, line {damaged[0]} first")
     return faces, said

@@ -104,7 +104,7 @@ def read_expw(data: Path) -> pd.DataFrame:
     folds = fold_splits([str(row["group"]) for row in kept], N_FOLDS)
     kept = [{**row, "split": fold} for row, fold in zip(kept, folds, strict=True)]
     if empty:
-        said.append(f"{file}: {len(empty)} boxes without a pixel left out, line {empty[0]} first")
+        said.append(f"{file}: {len(empty)} box(es) without a pixel left out, line {empty[0]} first")
     return make_table(kept, remarks=said)
 
 

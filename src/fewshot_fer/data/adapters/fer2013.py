@@ -107,7 +107,7 @@ def read_fer2013(data: Path) -> pd.DataFrame:
     """
     roots = nested_roots(data.absolute(), ROOTS)
     for root in roots:
-        if file := child(root, *LISTS):
+        if file := find_pixel_list(root):
             return make_table(_listed_rows(file))
     for root in roots:
         if splits := _split_folders(root):
@@ -115,6 +115,12 @@ def read_fer2013(data: Path) -> pd.DataFrame:
             rows, said = _folder_rows(splits, left_out)
             return make_table(rows, remarks=[*left_out_remarks(left_out, root), *said])
     raise find_adapter("fer2013").not_found(data, roots[0])
+
+
+def find_pixel_list(root: Path) -> Path | None:
+    """Return the list right in a folder, or in one of its own name, as some systems unpack it."""
+    file = child(root, *LISTS)
+    return child(file, *LISTS) if file and file.is_dir() else file
 
 
 def read_pixel_list(file: Path) -> pd.DataFrame:
@@ -166,7 +172,7 @@ def _header(file: Path) -> list[str]:
     names = [name.strip().casefold() for name in next(csv.reader([first]), [])]
     if missing := [name for name in COLUMNS if name not in names]:
         raise DataError(
-            f"{file} has no column {' and '.join(missing)}: its first line must name "
+            f"{file} has no column {', '.join(missing)}: its first line must name "
             f"emotion,pixels,Usage; found: {first.strip()[:80]!r}"
         )
     return names
@@ -236,5 +242,5 @@ def _folder_rows(splits: dict[Path, str], left_out: Counter[str]) -> tuple[list[
                 is_public = both and name.casefold().startswith("publictest_")
                 row = {"path": f"{of_class}/{name}", "split": "val" if is_public else split}
                 (public if is_public else rows).append({**row, **common})
-    said = [f"fer2013: {len(public)} pictures PublicTest_* of the folder test are the split val"]
+    said = [f"fer2013: {len(public)} picture(s) PublicTest_* of the folder test are the split val"]
     return rows + public, said * bool(public)

@@ -12,10 +12,10 @@ import pandas as pd
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters import fer2013
 from fewshot_fer.data.adapters.fer2013 import (
-    LISTS,
     USAGES,
     drawn_pictures,
     drawn_rows,
+    find_pixel_list,
     read_pixel_list,
 )
 from fewshot_fer.data.adapters.registry import DrawnSet, find_adapter, register_adapter
@@ -89,7 +89,7 @@ def read_ferplus(data: Path, settings: DatasetConfig) -> pd.DataFrame:
     pictures = next((found for root in roots if (found := _pictures_below(root))), [])
     listed = next((file for root in roots if (file := child(root, LIST))), None)
     pixels = next(
-        (f for r in [*roots, *nested_roots(data, fer2013.ROOTS)] if (f := child(r, *LISTS))), None
+        (f for r in [*roots, *nested_roots(data, fer2013.ROOTS)] if (f := find_pixel_list(r))), None
     )
     if pictures and (len(pictures) == len(FOLDERS) or not (listed and pixels)):
         rows, left = _rows(_of_folders(pictures), settings)
@@ -125,7 +125,10 @@ def _of_folders(folders: Sequence[tuple[str, Path]]) -> Iterator[tuple[Line, str
         file = child(folder, "label.csv")
         assert file is not None
         there = {name.casefold(): name for name in image_names_in(folder)}
-        for line in read_votes(file, split):
+        lines = [*read_votes(file, split)]
+        if not lines:
+            raise DataError(f"{file} is empty: expected a line of votes for each picture")
+        for line in lines:
             name = there.get(line.name.casefold())
             if line.name and name is None:
                 raise DataError(
