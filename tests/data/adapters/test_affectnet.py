@@ -124,6 +124,14 @@ def test_a_picture_without_annotation(tmp_path: Path) -> None:
         read_affectnet(tmp_path)
 
 
+def test_a_split_without_annotations(tmp_path: Path) -> None:
+    """Is half a copy, whatever the other split has."""
+    home = write_layout("affectnet", tmp_path, people=1)
+    shutil.rmtree(home / "train_set/annotations")
+    with pytest.raises(DataError, match=r"train_set has no annotations beside images \(images\)"):
+        read_affectnet(tmp_path)
+
+
 def write_release(
     root: Path, rows: list[list[object]], name: str = "training.csv", header: bool = True
 ) -> Path:

@@ -94,3 +94,13 @@ def test_other_data_sets_are_refused(tmp_path: Path, name: str, side: int) -> No
     Image.new("L", (side, side)).save(tmp_path / name, format="png")
     with pytest.raises(DataError, match="affectnet not found"):
         read_affectnet(tmp_path)
+
+
+@pytest.mark.parametrize("made", ["a file", "nothing"])
+def test_no_folder(tmp_path: Path, made: str) -> None:
+    """Is said as such."""
+    place = tmp_path / "data"
+    if made == "a file":
+        place.touch()
+    with pytest.raises(DataError, match=r"affectnet not found .* (a file, not a|no such) folder"):
+        read_affectnet(place)

@@ -180,3 +180,13 @@ def test_other_data_sets_are_refused(tmp_path: Path, name: str, side: int, said:
     with pytest.raises(DataError, match=said) as error:
         read_fer2013(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("made", ["a file", "nothing"])
+def test_no_folder(tmp_path: Path, made: str) -> None:
+    """Is said as such."""
+    place = tmp_path / "data"
+    if made == "a file":
+        place.touch()
+    with pytest.raises(DataError, match=r"fer2013 not found .* (a file, not a|no such) folder"):
+        read_fer2013(place)

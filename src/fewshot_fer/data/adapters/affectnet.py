@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fewshot_fer.data.adapters.affectnet_folders import class_folder_rows
 from fewshot_fer.data.adapters.affectnet_list import CLASSES, N_IDS, listed_rows
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter, register_adapter
-from fewshot_fer.data.listing import child, image_names_in, left_out_remarks, nested_roots
+from fewshot_fer.data.listing import child, contents, image_names_in, left_out_remarks, nested_roots
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
@@ -83,14 +83,24 @@ def read_affectnet(data: Path) -> pd.DataFrame:
 
 
 def _repacked_folders(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Return split -> folders of images and annotations, of those splits that are there."""
-    found = {}
+    """Return split -> folders of images and annotations, of those splits that are there.
+
+    Raises DataError where one of them has images alone.
+    """
+    found, halves = {}, []
     for split, name in SETS.items():
         folder = child(root, name)
         images = folder and child(folder, "images")
         annotations = folder and child(folder, "annotations")
         if images and annotations:
             found[split] = images, annotations
+        elif images:
+            halves.append(images.parent)
+    if halves and (found or "affectnet" in root.name.casefold()):
+        raise DataError(
+            f"{halves[0]} has no annotations beside images ({contents(halves[0])}): expected "
+            f"annotations/0_exp.npy and the others"
+        )
     return found
 
 

@@ -36,7 +36,7 @@ def class_folder_rows(
 
     Raises DataError for an unknown class, and for numbers whose order is not said.
     """
-    found = ((root, splits) for root in roots if (splits := _split_folders(root)))
+    found = ((root, splits) for root in roots if root.is_dir() and (splits := _split_folders(root)))
     root, splits = next(found, (None, {}))
     if root is None:
         return None

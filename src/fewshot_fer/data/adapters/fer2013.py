@@ -110,7 +110,7 @@ def read_fer2013(data: Path) -> pd.DataFrame:
         if file := find_pixel_list(root):
             return make_table(_listed_rows(file))
     for root in roots:
-        if splits := _split_folders(root):
+        if root.is_dir() and (splits := _split_folders(root)):
             left_out: Counter[str] = Counter()
             rows, said = _folder_rows(splits, left_out)
             return make_table(rows, remarks=[*left_out_remarks(left_out, root), *said])
