@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bad_input import (
     clip_cases,
+    face_list_cases,
     fault_cases,
     layout_cases,
     list_cases,
@@ -122,6 +123,10 @@ KINDS: dict[str, list[Kind]] = {
         Kind(layout_cases.oulu, layout_cases.write_oulu, layout_cases.words("oulu_casia")),
         Kind(layout_cases.kdef, layout_cases.write_kdef, layout_cases.words("kdef")),
         Kind(layout_cases.rafce, layout_cases.write_rafce, layout_cases.words("rafce")),
+        *(
+            Kind(cases, write, face_list_cases.words(name))
+            for cases, write, name in face_list_cases.SETS
+        ),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(clip_cases.listed_clips, write_csv, CSV_CLIPS),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),

@@ -144,6 +144,16 @@ def possible_roots(data: Path, names: Sequence[str]) -> list[Path]:
     return [*dict.fromkeys(named), data]
 
 
+def nested_roots(data: Path, names: Sequence[str]) -> list[Path]:
+    """Return the folders of `possible_roots`, before each those that lie in it under such a name.
+
+    At any depth: archives unpack to fer2013/fer2013.
+    """
+    named = possible_roots(data, names)[:-1]
+    within = [root for folder in named for root in nested_roots(folder, names)]
+    return [*dict.fromkeys(within), data]
+
+
 def contents(folder: Path) -> str:
     """Say in a few words what lies in a folder."""
     if not folder.exists():

@@ -45,15 +45,20 @@ def dataset_name(settings: DatasetConfig) -> str:
 
 
 def class_counts(settings: DatasetConfig, table: pd.DataFrame, official: bool) -> list[ClassCount]:
-    """Return the counts of a whole data set, all its splits; without `official` none to compare."""
+    """Return the counts of all splits of a data set, of `dataset.classes` where they are given.
+
+    Without `official` there are none to compare with.
+    """
     adapter = find_adapter(settings.adapter)
     found = _clips(table) if adapter.unit == "clips" else _images(table)
     if "all" in adapter.counts:
         found = _together(found)
+    taken = {canonical(name) for name in settings.classes}
     published = {
         (split, label): number
         for split, of_split in (adapter.counts if official else {}).items()
         for label, number in of_split.items()
+        if label in taken or not taken
     }
     order = {split: place for place, split in enumerate(("train", "val", "test"))}
     keys = sorted({*found, *published}, key=lambda key: (order.get(key[0], len(order)), key))
