@@ -46,6 +46,18 @@ def shown_names(group: str) -> list[str]:
     return [*files, f"or NAME_{{{','.join(_endings())}}} where it has as many classes"]
 
 
+def evals_of(dataset: str) -> list[str]:
+    """Return the names of the evaluations of a data set, those with a shape in their names last."""
+    files = sorted((conf_dir() / "eval").glob("*.yaml"))
+    chosen = {"/dataset@dataset": dataset}
+    own = [
+        file.stem
+        for file in files
+        if chosen in yaml.safe_load(file.read_text(encoding="utf-8"))["defaults"]
+    ]
+    return sorted(own, key=lambda name: (bool(SHAPED.fullmatch(name)), name))
+
+
 @cache
 def derived_evals() -> dict[str, Node]:
     """Return name -> Hydra's node for each evaluation that is derived from a file of conf/eval/.

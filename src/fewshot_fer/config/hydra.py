@@ -125,6 +125,11 @@ def choices() -> dict[str, str]:
     return {str(group): str(name) for group, name in taken if not str(group).startswith("hydra/")}
 
 
+def typed_words() -> list[str]:
+    """Return the words of the command line that Hydra composed the settings from."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
 def in_sweep() -> bool:
     """Return whether the job under way is one of several."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN

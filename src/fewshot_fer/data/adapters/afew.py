@@ -38,6 +38,7 @@ log = logging.getLogger("fewshot_fer")
     counts=AFEW_CLIP_COUNTS,
     unit="clips",
     differs="clips may be missing, or in folders of another name",
+    pictures=r"(^|_)[0-9]{9}/",
 )
 def read_afew(data: Path) -> pd.DataFrame:
     """Return the FaceTable of all frames, splits train and val.
