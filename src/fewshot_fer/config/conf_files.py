@@ -47,15 +47,15 @@ def shown_names(group: str) -> list[str]:
 
 
 def evals_of(dataset: str) -> list[str]:
-    """Return the names of the evaluations of a data set, those with a shape in their names last."""
+    """Return the evaluations of a data set: first that of its name, last those of one shape."""
     files = sorted((conf_dir() / "eval").glob("*.yaml"))
     chosen = {"/dataset@dataset": dataset}
     own = [
         file.stem
         for file in files
-        if chosen in yaml.safe_load(file.read_text(encoding="utf-8"))["defaults"]
+        if chosen in yaml.safe_load(file.read_text(encoding="utf-8")).get("defaults", ())
     ]
-    return sorted(own, key=lambda name: (bool(SHAPED.fullmatch(name)), name))
+    return sorted(own, key=lambda name: (name != dataset, bool(SHAPED.fullmatch(name)), name))
 
 
 @cache
