@@ -73,7 +73,7 @@ def test_data_sets_beside_one_another_are_all_named(tmp_path: Path, data: Path) 
     found = recognise_folder(tmp_path)
     assert {*names(found)} == {*DRAWN, "dfew", "jaffe"}
     jaffe = next(fit for fit in found.fits if fit.adapter.name == "jaffe")
-    assert jaffe.folder == tmp_path / "Japanese women"
+    assert jaffe.root == tmp_path / "Japanese women"
 
 
 def test_a_repacked_rafdb_is_told_from_its_look_alikes(tmp_path: Path) -> None:
