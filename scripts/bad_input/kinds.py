@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bad_input import (
+    clip_cases,
     fault_cases,
     list_cases,
     page_cases,
@@ -113,6 +114,8 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.class_folders, write_class_folders, RAFDB),
         Kind(set_cases.clips, write_afew, AFEW),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
+        Kind(clip_cases.clip_lists, clip_cases.write_clips, clip_cases.WORDS),
+        Kind(clip_cases.unknown_folders, clip_cases.write_unknown, clip_cases.UNKNOWN),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(

@@ -123,6 +123,12 @@ def test_faces_of_anybody_are_read_where_nothing_else_is_sure(tmp_path: Path) ->
     ]
 
 
+def test_one_folder_is_no_class_among_others(tmp_path: Path) -> None:
+    """Any folder of pictures in a folder would be a data set."""
+    classes_of(tmp_path, "holiday")
+    assert names(recognise_folder(tmp_path)) == []
+
+
 def test_a_list_of_images_is_read(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for number in range(6):

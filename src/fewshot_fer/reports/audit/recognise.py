@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fewshot_fer.config.quoting import pasteable
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import Adapter, adapter_names, find_adapter
 from fewshot_fer.data.decode import look_at_header
@@ -91,7 +92,7 @@ def recognise_folder(folder: Path) -> Recognised:
         fits, near = fits + deeper, near + nearly
     if all(fit.against for fit in fits):
         of_anyone, _ = _try_all([(adapter, folder) for adapter in known if adapter.anyones])
-        fits += of_anyone
+        fits += [fit for fit in of_anyone if len(fit.classes) > 1]  # one is any folder of folders
     covered = [f"{fit.root}{os.sep}" for fit in fits]
     left = {one for one in near if not any(root in one.missing for root in covered)}
     return Recognised(sorted(fits, key=_rank), sorted(left, key=lambda one: one.name))
@@ -111,7 +112,7 @@ def _require_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise DataError(
             f"data={folder} is a file: give the folder that it lies in; a list of images with the "
-            f"columns path,label is read by dataset=csv dataset.file={folder}"
+            f"columns path,label is read by dataset=csv {pasteable('dataset.file', folder)}"
         )
     if not any(folder.iterdir()):
         raise DataError(f"data={folder} is empty: give a folder that holds a data set")

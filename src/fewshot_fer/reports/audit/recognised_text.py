@@ -84,13 +84,13 @@ def next_line(fit: Fit) -> str:
 
 def nothing_found(folder: Path) -> DataError:
     """Return the error for a folder in which no data set is recognised."""
-    tried = ", ".join(adapter_names())
     if images_in(folder):
         return DataError(
-            f"{folder} holds pictures right in it and no data set that is known ({tried}): their "
-            f"classes are not known; put the pictures of each class into a folder of its name, or "
+            f"{folder} holds pictures right in it and no data set that is known: their classes are "
+            f"not known; put the pictures of each class into a folder of its name, or "
             f"write a list with the columns path,label for dataset=csv dataset.file=list.csv"
         )
+    tried = ", ".join(adapter_names())
     return DataError(
         f"{folder} holds no data set that is known ({tried}); found {contents(folder)}. Faces of "
         f"your own are read from <class>/*.jpg by dataset=folder "
