@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bad_input import (
     clip_cases,
+    clip_list_cases,
     face_list_cases,
     fault_cases,
     layout_cases,
@@ -127,6 +128,8 @@ KINDS: dict[str, list[Kind]] = {
             Kind(cases, write, face_list_cases.words(name))
             for cases, write, name in face_list_cases.SETS
         ),
+        Kind(clip_list_cases.clip_lists, clip_list_cases.write_clips, clip_list_cases.WORDS),
+        Kind(clip_list_cases.unknown_folders, clip_list_cases.write_unknown, clip_list_cases.UNKNOWN),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(clip_cases.listed_clips, write_csv, CSV_CLIPS),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),

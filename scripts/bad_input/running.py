@@ -65,6 +65,8 @@ def has_results(folder: Path, words: Words) -> bool:
     """Tell whether a command left what it is for: figures that are numbers, rows, a manifest."""
     if words[0] == "prepare":
         tables = [folder / "frames/manifest.csv"]
+    elif words[0] == "check":
+        return bool(list(folder.glob("outputs/check/*/check.json")))
     elif words[0] == "predict":
         tables = list(folder.glob("outputs/predict/*/predictions.csv"))
     elif "resume=run" in words:

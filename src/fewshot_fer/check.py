@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from fewshot_fer.cli.main import launch
-from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.config.schema import CheckVerb
 from fewshot_fer.system.locks import own_folder
 
 INVALID = 1  # exit code
@@ -18,9 +18,17 @@ def main() -> None:
         sys.exit(INVALID)
 
 
-def check(settings: TrainVerb, folder: Path) -> bool:
-    """Return whether the data of a training command would make its results wrong."""
+def check(settings: CheckVerb, folder: Path) -> bool:
+    """Return whether the data of a training command would make its results wrong.
+
+    With `data` it is said instead which data sets lie in that folder.
+    """
     with own_folder(folder):
+        if settings.data is not None:
+            from fewshot_fer.reports.audit.recognised_text import recognise_session
+
+            recognise_session(settings.data, folder)
+            return False
         # Import torch late: wrong settings then fail in milliseconds.
         from fewshot_fer.reports.audit.audit import check_session
 

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.cli.overrides import composed_tests, expand_tests
 from fewshot_fer.config.conf_files import conf_dir, conf_names, shown_names
-from fewshot_fer.config.hydra import compose, run_id
+from fewshot_fer.config.hydra import compose, plain, run_id
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.system.errors import ConfigError
@@ -47,9 +47,11 @@ def test_every_test_composes_alone(name: str) -> None:
 
 
 def test_check_reads_what_train_reads() -> None:
-    """A training command is checked by changing its verb."""
+    """A training command is checked by changing its verb; `data`, of check alone, is not set."""
     words = ("experiment=demo", "train=classic", "test=[basic_7w1s]", "seed=3")
-    assert compose("check", words) == compose("train", words)
+    checked = plain(compose("check", words))
+    assert checked.pop("data") is None
+    assert checked == plain(compose("train", words))
 
 
 @pytest.mark.parametrize("word", ["test=nothing", "test=[basic_7w1s,nothing]", "eval=nothing"])

@@ -47,6 +47,18 @@ def shown_names(group: str) -> list[str]:
     return [*files, f"or NAME_{{{','.join(_endings())}}} where it has as many classes"]
 
 
+def evals_of(dataset: str) -> list[str]:
+    """Return the evaluations of a data set: first that of its name, last those of one shape."""
+    files = sorted((conf_dir() / "eval").glob("*.yaml"))
+    chosen = {"/dataset@dataset": dataset}
+    own = [
+        file.stem
+        for file in files
+        if chosen in yaml.safe_load(file.read_text(encoding="utf-8")).get("defaults", ())
+    ]
+    return sorted(own, key=lambda name: (name != dataset, bool(SHAPED.fullmatch(name)), name))
+
+
 @cache
 def derived_evals() -> dict[str, Node]:
     """Return name -> Hydra's node for each evaluation that is derived from a file of conf/eval/.

@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -12,10 +13,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fewshot_fer.config.conf_files import conf_dir, conf_names, derived_evals
-from fewshot_fer.config.schema import TestVerb, TrainVerb
+from fewshot_fer.config.schema import CheckVerb, TestVerb, TrainVerb
 from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
     ExportVerb,
@@ -27,7 +28,7 @@ from fewshot_fer.system.processes import core_count
 
 SCHEMAS: dict[str, type] = {
     "train": TrainVerb,
-    "check": TrainVerb,
+    "check": CheckVerb,
     "test": TestVerb,
     "predict": PredictVerb,
     "prepare": PrepareVerb,
@@ -50,6 +51,11 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     for verb, schema in SCHEMAS.items():
         store.store(name=f"{verb}_schema", node=schema)
+    # Merged over all that conf/train.yaml composes, which it must leave as it is.
+    added = OmegaConf.structured(CheckVerb)
+    for inherited in fields(TrainVerb):
+        added[inherited.name] = MISSING
+    store.store(name="check_schema", node=added)
     derived = derived_evals()
     for name, node in derived.items():
         store.store(group="eval", name=name, node=node)
@@ -117,6 +123,11 @@ def choices() -> dict[str, str]:
         return {}
     taken = HydraConfig.get().runtime.choices.items()
     return {str(group): str(name) for group, name in taken if not str(group).startswith("hydra/")}
+
+
+def typed_words() -> list[str]:
+    """Return the words of the command line that Hydra composed the settings from."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def in_sweep() -> bool:

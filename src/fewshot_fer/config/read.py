@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config.check_train import check_test, check_train
-from fewshot_fer.config.schema import EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.config.schema import CheckVerb, EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
     ExportVerb,
@@ -72,6 +72,7 @@ def _unknown_keys(content: Mapping[Any, Any], schema: type, prefix: str) -> Iter
 
 CHECKS: dict[type, Callable[[Any], None]] = {
     TrainVerb: check_train,
+    CheckVerb: check_train,
     TestVerb: check_test,
     PredictVerb: check_predict,
     PrepareVerb: check_prepare,

@@ -210,6 +210,13 @@ class TrainVerb:
 
 
 @dataclass
+class CheckVerb(TrainVerb):
+    """Everything that `python -m fewshot_fer.check` reads: what train does, and one more."""
+
+    data: PathText | None = None  # a folder: which data sets lie in it is said, nothing else
+
+
+@dataclass
 class TestVerb:
     """Everything that `python -m fewshot_fer.test` reads; null means: as the run was trained."""
 

@@ -44,6 +44,8 @@ def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataF
     chosen = chosen.reset_index(drop=True)
     if fold:
         chosen["split"] = fold[2]
+        if lost := table.attrs.get("lost_clips"):
+            chosen.attrs["lost_clips"] = _lost_of_fold(lost, fold[1])
     if chosen.empty:
         names = sorted(table["split"].unique(), key=natural_key)
         found = ", ".join(f"{n}/train, {n}/test" if n.startswith("fold") else n for n in names)
@@ -52,6 +54,15 @@ def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataF
             f"(choose one, or 'all', with dataset.split=, eval.dataset.split= or support_split=)"
         )
     return chosen
+
+
+def _lost_of_fold(lost: dict[str, str], fold: str) -> dict[str, str]:
+    """Return clips without frames, split/key -> class, with train and test of a fold as splits."""
+    parted = {key: key.partition("/") for key in lost}
+    return {
+        f"{'test' if split == fold else 'train'}/{clip}": lost[key]
+        for key, (split, _, clip) in parted.items()
+    }
 
 
 def select_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

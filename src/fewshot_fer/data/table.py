@@ -23,16 +23,23 @@ APART = ("group", "clip")
 
 
 def make_table(
-    rows: Sequence[dict[str, object]], apart: Sequence[str] = APART, remarks: Iterable[str] = ()
+    rows: Sequence[dict[str, object]] | pd.DataFrame,
+    apart: Sequence[str] = APART,
+    remarks: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Build a FaceTable from rows, sorted by path so that disk order never changes an experiment.
 
-    A row has a canonical label and, where it was spelled otherwise, its `spelling`; `clip` defaults
-    to an empty string, `frame` to -1. Images that share the plain name in any of the columns
-    `apart` are one group; an image without any is its own. attrs["remarks"]: sentences on what was
-    read, those given and those found here. Raises DataError as `validate_table` does.
+    rows: dicts, or a data frame of columns, which takes less memory. A row has a canonical label
+    and, where it was spelled otherwise, its `spelling`; `clip` defaults to an empty string, `frame`
+    to -1. Images that share the plain name in any of the columns `apart` are one group; an image
+    without any is its own. attrs["remarks"]: sentences on what was read, those given and those
+    found here. Raises DataError as `validate_table` does.
     """
-    table = pd.DataFrame.from_records(list(rows), columns=[*{*COLUMNS, "spelling", *apart}])
+    columns = [*{*COLUMNS, "spelling", *apart}]
+    if isinstance(rows, pd.DataFrame):
+        table = rows.reindex(columns=columns)
+    else:
+        table = pd.DataFrame.from_records(list(rows), columns=columns)
     for column in apart:
         plain = {name: plain_name(str(name)) or None for name in table[column].dropna().unique()}
         named = table[column].map(plain).astype(object)

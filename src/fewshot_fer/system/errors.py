@@ -41,6 +41,18 @@ class DataError(UserError):
     """Something on disk that is missing, damaged or laid out in an unknown way."""
 
 
+class NotThereError(DataError):
+    """A data set that does not lie in the folder where it was looked for.
+
+    missing: in short what was expected and found; near: whether a folder of its name is there.
+    """
+
+    def __init__(self, message: str, missing: str = "", near: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.near = near
+
+
 class NoFaceError(DataError):
     """A class of which no picture shows a face."""
 

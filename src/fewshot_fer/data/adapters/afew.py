@@ -45,6 +45,7 @@ log = logging.getLogger("fewshot_fer")
     unit="clips",
     differs="clips may be missing, or in folders of another name; public lists of frames have 381 "
     "of val, as two lose every face",
+    pictures=r"(^|_)[0-9]{9}/",
 )
 def read_afew(data: Path) -> pd.DataFrame:
     """Return the FaceTable of all frames, splits train and val.

@@ -36,7 +36,7 @@ PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar")  # which pandas opens
 HEADER = "its first line must name the columns path,label[,group,split,clip,frame]"
 
 
-@register_adapter("csv", "a CSV with the columns path,label")
+@register_adapter("csv", "a CSV with the columns path,label", anyones=True)
 def read_csv(folder: Path, settings: DatasetConfig) -> pd.DataFrame:
     """Return the FaceTable of `dataset.file`; `folder` counts where `dataset.root` names it."""
     if settings.file is None:

@@ -34,7 +34,7 @@ BY_DEFAULT = DatasetConfig()
 log = logging.getLogger("fewshot_fer")
 
 
-@register_adapter("folder", LAYOUT)
+@register_adapter("folder", LAYOUT, anyones=True)
 def read_folder(root: Path, settings: DatasetConfig = BY_DEFAULT) -> pd.DataFrame:
     """Return the FaceTable of a folder; its split is `all` unless there are split folders.
 

@@ -24,6 +24,7 @@ ROOTS = ("RAF-DB", "RAFDB", "RAF_DB", "RAF", "rafdb-basic", "DATASET")
 TRAIN = ("train", "train_set")
 TEST = ("test", "test_set")
 VALIDATION = ("valid", "val", "val_set", "validation")
+PICTURES = r"/(train|test)_[0-9]+"
 LAYOUT = "RAF-DB/{0}/EmoLabel/{1} and RAF-DB/{0}/Image/aligned/train_00001_aligned.jpg"
 
 
@@ -43,7 +44,13 @@ COMPOUND_SUBSET = Subset(
 )
 
 
-@register_adapter("rafdb_basic", LAYOUT.format("basic", NAMES[0]), counts=labels.RAFDB_BASIC_COUNTS)
+@register_adapter(
+    "rafdb_basic",
+    LAYOUT.format("basic", NAMES[0]),
+    counts=labels.RAFDB_BASIC_COUNTS,
+    pictures=PICTURES,
+    size=(100, 100),
+)
 def read_rafdb_basic(data: Path) -> pd.DataFrame:
     """Return the FaceTable of the seven basic classes, splits train and test.
 
@@ -57,6 +64,8 @@ def read_rafdb_basic(data: Path) -> pd.DataFrame:
     "rafdb_compound",
     LAYOUT.format("compound", NAMES[0]),
     counts={"all": labels.RAFDB_COMPOUND_COUNTS},
+    pictures=PICTURES,
+    size=(100, 100),
 )
 def read_rafdb_compound(data: Path) -> pd.DataFrame:
     """Return the FaceTable of the eleven compound classes, as `read_rafdb_basic` does."""

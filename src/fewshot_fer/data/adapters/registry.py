@@ -16,7 +16,7 @@ from PIL import Image
 from fewshot_fer.config.names import register_name
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.listing import contents
-from fewshot_fer.system.errors import ConfigError, DataError
+from fewshot_fer.system.errors import ConfigError, NotThereError
 
 Read = TypeVar("Read", bound=Callable[..., pd.DataFrame])
 _ADAPTERS: dict[str, "Adapter"] = {}
@@ -55,7 +55,9 @@ class Adapter:
     where it lies, for messages. counts: split -> class -> number as published, the split `all` for
     all splits together; unit: images or clips; differs: why the numbers found may be others.
     write: from a new folder to its layout with drawn faces; home: how that folder is called beside
-    RAF-DB/ and AFEW/, one that `function` finds.
+    RAF-DB/ and AFEW/, one that `function` finds. pictures: a pattern in the last two parts of the
+    paths of its pictures, and size: their width and height, where other data sets lie in folders of
+    the same names; anyones: whether it reads images of any data set.
     """
 
     name: str
@@ -66,6 +68,9 @@ class Adapter:
     differs: str = "the copy may be incomplete, augmented or re-packed"
     write: Callable[[Path, DrawnSet], None] | None = None
     home: str = ""
+    pictures: str = ""
+    size: tuple[int, int] | None = None
+    anyones: bool = False
 
     def read(self, folder: Path, settings: DatasetConfig) -> pd.DataFrame:
         """Return the FaceTable of all splits. Raises DataError where the files are not right."""
@@ -73,16 +78,19 @@ class Adapter:
             return self.function(folder, settings=settings)
         return self.function(folder)
 
-    def not_found(self, folder: Path, nearest: Path | None = None) -> DataError:
+    def not_found(self, folder: Path, nearest: Path | None = None) -> NotThereError:
         """Return the error for a data set that does not lie in the folder that was searched.
 
         nearest: the folder within that comes closest, whose contents are shown in its place.
         """
-        within = f"in {nearest}: " if nearest not in (None, folder) else ""
-        return DataError(
-            f"{self.name} not found in {folder}: expected {self.layout}; found {within}"
-            f"{contents(nearest or folder)}. "
-            f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data"
+        near = nearest not in (None, folder, folder.absolute())
+        within = f"in {nearest}: " if near else ""
+        missing = f"expected {self.layout}; found {within}{contents(nearest or folder)}"
+        return NotThereError(
+            f"{self.name} not found in {folder}: {missing}. "
+            f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data",
+            missing,
+            near,
         )
 
     @property
