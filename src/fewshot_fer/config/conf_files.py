@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from omegaconf import OmegaConf
 
+from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.system.errors import ConfigError
 
 SHAPED = re.compile(r"(.+)_(?:[0-9]+w[0-9]+s|fixed[0-9]+)")
@@ -35,6 +37,17 @@ def conf_names(group: str) -> list[str]:
     folder = conf_dir() / ("eval" if group == "test" else group)
     files = {path.stem for path in folder.glob("*.yaml")}
     return sorted(files | {*derived_evals()} if group in ("eval", "test") else files)
+
+
+def dataset_settings(name: str) -> DatasetConfig:
+    """Return a data set as its file in conf/dataset/ has it; all of an adapter without a file."""
+    file = conf_dir() / "dataset" / f"{name}.yaml"
+    if not file.is_file():
+        return DatasetConfig(adapter=name)
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DatasetConfig), content))
+    assert isinstance(settings, DatasetConfig)
+    return settings
 
 
 def shown_names(group: str) -> list[str]:

@@ -66,6 +66,8 @@ RESULT_COLUMNS = (
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
     "n_left_out",  # of n_query x episodes: the query's group or picture is in the draw's support
     "images_id",  # equal for pictures of the same content: of the queries, then of a fixed support
+    "repeats",  # random streams that `episodes` were drawn from, each as many
+    "repeats_ci95",  # half of a 95 % interval over the streams' means: 1.96 s / sqrt(repeats)
 )
 HEADINGS = (
     *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
@@ -161,8 +163,20 @@ def finish_run(
     start = "" if known == "none" else f"the encoder began with weights from elsewhere: {known}\n"
     uses = list(dict.fromkeys(row["uses"] for row in folder.results if row.get("uses")))
     start += "".join(f"known beside the support: {each}\n" for each in uses)
+    start += "".join(f"{line}\n" for line in _repeat_lines(folder.results))
     table = results_table(folder.results)
     print(f"\n{table}\n\n{start}{seconds:.0f} s, written to {folder.folder}")
+
+
+def _repeat_lines(results: list[Row]) -> list[str]:
+    """Return the interval of each test that was repeated, as papers report it."""
+    return [
+        f"{row['role']} {row['protocol']}, {row['method']}: {percent(row['accuracy'])} "
+        f"± {100 * row['repeats_ci95']:.2f} over the means of {row['repeats']} runs of episodes; "
+        f"they share images, so the intervals above are the wider, honest ones"
+        for row in results
+        if (row.get("repeats") or 1) > 1
+    ]
 
 
 def results_table(results: list[Row]) -> str:
@@ -171,7 +185,9 @@ def results_table(results: list[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
+    repeats = row.get("repeats") or 1
+    count = f"{repeats} x {row['episodes'] // repeats}" if repeats > 1 else f"{row['episodes']}"
+    shape = f"{count} x {row['n_way']}-way {row['k_shot']}-shot"
     if row.get("deviation") is not None:  # a fixed support
         shape += f", {row['n_query']} {LEVELS[row['level']]}"
     if row.get("n_left_out"):

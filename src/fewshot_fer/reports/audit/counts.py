@@ -101,10 +101,12 @@ def leak_findings(audited: AuditedTable, disjoint: str) -> list[Finding]:
         if disjoint != "group":
             consequence = "; episodes.disjoint=group would not score them"
         return [note(f"clips of {audited.title}", f"{detail}{consequence}")]
-    faces = audited.table.iloc[np.unique(protocol.pool.rows)]
-    if protocol.shape.k_shot == 0 or not has_groups(faces):
+    pools = protocol.pool.sets or [protocol.pool]
+    faces = [audited.table.iloc[np.unique(pool.rows)] for pool in pools]
+    if protocol.shape.k_shot == 0 or not any(map(has_groups, faces)):
         return []
-    share = leak_share(faces, protocol.shape.n_way, protocol.shape.k_shot)
+    shape = protocol.shape
+    share = float(np.mean([leak_share(own, shape.n_way, shape.k_shot) for own in faces]))
     queries, own = (
         f"{percent(share)} of queries at {protocol.shape}",
         "their own clip in the support",
