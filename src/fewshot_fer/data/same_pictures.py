@@ -80,7 +80,7 @@ def find_repeats(
     for same in (some for some in by_number.values() if len(some) > 1):
         labels, _, sets = map(set, zip(*same.values(), strict=True))
         groups = {(group, dataset) for _, group, dataset in same.values()}
-        files = [f"{path} ({label})" for path, (label, _) in same.items()]
+        files = [f"{path} ({label})" for path, (label, *_) in same.items()]
         if len(labels) > 1:
             found.two_names.append(files)
         elif len(groups) > len(sets):

@@ -82,6 +82,8 @@ def _draw_within_sets(
     images = np.empty((*classes.shape, shape.k_shot + shape.n_query), dtype=np.int64)
     for number, own in enumerate(pool.sets):
         episodes = np.flatnonzero(of_set == number)
+        if not len(episodes):
+            continue
         own_classes, images[episodes] = _draw(random, own, len(episodes))
         numbers = np.array([pool.class_names.index(name) for name in own.class_names])
         classes[episodes] = numbers[own_classes]

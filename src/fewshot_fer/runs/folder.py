@@ -172,8 +172,8 @@ def _repeat_lines(results: list[Row]) -> list[str]:
     """Return the interval of each test that was repeated, as papers report it."""
     return [
         f"{row['role']} {row['protocol']}, {row['method']}: {percent(row['accuracy'])} "
-        f"± {100 * row['repeats_ci95']:.2f} over the means of {row['repeats']} runs of episodes; "
-        f"they share images, so the intervals above are the wider, honest ones"
+        f"± {100 * row['repeats_ci95']:.2f} over the means of {row['repeats']} runs of episodes, "
+        f"as papers give it; these share their images: for other images see 95 % groups"
         for row in results
         if (row.get("repeats") or 1) > 1
     ]

@@ -201,6 +201,10 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     )
     if warnings := dict.fromkeys(found):
         yield "the check found", "; ".join(warnings).replace(";", "; ")
+    if title := run.everything.get("paper.title"):
+        differs = run.everything.get("paper.differs")
+        yield "after", str(title)
+        yield "which it differs from", " ".join(map(str, differs or ["(not said)"]))
     done, planned = run.epochs
     if done:
         yield "epochs", f"{done} of {planned}" if planned else str(done)
