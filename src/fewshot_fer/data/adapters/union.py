@@ -11,6 +11,7 @@ import pandas as pd
 from fewshot_fer.config.conf_files import dataset_settings
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import ReadOther, register_adapter
+from fewshot_fer.data.splits import select_classes
 from fewshot_fer.data.table import validate_table
 from fewshot_fer.system.errors import ConfigError, DataError, NotThereError
 
@@ -40,7 +41,7 @@ def read_union(data: Path, settings: DatasetConfig, read_other: ReadOther) -> pd
             missing[NO_FILE] = "no file for the set csv: give dataset.file=/your/list.csv"
             continue
         try:
-            tables[name] = read_other(member)
+            tables[name] = select_classes(read_other(member), member.classes)
         except NotThereError as error:
             if not settings.skip_missing:
                 raise
