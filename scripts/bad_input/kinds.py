@@ -12,6 +12,7 @@ from bad_input import (
     picture_cases,
     run_cases,
     set_cases,
+    union_cases,
     video_cases,
     weight_cases,
 )
@@ -113,6 +114,7 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.class_folders, write_class_folders, RAFDB),
         Kind(set_cases.clips, write_afew, AFEW),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
+        Kind(union_cases.unions, write_mixed, union_cases.UNION),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(
