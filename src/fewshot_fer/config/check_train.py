@@ -181,3 +181,12 @@ def _check_dataset(where: str, settings: DatasetConfig) -> None:
     one_of(f"{where}.votes", settings.votes, VOTES)
     for name in settings.sets:
         require_name(f"{where}.sets", name, "dataset")
+    if settings.sets and settings.adapter != "union":
+        raise ConfigError(
+            f"{where}.sets is of a union: give {where}.adapter=union, or dataset=union"
+        )
+    if settings.skip_missing and settings.adapter != "union" and where == "dataset":
+        raise ConfigError(
+            f"{where}.skip_missing=true: a run needs this data set. It is for the sets of "
+            f"dataset=union, and for tests"
+        )

@@ -204,7 +204,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     if title := run.everything.get("paper.title"):
         differs = run.everything.get("paper.differs")
         yield "after", str(title)
-        yield "which it differs from", " ".join(map(str, differs or ["(not said)"]))
+        yield "differs from it", " ".join(map(str, differs)) if isinstance(differs, list) else "?"
     done, planned = run.epochs
     if done:
         yield "epochs", f"{done} of {planned}" if planned else str(done)
