@@ -133,7 +133,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     lr: float = 1e-3
     episodic_lr: float | None = None  # of episodes that follow supervised epochs; null: lr
-    encoder_rate: float = 1.0  # times lr is the encoder's own: below 1, it stays as it came
+    encoder_rate: float = 1.0  # times lr is the encoder's own; below 1: it changes but little
     freeze_batch_norm: bool = False  # the encoder's statistics and weights stay as they came
     schedule: str = "step"  # or cosine, or one_cycle; each phase has its own
     drop_lr_every: int = 40  # step only; 0: never
