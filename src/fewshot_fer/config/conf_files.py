@@ -56,7 +56,7 @@ def shown_names(group: str) -> list[str]:
     if group not in ("eval", "test"):
         return conf_names(group)
     files = sorted(path.stem for path in (conf_dir() / "eval").glob("*.yaml"))
-    return [*files, f"or NAME_{{{','.join(_endings())}}} where it has as many classes"]
+    return [*files, f"or NAME_{{{', '.join(_endings())}}} where it has as many classes"]
 
 
 @cache
