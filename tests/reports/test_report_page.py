@@ -263,4 +263,4 @@ def test_what_differs_from_a_paper_stands_with_its_run(tmp_path: Path) -> None:
     assert "Somebody (run)" in text
     assert "Somebody (odd)" in text
     assert "Validated elsewhere. No &lt;b&gt;." in text
-    assert "paper.differs" not in text  # among the settings it would be a column of sentences
+    assert ">paper.differs<" not in text  # among the settings it would be a column of sentences
