@@ -1,13 +1,16 @@
 """Protocols of papers: pinned values, and whole runs on the embedded layouts at tiny size."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from conftest import Command
-from fabricated import settings_of
+from fabricated import fabricate_run, settings_of
 
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.reports.html.report import runs_report
 
 TINY = (
     *(
@@ -57,6 +60,19 @@ def test_csrn_tests_on_classes_that_it_never_learns() -> None:
     assert settings.eval.dataset.classes == settings.dataset.classes
     for test in settings.test.values():
         assert len({*test.dataset.classes, *learnt}) == 7
+
+
+def test_what_differs_from_a_paper_stands_with_its_run(tmp_path: Path) -> None:
+    """Also where a file that somebody sent has another thing there than sentences."""
+    for name, differs in {"run": ["Validated elsewhere.", "No <b>."], "odd": 5}.items():
+        settings = settings_of("eval=basic_fixed5", "paths.data=/data")
+        settings.paper.title, settings.paper.differs = f"Somebody ({name})", differs  # type: ignore[assignment]
+        fabricate_run(tmp_path / name, settings)
+    text = runs_report([tmp_path], embeddings=False, pictures=False)[0]["report.html"]
+    assert "Somebody (run)" in text
+    assert "Somebody (odd)" in text
+    assert "Validated elsewhere. No &lt;b&gt;." in text
+    assert ">paper.differs<" not in text  # among the settings it would be a column of sentences
 
 
 @pytest.mark.slow

@@ -251,16 +251,3 @@ def test_half_a_letter_in_a_summary_does_not_stop_the_report(tmp_path: Path) -> 
     (folder / "summary.json").write_text(json.dumps(summary | {"command": "\ud800"}))
     for text in runs_report([tmp_path], embeddings=False)[0].values():
         text.encode("utf-8")
-
-
-def test_what_differs_from_a_paper_stands_with_its_run(tmp_path: Path) -> None:
-    """Also where a file that somebody sent has another thing there than sentences."""
-    for name, differs in {"run": ["Validated elsewhere.", "No <b>."], "odd": 5}.items():
-        settings = settings_of("eval=basic_fixed5", "paths.data=/data")
-        settings.paper.title, settings.paper.differs = f"Somebody ({name})", differs  # type: ignore[assignment]
-        fabricate_run(tmp_path / name, settings)
-    text = runs_report([tmp_path], embeddings=False, pictures=False)[0]["report.html"]
-    assert "Somebody (run)" in text
-    assert "Somebody (odd)" in text
-    assert "Validated elsewhere. No &lt;b&gt;." in text
-    assert ">paper.differs<" not in text  # among the settings it would be a column of sentences
