@@ -16,6 +16,7 @@ from bad_input import (
     picture_cases,
     run_cases,
     set_cases,
+    union_cases,
     video_cases,
     weight_cases,
 )
@@ -129,7 +130,10 @@ KINDS: dict[str, list[Kind]] = {
             for cases, write, name in face_list_cases.SETS
         ),
         Kind(clip_list_cases.clip_lists, clip_list_cases.write_clips, clip_list_cases.WORDS),
-        Kind(clip_list_cases.unknown_folders, clip_list_cases.write_unknown, clip_list_cases.UNKNOWN),
+        Kind(
+            clip_list_cases.unknown_folders, clip_list_cases.write_unknown, clip_list_cases.UNKNOWN
+        ),
+        Kind(union_cases.unions, write_mixed, union_cases.UNION),
         Kind(list_cases.csv_files, write_csv, CSV),
         Kind(clip_cases.listed_clips, write_csv, CSV_CLIPS),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),

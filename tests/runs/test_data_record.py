@@ -13,6 +13,7 @@ from fewshot_fer.runs.data_record import (
     changes,
     read_record,
     record_of_test,
+    record_of_training,
     require_same_data,
     with_absolute_paths,
     write_record,
@@ -96,3 +97,22 @@ def test_paths_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert with_absolute_paths(plain).backbone.weights == "imagenet"
     assert with_absolute_paths(placed) == placed
     assert with_absolute_paths(TestVerb(test={"own": test})).test == placed.test
+
+
+def test_the_sets_of_a_union_may_move_each_its_own_way(data: Path, tmp_path: Path) -> None:
+    """A list lies elsewhere than the folder of the others, and is found again there alone."""
+    records = []
+    for place in ("here", "there/and/further"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "a.jpg").write_bytes(b"a")
+        (tmp_path / place / "mmi.csv").write_text("path,label\na.jpg,anger\n")
+        dataset = DatasetConfig("union", split="train", sets=["rafdb_basic", "csv"])
+        dataset.file = str(tmp_path / place / "mmi.csv")
+        settings = TrainVerb(dataset=dataset, eval=EvalConfig(dataset=DatasetConfig("afew")))
+        settings.backbone = BackboneConfig("conv4")
+        records.append(record_of_training(settings, Source(data, demo=False)))
+    assert records[0] == records[1]
+    assert records[0]["dataset"]["images"] == 43
+    (tmp_path / place / "a.jpg").write_bytes(b"b")
+    now = record_of_training(settings, Source(data, demo=False))
+    assert changes(records[0], now) == ["dataset, other pictures under the same names"]

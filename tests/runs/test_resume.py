@@ -32,6 +32,11 @@ KINDS = {
         "eval=compound_4w5s",
         "eval.episodes=10",
     ],
+    # Of two sets at once, one of which each episode is of.
+    "union": [
+        *("dataset=union", "dataset.sets=[rafdb_basic,afew]", "dataset.skip_missing=true"),
+        *("episodes.within=set", "mix.per_set=50", "eval=compound_4w5s", "eval.episodes=10"),
+    ],
 }
 
 
@@ -98,7 +103,7 @@ MOMENTS = {
 CASES = [
     pytest.param(kind, moment, marks=[] if moment == "in the middle" else pytest.mark.slow)
     for kind in KINDS
-    for moment in (MOMENTS if kind != "pretrain_meta" else ["in the middle"])
+    for moment in (MOMENTS if kind in ("protonet", "classifier") else ["in the middle"])
 ]
 SOME_RUN = pytest.mark.parametrize("undisturbed", ["protonet"], indirect=True)
 

@@ -10,6 +10,7 @@ from fewshot_fer.config.schema import (
     LOGGERS,
     NEUTRAL,
     VOTES,
+    WITHIN,
     DatasetConfig,
     EvalConfig,
     MethodConfig,
@@ -89,8 +90,9 @@ def _check_model(settings: TrainVerb) -> None:
     if settings.backbone.image_size is not None:
         inside("backbone.image_size", settings.backbone.image_size, 16, 512)
     _check_method(settings.method)
-    if settings.mix.per_class is not None:
-        at_least("mix.per_class", settings.mix.per_class, 1)
+    for key in ("per_set", "per_class"):
+        if (count := getattr(settings.mix, key)) is not None:
+            at_least(f"mix.{key}", count, 1)
     one_of("precision", settings.precision, ("float32", "float64", "bf16"))
     one_of("logger", settings.logger, LOGGERS)
     inside("demo.scale", settings.demo.scale, 0.0, 20.0, above_low=True)
@@ -149,6 +151,7 @@ def _check_tests(settings: TrainVerb | TestVerb) -> None:
 
 def _check_shared(settings: TrainVerb | TestVerb) -> None:
     one_of("episodes.disjoint", settings.episodes.disjoint, ("group", "image"))
+    one_of("episodes.within", settings.episodes.within, WITHIN)
     one_of("on_bad_image", settings.on_bad_image, ("error", "skip"))
     a_device(settings.device)
     if settings.threads is not None:
@@ -170,6 +173,7 @@ def _check_eval(where: str, settings: EvalConfig) -> None:
     at_least(f"{where}.n_way", settings.n_way, 2)
     at_least(f"{where}.n_query", settings.n_query, 1)
     at_least(f"{where}.episodes", settings.episodes, 2)
+    at_least(f"{where}.repeats", settings.repeats, 1)
 
 
 def _check_dataset(where: str, settings: DatasetConfig) -> None:
@@ -179,3 +183,12 @@ def _check_dataset(where: str, settings: DatasetConfig) -> None:
     one_of(f"{where}.votes", settings.votes, VOTES)
     for name in settings.sets:
         require_name(f"{where}.sets", name, "dataset")
+    if settings.sets and settings.adapter != "union":
+        raise ConfigError(
+            f"{where}.sets is of a union: give {where}.adapter=union, or dataset=union"
+        )
+    if settings.skip_missing and settings.adapter != "union" and where == "dataset":
+        raise ConfigError(
+            f"{where}.skip_missing=true: a run needs this data set. It is for the sets of "
+            f"dataset=union, and for tests"
+        )

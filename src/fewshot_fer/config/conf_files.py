@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from omegaconf import OmegaConf
 
+from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.system.errors import ConfigError
 
 SHAPED = re.compile(r"(.+?)_((?:clips_)?[0-9]+w[0-9]+s|fixed[0-9]+)")
@@ -38,13 +40,24 @@ def conf_names(group: str) -> list[str]:
     return sorted(files | {*derived_evals()} if group in ("eval", "test") else files)
 
 
+def dataset_settings(name: str) -> DatasetConfig:
+    """Return a data set as its file in conf/dataset/ has it; all of an adapter without a file."""
+    file = conf_dir() / "dataset" / f"{name}.yaml"
+    if not file.is_file():
+        return DatasetConfig(adapter=name)
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DatasetConfig), content))
+    assert isinstance(settings, DatasetConfig)
+    return settings
+
+
 def shown_names(group: str) -> list[str]:
     """Return the names of a group for people: evaluations without those that are derived, and
     last what may be put behind their names."""
     if group not in ("eval", "test"):
         return conf_names(group)
     files = sorted(path.stem for path in (conf_dir() / "eval").glob("*.yaml"))
-    return [*files, f"or NAME_{{{','.join(_endings())}}} where it has as many classes"]
+    return [*files, f"or NAME_{{{', '.join(_endings())}}} where it has as many classes"]
 
 
 def evals_of(dataset: str) -> list[str]:

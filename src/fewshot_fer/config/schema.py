@@ -10,11 +10,13 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from fewshot_fer.config.paper import PaperConfig
 from fewshot_fer.config.quoting import NewPath, PathText
 
 VOTES = ("majority", "compound")
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
 NEUTRAL = ("none", "subject")  # whose neutral face embeddings are relative to
+WITHIN = ("any", "set")  # what an episode's images come from
 LOGGERS = ("csv", "tensorboard")
 UNITS = ("image", "clip")  # of an episode
 POOLINGS = ("mean", "attention")  # of frames to a clip
@@ -37,6 +39,7 @@ class DatasetConfig:
     classes: list[str] = field(default_factory=list)  # these alone are taken; empty: all
     votes: str = "majority"  # ferplus only; compound: two classes that share the votes are one
     sets: list[str] = field(default_factory=list)  # union only: names of data sets
+    skip_missing: bool = False  # a test, or sets of a union, may be left out if not there
 
 
 @dataclass
@@ -53,6 +56,7 @@ class EvalConfig:
     unit: str = "image"  # or clip: what n_way, k_shot and n_query count
     frames: int | None = 16  # of a clip, evenly spaced, where clips are counted; null: all
     pooling: str = "mean"  # how the embeddings of a clip's frames become one: mean or attention
+    repeats: int = 1  # so many times `episodes`, each from a random stream of its own
     support_draws: int = 5  # fixed only, as is the next
     support_split: str | None = None  # null: support from the training set; else from this split
     vote: str = "probability"  # how frames decide a clip: probability, embedding or majority
@@ -62,7 +66,8 @@ class EvalConfig:
 class MixConfig:
     """Changes to the training set."""
 
-    per_class: int | None = None  # this many images of each class, by leaving out and repeating
+    per_set: int | None = None  # this many images of each set, by leaving out and repeating
+    per_class: int | None = None  # then this many images of each class, likewise
 
 
 @dataclass
@@ -70,6 +75,7 @@ class EpisodesConfig:
     """Rules that hold for every episode, in training and in evaluation."""
 
     disjoint: str = "group"  # support and query share no group, or only no image
+    within: str = "any"  # set: all images of an episode are of one data set, drawn uniformly
     skip_small_classes: bool = False
     save: NewPath | None = None  # file to write the evaluations' episodes to
     load: PathText | None = None  # file to read them from, in the place of drawing
@@ -134,9 +140,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     lr: float = 1e-3
     episodic_lr: float | None = None  # of episodes that follow supervised epochs; null: lr
-    encoder_rate: float = (
-        1.0  # times lr is the encoder's own; below 1: pretrained weights stay near
-    )
+    encoder_rate: float = 1.0  # times lr is the encoder's own; below 1: it changes but little
     freeze_batch_norm: bool = False  # the encoder's statistics and weights stay as they came
     schedule: str = "step"  # or cosine, or one_cycle; each phase has its own
     drop_lr_every: int = 40  # step only; 0: never
@@ -197,6 +201,7 @@ class TrainVerb:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
     mix: MixConfig = field(default_factory=MixConfig)
+    paper: PaperConfig = field(default_factory=PaperConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them

@@ -20,7 +20,7 @@ from fewshot_fer.data.decode import decode, most_pixels
 from fewshot_fer.data.fingerprint import file_digests, pixels_digest
 from fewshot_fer.data.listing import as_on_disk
 from fewshot_fer.data.picture_parts import file_of
-from fewshot_fer.data.splits import select_classes, select_split
+from fewshot_fer.data.splits import select_classes, select_of_each_set, select_split
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
 from fewshot_fer.system.processes import core_count
@@ -123,15 +123,22 @@ def find_source(paths: PathsConfig, demo: DemoConfig, skipping: Skipping | None 
 
 def load_dataset(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     """Return the FaceTable of the chosen split. Raises DataError where the files are not right."""
-    key, folder = repr(replace(settings, split="all", classes=[])), source.folder_of(settings)
+    folder, table = source.folder_of(settings), _whole(settings, source)
+    select = select_of_each_set if settings.sets else select_split
+    return select_classes(select(table, settings.split, folder), settings.classes)
+
+
+def _whole(settings: DatasetConfig, source: Source) -> pd.DataFrame:
+    """Return the FaceTable of all splits and classes, read once; each set of a union counts."""
+    key = repr(replace(settings, split="all", classes=[]))
     if key not in source.tables:
         source.draw(settings)
-        table = find_adapter(settings.adapter).read(folder, settings)
-        if source.official(settings):
+        folder, adapter = source.folder_of(settings), find_adapter(settings.adapter)
+        table = adapter.read(folder, settings, lambda other: _whole(other, source))
+        if source.official(settings) and not settings.sets:  # its sets were counted by now
             _warn_of_counts(table, folder)
         source.tables[key] = source.skipping.without_bad(table)
-    table = select_split(source.tables[key], settings.split, folder)
-    return select_classes(table, settings.classes)
+    return source.tables[key]
 
 
 def find_bad_images(paths: list[str], image_size: int) -> dict[str, str]:

@@ -64,21 +64,25 @@ def picture_numbers(*sets: FaceImages) -> list[NDArray[np.int64]]:
     return np.split(numbers, np.cumsum([len(images) for images in sets])[:-1])
 
 
-def find_repeats(numbers: NDArray[np.int64], faces: pd.DataFrame) -> Repeats:
+def find_repeats(
+    numbers: NDArray[np.int64], faces: pd.DataFrame, within_set: bool = False
+) -> Repeats:
     """Return the repeats among images.
 
-    numbers [N]: as of `picture_numbers`; faces [N]: the columns path, label and group.
+    numbers [N]: as of `picture_numbers`; faces [N]: the columns path, label, group and dataset;
+    within_set: an episode has images of one data set, so that a picture in two is never apart.
     """
-    by_number: dict[int, dict[str, tuple[str, object]]] = defaultdict(dict)
-    columns = (faces[name] for name in ("path", "label", "group"))
-    for number, path, label, group in zip(numbers, *columns, strict=True):
-        by_number[number][path] = (label, group)
+    by_number: dict[int, dict[str, tuple[str, object, str]]] = defaultdict(dict)
+    columns = (faces[name] for name in ("path", "label", "group", "dataset"))
+    for number, path, label, group, dataset in zip(numbers, *columns, strict=True):
+        by_number[number][path] = (label, group, dataset if within_set else "")
     found = Repeats([], [])
     for same in (some for some in by_number.values() if len(some) > 1):
-        labels, groups = map(set, zip(*same.values(), strict=True))
-        files = [f"{path} ({label})" for path, (label, _) in same.items()]
+        labels, _, sets = map(set, zip(*same.values(), strict=True))
+        groups = {(group, dataset) for _, group, dataset in same.values()}
+        files = [f"{path} ({label})" for path, (label, *_) in same.items()]
         if len(labels) > 1:
             found.two_names.append(files)
-        elif len(groups) > 1:
+        elif len(groups) > len(sets):
             found.apart.append(files)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fewshot_fer.config.conf_files import dataset_settings
 from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.listing import natural_key
 from fewshot_fer.system.errors import DataError
@@ -28,6 +29,7 @@ SPLITS = {
 """How people spell splits -> the split's name in a table."""
 FOLD = re.compile(r"(fold[0-9]+)/(train|test)")
 """A split by the folds of a table: fold1/test is what fold1 tests on, fold1/train all others."""
+FOLD_NAME = re.compile(r"fold[0-9]+")
 
 
 def select_split(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataFrame:
@@ -65,6 +67,49 @@ def _lost_of_fold(lost: dict[str, str], fold: str) -> dict[str, str]:
     }
 
 
+def select_of_each_set(table: pd.DataFrame, split: str, where: str | Path) -> pd.DataFrame:
+    """Return the rows of one split of each data set in a table, from those that have it.
+
+    train: all of a set without splits, or with folds alone, unless its own file in conf/dataset/
+    names a fold to train on. fold1/train and fold1/test are train and test of a set without folds.
+    A set that has no such split is left out, which is added to the remarks of `table`. Raises
+    DataError if no row is left.
+    """
+    if split == "all":
+        return table
+    chosen, without = [], []
+    for name, own in table.groupby("dataset", sort=False):
+        wanted = _split_of_set(set(own["split"]), split, dataset_settings(str(name)).split)
+        try:
+            chosen.append(select_split(own, wanted, where))
+        except DataError:
+            without.append(str(name))
+    if not chosen:
+        raise DataError(
+            f"no image of split '{split}' in {', '.join(without)}: give dataset.split=train or all"
+        )
+    remarks = table.attrs.setdefault("remarks", [])
+    remark = f"union: split '{split}' is without {', '.join(without)}, which has none of that name"
+    remarks += [remark] if without and remark not in remarks else []
+    joined = pd.concat(chosen, ignore_index=True)
+    joined.attrs = table.attrs
+    return joined
+
+
+def _split_of_set(there: set[str], split: str, own: str) -> str:
+    """Return which split of a set is meant by `split` of a union.
+
+    there: the splits of its rows; own: the one that its file in conf/dataset/ takes.
+    """
+    fold, has_folds = FOLD.fullmatch(split), any(FOLD_NAME.fullmatch(name) for name in there)
+    if fold and has_folds:
+        return split
+    word = fold[2] if fold else split
+    if word == "train" and has_folds:
+        return own if own.endswith("/train") else "all"
+    return "all" if word == "train" and there == {"all"} else word
+
+
 def select_classes(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Return the rows of these classes, however spelled; of all for none.
 
@@ -90,18 +135,19 @@ def fold_splits(subjects: Sequence[str], n_folds: int) -> list[str]:
 
 
 def balanced_rows(
-    table: pd.DataFrame, rows: NDArray[np.int64], per_class: int, seed: int
+    table: pd.DataFrame, rows: NDArray[np.int64], count: int, seed: int, by: str = "label"
 ) -> NDArray[np.int64]:
-    """Return row numbers with per_class of each class, drawn from `rows`.
+    """Return row numbers with `count` of each class or, with by="dataset", of each data set.
 
-    A larger class gives a random part of its images, a smaller one each of its images equally often
-    but for the remainder, which is drawn. A function of table, rows and seed.
+    Drawn from `rows`. A larger class gives a random part of its images, a smaller one each of its
+    images equally often but for the remainder, which is drawn. A function of table, rows and seed.
     """
-    random = np.random.default_rng([seed, zlib.crc32(b"balance")])
-    labels = table["label"].to_numpy()[rows]
+    stream = b"balance" if by == "label" else b"balance sets"
+    random = np.random.default_rng([seed, zlib.crc32(stream)])
+    names = table[by].to_numpy()[rows]
     chosen = []
-    for label in sorted(set(labels)):
-        own = rows[labels == label]
-        whole, rest = divmod(per_class, len(own))
+    for name in sorted(set(names)):
+        own = rows[names == name]
+        whole, rest = divmod(count, len(own))
         chosen += [*([own] * whole), random.choice(own, size=rest, replace=False)]
     return np.sort(np.concatenate(chosen))

@@ -1,7 +1,7 @@
 """Pools that episodes are drawn from: the rows of a table by class, and their groups."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,9 @@ class EpisodePool:
     rows [N]: table rows, those of a class next to one another; starts, sizes [C]: where a class
     lies in `rows`; groups [N]: group of each entry of `rows` as a number, or None where support and
     query need only be different entries; nested: no group has images of two classes; disjoint:
-    `group`, or `image` or `clip`, what support and query of an episode never share.
+    `group`, or `image` or `clip`, what support and query of an episode never share; sets: pools of
+    single data sets, from one of which an episode is drawn, all equally likely; none where any rows
+    may meet.
     """
 
     shape: Shape
@@ -47,6 +49,7 @@ class EpisodePool:
     groups: NDArray[np.int64] | None
     nested: bool
     disjoint: str
+    sets: tuple["EpisodePool", ...] = ()
 
     @property
     def members(self) -> list[NDArray[np.int64]]:
@@ -64,10 +67,11 @@ def build_pool(
     """Return the pool of a FaceTable.
 
     rules.disjoint: `group` keeps clips and subjects apart where the table has any, `image` only
-    images; rows: those of the table that may be drawn, all by default; a row that is given several
-    times is as many times as likely, and never stands on both sides. Raises EpisodeError naming
-    `what` and the classes that are too small for one episode, unless the rules skip them, and where
-    fewer classes remain than an episode takes.
+    images; rules.within: `set` where an episode's images are of one data set; rows: those of the
+    table that may be drawn, all by default; a row that is given several times is as many times as
+    likely, and never stands on both sides. Raises EpisodeError naming `what` and the classes that
+    are too small for one episode, unless the rules skip them, and where fewer classes remain than
+    an episode takes, in all sets or, within=set, in each.
     """
     rows = np.arange(len(table)) if rows is None else np.sort(rows)
     faces = pd.DataFrame({"row": rows, "label": table["label"].to_numpy()[rows]})
@@ -93,7 +97,11 @@ def build_pool(
             f"{what}: n_way={shape.n_way} asks for more classes than the {len(pool.class_names)} "
             f"there are: {', '.join(pool.class_names) or 'none'}"
         )
-    return pool
+    of_set = table["dataset"].to_numpy()[rows]
+    if rules.within == "any" or len(set(of_set)) == 1:
+        return pool
+    kept = faces.assign(dataset=of_set)[faces["label"].isin(pool.class_names)]
+    return _by_set(kept, shape, what)
 
 
 def can_split(sizes: list[int], k_shot: int, n_query: int) -> bool:
@@ -110,6 +118,40 @@ def can_split(sizes: list[int], k_shot: int, n_query: int) -> bool:
         reachable |= reachable << size
     span = sum(sizes) - k_shot - n_query + 1
     return span > 0 and bool((reachable >> n_query) & ((1 << span) - 1))
+
+
+def _by_set(faces: pd.DataFrame, shape: Shape, what: str) -> EpisodePool:
+    """Return a pool whose episodes are of one data set each; faces: with the column dataset.
+
+    It has no class of a set that is too small there, and no set with fewer classes than an episode
+    takes: a warning names both. Raises EpisodeError where no set is left.
+    """
+    kept, pools, left_out = [], [], []
+    for name, own in faces.groupby("dataset"):
+        small = _small_classes(own, shape, bool(own["group"].duplicated().any()))
+        own = own[~own["label"].isin(list(small))]
+        n_classes = own["label"].nunique()
+        if n_classes < shape.n_way:
+            left_out.append(f"all of {name}, with {_count(n_classes, 'class')} large enough")
+            continue
+        left_out += [f"{label} of {name}: {found}" for label, found in small.items()]
+        pools.append(_arranged(own, shape))
+        kept.append(own)
+    found = "; ".join(left_out)
+    needed = f"{shape.k_shot} support + {shape.n_query} query images a class of one data set"
+    if not pools:
+        raise EpisodeError(
+            f"{what}: no data set has n_way={shape.n_way} classes with {needed}: {found}. Ask for "
+            f"fewer classes or images, or mix sets within an episode with episodes.within=any"
+        )
+    if left_out:
+        log.warning("%s: left out, too small for %s: %s", what, needed, found)
+    return replace(_arranged(pd.concat(kept).sort_index(), shape), sets=tuple(pools))
+
+
+def _arranged(faces: pd.DataFrame, shape: Shape) -> EpisodePool:
+    shared = faces.drop_duplicates("row")["group"].duplicated().any()
+    return _arrange(faces, shape, bool(faces["group"].duplicated().any()), bool(shared))
 
 
 def _arrange(faces: pd.DataFrame, shape: Shape, grouped: bool, shared: bool) -> EpisodePool:
@@ -151,4 +193,5 @@ def _small_classes(faces: pd.DataFrame, shape: Shape, grouped: bool) -> dict[str
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

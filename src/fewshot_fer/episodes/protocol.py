@@ -25,10 +25,11 @@ from fewshot_fer.data.splits import balanced_rows
 from fewshot_fer.data.table import group_keys, has_groups
 from fewshot_fer.episodes.clips import ClipEpisodes, clips_of
 from fewshot_fer.episodes.pool import EpisodePool, Shape, build_pool
-from fewshot_fer.episodes.sampler import Episodes, draw_episodes
+from fewshot_fer.episodes.sampler import Episodes, draw_episodes, join_episodes
 from fewshot_fer.episodes.saved import (
     load_episodes,
     require_groups_apart,
+    require_one_set,
     require_same_pictures,
     table_digest,
 )
@@ -61,7 +62,7 @@ class EpisodicProtocol:
     name: str  # first half of the title
     dataset: str
     table: pd.DataFrame
-    n_episodes: int
+    n_episodes: int  # of each random stream
     pool: EpisodePool
     loaded: Episodes | None = None  # from a file, in the place of drawn ones
     warnings: tuple[str, ...] = ()  # of results.csv
@@ -93,6 +94,8 @@ class EpisodicProtocol:
         alone = self.of_clips is not None and not has_groups(self.of_clips.table)
         return "group" if alone else self.pool.disjoint
 
+    repeats: int = 1  # random streams
+
     @property
     def shape(self) -> Shape:
         return self.drawn_from.shape
@@ -121,10 +124,14 @@ class EpisodicProtocol:
         return table_digest(self.drawn_table)
 
     def draw(self, seed: int, epoch: int = 0) -> Episodes:
-        """Return the episodes of a seed and epoch; each stream and epoch has others."""
+        """Return the episodes of a seed and epoch, those of one stream after another; each stream
+        and epoch has others."""
         if self.loaded is not None:
             return self.loaded
-        return draw_episodes(self.drawn_from, self.n_episodes, seed, self.stream, epoch)
+        streams = [self.stream, *(f"{self.stream}/{n}" for n in range(2, self.repeats + 1))]
+        return join_episodes(
+            [draw_episodes(self.drawn_from, self.n_episodes, seed, name, epoch) for name in streams]
+        )
 
     def of_images(self) -> "EpisodicProtocol":
         """Return the protocol, or the one of the same shape that counts frames in place of clips.
@@ -152,9 +159,10 @@ def training_protocol(
     """
     train, name = settings.train, settings.dataset.adapter
     table = load_dataset(settings.dataset, source)
-    shape, count = _shape_of(train), train.episodes_per_epoch
+    shape, count, rules = _shape_of(train), train.episodes_per_epoch, settings.episodes
     if supervised_epochs(settings) == train.epochs:  # no episodes are drawn
         shape, count = Shape(table["label"].nunique(), 0, 1), 1
+        rules = replace(rules, within="any")
     rows, what = np.arange(len(table)), name
     if held_out is not None and len(held_out):
         rows = np.setdiff1d(rows, held_out)
@@ -162,22 +170,32 @@ def training_protocol(
     what = f"train on {what}, {shape}"
     of_clips = None
     if shape.unit == "clip":
-        clips, picked = clips_of(table, rows, what, "train"), None
-        if settings.mix.per_class is not None:
-            every = np.arange(len(clips.table))
-            picked = balanced_rows(clips.table, every, settings.mix.per_class, settings.seed)
-        pool = build_pool(clips.table, shape, settings.episodes, picked, what)
+        clips = clips_of(table, rows, what, "train")
+        picked = _balanced(clips.table, np.arange(len(clips.table)), settings)
+        pool = build_pool(clips.table, shape, rules, picked, what)
         of_clips, rows = ClipEpisodes(clips, pool, table), clips.frames_of(pool.rows)
-    elif settings.mix.per_class is not None:
-        rows = balanced_rows(table, rows, settings.mix.per_class, settings.seed)
-    pool = build_pool(table, replace(shape, unit="image"), settings.episodes, rows, what)
+    else:
+        rows = _balanced(table, rows, settings)
+    pool = build_pool(table, replace(shape, unit="image"), rules, rows, what)
     return EpisodicProtocol("train", "train", name, table, count, pool, of_clips=of_clips)
+
+
+def _balanced(
+    table: pd.DataFrame, rows: NDArray[np.int64], settings: TrainVerb
+) -> NDArray[np.int64]:
+    """Return the rows, of each data set and class as many as the settings want."""
+    mix, seed = settings.mix, settings.seed
+    if mix.per_set is not None:
+        rows = balanced_rows(table, rows, mix.per_set, seed, by="dataset")
+    if mix.per_class is not None:
+        rows = balanced_rows(table, rows, mix.per_class, seed)
+    return rows
 
 
 def supervised_protocol(protocol: EpisodicProtocol) -> EpisodicProtocol:
     """Return the protocol of passes over the training images: all classes at once, no support."""
     shape = Shape(len(protocol.pool.class_names), 0, 1)
-    pool = replace(protocol.pool, shape=shape)
+    pool = replace(protocol.pool, shape=shape, sets=())
     return replace(protocol, n_episodes=1, pool=pool, of_clips=None)
 
 
@@ -199,6 +217,7 @@ def evaluation_protocol(role: str, settings: EvalConfig, data: RunData) -> Episo
     protocol = EpisodicProtocol(
         role, settings.name, name, table, settings.episodes, pool, of_clips=of_clips
     )
+    protocol = replace(protocol, repeats=settings.repeats)
     return protocol if data.rules.load is None else _with_saved(protocol, data.rules)
 
 
@@ -212,7 +231,10 @@ def _with_saved(protocol: EpisodicProtocol, rules: EpisodesConfig) -> EpisodicPr
     file, table = Path(rules.load).expanduser(), protocol.drawn_table
     whole = protocol.whole_table
     loaded = load_episodes(file, protocol.stream, table, protocol.shape, whole)
+    where = f"{protocol.stream} in {file}"
     if rules.disjoint == "group":
-        require_groups_apart(loaded, group_keys(table), f"{protocol.stream} in {file}")
+        require_groups_apart(loaded, group_keys(table), where)
+    if rules.within == "set":
+        require_one_set(loaded, table["dataset"], where)
     require_same_pictures(file, protocol.stream, whole["path"].tolist())
     return replace(protocol, loaded=loaded)

@@ -6,6 +6,7 @@ no group; all episodes are drawn at once.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,15 +55,48 @@ def draw_episodes(
 
     Every episode that the rules allow can be drawn. With a pool of groups, no group has images in
     both support and query of an episode, whatever their classes. `stream` and `epoch` choose
-    independent random streams of the same seed. Raises EpisodeError where groups shared between
-    classes leave nothing to draw.
+    independent random streams of the same seed. With a pool of several sets the set of an episode
+    is drawn first, each equally likely whatever its size. Raises EpisodeError where groups shared
+    between classes leave nothing to draw.
     """
     random = np.random.default_rng([seed, zlib.crc32(stream.encode()), epoch])
-    available = np.full(n_episodes, len(pool.class_names), dtype=np.int64)
-    classes = draw_distinct(random, available, pool.shape.n_way)
-    images = _draw_disjoint(random, pool, classes)
+    draw = _draw_within_sets if pool.sets else _draw
+    classes, images = draw(random, pool, n_episodes)
     support, query = np.split(images, [pool.shape.k_shot], axis=2)
     return Episodes(pool.class_names, classes, support, query)
+
+
+def _draw(random: Random, pool: EpisodePool, n_episodes: int) -> tuple[Indices, Indices]:
+    """Return classes [E, way] and table rows [E, way, k_shot + n_query]."""
+    available = np.full(n_episodes, len(pool.class_names), dtype=np.int64)
+    classes = draw_distinct(random, available, pool.shape.n_way)
+    return classes, _draw_disjoint(random, pool, classes)
+
+
+def _draw_within_sets(
+    random: Random, pool: EpisodePool, n_episodes: int
+) -> tuple[Indices, Indices]:
+    """Return as `_draw` does, each episode from the pool of a set; classes are those of `pool`."""
+    of_set, shape = random.integers(len(pool.sets), size=n_episodes), pool.shape
+    classes = np.empty((n_episodes, shape.n_way), dtype=np.int64)
+    images = np.empty((*classes.shape, shape.k_shot + shape.n_query), dtype=np.int64)
+    for number, own in enumerate(pool.sets):
+        episodes = np.flatnonzero(of_set == number)
+        if not len(episodes):
+            continue
+        own_classes, images[episodes] = _draw(random, own, len(episodes))
+        numbers = np.array([pool.class_names.index(name) for name in own.class_names])
+        classes[episodes] = numbers[own_classes]
+    return classes, images
+
+
+def join_episodes(parts: Sequence[Episodes]) -> Episodes:
+    """Return episodes over one table and the same classes, one part after another."""
+    if len(parts) == 1:
+        return parts[0]
+    names = ("classes", "support", "query")
+    arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+    return Episodes(parts[0].class_names, *arrays)
 
 
 def draw_distinct(random: Random, sizes: Indices, n_drawn: int) -> Indices:

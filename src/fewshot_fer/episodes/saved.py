@@ -122,6 +122,21 @@ def require_groups_apart(episodes: Episodes, groups: pd.Series, where: str) -> N
         )
 
 
+def require_one_set(episodes: Episodes, datasets: pd.Series, where: str) -> None:
+    """Raise RunError where an episode has images of several data sets.
+
+    datasets: that of each row of the table; where: the episodes in words.
+    """
+    placed = np.concatenate([episodes.support, episodes.query], axis=2)
+    numbers = pd.factorize(datasets)[0][placed].reshape(len(episodes), -1)
+    several = (numbers != numbers[:, :1]).any(axis=1)
+    if several.any():
+        raise RunError(
+            f"episodes.load: {int(several.sum())} of the {len(episodes)} episodes of {where} have "
+            f"images of several data sets: draw others, or give episodes.within=any"
+        )
+
+
 def require_same_pictures(file: Path, name: str, paths: Sequence[str]) -> None:
     """Raise RunError where saved episodes of a name were drawn from files of other content.
 

@@ -44,6 +44,16 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return mean, max(0.0, mean - half), min(1.0, mean + half)
 
 
+def repeats_half(values: NDArray[np.float64], repeats: int) -> float:
+    """Return half of the 95 % interval over the means of `repeats` equal parts of accuracies.
+
+    1.96 s / sqrt(repeats), as papers report it that repeat a test: the parts have other episodes,
+    though of the same images, so that it says little of how other images would come out.
+    """
+    means = np.array([part.mean() for part in np.array_split(values, repeats)])
+    return NORMAL_95 * float(means.std(ddof=1)) / math.sqrt(repeats) if repeats > 1 else 0.0
+
+
 def confusion_matrix(
     true: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int
 ) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from fewshot_fer.evaluation.metrics import (
     macro_f1,
     mean_interval,
     mean_recall,
+    repeats_half,
 )
 from fewshot_fer.evaluation.paired import paired_interval, verdict
 from fewshot_fer.system.files import Row
@@ -120,7 +121,14 @@ def episodic_row(protocol: EpisodicProtocol, scores: EpisodeScores, epoch: int) 
         "pooling": "" if protocol.of_clips is None else protocol.of_clips.pooling,
         "macro_f1": macro_f1(scores.confusion),
         "majority": 1 / protocol.n_way,  # an episode has as many queries of every class
+        **_repeats(protocol.repeats, scores),
     }
+
+
+def _repeats(repeats: int, scores: EpisodeScores) -> Row:
+    if repeats == 1:
+        return {}
+    return {"repeats": repeats, "repeats_ci95": repeats_half(scores.accuracy, repeats)}
 
 
 def fixed_row(protocol: FixedProtocol, predictions: FixedPredictions, epoch: int) -> Row:

@@ -198,7 +198,7 @@ def _load(
     own = pool.rows if of_clips is None else of_clips.clips.numbers_of(pool.rows)
     groups = own if pool.groups is None else pool.groups
     faces = protocol.table.iloc[pool.rows].assign(group=groups)
-    found = find_repeats(picture_numbers(images)[0][pool.rows], faces)
+    found = find_repeats(picture_numbers(images)[0][pool.rows], faces, bool(pool.sets))
     if protocol.role == "train" or not protocol.k_shot:
         found = replace(found, apart=[])  # of a training set they are many for a reason
     return EpisodicTask(protocol, images), found

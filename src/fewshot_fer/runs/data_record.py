@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
+
 from fewshot_fer.config.names import plugin_files
 from fewshot_fer.config.schema import (
     NAMED_WEIGHTS,
@@ -163,8 +165,17 @@ def _tables(
     found = {}
     for key, dataset in wanted.items():
         with contextlib.suppress(DataError):
-            found[key] = table_identity(load_dataset(dataset, source))
+            found[key] = _identity(load_dataset(dataset, source), dataset)
     return found
+
+
+def _identity(table: pd.DataFrame, dataset: DatasetConfig) -> Row:
+    """Return the identity of a table; of a union, wherever each of its sets lies."""
+    if not dataset.sets:
+        return table_identity(table)
+    own = [table_identity(rows) for _, rows in table.groupby("dataset", sort=False)]
+    joined = {key: " ".join(str(each[key]) for each in own) for key in ("names", "pictures")}
+    return {"images": len(table), **joined}
 
 
 def _files(wanted: Mapping[str, Sequence[Path]]) -> Record:

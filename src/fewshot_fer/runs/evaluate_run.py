@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fewshot_fer.config.hydra import choices, threads_per_job
 from fewshot_fer.config.schema import MethodConfig, TestVerb, fingerprint
+from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.choose_method import composed, require_neutral_faces, require_parts
@@ -72,6 +73,7 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     source = find_source(
         paths_of_test(settings, trained), trained.demo, skipping(settings, trained)
     )
+    settings = with_available(settings, source)
     which = settings.checkpoint or trained.train.tested
     where = str(run / f"{which}.pt")
     checkpoint = load_checkpoint(run / f"{which}.pt", device)

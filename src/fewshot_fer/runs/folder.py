@@ -73,6 +73,8 @@ RESULT_COLUMNS = (
     "gain_low",  # its paired 95 % interval, over groups
     "gain_high",
     "verdict",  # which of these two levels is better, or that neither is shown to be
+    "repeats",  # random streams that `episodes` were drawn from, each as many
+    "repeats_ci95",  # half of a 95 % interval over the streams' means: 1.96 s / sqrt(repeats)
 )
 HEADINGS = (
     *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
@@ -169,8 +171,20 @@ def finish_run(
     uses = list(dict.fromkeys(row["uses"] for row in folder.results if row.get("uses")))
     start += "".join(f"known beside the support: {each}\n" for each in uses)
     start += "".join(map(vote_text, folder.results))
+    start += "".join(f"{line}\n" for line in _repeat_lines(folder.results))
     table = results_table(folder.results)
     print(f"\n{table}\n\n{start}{seconds:.0f} s, written to {folder.folder}")
+
+
+def _repeat_lines(results: list[Row]) -> list[str]:
+    """Return the interval of each test that was repeated, as papers report it."""
+    return [
+        f"{row['role']} {row['protocol']}, {row['method']}: {percent(row['accuracy'])} "
+        f"± {100 * row['repeats_ci95']:.2f} over the means of {row['repeats']} runs of episodes, "
+        f"as papers give it; these share their images: for other images see 95 % groups"
+        for row in results
+        if (row.get("repeats") or 1) > 1
+    ]
 
 
 def results_table(results: list[Row]) -> str:
@@ -191,7 +205,9 @@ def vote_text(row: Row) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    shape = f"{row['episodes']} x {row['n_way']}-way {row['k_shot']}-shot"
+    repeats = row.get("repeats") or 1
+    count = f"{repeats} x {row['episodes'] // repeats}" if repeats > 1 else f"{row['episodes']}"
+    shape = f"{count} x {row['n_way']}-way {row['k_shot']}-shot"
     if row.get("unit") == "clip":
         shape += " of clips, frames vote" if row["level"] == "clip_vote" else " of clips"
     if row.get("deviation") is not None:  # a fixed support

@@ -1,5 +1,6 @@
 """A training run from start to end: settings in, a finished run's folder out."""
 
+import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,11 +10,13 @@ from torch import nn
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import Source, find_source, skipping
 from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
 from fewshot_fer.evaluation.choose_method import require_neutral_faces, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
+from fewshot_fer.models.backbones.registry import encoder_card
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_card, kept_card, with_kept_encoder
 from fewshot_fer.runs.data_record import (
@@ -39,6 +42,8 @@ from fewshot_fer.system.errors import ConfigError, UserError
 from fewshot_fer.training.loop import TrainingRun
 from fewshot_fer.training.trainer import complete_checkpoints
 
+log = logging.getLogger("fewshot_fer")
+
 
 def train_run(
     settings: TrainVerb,
@@ -58,6 +63,8 @@ def train_run(
     if reached is None:
         settings = replace(settings, backbone=with_image_size(settings.backbone))
     source = find_source(settings.paths, settings.demo, skipping(settings, settings))
+    settings = with_available(settings, source)
+    _say_paper(settings)
     setup = _checked_setup(settings, source)
     record = record_of_training(settings, source)
     require_same_data(path, record)
@@ -84,6 +91,19 @@ def train_run(
         facts = {"seed": settings.seed, "choices": run.choices}
         finish_run(folder, asdict(settings), facts, device, started)
     return folder
+
+
+def _say_paper(settings: TrainVerb) -> None:
+    """Print what differs from the paper that a run follows; warn of an encoder that began less."""
+    paper, known = settings.paper, encoder_card(settings.backbone).pretrained
+    for line in paper.lines():
+        print(line, flush=True)
+    if paper.title and known != paper.pretrained:
+        log.warning(
+            "the paper's encoder began with pretrained=%s, this one with %s: its figures are no "
+            "match; give such weights with backbone= and backbone.weights=/path/to/the/file",
+            *(paper.pretrained, known),
+        )
 
 
 def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:

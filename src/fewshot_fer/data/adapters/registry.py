@@ -19,6 +19,7 @@ from fewshot_fer.data.listing import contents
 from fewshot_fer.system.errors import ConfigError, NotThereError
 
 Read = TypeVar("Read", bound=Callable[..., pd.DataFrame])
+ReadOther = Callable[[DatasetConfig], pd.DataFrame]
 _ADAPTERS: dict[str, "Adapter"] = {}
 
 
@@ -51,7 +52,8 @@ class Adapter:
     """A data set by the name that `dataset.adapter` gives it.
 
     function: from the folder that is searched to the FaceTable of all splits; where it has a
-    parameter `settings`, the data set's settings are given as well. layout: the files that show
+    parameter `settings`, the data set's settings are given as well, and to a parameter `read_other`
+    a function from the settings of another data set to its FaceTable. layout: the files that show
     where it lies, for messages. counts: split -> class -> number as published, the split `all` for
     all splits together; unit: images or clips; differs: why the numbers found may be others.
     write: from a new folder to its layout with drawn faces; home: how that folder is called beside
@@ -72,11 +74,16 @@ class Adapter:
     size: tuple[int, int] | None = None
     anyones: bool = False
 
-    def read(self, folder: Path, settings: DatasetConfig) -> pd.DataFrame:
+    def read(
+        self, folder: Path, settings: DatasetConfig, read_other: ReadOther | None = None
+    ) -> pd.DataFrame:
         """Return the FaceTable of all splits. Raises DataError where the files are not right."""
-        if "settings" in inspect.signature(self.function).parameters:
-            return self.function(folder, settings=settings)
-        return self.function(folder)
+        given = {
+            "settings": settings,
+            "read_other": read_other or (lambda other: read_dataset(folder, other)),
+        }
+        wanted = inspect.signature(self.function).parameters
+        return self.function(folder, **{key: given[key] for key in given if key in wanted})
 
     def not_found(self, folder: Path, nearest: Path | None = None) -> NotThereError:
         """Return the error for a data set that does not lie in the folder that was searched.
@@ -117,6 +124,11 @@ def find_adapter(name: str) -> Adapter:
     if name not in _ADAPTERS:
         raise ConfigError(f"dataset.adapter={name} is not known: {', '.join(_ADAPTERS)} are")
     return _ADAPTERS[name]
+
+
+def read_dataset(folder: Path, settings: DatasetConfig) -> pd.DataFrame:
+    """Return the FaceTable of a data set that is looked for in a folder, of all splits."""
+    return find_adapter(settings.adapter).read(folder, settings)
 
 
 def adapter_names() -> tuple[str, ...]:

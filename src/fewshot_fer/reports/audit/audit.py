@@ -7,7 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.config.schema import DatasetConfig, TrainVerb
+from fewshot_fer.data.adapters.union import members
+from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import Source, find_source, load_dataset
 from fewshot_fer.models.backbones.card import Card
 from fewshot_fer.models.backbones.card_template import card_template, write_template
@@ -72,7 +74,11 @@ def check_session(settings: TrainVerb, path: Path) -> bool:
     if (template := card_template(settings.backbone)) is not None:
         print(write_template(template))
         return True
-    found = audit(settings, find_source(settings.paths, settings.demo))
+    for line in settings.paper.lines():
+        print(line)
+    source = find_source(settings.paths, settings.demo)
+    settings = with_available(settings, source)
+    found = audit(settings, source)
     file = RunFolder(path).folder / "check.json"
     content = found.as_json() | {"config": asdict(settings)}
     write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -120,7 +126,7 @@ def _whole_datasets(
     audited: Sequence[AuditedTable], source: Source
 ) -> tuple[list[ClassCount], list[Finding]]:
     """Return counts and findings of each data set with all its splits, once."""
-    every = [replace(one.dataset, split="all") for one in audited]
+    every = [replace(own, split="all") for one in audited for own in _single(one.dataset)]
     whole = {repr(settings): settings for settings in every}
     counts: list[ClassCount] = []
     findings: list[Finding] = []
@@ -136,6 +142,11 @@ def _whole_datasets(
         detail = "the embedded data set is smaller by design"
         findings.append(note("official counts are not applicable", detail))
     return counts, findings
+
+
+def _single(settings: DatasetConfig) -> list[DatasetConfig]:
+    """Return the settings of each set of a union, or those of a single data set."""
+    return [*members(settings).values()] if settings.sets else [settings]
 
 
 def _trained_on_test(training: AuditedTable) -> list[Finding]:

@@ -107,10 +107,12 @@ def leak_findings(audited: AuditedTable, disjoint: str) -> list[Finding]:
         if disjoint != "group":
             consequence = "; episodes.disjoint=group would not score them"
         return [note(f"clips of {audited.title}", f"{detail}{consequence}")]
-    faces = protocol.drawn_table.iloc[np.unique(protocol.drawn_from.rows)]
-    if protocol.shape.k_shot == 0 or not has_groups(faces):
+    pools = protocol.drawn_from.sets or [protocol.drawn_from]
+    faces = [protocol.drawn_table.iloc[np.unique(pool.rows)] for pool in pools]
+    if protocol.shape.k_shot == 0 or not any(map(has_groups, faces)):
         return []
-    share, unit = leak_share(faces, protocol.n_way, protocol.k_shot), protocol.shape.unit
+    shares = [leak_share(own, protocol.n_way, protocol.k_shot) for own in faces]
+    share, unit = float(np.mean(shares)), protocol.shape.unit
     queries = f"{percent(share)} of queries at {protocol.shape}"
     kept = "clip" if unit == "image" else "subject"
     own = f"their own {kept} in the support"

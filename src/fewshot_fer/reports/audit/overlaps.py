@@ -48,6 +48,7 @@ def overlap_findings(
     found: list[Finding] = []
     kept_apart = settings.episodes.disjoint == "group"
     pairs = list(_kind_pairs(tables, settings))
+    pairs += _pairs_of_sets(audited, settings)
     for one in audited:  # and each fixed support that is not of the training set
         if (own := one.own_support) is not None:
             where = f"in support and queries of {one.title}"
@@ -79,6 +80,22 @@ def _kind_pairs(tables: dict[str, pd.DataFrame], settings: TrainVerb) -> Iterato
         harmless = first == "validation" and not chooses
         excuse = "no harm, as validation chooses nothing here" if harmless else ""
         yield Pair(tables[first], tables[second], f"in {first} and {second}", excuse)
+
+
+def _pairs_of_sets(audited: Sequence[AuditedTable], settings: TrainVerb) -> Iterator[Pair]:
+    """Yield any two data sets of one table; each table once."""
+    seen = set()
+    for one in audited:
+        sets = [own for _, own in one.table.groupby("dataset", sort=False)]
+        if len(sets) < 2 or (data := (one.kind, repr(one.dataset))) in seen:
+            continue
+        seen.add(data)
+        excuse = "each counts twice"
+        if _draws(one):
+            excuse = "" if settings.episodes.within == "any" else "no episode draws from both"
+        for first, second in combinations(sets, 2):
+            names = " and ".join(own["dataset"].iloc[0] for own in (first, second))
+            yield Pair(first, second, f"in {names} of {one.title}", excuse)
 
 
 def _shared_images(pair: Pair, looks: dict[str, Look], kept_apart: bool) -> Iterator[Finding]:
@@ -146,7 +163,8 @@ def _shared_groups(pair: Pair, kept_apart: bool) -> Iterator[Finding]:
 def _doubles(one: AuditedTable, looks: dict[str, Look], kept_apart: bool) -> Iterator[Finding]:
     """Yield the pictures that stand twice in one table: of two classes, in two groups, or in one.
 
-    Those in two groups are a fault where an episode can have them on both sides.
+    Those in two groups are a fault where an episode can have them on both sides. Those of two data
+    sets are found by `_pairs_of_sets`.
     """
     keys = group_keys(one.table) if kept_apart else one.table["path"]
     labels = dict(zip(one.table["path"], one.table["label"], strict=True))
@@ -154,9 +172,11 @@ def _doubles(one: AuditedTable, looks: dict[str, Look], kept_apart: bool) -> Ite
     paths = defaultdict(list)
     for look in _readable(one.table, looks, ()):
         paths[look.content].append(look.path)
+    sets = dict(zip(one.table["path"], one.table["dataset"], strict=True))
     doubles = [tuple(same) for same in paths.values() if len(same) > 1]
     two_names = [same for same in doubles if len({labels[path] for path in same}) > 1]
-    others = sorted(set(doubles) - set(two_names))
+    own = [same for same in doubles if len({sets[path] for path in same}) == 1]
+    others = sorted(set(own) - set(two_names))
     apart = [same for same in others if _draws(one) and len({groups[path] for path in same}) > 1]
     harmless = sorted(set(others) - set(apart))
     title = f"the same pictures twice in {one.title}"

@@ -129,7 +129,8 @@ def table_row(audited: AuditedTable) -> Row:
         "classes": int(table["label"].nunique()),
         "asked": _asked(audited),
         "layouts": [
-            _layout(rows, audited.dataset.file) for _, rows in table.groupby("dataset", sort=False)
+            _layout(rows, None if audited.dataset.sets and name != "csv" else audited.dataset.file)
+            for name, rows in table.groupby("dataset", sort=False)
         ],
     }
 

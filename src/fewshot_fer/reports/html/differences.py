@@ -92,7 +92,7 @@ def differences(run: Run) -> list[Difference]:
     """Return each setting of a run that is not as conf/train.yaml or conf/test.yaml has it.
 
     Tests are compared with the files of conf/eval that they are named after; which are taken is a
-    difference of its own, called `test`.
+    difference of its own, called `test`. What a run says of a paper is none: it changes no figure.
     """
     default = _base(run, [])
     if default is None:
@@ -102,6 +102,7 @@ def differences(run: Run) -> list[Difference]:
     return found + [
         Difference(key, shown(default[key]) if key in default else None, value)
         for key, value in ((key, shown(value)) for key, value in changed(run, default).items())
+        if not key.startswith("paper.")
     ]
 
 

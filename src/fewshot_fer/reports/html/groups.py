@@ -9,7 +9,7 @@ from fewshot_fer.reports.html.row_warnings import RowWarnings, row_warnings, set
 from fewshot_fer.runs.read import Row
 
 ORDER = {"test": 0, "validation": 1, "train": 2}
-DATA = ("split", "root", "file")
+DATA = ("split", "root", "file", "classes", "sets")
 FIXED = ("support_split", "support_draws")
 ResultKey = tuple[int, str, str, str, str]
 """Number of the run, role, protocol, method and level."""
@@ -98,8 +98,10 @@ def group_results(runs: Iterable[Run]) -> list[Group]:
 
 def data_of(result: Result) -> tuple[object, ...]:
     """Return which images were queries, as far as the settings of the evaluation tell."""
-    data = (result.evaluation.get(f"dataset.{key}") for key in DATA)
-    return (*data, *_demo(result.run))
+    data = [result.evaluation.get(f"dataset.{key}") for key in DATA]
+    named = [sorted(map(str, one)) if isinstance(one, list) else one for one in data]
+    within = result.run.everything.get("episodes.within") if named[-1] else None
+    return (*(str(one) if one else None for one in named), within, *_demo(result.run))
 
 
 def _key(result: Result) -> tuple[object, ...]:

@@ -202,6 +202,10 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     )
     if warnings := dict.fromkeys(found):
         yield "the check found", "; ".join(warnings).replace(";", "; ")
+    if title := run.everything.get("paper.title"):
+        differs = run.everything.get("paper.differs")
+        yield "after", str(title)
+        yield "differs from it", " ".join(map(str, differs)) if isinstance(differs, list) else "?"
     done, planned = run.epochs
     if done:
         yield "epochs", f"{done} of {planned}" if planned else str(done)
