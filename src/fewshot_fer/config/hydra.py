@@ -15,12 +15,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fewshot_fer.config.conf_files import conf_dir, conf_names, derived_evals
+from fewshot_fer.config.prepare_settings import PrepareVerb
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
     ExportVerb,
     PredictVerb,
-    PrepareVerb,
     ReportVerb,
 )
 from fewshot_fer.system.processes import core_count
