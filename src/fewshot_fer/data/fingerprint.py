@@ -31,6 +31,8 @@ from fewshot_fer.system.processes import core_count
 
 BYTES = 16  # of a digest
 BLOCK = 64  # files that a thread reads in turn
+STATES = 4096  # files whose state a thread looks at in turn
+AT_ONCE = 8  # such threads: no faster on a disk of one's own, but on that of a network
 RECENT = 2_000_000_000  # ns: a file changed that lately may change again within one tick of a clock
 MASK = 2**63 - 1  # inodes of some systems have more bits than an integer of NumPy
 NAMED = ("path", "label", "split", "group", "clip", "frame", "dataset")
@@ -145,6 +147,14 @@ def _digests_of_parts(whole: Digests, paths: Sequence[str]) -> Digests:
 
 def file_states(paths: Sequence[str]) -> States:
     """Return size, mtime, ctime, inode, and 1 for a regular file [N, 5]; a size of -1 for none."""
+    if len(paths) <= STATES:
+        return _states(paths)
+    blocks = [paths[start : start + STATES] for start in range(0, len(paths), STATES)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return np.concatenate(list(pool.map(_states, blocks)))
+
+
+def _states(paths: Sequence[str]) -> States:
     states = []
     for path in paths:
         try:

@@ -71,7 +71,8 @@ def check_session(settings: TrainVerb, path: Path) -> bool:
     if (template := card_template(settings.backbone)) is not None:
         print(write_template(template))
         return True
-    found = audit(settings, find_source(settings.paths, settings.demo))
+    source = replace(find_source(settings.paths, settings.demo), fresh=True)
+    found = audit(settings, source)
     file = RunFolder(path).folder / "check.json"
     content = found.as_json() | {"config": asdict(settings)}
     write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
