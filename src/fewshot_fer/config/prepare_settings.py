@@ -7,11 +7,11 @@ from omegaconf import MISSING
 
 from fewshot_fer.config.names import a_device, inside, one_of
 from fewshot_fer.config.quoting import NewPath, PathText
+from fewshot_fer.config.shards import check_shards
 from fewshot_fer.config.verb_settings import check_fps
 from fewshot_fer.system.errors import ConfigError
 
 SOURCES = ("afew", "videos", "images")
-MOST_SHARDS = 10_000
 
 
 @dataclass
@@ -64,7 +64,7 @@ def check_prepare(settings: PrepareVerb) -> None:
     inside("size", settings.size, 16, 1024)
     inside("jobs", settings.jobs, 0, 256)
     a_device(settings.device)
-    _check_shards(settings.shards, settings.shard)
+    check_shards(settings.shards, settings.shard)
     key, source, out = settings.kind, settings.source, Path(settings.out).expanduser()
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
@@ -74,14 +74,3 @@ def check_prepare(settings: PrepareVerb) -> None:
     below, above = out.resolve(), source.resolve()
     if below.is_relative_to(above) or above.is_relative_to(below):
         raise ConfigError(f"out={out} and {key}={source} lie in one another: name another folder")
-
-
-def _check_shards(shards: int, shard: int | None) -> None:
-    inside("shards", shards, 1, MOST_SHARDS)
-    if shard is not None:
-        inside("shard", shard, 0, shards - 1)
-    elif shards > 1:
-        raise ConfigError(
-            f"shards={shards} are {shards} commands, shard=0 to shard={shards - 1}: type one, or "
-            f"all of them with -m 'shard=range({shards})'"
-        )
