@@ -31,7 +31,7 @@ def write_photographs(root: Path, count: int) -> None:
     """Write JPEGs of 100x100 pixels, as of RAF-DB, in folders of classes."""
     random = np.random.default_rng(0)
     contents = []
-    for number in range(PICTURES):
+    for _ in range(PICTURES):
         small = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
         Image.fromarray(small).resize((100, 100)).save(root / "one.jpg", quality=90)
         contents.append((root / "one.jpg").read_bytes())
@@ -114,9 +114,8 @@ def main() -> None:
     parser.add_argument("--within", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     write, measure = JOBS[given.what]
-    sizes = [
-        int(size) for size in (given.images if given.what == "pack" else given.frames).split(",")
-    ]
+    key = "images" if given.what == "pack" else "frames"
+    sizes = [int(size) for size in getattr(given, key).split(",")]
     if given.within is not None:
         measure(given.within, sizes[0])
         return
@@ -126,7 +125,7 @@ def main() -> None:
             root.mkdir()
             write(root, size)
             words = [sys.executable, __file__, given.what, f"--within={root}"]
-            words.append(f"--{'images' if given.what == 'pack' else 'frames'}={size}")
+            words.append(f"--{key}={size}")
             environment = os.environ | {"FEWSHOT_FER_CACHE": str(Path(folder) / "cache")}
             subprocess.run(words, check=True, env=environment)
 
