@@ -89,7 +89,7 @@ def write_pack(
             stream.truncate(len(header) + done * _size(shape))
             sums.truncate(done * SUM.itemsize)
             for each in (stream, sums):
-                each.seek(0, os.SEEK_END)
+                each.seek(0, io.SEEK_END)
             for block in blocks_from(done):
                 for image in block:
                     stream.write(image.data)
