@@ -1,10 +1,12 @@
 """Measure what large data sets cost: packing images, and opening the table of a million frames.
 
-    python scripts/measure_large.py pack --images 2000,10000,40000
-    python scripts/measure_large.py open --frames 200000
+    python scripts/measure_large.py pack --sizes 2000,10000,40000
+    python scripts/measure_large.py open --sizes 200000
+    python scripts/measure_large.py index --sizes 1000000
 
-Each size is done in a process of its own, on files that are written to a temporary folder first.
-Times are those of the clock and of the processor: the latter do not count neighbours.
+`index` makes the folders of clips alone, and a table of frames that would lie in them. Each size is
+done in a process of its own, on files that are written to a temporary folder first. Times are those
+of the clock and of the processor: the latter do not count neighbours.
 """
 
 import argparse
@@ -45,11 +47,24 @@ def write_photographs(root: Path, count: int) -> None:
 
 def write_frames(root: Path, count: int) -> None:
     """Write files of a few bytes in AFEW's layout, FRAMES a clip."""
-    for clip in range(-(-count // FRAMES)):
-        folder = root / "Train_AFEW" / CLASSES[clip % len(CLASSES)] / f"{clip:09}"
-        folder.mkdir(parents=True)
+    write_clips(root, count)
+    for clip, folder in enumerate(clip_folders(root, count)):
         for number in range(FRAMES):
             (folder / f"{number + 1:03}.jpg").write_bytes(b"%d %d" % (clip, number))
+
+
+def write_clips(root: Path, count: int) -> None:
+    """Write the folders of clips for so many frames."""
+    for folder in clip_folders(root, count):
+        folder.mkdir(parents=True)
+
+
+def clip_folders(root: Path, count: int) -> list[Path]:
+    """Return AFEW's folders of clips for so many frames."""
+    return [
+        root / "Train_AFEW" / CLASSES[clip % len(CLASSES)] / f"{clip:09}"
+        for clip in range(-(-count // FRAMES))
+    ]
 
 
 @contextmanager
@@ -102,20 +117,43 @@ def open_frames(root: Path, count: int) -> None:
             step()
 
 
-JOBS = {"pack": (write_photographs, pack_photographs), "open": (write_frames, open_frames)}
+def open_index(root: Path, count: int) -> None:
+    """Print what a table of many frames takes to be made, and to be opened by its index."""
+    from fewshot_fer.data.table import make_table
+    from fewshot_fer.data.table_index import indexed_table
+
+    Image.init()
+    rows: list[dict[str, object]] = [
+        {"path": f"{folder}/{number + 1:03}.jpg", "clip": folder.name, "frame": number}
+        | {"label": folder.parent.name, "split": "train", "dataset": "afew"}
+        for folder in clip_folders(root, count)
+        for number in range(FRAMES)
+    ]
+    time.sleep(2.5)  # folders that changed a moment ago are not indexed
+    with timed("table made, index written", count):
+        made = indexed_table("made", lambda: make_table(rows))
+    with timed("table opened by its index", count):
+        opened = indexed_table("made", lambda: sys.exit("there is no index"))
+    if not opened.equals(made):
+        sys.exit("the index holds another table")
+
+
+JOBS = {
+    "pack": (write_photographs, pack_photographs),
+    "open": (write_frames, open_frames),
+    "index": (write_clips, open_index),
+}
 
 
 def main() -> None:
     """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=JOBS)
-    parser.add_argument("--images", default="2000,10000,40000", help="sizes, for pack")
-    parser.add_argument("--frames", default="200000", help="sizes, for open")
+    parser.add_argument("--sizes", default="2000,10000", help="images or frames, with commas")
     parser.add_argument("--within", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     write, measure = JOBS[given.what]
-    key = "images" if given.what == "pack" else "frames"
-    sizes = [int(size) for size in getattr(given, key).split(",")]
+    sizes = [int(size) for size in given.sizes.split(",")]
     if given.within is not None:
         measure(given.within, sizes[0])
         return
@@ -125,7 +163,7 @@ def main() -> None:
             root.mkdir()
             write(root, size)
             words = [sys.executable, __file__, given.what, f"--within={root}"]
-            words.append(f"--{key}={size}")
+            words.append(f"--sizes={size}")
             environment = os.environ | {"FEWSHOT_FER_CACHE": str(Path(folder) / "cache")}
             subprocess.run(words, check=True, env=environment)
 

@@ -207,3 +207,25 @@ def test_mistakes_are_one_line(
     assert outcome.code == 2
     assert said in outcome.err
     assert not (tmp_path / "o").exists()
+
+
+def test_the_list_that_the_documentation_makes_of_affectnet(tmp_path: Path) -> None:
+    """Faces that were found, of the eight classes, each once; a damaged line is left out."""
+    text = (Path(__file__).parents[3] / "docs/large_sets.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0].replace('"/data/', f'"{tmp_path}/')
+    faces = tmp_path / "AffectNet_faces"
+    faces.mkdir()
+    (tmp_path / "AffectNet").mkdir()
+    made = "source,status\n1/a.jpg,ok\n1/b.jpg,no_face\n2/c.jpg,ok\n2/d.jpg,ok\n3/e.jpg,ok\n"
+    (faces / "manifest.csv").write_text(made)
+    header = "subDirectory_filePath,face_x,expression\n"
+    training = "1/a.jpg,0,1\n1/b.jpg,0,2\n2/c.jpg,0,9\n2/d.jpg,0,7\n2/d.jpg,0,7\n3/e.jpg,0\n"
+    (tmp_path / "AffectNet/training.csv").write_text(header + training)
+    (tmp_path / "AffectNet/validation.csv").write_text(f"{header}3/e.jpg,0,0\n")
+    exec(code, {})
+    assert (faces / "list.csv").read_text().splitlines() == [
+        "path,label,split",
+        "1/a.jpg,happiness,train",
+        "2/d.jpg,contempt,train",
+        "3/e.jpg,neutral,val",
+    ]

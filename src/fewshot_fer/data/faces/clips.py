@@ -79,10 +79,10 @@ def find_videos(root: Path) -> list[Path]:
     """
     left_out: Counter[str] = Counter()
     found = walk_images(root, VIDEO_ENDINGS, left_out)
-    for remark in left_out_remarks(left_out, root):
-        log.info("%s", remark)
     if not found:
         raise DataError(f"no videos in {root} or in the folders below it: found {contents(root)}")
+    for remark in left_out_remarks(left_out, root):
+        log.info("%s", remark)
     return found
 
 
