@@ -80,7 +80,7 @@ def test_a_test_after_shards_embeds_nothing(
     embedded.clear()
     for shard in (2, 0, 1):
         outcome = command("test", f"run={run}", *words, "shards=3", f"shard={shard}")
-        assert (outcome.code, outcome.folder) == (0, None), outcome.err
+        assert (outcome.code, outcome.made) == (0, None), outcome.err
     assert sum(embedded) == n_images
     assert len(list((run / "embeddings").iterdir())) == 3 * len(expected) // 2
     embedded.clear()

@@ -68,7 +68,7 @@ def _take_over(out: Path, parts: list[Path]) -> None:
 @contextlib.contextmanager
 def turn(out: Path) -> Iterator[None]:
     """Let one shard at a time write what they all share."""
-    file = out / PARTS / "turn.lock"
+    file = out / PARTS / "manifest.lock"
     with locked(file):
         try:
             yield
