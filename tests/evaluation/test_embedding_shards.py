@@ -103,6 +103,8 @@ def test_shards_run_as_a_sweep(command: Command, run: Path, embedded: list[int])
     assert command("test", *line).out.count("done before") == 3
     assert command("test", f"run={run}", *EPISODES).code == 0
     assert embedded == []
+    report = command("report", "runs=outputs", "pictures=false", "embeddings=false")
+    assert report.code == 0, report.err
 
 
 def test_a_shard_that_is_missing_or_damaged_is_made_by_the_test(
