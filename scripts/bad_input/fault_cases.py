@@ -19,6 +19,7 @@ import torch
 from bad_input.case import LINE, STOPS, WORKS, Case, During, Spoil, as_it_is
 from bad_input.commands import KILLED, LONG
 from bad_input.typing_commands import typed
+from fewshot_fer.data import pack_file
 from fewshot_fer.data import packed_images as store
 from fewshot_fer.evaluation import embedder as embedding
 from fewshot_fer.system import files, torch_files
@@ -34,7 +35,7 @@ def faults() -> list[Case]:
     return [
         _case("the disk is full while a checkpoint is written", _full(torch_files, 3), "No space"),
         _case("the disk is full while a table is written", _full(files, 2), "No space"),
-        _case("the disk is full while images are packed", _full(store, 1), "FEWSHOT_FER_CACHE"),
+        _case("the disk is full while images are packed", _full(pack_file, 1), "FEWSHOT_FER_CACHE"),
         _case("outputs cannot be written", _read_only("outputs"), "Read-only"),
         _case("the cache cannot be written", _read_only("cache"), "Read-only"),
         _case("its folder vanishes", _in_step(lambda: _remove("outputs")), "cannot write"),

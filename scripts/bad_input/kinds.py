@@ -108,6 +108,7 @@ KINDS: dict[str, list[Kind]] = {
             (*PREDICT, "images=film.avi"),
         ),
         Kind(video_cases.films, video_cases.write_films, FILMS),
+        Kind(video_cases.clips, video_cases.write_clips, video_cases.PREPARED),
         Kind(
             picture_cases.neutral_pictures,
             lambda root: write_folder(_trained(root).parent) / "0.jpg",

@@ -20,6 +20,7 @@ from bad_input.case import (
 )
 from bad_input.good_files import picture
 
+PREPARED = ("prepare", "videos=clips", "out=frames", "device=cpu", "jobs=1")
 UNREADABLE = "(status `unreadable`)"
 
 
@@ -31,6 +32,13 @@ FEW, ENOUGH = ("FEWSHOT_FER_MAX_FRAMES", "5"), ("FEWSHOT_FER_MAX_FRAMES", "12")
 def write_video(root: Path) -> Path:
     """Write a film of twelve frames; return it."""
     return _write(root / "film.avi")
+
+
+def write_clips(root: Path) -> Path:
+    """Write a clip of FERV39k; return it."""
+    folder = root / "clips/Action/Happy"
+    folder.mkdir(parents=True)
+    return _write(folder / "0001.avi")
 
 
 def write_films(root: Path) -> Path:
@@ -84,6 +92,24 @@ def films() -> list[Case]:
         Case(kind, "all missing", on("../../../AFEW", gone_folder), LINE, "AFEW"),
         Case(kind, "sound", as_it_is, WORKS),
     ]
+
+
+def clips() -> list[Case]:
+    """Clips of any data set, which `prepare videos=` cuts into frames in folders of their names."""
+    kind, shards = "clip of a data set", (*PREPARED, "shards=4")
+    return [
+        Case(kind, "truncated", edited(truncated), WORKS),
+        Case(kind, "sound, in a shard of four", as_it_is, WORKS, words=(*shards, "shard=0")),
+        Case(kind, "shards, and not which", as_it_is, LINE, "shard=range(4)", words=shards),
+        Case(kind, "another file of the same clip", on("0001.mp4", _another), LINE, "both become"),
+        Case(kind, "a clip in a folder of its name", on("0001/1.avi", _another), LINE, "rename"),
+        Case(kind, "all missing", gone, LINE, "no videos"),
+    ]
+
+
+def _another(file: Path) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"RIFF")
 
 
 def _one_more(folder: Path) -> None:

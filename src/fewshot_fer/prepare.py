@@ -1,10 +1,10 @@
-"""python -m fewshot_fer.prepare: cut aligned faces out of AFEW's clips, or out of photographs."""
+"""python -m fewshot_fer.prepare: cut aligned faces out of clips or photographs."""
 
 from pathlib import Path
 
 from fewshot_fer.cli.main import launch
-from fewshot_fer.config.verb_settings import PrepareVerb
-from fewshot_fer.system.locks import own_folder
+from fewshot_fer.config.prepare_settings import PrepareVerb
+from fewshot_fer.data.faces.shards import own_share
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
 
 def prepare(settings: PrepareVerb, _folder: Path) -> None:
     """Write faces to the folder `out`."""
-    with own_folder(Path(settings.out).expanduser()):
+    with own_share(Path(settings.out).expanduser(), settings.shards, settings.shard):
         # Import torch late: wrong settings then fail in milliseconds.
         from fewshot_fer.data.faces.prepare import prepare_session
 

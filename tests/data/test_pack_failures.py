@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot_fer.data import pack_file
 from fewshot_fer.data import packed_images as store
 from fewshot_fer.data.packed_images import pack
 from fewshot_fer.data.table import make_table
@@ -54,18 +55,88 @@ def test_disk_full(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.Monk
     assert files_in(tmp_path / "cache") == []
 
 
-def test_interrupt(faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while packing leaves nothing, and the next run packs as if nothing had been."""
+class Decoding:
+    """Counts the pictures that are decoded, and ends the process at one of them."""
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        self.ends_at, self.plain = "", store.decode
+        monkeypatch.setattr(store, "decode", self.decode)
+        monkeypatch.setattr(store, "BLOCK", 2)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "decode", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            pack(faces, 8, tmp_path / "cache")
-    assert files_in(tmp_path / "cache") == []
-    assert len(pack(faces, 8, tmp_path / "cache").images) == 6
+    def decode(self, path: str, size: int) -> NDArray[np.uint8]:
+        if Path(path).name == self.ends_at:
+            raise KeyboardInterrupt
+        self.done.append(Path(path).name)
+        return self.plain(path, size)
+
+
+@pytest.fixture
+def decoding(monkeypatch: pytest.MonkeyPatch) -> Decoding:
+    return Decoding(monkeypatch)
+
+
+def test_a_killed_pack_goes_on(faces: pd.DataFrame, tmp_path: Path, decoding: Decoding) -> None:
+    """Behind the last whole block, and ends byte for byte as one that nobody disturbed."""
+    whole = pack(faces, 8, tmp_path / "whole").file
+    decoding.ends_at = "face 5.png"
+    with pytest.raises(KeyboardInterrupt):
+        pack(faces, 8, tmp_path / "cache")
+    decoding.ends_at = ""
+    decoding.done.clear()
+    packed = pack(faces, 8, tmp_path / "cache").file
+    assert decoding.done == ["face 4.png", "face 5.png"]
+    assert whole is not None
+    assert packed is not None
+    assert packed.read_bytes() == whole.read_bytes()
+    assert files_in(tmp_path / "cache") == [packed.name]
+
+
+@pytest.mark.parametrize("damage", ["image", "torn", "sums", "header", "no sums"])
+def test_what_a_killed_pack_left_is_not_believed(
+    faces: pd.DataFrame, tmp_path: Path, decoding: Decoding, damage: str
+) -> None:
+    """A disk that lost power: images are kept as far as they have their checksums."""
+    right = np.array(pack(faces, 8, tmp_path / "whole").images)
+    decoding.ends_at = "face 4.png"
+    with pytest.raises(KeyboardInterrupt):
+        pack(faces, 8, tmp_path / "cache")
+    part, sums = sorted((tmp_path / "cache/packs").iterdir())
+    content, first = bytearray(part.read_bytes()), len(part.read_bytes()) - 4 * 192
+    if damage == "no sums":
+        sums.unlink()
+    elif damage == "sums":
+        sums.write_bytes(sums.read_bytes()[:9] + b"x" * 20)
+    else:
+        place = {"image": first + 2 * 192 + 5, "torn": first, "header": 20}[damage]
+        content[place] ^= 1
+        part.write_bytes(content[: first + 192] if damage == "torn" else content)
+    decoding.ends_at = ""
+    decoding.done.clear()
+    assert np.array_equal(pack(faces, 8, tmp_path / "cache").images, right)
+    left = {"image": 4, "torn": 6, "sums": 4, "header": 6, "no sums": 6}[damage]
+    assert len(decoding.done) == left
+    assert len(files_in(tmp_path / "cache")) == 1
+
+
+def test_a_picture_that_changes_while_it_is_packed_is_not_kept(
+    faces: pd.DataFrame, tmp_path: Path, decoding: Decoding
+) -> None:
+    """Though it is changed back, and the process that packed it is killed."""
+    changing = Path(faces["path"].iloc[1])
+    before = changing.read_bytes()
+
+    def decode(path: str, size: int) -> NDArray[np.uint8]:
+        Image.new("RGB", (9, 9), (99, 99, 99)).save(changing)
+        return store_decode(path, size)
+
+    store_decode, decoding.plain = decoding.plain, decode
+    with pytest.raises(DataError, match="changed while they were read"):
+        pack(faces, 8, tmp_path / "cache")
+    changing.write_bytes(before)
+    decoding.plain = store_decode
+    packed = pack(faces, 8, tmp_path / "cache")
+    assert packed.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_bad_picture_is_told_at_once(
@@ -133,3 +204,22 @@ def test_a_pack_that_changes_while_in_use(faces: pd.DataFrame, tmp_path: Path) -
     packed = pack(faces, 8, tmp_path / "cache")
     packed.file.unlink()  # type: ignore[union-attr]
     assert np.array_equal(packed.take(np.arange(6)), good)
+
+
+def test_a_large_pack_is_held_against_its_checksums_where_it_is_used(
+    faces: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged image is never handed out; the pack is removed, and made anew the next time."""
+    monkeypatch.setattr(pack_file, "AT_ONCE", 0)
+    packed = pack(faces, 8, tmp_path / "cache")
+    assert packed.file is not None
+    content = bytearray(packed.file.read_bytes())
+    content[len(content) - 6 * 4 - 2 * 192] ^= 1  # of the fifth image
+    packed.file.write_bytes(content)
+    packed = pack(faces, 8, tmp_path / "cache")
+    for rows in ([0, 1, 5], [1, 3]):
+        assert packed.take(np.array(rows))[:, 0, 0, 0].tolist() == rows
+    with pytest.raises(DataError, match="is damaged, and removed: run again"):
+        packed.take(np.array([3, 4]))
+    packed = pack(faces, 8, tmp_path / "cache")
+    assert packed.take(np.arange(6))[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]

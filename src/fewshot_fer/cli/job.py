@@ -42,7 +42,7 @@ def run_job(
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
-    in_turn = str(hydra.launcher._target_).endswith("BasicLauncher")
+    in_turn = runs_in_turn()
     if not _begin(config, folder, number, overrides):
         if found := changed():
             raise RunError(
@@ -66,6 +66,11 @@ def run_job(
         return
     if not in_turn:
         print(f"job {number}: done, see {folder / 'job.log'}", flush=True)
+
+
+def runs_in_turn() -> bool:
+    """Return whether the jobs of the sweep under way run one after the other in one process."""
+    return str(HydraConfig.get().launcher._target_).endswith("BasicLauncher")
 
 
 def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) -> bool:

@@ -4,6 +4,7 @@
 is printed as one line. `plugins=` and `--help` do not reach Hydra.
 """
 
+import contextlib
 import os
 import sys
 import warnings
@@ -19,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from fewshot_fer.cli.job import SweepStopped, run_job
+from fewshot_fer.cli.job import SweepStopped, run_job, runs_in_turn
 from fewshot_fer.cli.messages import (
     HELP,
     INTERRUPTED,
@@ -32,12 +33,12 @@ from fewshot_fer.cli.messages import (
     show_warnings,
 )
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
-from fewshot_fer.cli.sweep import Sweep, plan_sweep
+from fewshot_fer.cli.sweep import FLAGS, Sweep, count_jobs, plan_sweep
 from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
 from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.system.errors import ConfigError, Interrupted, UserError
+from fewshot_fer.system.errors import ConfigError, Interrupted, RunError, UserError
 from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.screen import prepare_screen
 from fewshot_fer.system.text import RENAME, fits_table
@@ -73,9 +74,13 @@ class HydraTask:
                 raise
             self.failed.append(error)
             print_error(error)
+            if in_sweep() and not runs_in_turn():  # in another process, whose list nobody reads
+                raise RunError("a job failed: its line stands above") from error
         except Interrupted as interrupted:
             self.failed.append(interrupted)
         finally:
+            if in_sweep():  # of which Hydra keeps the words where nobody looks for them
+                (folder / "multirun.yaml").unlink(missing_ok=True)
             _remove_if_empty(folder)
 
     def _run(self, config: DictConfig, folder: Path) -> None:
@@ -141,6 +146,8 @@ def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
     if sweep is not None:
         with own_folder(sweep.folder):
             sys.exit(run_sweep(sweep, main, full_error))
+    if any(word in FLAGS for word in words):
+        prepare_launching(count_jobs(words))
     main()
     if task.failed and (full_error or isinstance(task.failed[0], Interrupted)):
         raise task.failed[0]
@@ -154,10 +161,7 @@ def run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
     Returns the exit code: 0, 1 where a job failed, or that of the signal that ended it.
     """
     sys.argv[1:] = sweep.words
-    os.environ[JOBS] = str(sweep.jobs or "")
-    # Hydra warns of each launcher in conf/ that is named as a plugin's own, which is the purpose.
-    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/", UserWarning)
-    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")
+    prepare_launching(sweep.jobs)
     stopped, broken = 0, ""
     try:
         main()
@@ -180,9 +184,18 @@ def run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
     return stopped or (JOBS_FAILED if undone or broken else 0)
 
 
+def prepare_launching(jobs: int | None) -> None:
+    """Let the jobs of a sweep know how many they are, and keep warnings of launchers away."""
+    os.environ[JOBS] = str(jobs or "")
+    # Hydra warns of each launcher in conf/ that is named as a plugin's own, which is the purpose.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/", UserWarning)
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")
+
+
 def _remove_if_empty(folder: Path) -> None:
     """Remove the run's folder and, above it, train/ and outputs/, as far as they are empty."""
-    for level in (folder, *folder.parents[:2]):
-        if not level.is_dir() or any(level.iterdir()) or level == Path.cwd():
-            return
-        level.rmdir()
+    with contextlib.suppress(OSError):  # a job beside this one may remove them too
+        for level in (folder, *folder.parents[:2]):
+            if not level.is_dir() or any(level.iterdir()) or level == Path.cwd():
+                return
+            level.rmdir()

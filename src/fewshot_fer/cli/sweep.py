@@ -71,6 +71,14 @@ def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
     return Sweep(folder, [*words, f"hydra.sweep.dir={in_quotes(str(folder))}"], jobs, in_turn)
 
 
+def count_jobs(words: Sequence[str]) -> int | None:
+    """Return how many jobs a sweep of another verb has, which keeps no record of them; None where
+    only Hydra can count them. Raises ConfigError where the launcher is not installed."""
+    overrides, _ = _parsed([word for word in words if word not in FLAGS])
+    _require_launcher(overrides)
+    return _count([each for each in overrides if not str(each.key_or_group).startswith("hydra")])
+
+
 def _parsed(words: Sequence[str]) -> tuple[list[Override], list[str]]:
     """Return the overrides, and the words that are none: further flags of Hydra, mistakes."""
     parser = OverridesParser.create()

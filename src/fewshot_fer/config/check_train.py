@@ -19,6 +19,7 @@ from fewshot_fer.config.schema import (
     TrainVerb,
     draws_episodes,
 )
+from fewshot_fer.config.shards import check_shards
 from fewshot_fer.system.errors import ConfigError
 
 
@@ -135,6 +136,7 @@ def check_test(settings: TestVerb) -> None:
         one_of("checkpoint", settings.checkpoint, ("best", "last"))
     if settings.neutral is not None:
         one_of("neutral", settings.neutral, NEUTRAL)
+    check_shards(settings.shards, settings.shard, settings.keep_embeddings)
     _check_tests(settings)
     _check_shared(settings)
 

@@ -16,12 +16,12 @@ from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fewshot_fer.config.conf_files import conf_dir, conf_names, derived_evals
+from fewshot_fer.config.prepare_settings import PrepareVerb
 from fewshot_fer.config.schema import CheckVerb, TestVerb, TrainVerb
 from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
     ExportVerb,
     PredictVerb,
-    PrepareVerb,
     ReportVerb,
 )
 from fewshot_fer.system.processes import core_count
@@ -44,9 +44,10 @@ JOBS = "FEWSHOT_FER_SWEEP_JOBS"
 def register_schemas() -> None:
     """Register with Hydra what conf/ refers to and does not hold.
 
-    These are the schemas <verb>_schema that conf/<verb>.yaml names first, the resolver `run_id`,
-    the evaluations whose shape stands in their name, see `conf_files`, and the group `test`: what
-    can be validated on can be tested on as test.NAME.
+    These are the schemas <verb>_schema that conf/<verb>.yaml names first, the resolvers `run_id`
+    and `expanded`, a path with the home folder in the place of ~, the evaluations whose shape
+    stands in their name, see `conf_files`, and the group `test`: what can be validated on can be
+    tested on as test.NAME.
     """
     store = ConfigStore.instance()
     for verb, schema in SCHEMAS.items():
@@ -62,6 +63,7 @@ def register_schemas() -> None:
     for name in conf_names("test"):
         node = derived.get(name, {"defaults": [{"/eval@_here_": name}]})
         store.store(group="test", name=name, node=node, package=f"test.{name}")
+    OmegaConf.register_new_resolver("expanded", os.path.expanduser, replace=True)
     OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
 
 

@@ -14,17 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fewshot_fer.config.check_train import check_test, check_train
+from fewshot_fer.config.prepare_settings import PrepareVerb, check_prepare
 from fewshot_fer.config.schema import CheckVerb, EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.config.verb_settings import (
     DemoAppVerb,
     ExportVerb,
     PredictVerb,
-    PrepareVerb,
     ReportVerb,
     check_demo_app,
     check_export,
     check_predict,
-    check_prepare,
     check_report,
 )
 from fewshot_fer.system.errors import ConfigError

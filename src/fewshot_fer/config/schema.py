@@ -234,6 +234,8 @@ class TestVerb:
     paths: PathsConfig = field(default_factory=PathsConfig)
     on_bad_image: str = "error"
     keep_embeddings: bool = True  # in the run's folder, so that the next test embeds nothing
+    shards: int = 1  # how many commands share the embedding of what the tests need
+    shard: int | None = None  # which of them this is, from 0: it embeds its part, and tests nothing
     seed: int | None = None
     device: str = "auto"
     threads: int | None = None

@@ -1,4 +1,4 @@
-"""Settings of predict, prepare, report, export and demo_app, each with its rules.
+"""Settings of predict, report, export and demo_app, each with its rules.
 
 Values stand in conf/<verb>.yaml; what a field means is said there for users.
 """
@@ -7,8 +7,6 @@ import ipaddress
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from omegaconf import MISSING
 
 from fewshot_fer.config.names import a_device, at_least, inside, no_empty_name, one_of
 from fewshot_fer.config.quoting import NewPath, PathText, pasteable
@@ -94,7 +92,7 @@ def check_predict(settings: PredictVerb) -> None:
             f"reject={settings.reject} is out of range: it is the share of unknown expressions "
             f"that may be taken for a known one, from 0 to 1"
         )
-    _check_fps(settings.fps)
+    check_fps(settings.fps)
     if not 0 <= settings.neighbours <= MOST_NEIGHBOURS:
         raise ConfigError(
             f"explain={settings.explain} is out of range: true, false or a number of support "
@@ -102,7 +100,8 @@ def check_predict(settings: PredictVerb) -> None:
         )
 
 
-def _check_fps(fps: float | None) -> None:
+def check_fps(fps: float | None) -> None:
+    """Raise ConfigError for a number of frames a second that is none."""
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise ConfigError(f"fps={fps} is out of range: frames a second, above 0")
 
@@ -162,46 +161,6 @@ def check_demo_app(settings: DemoAppVerb) -> None:
     a_device(settings.device)
     if settings.support is not None and not Path(settings.support).expanduser().exists():
         raise ConfigError(f"support={settings.support} is not there")
-
-
-@dataclass
-class PrepareVerb:
-    """Clips or photographs that faces are cut out of: one of `afew` and `images` is given."""
-
-    afew: PathText | None = None  # the folder that holds Train_AFEW/<Class>/*.avi and Val_AFEW
-    images: PathText | None = None  # a folder of photographs, with folders below it or without
-    out: NewPath = MISSING
-    fps: float | None = None  # frames a second of a clip; null: every frame
-    faces: str = "largest"  # of a photograph: largest or all
-    size: int = 100  # pixels a side of an aligned face
-    jobs: int = 0  # clips or photographs at a time; 0: as many as cores
-    device: str = "auto"
-
-    @property
-    def source(self) -> Path:
-        """The folder that is read."""
-        return Path(self.afew or self.images or "").expanduser()
-
-
-def check_prepare(settings: PrepareVerb) -> None:
-    """Raise ConfigError naming the key and the fix."""
-    if (settings.afew is None) == (settings.images is None):
-        raise ConfigError("give one of afew=/data/AFEW and images=/a/folder")
-    _check_fps(settings.fps)
-    one_of("faces", settings.faces, ("largest", "all"))
-    inside("size", settings.size, 16, 1024)
-    inside("jobs", settings.jobs, 0, 256)
-    a_device(settings.device)
-    key = "afew" if settings.afew is not None else "images"
-    source, out = settings.source, Path(settings.out).expanduser()
-    if not source.is_dir():
-        found = "a file" if source.exists() else "nothing"
-        raise ConfigError(f"{key}={source} is not a folder: found {found} there")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"out={out} is a file: name a folder")
-    below, above = out.resolve(), source.resolve()
-    if below.is_relative_to(above) or above.is_relative_to(below):
-        raise ConfigError(f"out={out} and {key}={source} lie in one another: name another folder")
 
 
 @dataclass

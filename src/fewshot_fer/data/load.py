@@ -8,6 +8,7 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from fewshot_fer.data.fingerprint import file_digests, pixels_digest
 from fewshot_fer.data.listing import as_on_disk
 from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.data.splits import select_classes, select_of_each_set, select_split
+from fewshot_fer.data.table_index import indexed_table
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
 from fewshot_fer.system.processes import core_count
@@ -81,6 +83,7 @@ class Source:
 
     tables: what was read before: training and test on one data set read it, and warn of it, once;
     drawing: the size and seed of the drawn ones;
+    fresh: whether folders are listed anew though an index of them is known;
     skipping: the bad images that are left out.
     """
 
@@ -89,6 +92,7 @@ class Source:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False)
     skipping: Skipping = field(default_factory=Skipping, compare=False)
     drawing: DemoConfig = field(default_factory=DemoConfig)
+    fresh: bool = False
 
     def folder_of(self, settings: DatasetConfig) -> Path:
         """Return the folder that a data set is looked for in."""
@@ -134,7 +138,9 @@ def _whole(settings: DatasetConfig, source: Source) -> pd.DataFrame:
     if key not in source.tables:
         source.draw(settings)
         folder, adapter = source.folder_of(settings), find_adapter(settings.adapter)
-        table = adapter.read(folder, settings, lambda other: _whole(other, source))
+        read = partial(adapter.read, folder, settings, lambda other: _whole(other, source))
+        indexed = adapter.is_own and not settings.sets  # which may be known from before
+        table = indexed_table(f"{folder} {key}", read, not source.fresh) if indexed else read()
         if source.official(settings) and not settings.sets:  # its sets were counted by now
             _warn_of_counts(table, folder)
         source.tables[key] = source.skipping.without_bad(table)

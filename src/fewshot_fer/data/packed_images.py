@@ -1,7 +1,4 @@
-"""Images of a table: decoded once into a memory-mapped file, and gathered by row number.
-
-A pack is an .npy file with the checksum of every image behind its end, where NumPy does not look.
-"""
+"""Images of a table: decoded once into a memory-mapped file, and gathered by row number."""
 
 import contextlib
 import logging
@@ -21,15 +18,20 @@ from tqdm import tqdm
 
 from fewshot_fer.data.cache_folder import cache_folder, writing_cache
 from fewshot_fer.data.decode import decode
-from fewshot_fer.data.fingerprint import file_digests, pictures_digest, pixels_digest
+from fewshot_fer.data.fingerprint import (
+    Sources,
+    file_digests,
+    pictures_digest,
+    pixels_digest,
+)
 from fewshot_fer.data.neutral import NeutralFaces, neutral_faces
+from fewshot_fer.data.pack_file import new_pack, open_pack, write_pack
 from fewshot_fer.system.errors import DataError
-from fewshot_fer.system.files import atomic
 from fewshot_fer.system.locks import locked
 from fewshot_fer.system.processes import core_count
 
-SUM = np.dtype("<u4")  # of an image's bytes: CRC-32, 2.9 GB/s on one core
 BLOCK = 256  # images that are under way at a time
+CHANGED = "images were changed while they were read: run again"
 log = logging.getLogger("fewshot_fer")
 
 
@@ -38,21 +40,38 @@ class PackedFaces:
     """images: uint8 [N, 3, H, W], row i is row i of the table; fingerprint: of contents and size.
 
     file: where they lie, None for images in memory alone; pictures: 16 hex digits of the contents
-    of the files that they were decoded from.
+    of the files that they were decoded from; sums: CRC-32 [N] of each image's bytes, None where
+    they are not known; compared: which images [N] were held against them, None for all.
     """
 
     images: NDArray[np.uint8]
     fingerprint: str
     file: Path | None = None
     pictures: str = ""
+    sums: NDArray[np.uint32] | None = None
+    compared: NDArray[np.bool_] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return images [B, 3, H, W] of rows [B].
 
-        Raises DataError if the file was cut off since it was opened.
+        Raises DataError if the file was cut off since it was opened, or is damaged.
         """
         self._require_whole()
-        return self.images[rows]
+        images: NDArray[np.uint8] = self.images[rows]
+        if self.compared is not None:
+            self._compare(rows, images)
+        return images
+
+    def _compare(self, rows: NDArray[np.int64], images: NDArray[np.uint8]) -> None:
+        """Hold images that are read for the first time against their checksums."""
+        assert self.compared is not None
+        assert self.sums is not None
+        for place in np.flatnonzero(~self.compared[rows]).tolist():
+            if zlib.crc32(images[place].data) != self.sums[rows[place]]:
+                if self.file is not None:
+                    self.file.unlink(missing_ok=True)
+                raise DataError(f"{self.file} is damaged, and removed: run again to make it anew")
+        self.compared[rows] = True
 
     def _require_whole(self) -> None:
         """Raise DataError where a read of a file that became shorter would end the process."""
@@ -84,7 +103,11 @@ class FaceImages:
         self._packed = packed
         self._resident: Tensor | None = None
         if device.type == "cuda":
-            self._resident = torch.from_numpy(packed.take(np.arange(len(packed.images)))).to(device)
+            self._resident = torch.empty(packed.images.shape, dtype=torch.uint8, device=device)
+            for rows in np.array_split(np.arange(len(self)), len(self) // BLOCK + 1):
+                self._resident[rows[0] : rows[-1] + 1] = torch.from_numpy(packed.take(rows)).to(
+                    device
+                )
 
     def __len__(self) -> int:
         return len(self._packed.images)
@@ -96,6 +119,8 @@ class FaceImages:
 
     def checksums(self) -> NDArray[np.uint32]:
         """Return the CRC-32 [N] of each image's bytes."""
+        if self._packed.sums is not None:
+            return self._packed.sums
         return np.array([zlib.crc32(image.data) for image in self._packed.images], dtype=np.uint32)
 
     @property
@@ -140,41 +165,28 @@ def pack(table: pd.DataFrame, image_size: int, cache: Path) -> PackedFaces:
     fingerprint = pixels_digest(digests, image_size)
     file = cache / "packs" / f"{fingerprint}.npy"
     shape = (len(paths), 3, image_size, image_size)
-    images = _open(file, shape)
-    if images is None:
+    opened = open_pack(file, shape)
+    if opened is None:
         with (
             writing_cache("packed images", file.parent),
-            locked(cache / "locks" / f"{fingerprint}.lock"),
+            locked(cache / "locks" / f"{fingerprint}.lock") as held,
         ):
-            images = _open(file, shape)  # another process may have made it meanwhile
-            if images is None:
+            opened = open_pack(file, shape)  # another process may have made it meanwhile
+            if opened is None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _clear(file)
-                with atomic(file) as partial:
-                    _write(partial, paths, shape)
-                    if not np.array_equal(file_digests(paths, cache), digests):
-                        raise DataError("images were changed while they were read: run again")
-                images = _open(file, shape)
-    if images is None:
+                with new_pack(file, lasting=held) as partial:
+                    sources = Sources.of(paths, cache)
+                    write_pack(partial, shape, lambda done: _decode(sources, image_size, done))
+                    for now in (sources.digests, file_digests(paths, cache)):
+                        if not np.array_equal(now, digests):
+                            raise DataError(CHANGED)
+                opened = open_pack(file, shape)
+    if opened is None:
         raise DataError(f"{file} was changed while it was read; run again")
-    return PackedFaces(images, fingerprint, file, pictures_digest(digests))
-
-
-def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Return the array in `file`, None if it is not there, damaged or another one.
-
-    All of it is read once, for the checksums: 2.9 GB a second, if the system holds it in memory.
-    """
-    try:
-        images = np.load(file, mmap_mode="r", allow_pickle=False)
-        fits = isinstance(images, np.memmap) and images.shape == shape and images.dtype == np.uint8
-        if not fits:
-            return None
-        sums = np.fromfile(file, SUM, offset=images.offset + images.nbytes)
-    except Exception:  # a damaged file can look like a zip or a pickle
-        return None
-    whole = sums.tolist() == [zlib.crc32(image.data) for image in images]
-    return images if whole else None
+    images, sums, compared = opened
+    left = None if compared else np.zeros(len(images), dtype=bool)
+    return PackedFaces(images, fingerprint, file, pictures_digest(digests), sums, left)
 
 
 def _clear(file: Path) -> None:
@@ -185,28 +197,21 @@ def _clear(file: Path) -> None:
         torn.unlink(missing_ok=True)
 
 
-def _write(file: Path, paths: list[str], shape: tuple[int, ...]) -> None:
-    """Decode all paths into `file`.
+def _decode(sources: Sources, image_size: int, done: int) -> Iterator[list[NDArray[np.uint8]]]:
+    """Yield the pixels of all files but the first `done`, in order, a block at a time.
 
-    Written in order rather than through a memory map: on a full disk a map dies without a word.
+    Pillow decodes without holding up other threads. Raises DataError where a file is changed
+    meanwhile: a block that is written may be kept by another process.
     """
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with file.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        sums = np.empty(len(paths), SUM)
-        for row, pixels in enumerate(_decode_all(paths, shape[-1])):
-            stream.write(pixels.data)
-            sums[row] = zlib.crc32(pixels.data)
-        stream.write(sums.data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _decode_all(paths: list[str], image_size: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield the pixels of all paths in order. Pillow decodes without holding up other threads."""
-    bar = tqdm(total=len(paths), desc="packing images", unit="image", disable=None, delay=1)
+    count = len(sources.paths)
+    bar = tqdm(
+        total=count, initial=done, desc="packing images", unit="image", disable=None, delay=1
+    )
     with contextlib.closing(bar), ThreadPoolExecutor(core_count()) as pool:
-        for start in range(0, len(paths), BLOCK):
-            block = paths[start : start + BLOCK]
-            yield from pool.map(decode, block, [image_size] * len(block))
+        for start in range(done, count, BLOCK):
+            paths = sources.paths[start : start + BLOCK]
+            block = list(pool.map(decode, paths, [image_size] * len(paths)))
+            if not sources.unchanged(slice(start, start + BLOCK)):
+                raise DataError(CHANGED)
+            yield block
             bar.update(len(block))

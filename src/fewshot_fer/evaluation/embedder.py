@@ -88,7 +88,7 @@ class Embedder:
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Return embeddings [B, D] of any number of images [B, 3, side, side], batch by batch."""
-        batch = _batch_size(self.device, pixels.shape[-1])
+        batch = batch_size(self.device, pixels.shape[-1])
         made = self._in_batches(
             lambda place: torch.from_numpy(pixels[place]).to(self.device), len(pixels), batch
         )
@@ -135,7 +135,7 @@ class Embedder:
 
     def _embed_share(self, images: FaceImages, rows: NDArray[np.int64]) -> Tensor:
         """Return embeddings [len(rows), D] of table rows."""
-        batch, done = _batch_size(images.device, images.side), 0
+        batch, done = batch_size(images.device, images.side), 0
         embedded: Tensor | None = None
         with tqdm(
             total=len(rows), desc="embedding images", leave=False, disable=None, delay=2
@@ -210,5 +210,6 @@ def fold_batch_norms(encoder: nn.Module) -> nn.Module:
     return folded.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def _batch_size(device: torch.device, side: int) -> int:
+def batch_size(device: torch.device, side: int) -> int:
+    """Return how many images of a side in pixels go through the encoder at a time."""
     return max(SMALLEST_BATCH, BATCH_PIXELS[device.type] // side**2)

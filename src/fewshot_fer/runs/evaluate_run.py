@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.config.hydra import choices, threads_per_job
+from fewshot_fer.config.hydra import choices, in_sweep, threads_per_job
 from fewshot_fer.config.schema import MethodConfig, TestVerb, fingerprint
 from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
 from fewshot_fer.evaluation.choose_method import composed, require_neutral_faces, require_parts
 from fewshot_fer.evaluation.embedder import FewShotModel
+from fewshot_fer.evaluation.embedding_shards import embed_shard
 from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
@@ -59,7 +60,10 @@ interval; what both find hard does not widen it."""
 
 
 def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
-    """Test a finished run and write a folder that names it. Raises UserError before it writes."""
+    """Test a finished run and write a folder that names it. Raises UserError before it writes.
+
+    With `shard=` embeddings are made that a test will need, and nothing else.
+    """
     started = time.perf_counter()
     check_comparison(settings.methods)
     run = Path(settings.run).expanduser()
@@ -86,6 +90,12 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     if relative:
         require_neutral_faces(setup.tests)
     tasks = load_tasks(setup.tests, trained.backbone.side, device, relative)
+    if settings.shard is not None:
+        count = embed_shard(model.embedder, tasks, seed, settings.shard, settings.shards)
+        print(f"shard {settings.shard} of {settings.shards}: {count} images embedded in {keep_in}")
+        if in_sweep():  # which embeds again where the data change
+            write_record(path, record_of_test(settings, trained, source))
+        return RunFolder(path)
     save_drawn(setup.tests, settings.episodes, seed)
     stamps = {"trained_on_test": setup.trained_on_test}
     folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})

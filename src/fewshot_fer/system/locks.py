@@ -29,22 +29,22 @@ log = logging.getLogger("fewshot_fer")
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path) -> Iterator[bool]:
     """Hold the lock `file`, which is made if need be; wait, with a line, while another holds it.
 
-    For what all may use once it is made. On a file system without locks nothing is held: then the
-    same work may be done twice, and the last to finish counts.
+    For what all may use once it is made. On a file system without locks nothing is held, and False
+    is yielded: then the same work may be done twice, and the last to finish counts.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file, fallback_to_soft=False)
+    lock, held = FileLock(file, fallback_to_soft=False), True
     try:
-        if not _acquired(lock, PATIENCE):
+        if not (held := _acquired(lock, PATIENCE)):
             log.warning("%s lies on a file system without locks: nothing is held", file)
     except Timeout:
         log.info("waiting for another process that makes %s", file.stem)
         lock.acquire()
     try:
-        yield
+        yield held
     finally:
         lock.release()
 

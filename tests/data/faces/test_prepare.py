@@ -11,7 +11,7 @@ from conftest import Command, assert_one_line
 from films import write_film
 from PIL import Image
 
-from fewshot_fer.config.verb_settings import PrepareVerb
+from fewshot_fer.config.prepare_settings import PrepareVerb
 from fewshot_fer.data.adapters.afew import read_afew
 from fewshot_fer.data.faces import prepare as session
 from fewshot_fer.data.faces.detector import Face

@@ -101,6 +101,11 @@ class Adapter:
         )
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is one of this package's."""
+        return self.function.__module__.split(".")[0] == __name__.split(".")[0]
+
+    @property
     def n_images(self) -> int | None:
         """The number of all images as published, None where images are not counted."""
         if not self.counts or self.unit != "images":

@@ -1,4 +1,4 @@
-"""Turn AFEW's clips into folders of aligned faces, one a frame."""
+"""Turn clips into folders of aligned faces, one a frame."""
 
 import itertools
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fewshot_fer.config.verb_settings import PrepareVerb
+from fewshot_fer.config.prepare_settings import PrepareVerb
 from fewshot_fer.data.adapters.afew import CLASSES, SPLITS
 from fewshot_fer.data.faces.detector import Face, FaceDetector, Pixels, align
 from fewshot_fer.data.faces.video import persistent, read_frames
@@ -24,6 +24,7 @@ from fewshot_fer.data.listing import (
     folders_in,
     images_in,
     left_out_remarks,
+    walk_images,
 )
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row, atomic_folder
@@ -69,6 +70,20 @@ def _of_split(split: Path, left_out: Counter[str]) -> Iterator[Path]:
         if films and canonical(of_class.name) not in BASIC:
             raise DataError(f"{of_class} is not a class of AFEW: expected {CLASSES}")
         yield from films
+
+
+def find_videos(root: Path) -> list[Path]:
+    """Return all videos below a folder, in natural order; links to folders are not followed.
+
+    Raises DataError where there are none.
+    """
+    left_out: Counter[str] = Counter()
+    found = walk_images(root, VIDEO_ENDINGS, left_out)
+    if not found:
+        raise DataError(f"no videos in {root} or in the folders below it: found {contents(root)}")
+    for remark in left_out_remarks(left_out, root):
+        log.info("%s", remark)
+    return found
 
 
 def prepare_film(film: Path, target: Path, detector: FaceDetector, settings: PrepareVerb) -> Row:

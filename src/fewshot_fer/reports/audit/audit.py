@@ -76,7 +76,7 @@ def check_session(settings: TrainVerb, path: Path) -> bool:
         return True
     for line in settings.paper.lines():
         print(line)
-    source = find_source(settings.paths, settings.demo)
+    source = replace(find_source(settings.paths, settings.demo), fresh=True)
     settings = with_available(settings, source)
     found = audit(settings, source)
     file = RunFolder(path).folder / "check.json"
