@@ -42,8 +42,10 @@ def run_job(
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
+    counted = int(folder.name) if folder.name.isdecimal() else number
+    further, number = counted != number, counted  # Hydra counts further jobs from 0 again
     in_turn = str(hydra.launcher._target_).endswith("BasicLauncher")
-    if not _begin(config, folder, number, overrides):
+    if not _begin(config, folder, number, overrides, further):
         if found := changed():
             raise RunError(
                 f"{folder} holds figures of data that changed since ({found}): remove it to run "
@@ -68,7 +70,9 @@ def run_job(
         print(f"job {number}: done, see {folder / 'job.log'}", flush=True)
 
 
-def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) -> bool:
+def _begin(
+    config: DictConfig, folder: Path, number: int, overrides: list[str], further: bool
+) -> bool:
     """Write job.json; return False where the job is done.
 
     Raises RunError where the folder holds a job of other settings.
@@ -85,6 +89,7 @@ def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) 
         return False
     (folder / "error.txt").unlink(missing_ok=True)
     content = {"number": number, "fingerprint": own, "overrides": overrides}
+    content |= {"further": True} if further else {}
     write_text(folder / "job.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return True
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fewshot_fer.reports.sweep_table import combination_keys, figures, mean_over_seeds, sweep_table
+from fewshot_fer.reports.sweep_table import (
+    BESIDE,
+    combination_keys,
+    figures,
+    mean_over_seeds,
+    sweep_table,
+)
 from fewshot_fer.runs.find import UNFINISHED, read_jobs
 from fewshot_fer.system.figures import new_figure, save_figure
 from fewshot_fer.system.files import write_text
@@ -94,6 +100,8 @@ def draw_sweep(table: pd.DataFrame, folder: Path) -> list[Path]:
     A figure that was swept over `n_way` and `k_shot` gets a heat map, one over `k_shot` a curve
     for each combination of the other overrides. Mean over seeds, bars of one deviation.
     """
+    if BESIDE in table:  # jobs that stand beside the product
+        table = table[table[BESIDE] == ""].drop(columns=BESIDE)
     means, keys = mean_over_seeds(table), combination_keys(table)
     drawn: list[Path] = []
     for name in figures(table):

@@ -41,6 +41,10 @@ class DataError(UserError):
     """Something on disk that is missing, damaged or laid out in an unknown way."""
 
 
+class NotThereError(DataError):
+    """A data set that does not lie in the folder where it was looked for."""
+
+
 class NoFaceError(DataError):
     """A class of which no picture shows a face."""
 

@@ -16,7 +16,7 @@ from PIL import Image
 from fewshot_fer.config.names import register_name
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.listing import contents
-from fewshot_fer.system.errors import ConfigError, DataError
+from fewshot_fer.system.errors import ConfigError, NotThereError
 
 Read = TypeVar("Read", bound=Callable[..., pd.DataFrame])
 _ADAPTERS: dict[str, "Adapter"] = {}
@@ -73,13 +73,13 @@ class Adapter:
             return self.function(folder, settings=settings)
         return self.function(folder)
 
-    def not_found(self, folder: Path, nearest: Path | None = None) -> DataError:
+    def not_found(self, folder: Path, nearest: Path | None = None) -> NotThereError:
         """Return the error for a data set that does not lie in the folder that was searched.
 
         nearest: the folder within that comes closest, whose contents are shown in its place.
         """
         within = f"in {nearest}: " if nearest not in (None, folder) else ""
-        return DataError(
+        return NotThereError(
             f"{self.name} not found in {folder}: expected {self.layout}; found {within}"
             f"{contents(nearest or folder)}. "
             f"Set paths.data=/where/the/data/lie, or run with paths=demo, which needs no data"

@@ -1,0 +1,46 @@
+"""Find which data sets lie in a folder."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+
+from tqdm import tqdm
+
+from fewshot_fer.config.schema import DatasetConfig
+from fewshot_fer.data.adapters.registry import find_adapter
+from fewshot_fer.data.load import Source
+from fewshot_fer.system.errors import NotThereError, UserError
+
+log = logging.getLogger("fewshot_fer")
+
+
+def found_sets(source: Source, adapters: Mapping[str, str]) -> list[str]:
+    """Return which data sets, by name, their adapters find, and say so; nothing is decoded.
+
+    adapters: name of the data set to name of its adapter. One that lies there and cannot be read is
+    left out, with a warning.
+    """
+    found = []
+    for name, adapter in tqdm(adapters.items(), desc="data sets", leave=False, disable=None):
+        settings = DatasetConfig(adapter=adapter)
+        try:
+            with _quiet():  # what there is to say is said where the set is used
+                find_adapter(adapter).read(source.folder_of(settings), settings)
+        except NotThereError:
+            continue
+        except UserError as error:
+            log.warning("%s is left out: %s", name, error)
+            continue
+        found.append(name)
+    log.info("data sets in %s: %s", source.folder, ", ".join(found) or "none")
+    return found
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
