@@ -81,7 +81,7 @@ class TransferMatrix:
 
     @property
     def shared(self) -> dict[tuple[str, ...], list[str]]:
-        """Classes that both sides have -> `source → targets` of the pairs that share just these."""
+        """Classes that both sides have -> `sources → targets` of the pairs that share just these."""
         pairs: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for cell in (cell for cells in self.cells for cell in cells if cell.row["n_shared"]):
             _add_pair(pairs.setdefault(tuple(cell.classes), {}), cell)
@@ -89,7 +89,7 @@ class TransferMatrix:
 
     @property
     def empty(self) -> dict[str, list[str]]:
-        """Why there is no figure, or one of fewer seeds -> `source → targets` without it."""
+        """Why there is no figure, or one of fewer seeds -> `sources → targets` without it."""
         pairs: dict[str, dict[str, list[str]]] = {}
         for cell in (cell for cells in self.cells for cell in cells if cell.row["error"]):
             _add_pair(pairs.setdefault(cell.row["error"], {}), cell)
@@ -102,7 +102,10 @@ def _add_pair(pairs: dict[str, list[str]], cell: TransferCell) -> None:
 
 
 def _lines(pairs: dict[str, list[str]]) -> list[str]:
-    return [f"{source} → {', '.join(targets)}" for source, targets in pairs.items()]
+    sources: dict[tuple[str, ...], list[str]] = {}  # by what they lead to, which is often the same
+    for source, targets in pairs.items():
+        sources.setdefault(tuple(targets), []).append(source)
+    return [f"{', '.join(own)} → {', '.join(targets)}" for targets, own in sources.items()]
 
 
 def read_transfer(folder: Path) -> list[TransferMatrix]:

@@ -63,7 +63,7 @@ def _draw_cell(axes: "Axes", column: int, row: int, cell: TransferCell, with_cha
     if cell.same_set:
         inner = column - 0.47, row - 0.46
         axes.add_patch(Rectangle(inner, 0.94, 0.92, fill=False, edgecolor=FRAME, linewidth=2.5))
-    colour = "white" if cell.above_chance > 0.55 else "black"
+    colour = "white" if cell.above_chance > 0.6 else "black"
     accuracy, *below = _cell_lines(cell, with_chance)
     for place, line in zip((-0.2, 0.08, 0.28), (accuracy, *below), strict=False):
         size = 11 if line == accuracy else 7.5
@@ -73,7 +73,7 @@ def _draw_cell(axes: "Axes", column: int, row: int, cell: TransferCell, with_cha
 def _cell_lines(cell: TransferCell, with_chance: bool) -> list[str]:
     shared = f"{cell.row['n_shared']} shared" if cell.row["n_shared"] else "shared: ?"
     if cell.accuracy is None:
-        return ["-", "", shared]
+        return ["-"]
     low, high = cell.interval
     star = "*" if cell.is_warned_of else ""
     spread = "" if cell.deviation is None else f" ± {100 * cell.deviation:.1f}"
