@@ -81,7 +81,7 @@ class TransferMatrix:
 
     @property
     def shared(self) -> dict[tuple[str, ...], list[str]]:
-        """Classes that both sides have -> `sources → targets` of the pairs that share just these."""
+        """Classes that both sides have -> `sources → targets` that share just these."""
         pairs: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for cell in (cell for cells in self.cells for cell in cells if cell.row["n_shared"]):
             _add_pair(pairs.setdefault(tuple(cell.classes), {}), cell)

@@ -183,7 +183,8 @@ def _shared(jobs: Sequence[Job], target: str, known: Job | None) -> Row:
     """Return what is known of a source and target whatever was measured."""
     own = next((job for job in jobs if job.tables), jobs[0])
     row: Row = {"source": own.source, "settings": own.settings, "target": target}
-    table = known.tables.get(f"test.{target}") if known else None
+    tables = (each.tables.get(f"test.{target}") for each in (own, known) if each)
+    table = next((each for each in tables if each), None)
     learnt = None if own.frozen else own.tables.get("dataset")
     row["same_set"] = str(not own.frozen and _same_set(own, target, learnt, table)).lower()
     row["dataset"] = _tested(own, target).get("adapter", "")
