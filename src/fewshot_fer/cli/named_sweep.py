@@ -118,20 +118,26 @@ def look_for_sets(words: Sequence[str]) -> list[str]:
 
 
 def tests_of(sets: Sequence[str]) -> list[str]:
-    """Return for each data set the test of 5-way 5-shot episodes or, without it, one of the
-    nearest shape.
+    """Return for each data set the test of 5-way 5-shot episodes or, without it, one of the nearest
+    shape.
 
     A data set that has none is left out.
     """
     known = conf_names("test")
-    if all(f"{name}_5w5s" in known for name in sets):
-        return [f"{name}_5w5s" for name in sets]
-    tests = compose("train", [f"test=[{','.join(known)}]"]).test
-    wanted = [test for test in known if tests[test].kind == "episodes"]
-    wanted.sort(key=lambda test: (abs(tests[test].n_way - 5), abs(tests[test].k_shot - 5)))
-    of_sets = {tests[test].dataset.adapter: test for test in reversed(wanted)}
-    own = {name: f"{name}_5w5s" for name in sets if f"{name}_5w5s" in known}
-    return [(of_sets | own)[name] for name in sets if name in of_sets | own]
+    found = {name: f"{name}_5w5s" for name in sets if f"{name}_5w5s" in known}
+    for candidates in ([test for test in known if test.endswith("_5w5s")], known):
+        if missing := [name for name in sets if name not in found]:
+            found |= _nearest_tests(missing, candidates)
+    return [found[name] for name in sets if name in found]
+
+
+def _nearest_tests(sets: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:
+    """Return data set -> that of its tests in episodes which comes nearest to 5-way 5-shot."""
+    tests = compose("train", [f"test=[{','.join(candidates)}]"]).test
+    own = [test for test in candidates if tests[test].kind == "episodes"]
+    own.sort(key=lambda test: (abs(tests[test].n_way - 5), abs(tests[test].k_shot - 5)))
+    by_set = {tests[test].dataset.adapter: test for test in reversed(own)}
+    return {name: by_set[name] for name in sets if name in by_set}
 
 
 def _key(word: str) -> str:

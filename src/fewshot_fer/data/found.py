@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from tqdm import tqdm
 
 from fewshot_fer.config.schema import DatasetConfig
-from fewshot_fer.data.adapters.registry import find_adapter
-from fewshot_fer.data.load import Source
+from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.system.errors import NotThereError, UserError
 
 log = logging.getLogger("fewshot_fer")
@@ -22,10 +21,9 @@ def found_sets(source: Source, adapters: Mapping[str, str]) -> list[str]:
     """
     found = []
     for name, adapter in tqdm(adapters.items(), desc="data sets", leave=False, disable=None):
-        settings = DatasetConfig(adapter=adapter)
         try:
             with _quiet():  # what there is to say is said where the set is used
-                find_adapter(adapter).read(source.folder_of(settings), settings)
+                load_dataset(DatasetConfig(adapter=adapter), source)
         except NotThereError:
             continue
         except UserError as error:
