@@ -183,6 +183,21 @@ def test_other_settings_and_other_methods_stand_apart(tmp_path: Path) -> None:
     assert [cell.accuracy for cell in tim.cells[2]] == [0.22, 0.22]
 
 
+def test_a_method_that_is_one_row_s_own_is_compared_in_all(tmp_path: Path) -> None:
+    """The frozen encoder's own is another than the sources': it stands in both matrices."""
+    rows = [
+        result(test, a, method=m) for test in SETS for m, a in (("cosine", "0.5"), ("p", "0.4"))
+    ]
+    jobs = [job(tmp_path, 0, {"dataset": "afew"}, rows)]
+    jobs += [job(tmp_path, 1, FROZEN, both("0.6", "0.3", method="p"), further=True)]
+    table = transfer_table(jobs)
+    assert table is not None
+    own, other = transfer_matrices(table)
+    assert (own.method, other.method) == ("cosine, p", "p")
+    assert [[cell.accuracy for cell in cells] for cells in own.cells] == [[0.5, 0.5], [0.6, 0.3]]
+    assert [[cell.accuracy for cell in cells] for cells in other.cells] == [[0.4, 0.4], [0.6, 0.3]]
+
+
 def test_two_tests_that_are_alike_keep_their_names(tmp_path: Path) -> None:
     """Rows of one protocol in a row: each test its own, in the order of the settings."""
     rows = [result("afew_5w5s", "0.5"), result("afew_5w5s", "0.6")]

@@ -22,7 +22,8 @@ FOUND, OWN, ALSO = "found", "own", "also"
 PLACES = {"root", "file", "clips", "sets"}
 """Keys in conf/dataset/ of data that are no set of their own under paths.data."""
 OF_TRAINING = ("train", "check")  # verbs
-OWN_EVAL = ["eval.dataset=${dataset}", "eval.name=own"]
+OWN_EVAL = ("eval=compound_4w5s", "eval.k_shot=1", "eval.dataset=${dataset}", "eval.name=own")
+"""Episodes that the least of classes can give, of the images that are learnt from."""
 Content = dict[str, Any]
 
 
@@ -63,7 +64,8 @@ def sweep_words(content: Content, words: Sequence[str], verb: str) -> list[str]:
             found = f"[{','.join(tests_of(sets))}]" if key == "test" else ",".join(sets)
             added.append(f"{key}={found}")
         else:
-            added += OWN_EVAL if value == OWN else [_word(key, value)]
+            words_of_key = OWN_EVAL if value == OWN else (_word(key, value),)
+            added += [word for word in words_of_key if _key(word) not in given]
     return added
 
 

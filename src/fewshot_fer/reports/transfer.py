@@ -126,19 +126,24 @@ def transfer_matrices(table: pd.DataFrame) -> list[TransferMatrix]:
     ]
     by_place: dict[tuple[str, ...], list[Texts]] = {}
     for row in rows:
-        by_place.setdefault((row["source"], row["settings"], row["target"]), []).append(row)
+        by_place.setdefault(_place(row), []).append(row)
     own = {place: of_place[0] for place, of_place in by_place.items()}
     names = ", ".join(dict.fromkeys(row["method"] for row in own.values() if row["method"]))
-    others = dict.fromkeys(row["method"] for row in rows if row["method"])
-    used = {row["method"] for row in own.values()}
+    beside = (row for of_place in by_place.values() for row in of_place[1:])
+    owns = {place: row["method"] for place, row in own.items()}
+    others = dict.fromkeys(row["method"] for row in beside if row["method"] != owns[_place(row)])
     matrices = [_matrix(names, own)]
-    for method in (each for each in others if each not in used):
+    for method in others:
         first = {
             place: next((row for row in of_place if row["method"] == method), _empty(own[place]))
             for place, of_place in by_place.items()
         }
         matrices.append(_matrix(method, first))
     return matrices
+
+
+def _place(row: Texts) -> tuple[str, ...]:
+    return row["source"], row["settings"], row["target"]
 
 
 def _empty(row: Texts) -> Texts:
