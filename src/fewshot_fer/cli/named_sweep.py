@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from fewshot_fer.cli.messages import HELP
 from fewshot_fer.cli.sweep import FLAGS, first_job
+from fewshot_fer.config.conf_files import conf_dir, conf_names
 from fewshot_fer.config.hydra import compose
-from fewshot_fer.config.names import conf_dir, conf_names
 from fewshot_fer.config.schema import DemoConfig, PathsConfig
 from fewshot_fer.system.errors import ConfigError
 

@@ -18,7 +18,6 @@ from omegaconf.errors import OmegaConfBaseException
 from fewshot_fer.cli.named_sweep import sweep_file, sweep_words, tests_as_list
 from fewshot_fer.cli.sweep import FLAGS
 from fewshot_fer.cli.typed_values import OF_HYDRA, as_it_is_meant, as_list, typed_keys
-from fewshot_fer.config.conf_files import conf_dir, conf_names
 from fewshot_fer.config.hydra import SCHEMAS, compose
 from fewshot_fer.config.schema import EvalConfig
 
