@@ -42,8 +42,9 @@ def run_job(
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
-    counted = int(folder.name) if folder.name.isdecimal() else number
-    further, number = counted != number, counted  # Hydra counts further jobs from 0 again
+    further = f"hydra.sweep.subdir={folder.name}" in hydra.overrides.hydra
+    if further:  # Hydra counts from 0 again
+        number = int(folder.name)
     in_turn = str(hydra.launcher._target_).endswith("BasicLauncher")
     if not _begin(config, folder, number, overrides, further):
         if found := changed():

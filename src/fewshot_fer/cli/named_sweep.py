@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from fewshot_fer.cli.messages import HELP
-from fewshot_fer.cli.sweep import FLAGS, first_job
+from fewshot_fer.cli.sweep import first_job
 from fewshot_fer.config.conf_files import conf_dir, conf_names
 from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.schema import DemoConfig, PathsConfig
@@ -21,6 +21,7 @@ from fewshot_fer.system.errors import ConfigError
 FOUND, OWN, ALSO = "found", "own", "also"
 PLACES = {"root", "file", "clips", "sets"}
 """Keys in conf/dataset/ of data that are no set of their own under paths.data."""
+PLACING = ("paths", "demo", "experiment")  # keys of words that say where data lie
 OF_TRAINING = ("train", "check")  # verbs
 OWN_EVAL = ("eval=compound_4w5s", "eval.k_shot=1", "eval.dataset=${dataset}", "eval.name=own")
 """Episodes that the least of classes can give, of the images that are learnt from."""
@@ -98,9 +99,8 @@ def look_for_sets(words: Sequence[str]) -> list[str]:
 
     Raises ConfigError where there is none.
     """
-    apart = ("test", "methods", "hydra")
-    others = [word for word in words if not _key(word).startswith(apart) and word not in FLAGS]
-    config = compose("train", first_job(others))
+    where = [word for word in words if _key(word).split(".")[0] in PLACING]
+    config = compose("train", first_job(where))
     paths, demo = OmegaConf.to_container(config.paths), OmegaConf.to_container(config.demo)
     # Import pandas late: a sweep that names its data sets need not find them.
     from fewshot_fer.data.found import found_sets
