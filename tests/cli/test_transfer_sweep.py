@@ -55,6 +55,17 @@ def test_sources_and_targets_are_what_lies_there(data: Path, tmp_path: Path) -> 
     assert value(alone, "dataset") == "afew"
 
 
+def test_of_drawn_sets_those_that_are_named(
+    demo: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside RAF-DB and AFEW; what another command left in the drawn set makes no difference."""
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
+    words = ("sweep=transfer", *DRAWN[:2])
+    named = hydra_words("train", [*words, "demo.layouts=[jaffe]"])
+    assert value(named, "dataset") == "afew,jaffe,rafdb_basic,rafdb_compound"
+    assert value(hydra_words("train", words), "dataset") == "afew,rafdb_basic,rafdb_compound"
+
+
 def test_a_set_that_lies_there_damaged_is_named(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from tqdm import tqdm
 
 from fewshot_fer.config.schema import DatasetConfig
+from fewshot_fer.data.adapters.registry import find_adapter
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.system.errors import NotThereError, UserError
 
@@ -21,6 +22,8 @@ def found_sets(source: Source, adapters: Mapping[str, str]) -> list[str]:
     """
     found = []
     for name, adapter in tqdm(adapters.items(), desc="data sets", leave=False, disable=None):
+        if _is_left_undrawn(source, adapter):
+            continue
         try:
             with _quiet():  # what there is to say is said where the set is used
                 load_dataset(DatasetConfig(adapter=adapter), source)
@@ -32,6 +35,13 @@ def found_sets(source: Source, adapters: Mapping[str, str]) -> list[str]:
         found.append(name)
     log.info("data sets in %s: %s", source.folder, ", ".join(found) or "none")
     return found
+
+
+def _is_left_undrawn(source: Source, adapter: str) -> bool:
+    """Return whether a data set is drawn only where it is used, or named, and is not named: what an
+    earlier command drew in the same folder is no reason to find it."""
+    drawn = find_adapter(adapter).write is not None
+    return source.demo and drawn and adapter not in source.drawing.layouts
 
 
 @contextlib.contextmanager
