@@ -109,11 +109,12 @@ def look_for_sets(words: Sequence[str]) -> list[str]:
     source = find_source(PathsConfig(**paths), DemoConfig(**demo))  # type: ignore[arg-type]
     files = {name: conf_dir() / "dataset" / f"{name}.yaml" for name in conf_names("dataset")}
     contents = {name: yaml.safe_load(file.read_text("utf-8")) for name, file in files.items()}
-    adapters = {n: str(own["adapter"]) for n, own in contents.items() if not PLACES & set(own)}
-    found = found_sets(source, adapters)
+    # A file that is called after no adapter is a choice of another one's images.
+    names = [n for n, own in contents.items() if own["adapter"] == n and not PLACES & set(own)]
+    found = found_sets(source, names)
     if not found:
         raise ConfigError(
-            f"none of {', '.join(adapters)} is found in {source.folder}: set paths.data=/where/the/"
+            f"none of {', '.join(names)} is found in {source.folder}: set paths.data=/where/the/"
             f"data/lie, run with paths=demo, or name the sets, as in dataset=a,b test=[a_5w5s]"
         )
     return found

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
@@ -14,19 +14,18 @@ from fewshot_fer.system.errors import NotThereError, UserError
 log = logging.getLogger("fewshot_fer")
 
 
-def found_sets(source: Source, adapters: Mapping[str, str]) -> list[str]:
-    """Return which data sets, by name, their adapters find, and say so; nothing is decoded.
+def found_sets(source: Source, names: Sequence[str]) -> list[str]:
+    """Return which data sets, by the names of their adapters, are found, and say so.
 
-    adapters: name of the data set to name of its adapter. One that lies there and cannot be read is
-    left out, with a warning.
+    Nothing is decoded. One that lies there and cannot be read is left out, with a warning.
     """
     found = []
-    for name, adapter in tqdm(adapters.items(), desc="data sets", leave=False, disable=None):
-        if _is_left_undrawn(source, adapter):
+    for name in tqdm(names, desc="looking for data sets", leave=False, disable=None):
+        if _is_left_undrawn(source, name):
             continue
         try:
             with _quiet():  # what there is to say is said where the set is used
-                load_dataset(DatasetConfig(adapter=adapter), source)
+                load_dataset(DatasetConfig(adapter=name), source)
         except NotThereError:
             continue
         except UserError as error:
@@ -37,11 +36,11 @@ def found_sets(source: Source, adapters: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _is_left_undrawn(source: Source, adapter: str) -> bool:
+def _is_left_undrawn(source: Source, name: str) -> bool:
     """Return whether a data set is drawn only where it is used, or named, and is not named: what an
     earlier command drew in the same folder is no reason to find it."""
-    drawn = find_adapter(adapter).write is not None
-    return source.demo and drawn and adapter not in source.drawing.layouts
+    drawn = find_adapter(name).write is not None
+    return source.demo and drawn and name not in source.drawing.layouts
 
 
 @contextlib.contextmanager
