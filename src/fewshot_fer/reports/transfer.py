@@ -60,8 +60,8 @@ class TransferCell:
 
     @property
     def is_warned_of(self) -> bool:
-        """Whether test images were trained on, or a check found something else on the row."""
-        return self.row["trained_on_test"] == "true" or bool(self.row["warnings"])
+        """Whether the check found something on the row, as images of it that were trained on."""
+        return bool(self.row["warnings"])
 
     @property
     def classes(self) -> list[str]:

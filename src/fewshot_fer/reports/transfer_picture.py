@@ -21,7 +21,7 @@ def draw_transfer(matrix: TransferMatrix, picture: Path) -> None:
     from matplotlib.patches import Patch
 
     n_sources, n_targets = len(matrix.sources), len(matrix.targets)
-    figure = new_figure(3.0 + 1.25 * n_targets, 2.1 + 0.72 * n_sources, dpi=120)
+    figure = new_figure(max(5.6, 3.0 + 1.25 * n_targets), 2.2 + 0.72 * n_sources, dpi=120)
     axes = figure.subplots()
     shades = [[100 * cell.above_chance for cell in cells] for cells in matrix.cells]
     image = axes.imshow(shades, cmap="Blues", vmin=0, vmax=100, aspect="auto")
@@ -34,15 +34,19 @@ def draw_transfer(matrix: TransferMatrix, picture: Path) -> None:
     sides = ["\n".join(filter(None, source)) for source in matrix.sources]
     axes.set_yticks(range(n_sources), sides, fontsize=8)
     axes.tick_params(length=0)
-    axes.set_title(f"Accuracy in % of {matrix.method}: learnt from (rows), tested on (columns)")
+    method = f" of {matrix.method}" if matrix.method else ""
+    title = f"Accuracy in %{method}:\nlearnt from (rows), tested on (columns)"
+    axes.set_title(title, fontsize=10)
     bar = figure.colorbar(
         image, ax=axes, label="chance (0) to 100 % (100)", fraction=0.05, pad=0.02
     )
     bar.ax.tick_params(labelsize=8)
     every = [cell for cells in matrix.cells for cell in cells]
     marks = [Patch(fill=False, edgecolor=FRAME, linewidth=2.5, label="same data set on both sides")]
+    texts = ["shared: classes that both sides have, ? where the source's are not known"]
     if any(cell.is_warned_of for cell in every):
-        marks.append(Patch(fill=False, linewidth=0, label="*  see `warnings` in transfer.csv"))
+        texts.append("*: `warnings` in transfer.csv says what the check found")
+    marks += [Patch(fill=False, linewidth=0, label=text) for text in texts]
     if any(cell.accuracy is None for cell in every):
         marks.append(Patch(facecolor=EMPTY, label="no figure: `error` in transfer.csv says why"))
     figure.legend(handles=marks, loc="outside lower left", frameon=False, fontsize=8, ncols=1)
