@@ -119,7 +119,7 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
     return next(folder.glob("outputs/train/*"))
 
 
-DRAWING = ("runs.plots", "inference.clips", "reports.sweep")  # modules
+DRAWING = ("runs.plots", "inference.clips", "reports.sweep", "reports.transfer_picture")  # modules
 
 
 @pytest.fixture(autouse=True)

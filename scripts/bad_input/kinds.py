@@ -16,6 +16,7 @@ from bad_input import (
     picture_cases,
     run_cases,
     set_cases,
+    sweep_cases,
     union_cases,
     video_cases,
     weight_cases,
@@ -147,6 +148,7 @@ KINDS: dict[str, list[Kind]] = {
     ],
     "Configuration and command line": [
         Kind(set_cases.typed_paths, write_folder, OWN),
+        Kind(sweep_cases.found_sets, write_mixed, sweep_cases.FOUND),
         Kind(run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
     ],
     "Weights, checkpoints and runs": [

@@ -71,6 +71,8 @@ def has_results(folder: Path, words: Words) -> bool:
         tables = list(folder.glob("outputs/predict/*/predictions.csv"))
     elif "resume=run" in words:
         tables = [folder / "run/results.csv"]
+    elif "sweep=transfer" in words:
+        tables = list(folder.glob("outputs/sweeps/*/*/results.csv"))
     else:
         tables = list(folder.glob(f"outputs/{words[0]}/*/results.csv"))
     return bool(tables) and all(map(_has_figures, tables))

@@ -67,7 +67,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         job = SimpleNamespace(num=3)
         hydra_config = OmegaConf.create({"launcher": {"_target_": target, **launcher}})
         told = SimpleNamespace(
-            job=job, launcher=hydra_config.launcher, overrides=SimpleNamespace(task=[])
+            job=job, launcher=hydra_config.launcher, overrides=SimpleNamespace(task=[], hydra=[])
         )
         for module in (job_module, threads):
             holder = SimpleNamespace(get=lambda: told, initialized=lambda: True)

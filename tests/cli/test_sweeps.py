@@ -103,7 +103,7 @@ def test_words_behind_a_name() -> None:
     assert "train.n_way=2,3,5" in words
     assert expand_sweep(["device=cpu"]) == ["device=cpu"]
     assert expand_sweep(["-m", "sweep=seeds"]).count("-m") == 1
-    with pytest.raises(ConfigError, match="backbones, seeds, way_shot"):
+    with pytest.raises(ConfigError, match="backbones, seeds, transfer, way_shot"):
         expand_sweep(["sweep=gone"])
 
 

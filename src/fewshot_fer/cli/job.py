@@ -42,8 +42,11 @@ def run_job(
     """
     hydra = HydraConfig.get()
     number, overrides = int(hydra.job.num), list(hydra.overrides.task)
+    further = f"hydra.sweep.subdir={folder.name}" in hydra.overrides.hydra
+    if further:  # Hydra counts from 0 again
+        number = int(folder.name)
     in_turn = runs_in_turn()
-    if not _begin(config, folder, number, overrides):
+    if not _begin(config, folder, number, overrides, further):
         if found := changed():
             raise RunError(
                 f"{folder} holds figures of data that changed since ({found}): remove it to run "
@@ -73,7 +76,9 @@ def runs_in_turn() -> bool:
     return str(HydraConfig.get().launcher._target_).endswith("BasicLauncher")
 
 
-def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) -> bool:
+def _begin(
+    config: DictConfig, folder: Path, number: int, overrides: list[str], further: bool
+) -> bool:
     """Write job.json; return False where the job is done.
 
     Raises RunError where the folder holds a job of other settings.
@@ -90,6 +95,7 @@ def _begin(config: DictConfig, folder: Path, number: int, overrides: list[str]) 
         return False
     (folder / "error.txt").unlink(missing_ok=True)
     content = {"number": number, "fingerprint": own, "overrides": overrides}
+    content |= {"further": True} if further else {}
     write_text(folder / "job.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return True
 

@@ -32,6 +32,7 @@ from fewshot_fer.cli.messages import (
     require_output,
     show_warnings,
 )
+from fewshot_fer.cli.named_sweep import more_words
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS, Sweep, count_jobs, plan_sweep
 from fewshot_fer.config.conf_files import conf_dir
@@ -64,6 +65,7 @@ class HydraTask:
         prepare_screen()  # a job may run in another process
         folder = Path(HydraConfig.get().runtime.output_dir)
         if in_sweep() and self.verb in RECORDED:
+            self._forget_if_mended(folder)
             changed = partial(self._changed, config, folder)
             run_job(lambda: self._run(config, folder), config, folder, changed)
             return
@@ -87,6 +89,17 @@ class HydraTask:
         show_warnings()  # a job in another process has no handler yet, nor plugins
         import_plugins(self.plugins)
         self.job(read_settings(config, SCHEMAS[self.verb]), folder)
+
+    def _forget_if_mended(self, folder: Path) -> None:
+        """Take a job for not done where tests that it left out may run now."""
+        done = folder / "DONE"
+        if not done.is_file() or not (folder / "bad_tests.csv").is_file():
+            return
+        from fewshot_fer.runs.bad_tests import can_mend_tests  # imports torch
+
+        import_plugins(self.plugins)
+        if can_mend_tests(folder):
+            done.unlink()
 
     def _changed(self, config: DictConfig, folder: Path) -> str:
         from fewshot_fer.runs.data_record import changed_since  # imports torch
@@ -113,11 +126,12 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
         words, plugins = take_plugins(sys.argv[1:])
         import_plugins(plugins)
         register_schemas()
-        words = hydra_words(verb, words)
+        typed, words = words, hydra_words(verb, words)
         if HELP.intersection(words):
             print(help_page(verb, words))
         else:
-            _run(HydraTask(verb, job, plugins), words, full_error)
+            more = more_words(typed, words) if verb in RECORDED else []
+            _run(HydraTask(verb, job, plugins), words, more, full_error)
     if verb != "train":  # whose screen shows its progress alone
         require_output()
 
@@ -138,11 +152,14 @@ def _check_place(words: list[str]) -> None:
         raise ConfigError(f"{here}: change to a folder that has no ${{ in its name")
 
 
-def _run(task: HydraTask, words: list[str], full_error: bool) -> None:
-    """Let Hydra call the task once, or once for each job of a sweep; exit where one failed."""
+def _run(task: HydraTask, words: list[str], more: list[str], full_error: bool) -> None:
+    """Let Hydra call the task once, or once for each job of a sweep; exit where one failed.
+
+    more: the words of further jobs of a sweep, none for most.
+    """
     sys.argv[1:] = words
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=task.verb)(task)
-    sweep = plan_sweep(task.verb, words) if task.verb in RECORDED else None
+    sweep = plan_sweep(task.verb, words, more) if task.verb in RECORDED else None
     if sweep is not None:
         with own_folder(sweep.folder):
             sys.exit(run_sweep(sweep, main, full_error))
@@ -160,11 +177,12 @@ def run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
 
     Returns the exit code: 0, 1 where a job failed, or that of the signal that ended it.
     """
-    sys.argv[1:] = sweep.words
     prepare_launching(sweep.jobs)
     stopped, broken = 0, ""
     try:
-        main()
+        for words in (sweep.words, *sweep.more):
+            sys.argv[1:] = words
+            main()
     except SweepStopped as signalled:
         print(f"{signalled}, or type the same command again", file=sys.stderr)
         stopped = signalled.exit_code

@@ -11,17 +11,15 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from fewshot_fer.cli.named_sweep import sweep_file, sweep_words, tests_as_list
 from fewshot_fer.cli.sweep import FLAGS
 from fewshot_fer.cli.typed_values import OF_HYDRA, as_it_is_meant, as_list, typed_keys
-from fewshot_fer.config.conf_files import conf_dir, conf_names
 from fewshot_fer.config.hydra import SCHEMAS, compose
 from fewshot_fer.config.schema import EvalConfig
-from fewshot_fer.system.errors import ConfigError
 
 SHORT = re.compile(
     rf"(\+{{0,2}})test\.((?:{'|'.join(each.name for each in fields(EvalConfig))})[.=].*)", re.S
@@ -53,7 +51,7 @@ def hydra_words(verb: str, words: Sequence[str]) -> list[str]:
     words = [as_it_is_meant(word, keys, sweeps) for word in words]
     # Hydra fails on the word for nothing in a list of defaults, and it is what stands there.
     words = [word for word in words if word != "experiment=null"]
-    return expand_tests(expand_sweep(words), partial(composed_tests, verb))
+    return expand_tests(expand_sweep(words, verb), partial(composed_tests, verb))
 
 
 def name_tests_of_run(words: Sequence[str]) -> list[str]:
@@ -71,26 +69,20 @@ def name_tests_of_run(words: Sequence[str]) -> list[str]:
     return [f"test={','.join(tests)}", *words] if tests else list(words)
 
 
-def expand_sweep(words: Sequence[str]) -> list[str]:
+def expand_sweep(words: Sequence[str], verb: str = "train") -> list[str]:
     """Return the words with what a file in conf/sweep/ says in the place of `sweep=NAME`.
 
     A key that the command line gives itself is left as it is there, and hydra.mode=MULTIRUN becomes
     the -m that it means. Raises ConfigError for a name without a file.
     """
     words = ["-m" if word == "hydra.mode=MULTIRUN" else word for word in words]
-    named = [word.removeprefix("sweep=") for word in words if word.startswith("sweep=")]
+    content = sweep_file(words)
     others = [word for word in words if not word.startswith("sweep=")]
-    if not named or named[-1] in ("", "null"):
+    if not content:
         return others
-    names = conf_names("sweep")
-    if named[-1] not in names:
-        raise ConfigError(f"sweep={named[-1]} is not known: choose one of {', '.join(names)}")
-    given = {word.lstrip("+~").split("=", 1)[0] for word in others}
-    file = conf_dir() / "sweep" / f"{named[-1]}.yaml"
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    added = [f"{key}={values}" for key, values in content.items() if key not in given]
+    added = sweep_words(content, others, verb)
     flags = [] if any(word in FLAGS for word in others) else ["-m"]
-    return [*flags, *others, *added]
+    return [*flags, *tests_as_list(content, others), *added]
 
 
 def expand_tests(

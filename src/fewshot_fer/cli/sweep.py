@@ -9,7 +9,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from fewshot_fer.config.quoting import in_quotes
 from fewshot_fer.system.errors import ConfigError
 
 FLAGS = ("-m", "--multirun")
+FURTHER = 100_000  # number of the first further job, where nobody knows how many come before
 EXTRAS = {
     "joblib": ("sweep", "hydra_plugins.hydra_joblib_launcher"),
     "submitit_slurm": ("slurm", "hydra_plugins.hydra_submitit_launcher"),
@@ -45,10 +46,18 @@ class Sweep:
     words: list[str]
     jobs: int | None
     in_turn: bool
+    more: list[list[str]] = field(default_factory=list)  # command lines of further jobs, one each
 
 
-def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
+def first_job(words: Sequence[str]) -> list[str]:
+    """Return the words of a sweep's first job. Raises HydraException."""
+    return [_lines(each)[0] for each in OverridesParser.create().parse_overrides(list(words))]
+
+
+def plan_sweep(verb: str, words: Sequence[str], more: Sequence[str] = ()) -> Sweep | None:
     """Return the sweep that the words mean, None for a single run.
+
+    more: the words of further jobs, whose settings are no part of the product.
 
     Words that Hydra refuses are left to it. Raises ConfigError where the launcher is not installed,
     and for a folder that a second start could not find.
@@ -62,13 +71,38 @@ def plan_sweep(verb: str, words: Sequence[str]) -> Sweep | None:
     launchers = [str(each.value()) for each in overrides if each.key_or_group == "hydra/launcher"]
     in_turn = not launchers or launchers[-1] == "basic"
     if given := [each for each in overrides if each.key_or_group == "hydra.sweep.dir"]:
-        return Sweep(_given_folder(given[-1]), list(words), jobs, in_turn)
+        sweep = Sweep(_given_folder(given[-1]), list(words), jobs, in_turn)
+        return _with_further_jobs(sweep, more)
     outputs, content = _content(verb, own, others)
-    digest = hashlib.sha256(json.dumps([verb, content], sort_keys=True).encode()).hexdigest()[:10]
+    identity = [verb, content]
+    if more:
+        further, _ = _parsed([word for word in more if word not in FLAGS])
+        own = [each for each in further if not str(each.key_or_group).startswith("hydra")]
+        identity.append(_content(verb, own, [])[1])
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
     folder = Path(outputs) / "sweeps" / f"{verb}_{digest}"
     if launchers:
         folder = folder.absolute()  # jobs may start elsewhere
-    return Sweep(folder, [*words, f"hydra.sweep.dir={in_quotes(str(folder))}"], jobs, in_turn)
+    place = f"hydra.sweep.dir={in_quotes(str(folder))}"
+    sweep = Sweep(folder, [*words, place], jobs, in_turn)
+    return _with_further_jobs(sweep, [*more, place] if more else [])
+
+
+def _with_further_jobs(sweep: Sweep, words: Sequence[str]) -> Sweep:
+    """Return a sweep with the jobs of these words behind its own, in folders that go on counting.
+
+    Raises HydraException for words that do not say how many jobs they are.
+    """
+    if not words:
+        return sweep
+    first = FURTHER if sweep.jobs is None else sweep.jobs
+    overrides = OverridesParser.create().parse_overrides([w for w in words if w not in FLAGS])
+    by_key = {each.get_key_element(): _lines(each) for each in overrides}
+    more = [
+        ["-m", *job, f"hydra.sweep.subdir={number}"]
+        for number, job in enumerate(product(*by_key.values()), start=first)
+    ]
+    return replace(sweep, more=more, jobs=None if sweep.jobs is None else first + len(more))
 
 
 def count_jobs(words: Sequence[str]) -> int | None:

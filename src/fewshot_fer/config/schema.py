@@ -205,6 +205,7 @@ class TrainVerb:
     demo: DemoConfig = field(default_factory=DemoConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
     on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them
+    skip_bad_tests: bool = False  # leave tests out that cannot be run, and list them
     resume: NewPath | None = None  # the folder of a run that was stopped
     seed: int = 0
     device: str = "auto"

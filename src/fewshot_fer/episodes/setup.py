@@ -30,24 +30,39 @@ from fewshot_fer.episodes.protocol import (
     training_protocol,
 )
 from fewshot_fer.episodes.saved import save_episodes
-from fewshot_fer.system.errors import DataError, EpisodeError
+from fewshot_fer.system.errors import ConfigError, DataError, EpisodeError, UserError
 
+BAD_TEST = (DataError, EpisodeError, ConfigError)
+"""Errors that concern one test alone, once the training set and the validation are sound."""
 log = logging.getLogger("fewshot_fer")
 
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """Protocols of a training run. trained_on_test: test images of a data set are trained on."""
+    """Protocols of a training run.
+
+    tests: by name; trained_on_test: test images of a data set are trained on; bad_tests: the tests
+    that are left out as they cannot be run, name to reason, None where that is an error.
+    """
 
     training: EpisodicProtocol
     validation: AnyProtocol
-    tests: list[AnyProtocol]
+    tests: dict[str, AnyProtocol]
     trained_on_test: bool
+    bad_tests: dict[str, str] | None = None
 
     @property
     def evaluations(self) -> list[AnyProtocol]:
         """Validation first, then the tests."""
-        return [self.validation, *self.tests]
+        return [self.validation, *self.tests.values()]
+
+    def leave_out(self, protocol: AnyProtocol, error: UserError) -> None:
+        """Move a test to the bad ones. Raises the error where none may be, or it is no test."""
+        name = next((name for name, test in self.tests.items() if test is protocol), None)
+        if self.bad_tests is None or name is None:
+            raise error
+        del self.tests[name]
+        _note_bad_test(self.bad_tests, name, error)
 
 
 @dataclass(frozen=True)
@@ -59,17 +74,43 @@ class TestSetup:
 
 
 def setup_training(settings: TrainVerb, source: Source) -> TrainingSetup:
-    """Return all protocols of a training run; fixed supports are taken out of training."""
+    """Return all protocols of a training run; fixed supports are taken out of training.
+
+    With `skip_bad_tests` a test that cannot be built is left out. Raises UserError.
+    """
     table = load_dataset(settings.dataset, source)
     data = RunData(source, settings.episodes, settings.seed, table)
-    evaluations = [build_protocol(*each, data) for each in evaluations_of(settings)]
+    bad: dict[str, str] | None = {} if settings.skip_bad_tests else None
+    validation = build_protocol("validation", settings.eval, data)
+    tests = _build_tests(settings, data, bad)
+    evaluations = [validation, *tests.values()]
     training = training_protocol(settings, source, held_out_rows(table, evaluations))
     warn_of_shared_images(training, evaluations)
-    validation, *tests = evaluations
     _say_remarks(source)
-    tests = [audited(test, [training, validation]) for test in tests]
+    tests = {name: audited(test, [training, validation]) for name, test in tests.items()}
     validation = audited(validation, [training])
-    return TrainingSetup(audited(training, []), validation, tests, trained_on_test(table))
+    training = audited(training, [])
+    return TrainingSetup(training, validation, tests, trained_on_test(table), bad)
+
+
+def _build_tests(
+    settings: TrainVerb, data: RunData, bad: dict[str, str] | None
+) -> dict[str, AnyProtocol]:
+    """Return name -> protocol of the tests; those that cannot be built go to `bad`, if given."""
+    tests = {}
+    for name, test in settings.test.items():
+        try:
+            tests[name] = build_protocol("test", test, data)
+        except BAD_TEST as error:
+            if bad is None:
+                raise
+            _note_bad_test(bad, name, error)
+    return tests
+
+
+def _note_bad_test(bad: dict[str, str], name: str, error: UserError) -> None:
+    bad[name] = " ".join(str(error).split())
+    log.warning("test=%s is left out: %s", name, bad[name])
 
 
 def setup_tests(settings: TestVerb, trained: TrainVerb, source: Source) -> TestSetup:
@@ -103,6 +144,13 @@ def build_protocol(role: str, settings: EvalConfig, data: RunData) -> AnyProtoco
     """Return the protocol of a validation or test, of the kind that its settings name."""
     build = evaluation_protocol if settings.kind == "episodes" else fixed_protocol
     return build(role, settings, data)
+
+
+def class_names_of(protocol: AnyProtocol) -> tuple[str, ...]:
+    """Return the classes of a protocol, in label order."""
+    if isinstance(protocol, FixedProtocol):
+        return protocol.support.class_names
+    return protocol.pool.class_names
 
 
 def held_out_rows(

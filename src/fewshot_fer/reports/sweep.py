@@ -1,6 +1,7 @@
 """Write the tables and pictures of a sweep once its last job has ended, and print the results.
 
-Pictures: heat maps of way by shot, and accuracy over the shots.
+Pictures: heat maps of way by shot, and accuracy over the shots; of several sources, who transfers
+to whom, with a page.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fewshot_fer.reports.sweep_table import combination_keys, figures, mean_over_seeds, sweep_table
-from fewshot_fer.runs.find import UNFINISHED, read_jobs
+from fewshot_fer.reports.html.report import PAGE, runs_report
+from fewshot_fer.reports.sweep_table import (
+    BESIDE,
+    combination_keys,
+    figures,
+    mean_over_seeds,
+    sweep_table,
+)
+from fewshot_fer.reports.transfer import transfer_matrices
+from fewshot_fer.reports.transfer_picture import PICTURE, draw_transfer
+from fewshot_fer.reports.transfer_table import FILE, transfer_table
+from fewshot_fer.runs.find import UNFINISHED, JobRecord, read_jobs
 from fewshot_fer.system.figures import new_figure, save_figure
 from fewshot_fer.system.files import write_text
 from fewshot_fer.system.text import percent, text_table
@@ -63,7 +74,7 @@ def end_sweep(folder: Path, expected: int | None = None, broken: str = "") -> in
     means = mean_over_seeds(table)
     write_text(folder / "sweep.csv", table.to_csv(index=False))
     write_text(folder / "sweep_mean.csv", means.to_csv(index=False, float_format="%.6g"))
-    pictures = draw_sweep(table, folder)
+    pictures = [*draw_sweep(table, folder), *_write_transfer(jobs, folder)]
     done = sum(not job.error for job in jobs)
     begun = "" if len(jobs) == total else f", {total - len(jobs)} not begun"
     print(f"\n{screen_table(table, means)}\n")
@@ -71,6 +82,22 @@ def end_sweep(folder: Path, expected: int | None = None, broken: str = "") -> in
     for picture in pictures:
         print(f"  {picture}")
     return total - done
+
+
+def _write_transfer(jobs: Sequence[JobRecord], folder: Path) -> list[Path]:
+    """Write the files on who transfers to whom, where a sweep has several sources; return them."""
+    table = transfer_table(jobs)
+    if table is None:
+        return []
+    write_text(folder / FILE, table.to_csv(index=False))
+    draw_transfer(transfer_matrices(table)[0], folder / PICTURE)
+    written = [folder / FILE, folder / PICTURE]
+    if any((job.folder / "results.csv").is_file() for job in jobs):
+        # No pictures: the data's licence is not asked about here, and nothing is decoded.
+        files, _ = runs_report([folder], embeddings=False, pictures=False)
+        write_text(folder / PAGE, files[PAGE])
+        written.append(folder / PAGE)
+    return written
 
 
 def screen_table(table: pd.DataFrame, means: pd.DataFrame) -> str:
@@ -94,6 +121,8 @@ def draw_sweep(table: pd.DataFrame, folder: Path) -> list[Path]:
     A figure that was swept over `n_way` and `k_shot` gets a heat map, one over `k_shot` a curve
     for each combination of the other overrides. Mean over seeds, bars of one deviation.
     """
+    if BESIDE in table:  # jobs that stand beside the product
+        table = table[table[BESIDE] == ""].drop(columns=BESIDE)
     means, keys = mean_over_seeds(table), combination_keys(table)
     drawn: list[Path] = []
     for name in figures(table):

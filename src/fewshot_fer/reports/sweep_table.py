@@ -10,8 +10,13 @@ from fewshot_fer.runs.folder import RESULT_COLUMNS
 from fewshot_fer.runs.read import read_rows, require
 
 SEED = "seed"
-LATER = ("images_id", "unit", "pooling", "gain", "gain_low", "gain_high", "verdict")
+LATER = (
+    *("images_id", "unit", "pooling", "gain", "gain_low", "gain_high", "verdict"),
+    *("repeats", "repeats_ci95"),
+)
 """Columns that results.csv of an earlier version lacks."""
+BESIDE = "also"  # column
+CHOSEN = ("train", "backbone", "method")  # files of conf/ that tell a job beside the product
 AVERAGED = ("accuracy", "uar", "macro_f1", "loss")
 Texts = dict[str, str]
 """A row of results.csv as it stands there."""
@@ -28,17 +33,20 @@ tests may be alike in all of them: the second is then `.2`, in the order of resu
 
 
 def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
-    """Return one row a job: job, the overrides that differ, `error`, and every figure of its
+    """Return one row a job: job, the overrides that differ (and what is chosen for a job that
+    stands beside the product, as `also`, where there is one), `error`, and every figure of its
     results.csv as `role.column`, or `role.dataset.column` and longer where a role has several.
 
     It does not depend on when a job was started. Raises RunError for an unreadable results.csv.
     """
     results = {job.number: _results(job) for job in jobs}
     naming = _naming(list(results.values()))
-    keys = swept_keys(jobs)
+    keys = swept_keys([job for job in jobs if not job.further])
+    beside = any(job.further for job in jobs)
     rows = []
     for job in jobs:
         row = {"job": str(job.number)} | {key: job.overrides.get(key, "") for key in keys}
+        row |= {BESIDE: _choices(job) if job.further else ""} if beside else {}
         row["error"] = job.error
         met: Counter[str] = Counter()
         for result in results[job.number]:
@@ -48,6 +56,12 @@ def sweep_table(jobs: Sequence[JobRecord]) -> pd.DataFrame:
             row |= {f"{own}.{key}": result.get(key, "") for key in RESULT_COLUMNS[1:]}
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
+
+
+def _choices(job: JobRecord) -> str:
+    """Return the files of conf/ that a job chose, as `train=frozen backbone=face_expression`."""
+    chosen = {key: value for key, value in job.overrides.items() if key in CHOSEN}
+    return " ".join(f"{key}={value}" for key, value in chosen.items())
 
 
 def swept_keys(jobs: Sequence[JobRecord]) -> list[str]:

@@ -53,12 +53,14 @@ def folder_fault(path: Path) -> str:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A job of a sweep. overrides: as typed, key -> value; error: "" where it is done."""
+    """A job of a sweep. overrides: as typed, key -> value; error: "" where it is done; further:
+    whether it stands beside the product of the sweep's values, with settings of its own."""
 
     number: int
     folder: Path
     overrides: dict[str, str]
     error: str
+    further: bool = False
 
 
 def read_jobs(folder: Path) -> list[JobRecord]:
@@ -108,4 +110,5 @@ def _record(folder: Path) -> JobRecord:
     words = [str(word) for word in content.get("overrides", [])]
     pairs = (word.lstrip("+").partition("=") for word in words)
     overrides = {key: without_quotes(value) for key, _, value in pairs}
-    return JobRecord(int(content.get("number", 0)), folder, overrides, error)
+    further = bool(content.get("further"))
+    return JobRecord(int(content.get("number", 0)), folder, overrides, error, further)

@@ -12,14 +12,22 @@ from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import Source, find_source, skipping
-from fewshot_fer.episodes.setup import TrainingSetup, save_drawn, setup_training
+from fewshot_fer.episodes.setup import (
+    BAD_TEST,
+    TrainingSetup,
+    class_names_of,
+    save_drawn,
+    setup_training,
+)
 from fewshot_fer.evaluation.choose_method import require_neutral_faces, require_parts
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.registry import encoder_card
+from fewshot_fer.runs.bad_tests import write_bad_tests
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_card, kept_card, with_kept_encoder
 from fewshot_fer.runs.data_record import (
+    Record,
     read_record,
     record_of_training,
     require_same_data,
@@ -66,7 +74,7 @@ def train_run(
     settings = with_available(settings, source)
     _say_paper(settings)
     setup = _checked_setup(settings, source)
-    record = record_of_training(settings, source)
+    record = _record(settings, source, setup)
     require_same_data(path, record)
     # A checkpoint holds all weights, and the run's folder the card of an encoder from a file.
     kept = settings if reached is None else with_kept_encoder(settings, path)
@@ -74,7 +82,8 @@ def train_run(
     _require_learning(settings, encoder)
     folder, tasks = _open_folder(settings, path, setup, source, device)
     with naming_resume_command(path):
-        write_record(path, (read_record(path) or {}) | record)
+        write_record(path, (read_record(path) or {}) | _record(settings, source, setup))
+        write_bad_tests(path, setup.bad_tests or {}, settings, source)
         if reached is None:
             keep_card(settings.backbone, path)
         folder.stamps["pretrained"] = kept_card(settings, path).pretrained
@@ -88,7 +97,7 @@ def train_run(
         run.fit()
         complete_checkpoints(kept, path, tasks.training, tasks.validation, device)
         _test(kept, folder, tasks, device)
-        facts = {"seed": settings.seed, "choices": run.choices}
+        facts = {"seed": settings.seed, "choices": run.choices, "tables": _tables(setup)}
         finish_run(folder, asdict(settings), facts, device, started)
     return folder
 
@@ -121,10 +130,33 @@ def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
         require_tensorboard()
     setup = setup_training(settings, source)
     names = setup.training.pool.class_names
-    require_parts(settings.method, names, setup.evaluations)
-    if settings.method.neutral == "subject":
-        require_neutral_faces(setup.evaluations)
+    for protocol in setup.evaluations:
+        try:
+            require_parts(settings.method, names, [protocol])
+            if settings.method.neutral == "subject":
+                require_neutral_faces([protocol])
+        except BAD_TEST as error:
+            setup.leave_out(protocol, error)
     return setup
+
+
+def _record(settings: TrainVerb, source: Source, setup: TrainingSetup) -> Record:
+    """Return what the data of a run hold, but of tests that it leaves out."""
+    bad = tuple(f"test.{name}." for name in setup.bad_tests or ())
+    record = record_of_training(settings, source)
+    return {key: value for key, value in record.items() if not key.startswith(bad)}
+
+
+def _tables(setup: TrainingSetup) -> dict[str, dict[str, list[str]]]:
+    """Return the data sets and the classes of the training set, `dataset`, and of each test."""
+    named = {f"test.{name}": protocol for name, protocol in setup.tests.items()}
+    return {
+        name: {
+            "sets": sorted(set(protocol.table["dataset"])),
+            "classes": list(class_names_of(protocol)),
+        }
+        for name, protocol in {"dataset": setup.training, **named}.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -160,9 +192,18 @@ def _open_folder(
 
 def _load_tasks(setup: TrainingSetup, settings: TrainVerb, device: torch.device) -> RunTasks:
     side, relative = settings.backbone.side, settings.method.neutral == "subject"
-    training, validation, *tests = load_tasks(
-        [setup.training, *setup.evaluations], side, device, relative
-    )
+    if setup.bad_tests is None:
+        protocols = [setup.training, *setup.evaluations]
+        training, validation, *tests = load_tasks(protocols, side, device, relative)
+    else:
+        protocols = [setup.training, setup.validation]
+        training, validation = load_tasks(protocols, side, device, relative)
+        tests = []
+        for protocol in list(setup.tests.values()):
+            try:
+                tests += load_tasks([protocol], side, device, relative)
+            except BAD_TEST as error:
+                setup.leave_out(protocol, error)
     assert isinstance(training, EpisodicTask)
     return RunTasks(training, validation, tests)
 

@@ -25,6 +25,7 @@ from fewshot_fer.reports.html.leaderboard import (
 )
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
 from fewshot_fer.reports.html.mistakes import Copies, Mistake, hardest_pictures
+from fewshot_fer.reports.transfer import TransferMatrix
 
 HARD_CLASSES = 3  # of a group, with pictures
 MOST_CURVES = 6  # pictures, those with the most runs
@@ -45,7 +46,7 @@ class Findings:
     """Content of the larger files of all runs.
 
     mistakes: by number of the run, then by (role, protocol, method); counts: by place of the group,
-    as from `PictureCounts.total`.
+    as from `PictureCounts.total`; transfers: the sweep's name with each matrix.
     """
 
     mistakes: Mapping[int, Mapping[tuple[str, str, str], list[Mistake]]] = field(
@@ -53,6 +54,7 @@ class Findings:
     )
     counts: Mapping[int, pd.DataFrame] = field(default_factory=dict)
     maps: Sequence[Map] = ()
+    transfers: Sequence[tuple[str, TransferMatrix]] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def _context(
     return {
         "runs": runs,
         "boards": boards(groups),
+        "transfers": findings.transfers,
         "maps": [(one, map_chart(one, copies), one.class_names) for one in findings.maps],
         "classes": list(_classes(groups, findings, copies)),
         "mistakes": list(_group_mistakes(groups, findings, copies)),

@@ -17,8 +17,11 @@ from fewshot_fer.reports.html.groups import Group, ResultKey, group_results
 from fewshot_fer.reports.html.leaderboard import screen_text
 from fewshot_fer.reports.html.mistakes import PictureCounts, read_pictures
 from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, build_page
+from fewshot_fer.reports.transfer import TransferMatrix, read_transfer
 from fewshot_fer.runs.folder import RESULT_COLUMNS
+from fewshot_fer.system.errors import RunError
 
+PAGE = "report.html"
 LEADING = ("run", "verb", "state", "sweep", "tested_run")
 
 
@@ -33,11 +36,12 @@ def runs_report(
     runs, problems = collect_runs(roots)
     groups = group_results(runs)
     findings, more = find_pictures(runs, groups, embeddings)
-    problems = [*problems, *more, *_other_pictures(groups)]
+    findings.transfers, damaged = find_transfers(runs)
+    problems = [*problems, *more, *damaged, *_other_pictures(groups)]
     log_problems(problems)
     page = build_page(runs, groups, findings, problems, pictures)
     table = report_table(runs).to_csv(index=False)
-    files = {"report.csv": table.encode("utf-8", "replace").decode("utf-8"), "report.html": page}
+    files = {"report.csv": table.encode("utf-8", "replace").decode("utf-8"), PAGE: page}
     return files, screen_text(runs, groups)
 
 
@@ -63,6 +67,17 @@ def report_table(runs: Sequence[Run]) -> pd.DataFrame:
             rows.append(first | {key: _cell(row.get(key)) for key in RESULT_COLUMNS})
     columns = [*LEADING, *(f"choices.{group}" for group in GROUPS), *keys, *RESULT_COLUMNS]
     return pd.DataFrame(rows, columns=[*columns, "problems"], dtype=object)
+
+
+def find_transfers(runs: Sequence[Run]) -> tuple[list[tuple[str, TransferMatrix]], list[str]]:
+    """Return (sweep, matrix) of each transfer.csv beside the runs, and a line on damaged ones."""
+    found, problems = [], []
+    for folder in dict.fromkeys(run.folder.parent.absolute() for run in runs):
+        try:
+            found += [(folder.name, matrix) for matrix in read_transfer(folder)]
+        except RunError as error:
+            problems.append(str(error))
+    return found, problems
 
 
 def find_pictures(
