@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fewshot_fer.data.neutral import all_uses
 from fewshot_fer.data.packed_images import FaceImages, load_images
 from fewshot_fer.data.same_pictures import Repeats, find_repeats, picture_numbers
-from fewshot_fer.data.table import group_keys
+from fewshot_fer.data.table import class_sizes, group_keys
 from fewshot_fer.episodes.fixed_support import FixedProtocol, leave_out
 from fewshot_fer.episodes.leakage import AnyProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
@@ -195,7 +195,8 @@ def _ways_to_classify(
         draws = len(protocol.scored) if protocol.n_left_out else 1
         ways["classifier"] = [partial(_classify_by_head, embedder.head)] * draws
     supports = _embedded_supports(protocol, support_images, embedder)
-    bound = model.method.among(names, queries)
+    sizes = class_sizes(protocol.support_table, names)
+    bound = model.method.among(names, queries, sizes)
     ways[model.method.name] = [partial(_classify_by_support, bound, each) for each in supports]
     return ways
 
@@ -204,8 +205,7 @@ def _embedded_supports(
     protocol: FixedProtocol, support_images: FaceImages, embedder: Embedder
 ) -> list[Tensor]:
     """Return the embedded support [way, shot, D] of every draw."""
-    drawn = protocol.support.images()
-    embedded = embedder.embed(support_images, drawn)
+    embedded = embedder.embed(support_images, drawn := protocol.support.images())
     places = np.searchsorted(drawn, protocol.support.rows)
     return [embedded[torch.from_numpy(draw)] for draw in places]
 

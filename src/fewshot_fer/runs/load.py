@@ -12,10 +12,11 @@ from fewshot_fer.evaluation.choose_method import choose_method, priors
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.support import SupportSet, picture_rows, support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
+from fewshot_fer.evaluation.views import Views
 from fewshot_fer.models import build_encoder
-from fewshot_fer.models.backbones.registry import count_features
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import Method
+from fewshot_fer.models.methods.registry import FEATURES, find_method
 from fewshot_fer.models.network import Network, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -100,18 +101,17 @@ def load_model(
     Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
     """
     network = load_network(settings, checkpoint, device, where)
-    dtype, names = DTYPES[settings.precision], tuple(checkpoint.class_names)
-    head = network.head if settings.method.name == "classifier" else None
-    embedder = Embedder(network.encoder, dtype, head, names, keep_in)
+    views = Views(settings, network, tuple(checkpoint.class_names), keep_in)
+    embedder = views.embedder(find_method(settings.method.name).on)
     side = stored_statistics(checkpoint, where)
-    _require_width(settings, network, checkpoint, side, where)
+    _require_width(settings, views, checkpoint, side, where)
     if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
         raise RunError(f"{where} says nothing of the training images")
     if settings.method.normalise != "none":
         kind = settings.method.normalise
         embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
-    method = choose_method(settings.method, network.logits, side, checkpoint.prior_weight)
-    return FewShotModel(embedder, method, checkpoint.epoch)
+    method = choose_method(settings.method, views, side, checkpoint.prior_weight)
+    return FewShotModel(embedder, method, checkpoint.epoch, views)
 
 
 def stored_statistics(checkpoint: Checkpoint, where: str) -> TrainingStatistics | None:
@@ -151,18 +151,21 @@ def load_network(
 
 def _require_width(
     settings: TrainVerb,
-    network: Network,
+    views: Views,
     checkpoint: Checkpoint,
     side: TrainingStatistics | None,
     where: str,
 ) -> None:
-    """Raise RunError where statistics or support are of embeddings of another width."""
+    """Raise RunError where statistics or support are of embeddings of another width.
+
+    The support is of what the run's method compares, the statistics of the encoder's embeddings.
+    """
     support = (checkpoint.support or {}).get("embeddings")
     faces = (checkpoint.calibration or {}).get("unknown_faces")
     others = faces.values() if isinstance(faces, dict) else ()
-    beside = [each for each in (side and side.mean, support, *others) if isinstance(each, Tensor)]
-    if not beside:
-        return
-    width = count_features(network.encoder, settings.backbone.side)
-    if any(each.shape[-1:] != (width,) for each in beside):
-        raise RunError(f"{where}: its training images or its support are of another network")
+    seen = [each for each in (support, *others) if isinstance(each, Tensor)]
+    compared = find_method(settings.method.name).on
+    for on, beside in ((FEATURES, [side.mean] if side else []), (compared, seen)):
+        width = views.width(on) if beside else 0
+        if any(each.shape[-1:] != (width,) for each in beside):
+            raise RunError(f"{where}: its training images or its support are of another network")
