@@ -124,6 +124,7 @@ KINDS: dict[str, list[Kind]] = {
     ],
     "Configuration and command line": [
         Kind(set_cases.typed_paths, write_folder, OWN),
+        Kind(weight_cases.typed_methods, write_rafdb, RAFDB),
         Kind(run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
     ],
     "Weights, checkpoints and runs": [

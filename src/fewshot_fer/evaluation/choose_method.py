@@ -83,7 +83,7 @@ def other_methods(
         except ConfigError as error:
             left_out.setdefault(str(error).removeprefix(f"method={name}"), []).append(name)
     for reason, of_them in left_out.items():
-        log.warning("methods=all leaves out %s: method%s", ", ".join(of_them), reason)
+        log.warning("methods=all leaves out %s: %s", ", ".join(of_them), reason.lstrip(" :"))
     return made
 
 
