@@ -39,7 +39,7 @@ def places(flat: Tensor, channels: int) -> list[Tensor]:
 
 
 def dn4_by_hand(support: Tensor, query: Tensor, channels: int) -> float:
-    """Return the logit of one query [D] for one class [shot, D] (Li et al., CVPR 2019, eq. 2)."""
+    """Return the logit of one query [D] for one class [shot, D]."""
     total = 0.0
     of_class = [each for own in support for each in places(own, channels)]
     for descriptor in places(query, channels):

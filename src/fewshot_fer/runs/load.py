@@ -49,8 +49,9 @@ class LoadedRun:
         """
         if self.known_priors is None:
             raise RunError(
-                f"{self.folder} says nothing of its training images, so classes= cannot be known "
-                f"by their names: give pictures of them with support=folder, or train again"
+                f"{self.folder} says nothing of its training images that method="
+                f"{self.method.name} could compare, so classes= cannot be known by their names: "
+                f"give pictures of them with support=folder, or train another run"
             )
         return self.known_priors
 
@@ -74,7 +75,9 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
     as_kept = with_kept_encoder(settings, run)
     model = load_model(as_kept, checkpoint, torch.device(device), where)
     side = stored_statistics(checkpoint, where)
-    known = None if side is None else priors(side, settings.method.normalise, settings.method)
+    known = None  # priors are of embeddings, and of no use beside maps or pixels
+    if side is not None and model.method.on == FEATURES:
+        known = priors(side, settings.method.normalise, settings.method)
     return LoadedRun(
         folder=run,
         settings=settings,

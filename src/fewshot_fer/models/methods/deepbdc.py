@@ -22,12 +22,12 @@ class DeepBDC(nn.Module):
     With x_k the values of channel k over all H * W places of a picture's maps,
 
         A^_kl = sqrt(exp(t) |x_k - x_l|^2)
-        A = A^ - 1/d (1 A^ + A^ 1) + 1/d^2 1 A^ 1            (eq. 6 and 7; 1: all ones, d channels)
+        A = A^ - 1/d (1 A^ + A^ 1) + 1/d^2 1 A^ 1            (1: all ones; d channels)
 
     and a picture is the upper triangle of A with its diagonal. A class is the mean of its support;
-    the logit is minus the squared distance to it or, at one shot, the inner product (section 3.3).
-    t is learnt in episodes and starts at log(1 / (2 H W)). The 1x1 convolution that makes the
-    paper's d 640 or less is part of its encoder, and not here.
+    the logit is minus the squared distance to it or, at one shot, the inner product, as the authors'
+    code has it. t is learnt in episodes and starts at log(1 / (2 H W)). The 1x1 convolution that
+    makes the paper's d 640 or less is part of its encoder, and not here.
     """
 
     def __init__(self, n_features: int, channels: int) -> None:

@@ -16,7 +16,7 @@ class DN4(nn.Module):
     A query's maps are its local descriptors x_i, one a place; a class is the set of all places of
     its support's maps. With the k nearest x^j of x_i in that set by cosine, k = NEIGHBOURS,
 
-        logit = sum over places i, sum over j = 1..k of cos(x_i, x^j)                    (eq. 2)
+        logit = sum over places i, sum over j = 1..k of cos(x_i, x^j)
 
     It has no weights of its own; an encoder learns through it in episodes.
     """

@@ -12,19 +12,20 @@ LEAST = 1e-6  # added to the penalty
 
 @register_method("frn", on=MAPS, untrained=True, refuses=AS_MAPS)
 class FRN(nn.Module):
-    """Feature map reconstruction network (Wertheimer et al., CVPR 2021, section 3).
+    """Feature map reconstruction network (Wertheimer et al., CVPR 2021, section 3; equations as the
+    authors' code numbers them).
 
     With S [k * r, d] the places of a class's k support maps (r places of d channels each) and Q
     [r, d] those of a query, the reconstruction is closed-form ridge regression,
 
-        Q' = rho Q S^T (S S^T + lambda I)^-1 S               (eq. 5 to 7; eq. 10 where k r > d)
-        lambda = k r / d exp(alpha),  rho = exp(beta)        (eq. 8 and 9)
+        Q' = rho Q S^T (S S^T + lambda I)^-1 S         (eq. 8; by Woodbury, eq. 10, where k r > d)
+        lambda = k r / d exp(alpha),  rho = exp(beta)
 
-    and the logit is -scale times the mean over places of |Q - Q'|^2 (eq. 3 and 4). alpha, beta and
-    scale are learnt in episodes and start at 0, 0 and SCALE, where the paper's scale starts at 1;
-    its auxiliary loss is not here. Before that, descriptors are divided by their root mean squared
-    length in the support, so that lambda means the same for any encoder: the paper divides those of
-    its ResNet-12 by sqrt(640).
+    and the logit is -scale times the mean over places of |Q - Q'|^2. alpha, beta and scale are
+    learnt in episodes and start at 0, 0 and SCALE, where the paper's scale starts at 1; its
+    auxiliary loss is not here. Descriptors are first divided by their root mean squared length in
+    the support, so that lambda means the same for any encoder: the paper divides those of its
+    ResNet-12 by sqrt(640).
     """
 
     def __init__(self, channels: int) -> None:

@@ -15,7 +15,7 @@ class RidgeRegression(nn.Module):
 
     With X [N, D] the support and Y [N, way] its one-hot labels, both less their means,
 
-        W = X^T (X X^T + penalty I)^-1 Y                     (eq. 6, by Woodbury's identity)
+        W = X^T (X X^T + penalty I)^-1 Y                     (by Woodbury's identity)
 
     and the logits of a query q are scale ((q - mean x) W + mean y). penalty and scale are learnt in
     episodes and start at 1 and SCALE; the first are scikit-learn's `Ridge`, times a scale that

@@ -14,7 +14,7 @@ BETA = 5.5  # how fast the cache forgets with distance: both are the paper's fir
 @register_method("tip_adapter", takes_head=True)
 def cache_logits(support: Tensor, query: Tensor) -> Tensor:
     """Return the cache's share of the logits [E, Q, way] from support [E, way, shot, D] and query
-    [E, Q, D] (Zhang et al., Tip-Adapter, ECCV 2022, section 3.1).
+    [E, Q, D] (Zhang et al., Tip-Adapter, ECCV 2022, section 3).
 
     With f a query and F the support at unit length, and L its one-hot labels, the logits are
 
@@ -22,7 +22,7 @@ def cache_logits(support: Tensor, query: Tensor) -> Tensor:
 
     The first term is this function. The second is the classifier's, where the paper has CLIP's text
     embeddings: a class that training knows has its own weights, a compound one the mean of the
-    weights of its parts (see `ClassScores` in `method`).
+    weights of its parts (see `Method.among`).
     """
     way, shot = support.shape[1:3]
     cosines = F.normalize(query, dim=-1) @ F.normalize(support.flatten(1, 2), dim=-1).mT
