@@ -25,8 +25,8 @@ class DeepBDC(nn.Module):
         A = A^ - 1/d (1 A^ + A^ 1) + 1/d^2 1 A^ 1            (1: all ones; d channels)
 
     and a picture is the upper triangle of A with its diagonal. A class is the mean of its support;
-    the logit is minus the squared distance to it or, at one shot, the inner product, as the authors'
-    code has it. t is learnt in episodes and starts at log(1 / (2 H W)). The 1x1 convolution that
+    the logit is minus the squared distance to it or, at one shot, the inner product, as in the code
+    of its authors. t is learnt in episodes and starts at log(1 / (2 H W)). The 1x1 convolution that
     makes the paper's d 640 or less is part of its encoder, and not here.
     """
 
