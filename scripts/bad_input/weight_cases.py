@@ -123,7 +123,10 @@ def typed_methods() -> list[Case]:
             "method.normalise=none",
         ),
         "matrices of 2,048 channels": (("method=deepbdc", plain, *deep), "2048 channels"),
-        "a cache without a classifier": (("method=tip_adapter", "train=frozen"), "a classifier"),
+        "a cache without a classifier": (
+            ("method=tip_adapter", "train=frozen", plain),
+            "a classifier",
+        ),
         "a baseline that is to learn": (("method=raw_pixels", plain), "train=frozen"),
         "a name that is not known": (("method.name=dn5",), "dn5"),
     }

@@ -29,7 +29,9 @@ NEEDS = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED} | {
 }
 LOCAL = ("dn4", "frn", "deepbdc")
 FLOORS = method_names(is_floor=True)
-NEEDS |= {f"method={name}": ["method.normalise=none"] for name in (*LOCAL, "finetune")}
+NEEDS |= {
+    f"method={name}": ["method.normalise=none"] for name in (*LOCAL, "finetune", "tip_adapter")
+}
 NEEDS |= {f"method={name}": ["train=frozen", "method.normalise=none"] for name in FLOORS}
 
 REFUSED = [
@@ -44,7 +46,8 @@ REFUSED = [
     *((f"method={name} method.normalise=none", f"method={name} takes nothing of an encoder")
       for name in FLOORS),
     ("method=tip_adapter train=fast", "method=tip_adapter needs a classifier beside"),
-    ("method=tip_adapter train=frozen", "method=tip_adapter needs a classifier beside"),
+    ("method=tip_adapter train=pretrain", "a classifier takes embeddings as they are"),
+    ("method=tip_adapter train=frozen method.normalise=none", "method=tip_adapter needs a classifier beside"),
     ("method=frn method.normalise=none train.classification_weight=1", "works on maps: leave it"),
     ("method=simpleshot eval.k_shot=0", "eval.k_shot=0: only method=composed"),
     ("method=classifier train=pretrain", "method.normalise=cl2n: a classifier"),

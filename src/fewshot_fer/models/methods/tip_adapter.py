@@ -8,10 +8,11 @@ from fewshot_fer.models.methods.registry import register_method
 
 HEAD = "a classifier over training classes"  # what it uses beside a support
 ALPHA = 1.0  # weight of the cache beside the classifier
+AS_THEY_ARE = "a classifier takes embeddings as they are: add method.normalise=none"
 BETA = 5.5  # how fast the cache forgets with distance: both are the paper's first choice
 
 
-@register_method("tip_adapter", takes_head=True)
+@register_method("tip_adapter", takes_head=True, refuses={"l2": AS_THEY_ARE, "cl2n": AS_THEY_ARE})
 def cache_logits(support: Tensor, query: Tensor) -> Tensor:
     """Return the cache's share of the logits [E, Q, way] from support [E, way, shot, D] and query
     [E, Q, D] (Zhang et al., Tip-Adapter, ECCV 2022, section 3).
