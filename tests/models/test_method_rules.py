@@ -47,7 +47,7 @@ REFUSED = [
       for name in FLOORS),
     ("method=tip_adapter train=fast", "method=tip_adapter needs a classifier beside"),
     ("method=tip_adapter train=pretrain", "a classifier takes embeddings as they are"),
-    ("method=tip_adapter train=frozen method.normalise=none", "method=tip_adapter needs a classifier beside"),
+    ("method=tip_adapter train=frozen method.normalise=none", "needs a classifier beside"),
     ("method=frn method.normalise=none train.classification_weight=1", "works on maps: leave it"),
     ("method=simpleshot eval.k_shot=0", "eval.k_shot=0: only method=composed"),
     ("method=classifier train=pretrain", "method.normalise=cl2n: a classifier"),

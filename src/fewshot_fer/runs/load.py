@@ -9,7 +9,7 @@ from torch import Tensor
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
 from fewshot_fer.evaluation.choose_method import choose_method, priors
-from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel, NetworkViews
 from fewshot_fer.evaluation.support import SupportSet, picture_rows, support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.evaluation.views import Views
@@ -39,6 +39,7 @@ class LoadedRun:
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: Method
     known_priors: Priors | None  # None without statistics of training images
+    views: NetworkViews | None = None  # what other methods see of an image
     is_starter: bool = False  # the package's own network, which no run trained
 
     @property
@@ -89,6 +90,7 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
         weights=str(checkpoint.support["weights"]),
         method=model.method,
         known_priors=model.method.priors or known,
+        views=model.views,
     )
 
 
