@@ -149,6 +149,7 @@ KINDS: dict[str, list[Kind]] = {
     "Configuration and command line": [
         Kind(set_cases.typed_paths, write_folder, OWN),
         Kind(sweep_cases.found_sets, write_mixed, sweep_cases.FOUND),
+        Kind(weight_cases.typed_methods, write_rafdb, RAFDB),
         Kind(run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
     ],
     "Weights, checkpoints and runs": [

@@ -23,6 +23,7 @@ from bad_input.case import (
     text,
     truncated,
 )
+from bad_input.commands import RAFDB
 from bad_input.good_files import write_rafdb
 from bad_input.run_faults import MARK, Payload
 
@@ -109,6 +110,30 @@ def _program(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights/data.pkl", pickle.dumps(Payload(), protocol=2))
         archive.writestr("weights/constants.pkl", b"")
+
+
+def typed_methods() -> list[Case]:
+    """A method that an encoder, a schedule or a way to normalise does not go with."""
+    kind = "a method that is typed"
+    plain = "method.normalise=none"
+    deep = ("backbone=resnet50", "backbone.weights=none", "backbone.accept_size=true")
+    typed = {
+        "local features, centred": (
+            ("method=frn", "method.normalise=cl2n"),
+            "method.normalise=none",
+        ),
+        "matrices of 2,048 channels": (("method=deepbdc", plain, *deep), "2048 channels"),
+        "a cache without a classifier": (
+            ("method=tip_adapter", "train=frozen", plain),
+            "a classifier",
+        ),
+        "a baseline that is to learn": (("method=raw_pixels", plain), "train=frozen"),
+        "a name that is not known": (("method.name=dn5",), "dn5"),
+    }
+    return [
+        Case(kind, fault, as_it_is, LINE, says, words=(*RAFDB, *words))
+        for fault, (words, says) in typed.items()
+    ]
 
 
 def _flipped_weights(path: Path) -> None:

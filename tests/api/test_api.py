@@ -153,6 +153,7 @@ def test_parts_stand_alone() -> None:
     support, query = torch.randn(2, 3, 4, 8), torch.randn(2, 6, 8)
     for name in ff.methods():
         assert ff.method(name)(support, query).shape == (2, 6, 3)
+    assert ff.method("frn", maps=(2, 2, 2))(support, query).shape == (2, 6, 3)
     pixels = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     encoder = ff.encoder("conv4", image_size=32).eval()
     torch.testing.assert_close(encoder(pixels), encoder(pixels.float()))
@@ -188,6 +189,8 @@ def test_figures_are_returned(trained: ff.Run, faces: pd.DataFrame, tmp_path: Pa
         (lambda: ff.starter().embed(np.zeros((2, 5, 5, 4), np.uint8)), r"\[2, 5, 5, 4\]"),
         (lambda: ff.starter().embed([]), "no picture"),
         (lambda: ff.method("nothing"), "nothing"),
+        (lambda: ff.method("dn4"), r"maps=\(channels, height, width\)"),
+        (lambda: ff.method("finetune"), "takes more than embeddings"),
     ],
 )
 def test_mistakes_are_errors_of_one_family(mistake: object, said: str) -> None:

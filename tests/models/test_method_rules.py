@@ -27,7 +27,12 @@ NEEDS = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED} | {
     "method=classifier": ["train=supervised"],
     "method=ptmap": ["method.normalise=l2"],
 }
-
+LOCAL = ("dn4", "frn", "deepbdc")
+FLOORS = method_names(is_floor=True)
+NEEDS |= {
+    f"method={name}": ["method.normalise=none"] for name in (*LOCAL, "finetune", "tip_adapter")
+}
+NEEDS |= {f"method={name}": ["train=frozen", "method.normalise=none"] for name in FLOORS}
 
 REFUSED = [
     *((f"method={name} train={train}", f"method={name} has weights")
@@ -36,6 +41,14 @@ REFUSED = [
       for name in TRANSDUCTIVE),
     ("method=bdcspn test=[afew_fixed5]", "test.afew_fixed5.kind=fixed: method=bdcspn"),
     ("method=ptmap train=pretrain", "method.normalise=cl2n: ptmap compares square roots"),
+    *((f"method={name} train=pretrain", "add method.normalise=none")
+      for name in (*LOCAL, "finetune", "raw_pixels", "untrained_encoder")),
+    *((f"method={name} method.normalise=none", f"method={name} takes nothing of an encoder")
+      for name in FLOORS),
+    ("method=tip_adapter train=fast", "method=tip_adapter needs a classifier beside"),
+    ("method=tip_adapter train=pretrain", "a classifier takes embeddings as they are"),
+    ("method=tip_adapter train=frozen method.normalise=none", "needs a classifier beside"),
+    ("method=frn method.normalise=none train.classification_weight=1", "works on maps: leave it"),
     ("method=simpleshot eval.k_shot=0", "eval.k_shot=0: only method=composed"),
     ("method=classifier train=pretrain", "method.normalise=cl2n: a classifier"),
     ("method=protonet method.refine=tim", "take method=tim, or add method=composed"),

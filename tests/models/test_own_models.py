@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from conftest import TINY, Command
 
+from fewshot_fer.models.methods.registry import method_names
+
 MODULE = """
 import torch
 from torch import nn
@@ -41,6 +43,10 @@ def test_own_models_from_training_to_prediction(
     shape = ("test=compound_4w5s", "test.k_shot=1", "test.episodes=10")
     tested = command("test", plugins, "run=run", *shape, "methods=all")
     assert tested.code == 0, tested.err
+    left_out = [line for line in tested.err.splitlines() if "leaves out" in line]
+    assert len(left_out) == 2
+    assert "leaves out deepbdc, dn4, frn: needs an encoder with feature maps" in left_out[0]
+    assert "leaves out tip_adapter: needs a classifier" in left_out[1]
     picture = next((data / "RAF-DB/basic/Image/aligned").glob("*.jpg"))
     words = (f"images={picture}", "align=false", "hydra.run.dir=predicted")
     predicted = command("predict", plugins, "run=run", *words)
@@ -49,4 +55,7 @@ def test_own_models_from_training_to_prediction(
     other = command("train", *TINY, "train.epochs=0", f"paths.data={data}", "hydra.run.dir=other")
     assert other.code == 0, other.err
     assert command("test", "run=other", *shape, "methods=all", "hydra.run.dir=all").code == 0
-    assert "nearest" in pd.read_csv("all/methods.csv")["method"].tolist()
+    table = pd.read_csv("all/methods.csv").set_index("method")
+    compared = set(method_names(needs_no_training=True, in_all=True)) - {"tip_adapter"}
+    assert set(table.index) == {"nearest", "composed", "composed+bdcspn"} | compared
+    assert table.loc["class_frequency", "accuracy"] == pytest.approx(1 / 4)  # chance, to the digit

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY, Command, assert_one_line
+import torch
+from conftest import TINY, Command, assert_one_line, draw_pattern
 
 from fewshot_fer.evaluation.results import EvaluationResult
+from fewshot_fer.models.methods.frn import FRN
 from fewshot_fer.runs import evaluate_run
 from fewshot_fer.runs.folder import RunFolder
 
@@ -88,3 +90,44 @@ def test_a_fixed_support_is_refused(command: Command) -> None:
     """Methods are compared in episodes, of which it has none."""
     refused = command("test", "run=gone", "test=afew_fixed5", "methods=tim")
     assert_one_line(refused, "has a fixed support")
+
+
+def test_a_run_on_feature_maps_beside_methods_on_embeddings(data: Path, command: Command) -> None:
+    """FRN learns its scale over maps that its encoder then averages; others are centred on the
+    training mean of the averages; pictures are classified by what the run compares."""
+    network = ("backbone=face_expression", "backbone.weights=none", "backbone.image_size=32")
+    shape = ("test=compound_4w5s", "test.k_shot=1", "test.episodes=6", "methods=simpleshot,dn4")
+    words = [word for word in TINY if not word.startswith("backbone.")]
+    own = ("method=frn", f"paths.data={data}", "hydra.run.dir=run")
+    trained = command("train", *words, *network, *own, *shape, "eval.k_shot=1")
+    assert trained.code == 0, trained.err
+    table = pd.read_csv("run/methods.csv")
+    assert table["method"].tolist() == ["frn", "simpleshot", "dn4"]
+    stored = torch.load("run/best.pt", weights_only=True)
+    assert stored["training_side"]["mean"].shape == (256,)
+    assert stored["support"]["embeddings"].shape[1] == 256 * 2 * 2
+    assert stored["method"]["scale"] != FRN(256).scale
+    again = command("test", "run=run", *shape, "hydra.run.dir=again")
+    assert again.code == 0, again.err
+    columns = ["method", "accuracy", "gain"]
+    pd.testing.assert_frame_equal(pd.read_csv("again/methods.csv")[columns], table[columns])
+
+
+def test_class_frequency_is_the_majority_on_a_fixed_support(
+    tmp_path: Path, command: Command
+) -> None:
+    """Pictures of the larger class are all right, others all wrong, whatever they show."""
+    random = np.random.default_rng(0)
+    for name, count in {"awe": 9, "calm": 15, "dread": 8}.items():
+        for number in range(count):
+            draw_pattern(tmp_path / "faces" / name / f"{number}.png", 0, random)
+    faces = ("dataset=folder", "dataset.root=faces", "eval=folder_5w5s", "eval.dataset.root=faces")
+    fixed = ("eval.kind=fixed", "eval.n_way=0", "eval.k_shot=2", "eval.support_split=all")
+    fixed += ("eval.support_draws=1",)
+    words = ("method=class_frequency", "method.normalise=none", "train=frozen", "device=cpu")
+    outcome = command("train", *faces, *fixed, *words, "backbone.image_size=32")
+    assert outcome.code == 0, outcome.err
+    recalled = pd.read_csv(outcome.folder / "recalls.csv").set_index("class")["recall"]
+    assert recalled.to_dict() == {"awe": 0.0, "calm": 1.0, "dread": 0.0}
+    row = pd.read_csv(outcome.folder / "results.csv").iloc[-1]
+    assert row["accuracy"] == pytest.approx(row["majority"])

@@ -19,6 +19,7 @@ from fewshot_fer.data.faces.detector import load_detector
 from fewshot_fer.data.packed_images import load_images
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.episodes.sampler import Episodes
+from fewshot_fer.evaluation.choose_method import other_methods
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.support import SupportSet
 from fewshot_fer.evaluation.tasks import EpisodicTask
@@ -32,7 +33,6 @@ from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs import load
 from fewshot_fer.runs import starter as packaged
 from fewshot_fer.runs.checkpoint import load_checkpoint
-from fewshot_fer.runs.evaluate_run import other_methods
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.runs.plots import curves_figure
 from fewshot_fer.system.device import prepare_device
@@ -119,9 +119,9 @@ class Run:
         protocol = EpisodicProtocol(
             "test", "faces", dataset, faces, len(episodes), pool, loaded=episodes
         )
-        model = FewShotModel(self.loaded.embedder, self.loaded.method, 0)
+        model = FewShotModel(self.loaded.embedder, self.loaded.method, 0, self.loaded.views)
         if method is not None and method != self.loaded.method.name:
-            model = model.with_method(self._method(method))
+            model = model.with_method(self._method(method, model))
         return Scores(EpisodicTask(protocol, images).evaluate(model, 0))
 
     def predict(
@@ -163,13 +163,13 @@ class Run:
     def _device(self) -> torch.device:
         return self.loaded.embedder.device
 
-    def _method(self, name: str) -> Method:
+    def _method(self, name: str, model: FewShotModel) -> Method:
         if self.loaded.is_starter:
             raise RunError(f"method={name}: the starter has no training set: train a run, or None")
         which = self.checkpoint or self.loaded.settings.train.tested
         stored = load_checkpoint(self.folder / f"{which}.pt")
         side = load.stored_statistics(stored, str(self.folder))
-        made = other_methods([name], self.loaded.method, side, self.loaded.settings.method)
+        made = other_methods([name], model, side, self.loaded.settings.method)
         return made[0]
 
     def _support(self, given: pd.DataFrame | str | Path | None, cropper: Cropper) -> SupportSet:

@@ -173,3 +173,9 @@ def group_keys(table: pd.DataFrame) -> pd.Series:
 def has_groups(table: pd.DataFrame) -> bool:
     """Return whether any two images share a group."""
     return bool(group_keys(table).duplicated().any())
+
+
+def class_sizes(table: pd.DataFrame, class_names: Sequence[str]) -> list[int]:
+    """Return how many images of a FaceTable each class has."""
+    counts = table["label"].value_counts()
+    return [int(counts.get(name, 0)) for name in class_names]

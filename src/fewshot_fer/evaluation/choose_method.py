@@ -1,5 +1,6 @@
 """The method that a run's settings name, and the weight of priors that validation chooses."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,19 +8,21 @@ import numpy as np
 import torch
 
 from fewshot_fer.config.schema import FOUND_IN, VALIDATION, MethodConfig
-from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.embedder import Embedder
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
-from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined, untrained_method
-from fewshot_fer.models.methods.registry import LogitsFunction, find_method
-from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.evaluation.views import Views
+from fewshot_fer.models.methods.composed import Priors, named_parts
+from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
+from fewshot_fer.models.methods.registry import find_method, method_names
+from fewshot_fer.models.preprocessing import Normalisation
+from fewshot_fer.system.errors import ConfigError, RunError
 
+log = logging.getLogger("fewshot_fer")
 PRIOR_WEIGHT = 8.0  # where validation cannot choose one
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 OTHER_EPISODES = 1_000_000  # as an epoch that no run reaches: episodes that no epoch has
@@ -27,27 +30,81 @@ OTHER_EPISODES = 1_000_000  # as an epoch that no run reaches: episodes that no 
 
 def choose_method(
     settings: MethodConfig,
-    logits: LogitsFunction,
+    views: Views,
     statistics: TrainingStatistics | None,
     prior_weight: float | None = None,
 ) -> Method:
     """Return the method to evaluate.
 
-    logits: what was trained; statistics: None where the method needs none; prior_weight: what
-    validation chose, where the settings give none.
+    views: over the network that was trained; statistics: None where the method needs none;
+    prior_weight: what validation chose, where the settings give none. Raises ConfigError where the
+    network has not what the method takes.
     """
     known = find_method(settings.name)
     if known.supervised:
         return PROTOTYPES  # on its features; a classifier's head is beside it
-    if known.needs_episodes:
-        return Method(settings.name, logits)
+    if known.has_weights:
+        return Method(settings.name, views.network.logits, on=known.on)
     if known.needs_no_training:
-        return untrained_method(settings.name)
+        return views.method(settings.name)
     assert statistics is not None
     method = composed(statistics, settings.normalise, settings)
     if settings.prior_weight == VALIDATION:
         return reweighted(method, PRIOR_WEIGHT if prior_weight is None else prior_weight)
     return method
+
+
+def other_methods(
+    names: Sequence[str],
+    model: FewShotModel,
+    side: TrainingStatistics | None,
+    settings: MethodConfig,
+) -> list[Method]:
+    """Return the methods that are named, each with embeddings as its paper has them.
+
+    `all` are those that need no training, but fine-tuning of the encoder; those that this encoder
+    does not allow are left out, with a warning. The run's own is left out.
+
+    Raises RunError where the run stores no statistics of its training images, and ConfigError where
+    a method that is named cannot be had of its encoder.
+    """
+    if not names:
+        return []
+    if side is None:
+        raise RunError("the run was trained by an earlier version: it lacks its training mean")
+    if "all" not in names:
+        return _methods(list(dict.fromkeys(names)), model, side, settings)
+    plain = method_names(needs_no_training=True, in_all=True, is_floor=False)
+    floors = method_names(is_floor=True)
+    made, left_out = list[Method](), dict[str, list[str]]()
+    for name in (*plain, "composed", "composed+bdcspn", *floors):
+        try:
+            made += _methods([name], model, side, settings)
+        except ConfigError as error:
+            left_out.setdefault(str(error).removeprefix(f"method={name}"), []).append(name)
+    for reason, of_them in left_out.items():
+        log.warning("methods=all leaves out %s: %s", ", ".join(of_them), reason.lstrip(" :"))
+    return made
+
+
+def _methods(
+    names: Sequence[str], model: FewShotModel, side: TrainingStatistics, settings: MethodConfig
+) -> list[Method]:
+    """Return the methods of these names but the model's own."""
+    assert model.views is not None
+    made = list[Method]()
+    for name in names:
+        if name == model.method.name:
+            continue
+        if name.startswith("composed"):
+            by = name.partition("+")[2] or "none"
+            method = composed(side, "cl2n", replace(settings, refine=by))
+            made.append(replace(method, normalisation=side.normalisation("cl2n")))
+            continue
+        kind = find_method(name).normalise
+        how = side.normalisation(kind) if kind else Normalisation()
+        made.append(replace(model.views.method(name), normalisation=how))
+    return made
 
 
 def composed(statistics: TrainingStatistics, normalise: str, settings: MethodConfig) -> Method:
@@ -68,20 +125,9 @@ def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfi
         prototypes=statistics.prototypes[normalise],
         spread=statistics.spreads[normalise],
         weight=None,
-        parts=_named_parts(settings),
+        parts=named_parts(settings),
         composition=settings.composition,
     )
-
-
-def _named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
-    """Return canonical class -> canonical parts. Raises ConfigError for a class named twice."""
-    named: dict[str, tuple[str, ...]] = {}
-    for spelling, parts in settings.parts.items():
-        name = canonical(spelling)
-        if name in named:
-            raise ConfigError(f"method.parts: {name} stands there twice, as {spelling} too")
-        named[name] = tuple(canonical(part) for part in parts)
-    return named
 
 
 def require_parts(
@@ -89,14 +135,24 @@ def require_parts(
     class_names: Sequence[str],
     protocols: Sequence[EpisodicProtocol | FixedProtocol],
 ) -> None:
-    """Raise ConfigError if `method.parts` names a part that is no training class, or if a composed
-    class that is tested without a support has no parts: nothing would be known of it."""
+    """Raise ConfigError if `method.parts` names a part that is no training class, or if nothing is
+    known of a class: of a composed one that is tested without a support and has no parts, or beside
+    a classifier of one that it knows neither itself nor in parts."""
     no_prototypes = torch.zeros(len(class_names), 0)
-    priors = Priors(tuple(class_names), no_prototypes, 0.0, None, _named_parts(settings))
+    priors = Priors(tuple(class_names), no_prototypes, 0.0, None, named_parts(settings))
     priors.require_named_parts()
     for protocol in protocols if settings.name == "composed" else ():
         if isinstance(protocol, EpisodicProtocol) and protocol.shape.k_shot == 0:
             priors.require(protocol.pool.class_names, f"{protocol.role} {protocol.title}")
+    for protocol in protocols if find_method(settings.name).takes_head else ():
+        known = protocol.support if isinstance(protocol, FixedProtocol) else protocol.pool
+        names = known.class_names
+        if lacking := [name for name in names if not priors.parts_of(name)]:
+            raise ConfigError(
+                f"{protocol.role} {protocol.title}: method={settings.name} takes a classifier's "
+                f"weights, and it knows neither {', '.join(lacking)} nor what they are made of: "
+                f"name the parts with +method.parts.NAME=[a,b], or take another method"
+            )
 
 
 def require_neutral_faces(protocols: Sequence[EpisodicProtocol | FixedProtocol]) -> None:

@@ -3,8 +3,9 @@
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -167,23 +168,38 @@ class Embedder:
             yield made
 
 
+class NetworkViews(Protocol):
+    """What methods see of an image by one state of a network's weights; it is `views.Views`."""
+
+    def embedder(self, on: str) -> Embedder:
+        """Return the embedder of what a method works on."""
+
+    def method(self, name: str) -> Method:
+        """Return a method that needs no training."""
+
+    def release(self) -> None:
+        """Forget the embeddings that are large."""
+
+
 @dataclass(frozen=True)
 class FewShotModel:
     """An encoder's weights, ready to embed, and the method that classifies by the embeddings.
 
-    epoch: after which the weights are of; 0 where nothing was trained.
+    epoch: after which the weights are of; 0 where nothing was trained; views: what other methods
+    see of an image, None: embeddings alone.
     """
 
     embedder: Embedder
     method: Method
     epoch: int
+    views: NetworkViews | None = None
 
     def with_method(self, method: Method) -> "FewShotModel":
         """Return the same weights with another method, embeddings normalised as it needs them."""
-        embedder = self.embedder
-        if method.normalisation is not None:
-            embedder = embedder.normalised(method.normalisation)
-        return FewShotModel(embedder, method, self.epoch)
+        if method.normalisation is None:
+            return replace(self, method=method)
+        embedder = self.embedder if self.views is None else self.views.embedder(method.on)
+        return replace(self, embedder=embedder.normalised(method.normalisation), method=method)
 
 
 def embedding_digest(encoder: dict[str, Tensor], embedder: Embedder) -> str:

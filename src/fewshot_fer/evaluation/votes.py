@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewshot_fer.data.packed_images import FaceImages
-from fewshot_fer.data.table import group_keys
+from fewshot_fer.data.table import class_sizes, group_keys
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
 from fewshot_fer.evaluation.results import FixedPredictions, answer_rows, probability_columns
@@ -50,7 +50,7 @@ def ways_to_classify(
         draws = len(protocol.scored) if protocol.n_left_out else 1
         ways["classifier"] = [partial(_classify_by_head, embedder.head)] * draws
     supports = _embedded_supports(protocol, support_images, embedder)
-    bound = model.method.among(names, queries)
+    bound = model.method.among(names, queries, class_sizes(protocol.support_table, names))
     ways[model.method.name] = [partial(_classify_by_support, bound, each) for each in supports]
     return ways
 

@@ -1,7 +1,9 @@
 """A network in training: encoder, head and method, the average of their weights, their losses."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +12,19 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.models.backbones.registry import count_channels, count_features
-from fewshot_fer.models.methods.registry import LogitsFunction, build_logits
+from fewshot_fer.models.backbones.stages import maps_of, require_stages
+from fewshot_fer.models.methods.method import untrained_method
+from fewshot_fer.models.methods.registry import (
+    MAPS,
+    TRUNK,
+    LogitsFunction,
+    build_logits,
+    find_method,
+)
+
+
+def _itself(encoder: nn.Module) -> nn.Module:
+    return encoder
 
 
 @dataclass
@@ -18,12 +32,19 @@ class Network:
     """An encoder with what stands above it.
 
     encoder: images to embeddings; head: embeddings [B, D] to logits over the training classes, None
-    where no classifier's loss is taken; logits: the episodes' method, which may have weights.
+    where no classifier's loss is taken; logits: the episodes' method, which may have weights;
+    to_episodes: from the encoder to what makes the embeddings of episodes, over the same weights.
     """
 
     encoder: nn.Module
     head: nn.Module | None
     logits: LogitsFunction
+    to_episodes: Callable[[nn.Module], nn.Module] = _itself
+
+    @property
+    def episode_encoder(self) -> nn.Module:
+        """What makes the embeddings of episodes: the encoder, or what gives its maps."""
+        return self.to_episodes(self.encoder)
 
     def modules(self) -> nn.ModuleDict:
         """Return everything with weights, under the names that checkpoints use."""
@@ -52,17 +73,34 @@ class Network:
             module.load_state_dict(state[name])
 
 
+def map_sizes(name: str, encoder: nn.Module, image_size: int) -> tuple[int, int]:
+    """Return D and C of the flattened maps [B, D] that a method on local features compares.
+
+    Raises ConfigError where the encoder has none, or none that the method takes.
+    """
+    on = find_method(name).on
+    if on not in (MAPS, TRUNK):
+        return 0, 0
+    shape = require_stages(encoder, image_size, name, block=on == TRUNK).shape
+    untrained_method(name, math.prod(shape), shape[0])  # which may take fewer channels only
+    return math.prod(shape), shape[0]
+
+
 def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Network:
     """Return an encoder with what the settings put above it, on its device and in its dtype."""
     parameter = next(encoder.parameters())
     features = count_features(encoder, settings.backbone.side)
     classifies = supervised_epochs(settings) > 0 or settings.train.classification_weight > 0
     head = nn.Linear(features, n_classes).to(parameter) if classifies else None
-    channels = count_channels(encoder, features)
-    logits = build_logits(settings.method.name, features, channels)
+    channels, to_episodes = count_channels(encoder, features), _itself
+    name = settings.method.name
+    if find_method(find_method(name).trained_as).on == MAPS:
+        to_episodes = partial(maps_of, side=settings.backbone.side, method=name)
+        features, channels = map_sizes(name, encoder, settings.backbone.side)
+    logits = build_logits(name, features, channels)
     if isinstance(logits, nn.Module):
         logits.to(parameter)
-    return Network(encoder, head, logits)
+    return Network(encoder, head, logits, to_episodes)
 
 
 class WeightAverage:
@@ -87,7 +125,8 @@ class WeightAverage:
         """Return the network with the averaged weights."""
         named: dict[str, Any] = dict(self.model.module.named_children())
         logits = named.get("method", self.network.logits)
-        return Network(named["encoder"], named.get("head"), logits)
+        to_episodes = self.network.to_episodes
+        return Network(named["encoder"], named.get("head"), logits, to_episodes)
 
     def state(self) -> dict[str, Any]:
         """Return the weights that are not averaged, and how many steps were."""

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fewshot_fer.config.hydra import choices, in_sweep, threads_per_job
-from fewshot_fer.config.schema import MethodConfig, TestVerb, fingerprint
+from fewshot_fer.config.schema import TestVerb, fingerprint
 from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import find_source, skipping
 from fewshot_fer.episodes.setup import save_drawn, setup_tests
-from fewshot_fer.evaluation.choose_method import composed, require_neutral_faces, require_parts
+from fewshot_fer.evaluation.choose_method import (
+    other_methods,
+    require_neutral_faces,
+    require_parts,
+)
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.embedding_shards import embed_shard
 from fewshot_fer.evaluation.metrics import NORMAL_95
+from fewshot_fer.evaluation.results import EvaluationResult
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
-from fewshot_fer.evaluation.training_statistics import TrainingStatistics
-from fewshot_fer.models.methods.method import Method, untrained_method
-from fewshot_fer.models.methods.registry import (
-    check_comparison,
-    check_run_tests,
-    find_method,
-    method_names,
-)
-from fewshot_fer.models.preprocessing import Normalisation
+from fewshot_fer.models.methods.method import Method
+from fewshot_fer.models.methods.registry import check_comparison, check_run_tests
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.runs.config_file import kept_card, read_run_settings, with_kept_encoder
 from fewshot_fer.runs.data_record import (
@@ -45,8 +43,8 @@ from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.resume import rewind_tables
-from fewshot_fer.system.device import prepare_device
-from fewshot_fer.system.errors import ConfigError, RunError
+from fewshot_fer.system.device import is_out_of_memory, prepare_device
+from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import Row, write_text
 from fewshot_fer.system.text import percent, text_table
 
@@ -106,7 +104,7 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     source.skipping.write(path)
     folder.warnings = _changed_training(run, record)
     side = stored_statistics(checkpoint, where) if settings.methods else None
-    others = other_methods(settings.methods, model.method, side, trained.method)
+    others = other_methods(settings.methods, model, side, trained.method)
     run_tests(folder, model, tasks, seed, others)
     facts: Row = {"seed": seed, "run": str(run.resolve()), "checkpoint": which}
     facts |= {"choices": choices(), "run_fingerprint": fingerprint(asdict(trained))}
@@ -146,36 +144,6 @@ def run_tests(
         add_evaluation(folder, test.evaluate(model, seed))
 
 
-def other_methods(
-    names: Sequence[str], own: Method, side: TrainingStatistics | None, settings: MethodConfig
-) -> list[Method]:
-    """Return the methods that are named, each with embeddings as its paper has them.
-
-    `all` are those that need no training. The run's own is left out.
-
-    Raises RunError where the run stores no statistics of its training images.
-    """
-    if not names:
-        return []
-    if side is None:
-        raise RunError("the run was trained by an earlier version: it lacks its training mean")
-    every = [*method_names(needs_no_training=True), "composed", "composed+bdcspn"]
-    chosen = every if "all" in names else list(dict.fromkeys(names))
-    made = []
-    for name in chosen:
-        if name == own.name:
-            continue
-        if name.startswith("composed"):
-            by = name.partition("+")[2] or "none"
-            method = composed(side, "cl2n", replace(settings, refine=by))
-            made.append(replace(method, normalisation=side.normalisation("cl2n")))
-            continue
-        kind = find_method(name).normalise
-        how = side.normalisation(kind) if kind else Normalisation()
-        made.append(replace(untrained_method(name), normalisation=how))
-    return made
-
-
 def compare_methods(
     folder: RunFolder,
     model: FewShotModel,
@@ -189,16 +157,21 @@ def compare_methods(
     and recalls are of the model's own method alone. A method that cannot score a task (no support,
     and no parts of its classes) is left out there.
     """
-    rows: list[Row] = []
+    rows, seen = list[Row](), ""
     for task in tasks:
         assert isinstance(task, EpisodicTask)  # `check_test` refuses a fixed support
+        if model.views is not None and task.images.fingerprint != seen:
+            model.views.release()
+            seen = task.images.fingerprint
         reference: NDArray[np.float64] | None = None
         for method in [model.method, *others]:
             if not _can_score(method, task):
                 continue
             started = time.perf_counter()
             is_own = method is model.method
-            result = task.evaluate(model.with_method(method), seed, votes=is_own)
+            result = _evaluated(task, model, method, seed)
+            if result is None:
+                continue
             seconds = time.perf_counter() - started
             add_evaluation(folder, result, with_confusion=is_own)
             assert result.each is not None
@@ -224,12 +197,32 @@ def methods_text(table: pd.DataFrame) -> str:
     return "\n\n".join(blocks)
 
 
-def _can_score(method: Method, task: EpisodicTask) -> bool:
-    """Return whether a method has what a task needs: a support, or parts of its classes."""
-    if method.priors is None or task.protocol.shape.k_shot > 0:
-        return task.protocol.shape.k_shot > 0
+def _evaluated(
+    task: EpisodicTask, model: FewShotModel, method: Method, seed: int
+) -> EvaluationResult | None:
+    """Return the result of a method, None where memory is too small for what it works on."""
     try:
-        method.priors.require(task.protocol.pool.class_names, task.protocol.title)
+        return task.evaluate(model.with_method(method), seed, votes=method is model.method)
+    except (RuntimeError, MemoryError) as error:
+        if method is model.method or not is_out_of_memory(error):
+            raise
+        log.warning(
+            "%s: %s is left out, memory is too small for the %s of so many images: take a smaller "
+            "test, or name other methods",
+            *(task.protocol.title, method.name, method.on),
+        )
+        return None
+
+
+def _can_score(method: Method, task: EpisodicTask) -> bool:
+    """Return whether a method has what a task needs: a support, or parts of its classes; beside a
+    classifier both."""
+    shot = task.protocol.shape.k_shot
+    known = method.head or (None if shot else method.priors)
+    if known is None or (method.head and not shot):
+        return shot > 0
+    try:
+        known.require(task.protocol.pool.class_names, task.protocol.title)
     except ConfigError:
         return False
     return True

@@ -9,13 +9,14 @@ from torch import Tensor
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.evaluation.calibration import Calibration, calibration_from
 from fewshot_fer.evaluation.choose_method import choose_method, priors
-from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel, NetworkViews
 from fewshot_fer.evaluation.support import SupportSet, picture_rows, support_set
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
+from fewshot_fer.evaluation.views import Views
 from fewshot_fer.models import build_encoder
-from fewshot_fer.models.backbones.registry import count_features
 from fewshot_fer.models.methods.composed import Priors
 from fewshot_fer.models.methods.method import Method
+from fewshot_fer.models.methods.registry import FEATURES, find_method
 from fewshot_fer.models.network import Network, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -38,6 +39,7 @@ class LoadedRun:
     weights: str  # digest of all that makes an embedding, see `embedding_digest`
     method: Method
     known_priors: Priors | None  # None without statistics of training images
+    views: NetworkViews | None = None  # what other methods see of an image
     is_starter: bool = False  # the package's own network, which no run trained
 
     @property
@@ -48,8 +50,9 @@ class LoadedRun:
         """
         if self.known_priors is None:
             raise RunError(
-                f"{self.folder} says nothing of its training images, so classes= cannot be known "
-                f"by their names: give pictures of them with support=folder, or train again"
+                f"{self.folder} says nothing of its training images that method="
+                f"{self.method.name} could compare, so classes= cannot be known by their names: "
+                f"give pictures of them with support=folder, or train another run"
             )
         return self.known_priors
 
@@ -73,7 +76,9 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
     as_kept = with_kept_encoder(settings, run)
     model = load_model(as_kept, checkpoint, torch.device(device), where)
     side = stored_statistics(checkpoint, where)
-    known = None if side is None else priors(side, settings.method.normalise, settings.method)
+    known = None  # priors are of embeddings, and of no use beside maps or pixels
+    if side is not None and model.method.on == FEATURES:
+        known = priors(side, settings.method.normalise, settings.method)
     return LoadedRun(
         folder=run,
         settings=settings,
@@ -85,6 +90,7 @@ def load_run(run: Path, which: str | None = None, device: torch.device | str = "
         weights=str(checkpoint.support["weights"]),
         method=model.method,
         known_priors=model.method.priors or known,
+        views=model.views,
     )
 
 
@@ -100,18 +106,17 @@ def load_model(
     Raises RunError naming `where` the checkpoint lay if it does not fit the settings.
     """
     network = load_network(settings, checkpoint, device, where)
-    dtype, names = DTYPES[settings.precision], tuple(checkpoint.class_names)
-    head = network.head if settings.method.name == "classifier" else None
-    embedder = Embedder(network.encoder, dtype, head, names, keep_in)
+    views = Views(settings, network, tuple(checkpoint.class_names), keep_in)
+    embedder = views.embedder(find_method(settings.method.name).on)
     side = stored_statistics(checkpoint, where)
-    _require_width(settings, network, checkpoint, side, where)
+    _require_width(settings, views, checkpoint, side, where)
     if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
         raise RunError(f"{where} says nothing of the training images")
     if settings.method.normalise != "none":
         kind = settings.method.normalise
         embedder = embedder.normalised(side.normalisation(kind) if side else Normalisation(kind))
-    method = choose_method(settings.method, network.logits, side, checkpoint.prior_weight)
-    return FewShotModel(embedder, method, checkpoint.epoch)
+    method = choose_method(settings.method, views, side, checkpoint.prior_weight)
+    return FewShotModel(embedder, method, checkpoint.epoch, views)
 
 
 def stored_statistics(checkpoint: Checkpoint, where: str) -> TrainingStatistics | None:
@@ -151,18 +156,21 @@ def load_network(
 
 def _require_width(
     settings: TrainVerb,
-    network: Network,
+    views: Views,
     checkpoint: Checkpoint,
     side: TrainingStatistics | None,
     where: str,
 ) -> None:
-    """Raise RunError where statistics or support are of embeddings of another width."""
+    """Raise RunError where statistics or support are of embeddings of another width.
+
+    The support is of what the run's method compares, the statistics of the encoder's embeddings.
+    """
     support = (checkpoint.support or {}).get("embeddings")
     faces = (checkpoint.calibration or {}).get("unknown_faces")
     others = faces.values() if isinstance(faces, dict) else ()
-    beside = [each for each in (side and side.mean, support, *others) if isinstance(each, Tensor)]
-    if not beside:
-        return
-    width = count_features(network.encoder, settings.backbone.side)
-    if any(each.shape[-1:] != (width,) for each in beside):
-        raise RunError(f"{where}: its training images or its support are of another network")
+    seen = [each for each in (support, *others) if isinstance(each, Tensor)]
+    compared = find_method(settings.method.name).on
+    for on, beside in ((FEATURES, [side.mean] if side else []), (compared, seen)):
+        width = views.width(on) if beside else 0
+        if any(each.shape[-1:] != (width,) for each in beside):
+            raise RunError(f"{where}: its training images or its support are of another network")

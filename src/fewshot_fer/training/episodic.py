@@ -62,7 +62,7 @@ class EpisodicTraining:
         fast: bool = True,
     ) -> None:
         self.network = network
-        self.encoder, self.head, self.method = network.encoder, network.head, network.logits
+        self.encoder, self.head, self.method = network.episode_encoder, network.head, network.logits
         self.settings = settings
         self.seed = seed
         self.precision = precision

@@ -19,10 +19,15 @@ from fewshot_fer.episodes.setup import (
     save_drawn,
     setup_training,
 )
-from fewshot_fer.evaluation.choose_method import require_neutral_faces, require_parts
+from fewshot_fer.evaluation.choose_method import (
+    other_methods,
+    require_neutral_faces,
+    require_parts,
+)
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.registry import encoder_card
+from fewshot_fer.models.network import map_sizes
 from fewshot_fer.runs.bad_tests import write_bad_tests
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
 from fewshot_fer.runs.config_file import keep_card, kept_card, with_kept_encoder
@@ -34,7 +39,7 @@ from fewshot_fer.runs.data_record import (
     with_absolute_paths,
     write_record,
 )
-from fewshot_fer.runs.evaluate_run import other_methods, run_tests
+from fewshot_fer.runs.evaluate_run import run_tests
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.plots import EventFiles, plot_curves, require_tensorboard
@@ -116,12 +121,14 @@ def _say_paper(settings: TrainVerb) -> None:
 
 
 def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:
-    """Raise ConfigError where an encoder that gives features alone is to be trained."""
+    """Raise ConfigError where an encoder that gives features alone is to be trained, or to give the
+    maps that the method compares."""
     if settings.train.epochs and not any(each.requires_grad for each in encoder.parameters()):
         raise ConfigError(
             f"backbone={settings.backbone.name} gives features and learns nothing: take "
             f"train=frozen"
         )
+    map_sizes(settings.method.name, encoder, settings.backbone.side)
 
 
 def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
@@ -215,7 +222,7 @@ def _test(settings: TrainVerb, folder: RunFolder, tasks: RunTasks, device: torch
         checkpoint = load_checkpoint(path / f"{settings.train.tested}.pt", device)
         model = load_model(settings, checkpoint, device)
         side = stored_statistics(checkpoint, str(path)) if settings.methods else None
-        others = other_methods(settings.methods, model.method, side, settings.method)
+        others = other_methods(settings.methods, model, side, settings.method)
         run_tests(folder, model, tasks.tests, settings.seed, others)
     if settings.train.epochs:
         chances = (1 / tasks.training.protocol.n_way, 1 / tasks.validation.protocol.n_way)

@@ -12,7 +12,7 @@ from fewshot_fer.config.schema import VALIDATION, TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
 from fewshot_fer.evaluation.calibration import run_calibration
 from fewshot_fer.evaluation.choose_method import choose_method, choose_prior_weight, reweighted
-from fewshot_fer.evaluation.embedder import Embedder, FewShotModel, embedding_digest
+from fewshot_fer.evaluation.embedder import FewShotModel, embedding_digest
 from fewshot_fer.evaluation.metrics import EpisodeScores
 from fewshot_fer.evaluation.support import run_support
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
@@ -21,7 +21,8 @@ from fewshot_fer.evaluation.training_statistics import (
     gather_statistics,
     statistics_from,
 )
-from fewshot_fer.models.methods.registry import find_method
+from fewshot_fer.evaluation.views import Views
+from fewshot_fer.models.methods.registry import FEATURES, find_method
 from fewshot_fer.models.network import Network, WeightAverage, build_network
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
@@ -141,15 +142,14 @@ def take_snapshot(trainer: Trainer, validation: Task, epoch: int) -> Snapshot:
     """
     settings, network = trainer.settings, trainer.evaluated
     network.modules().eval()
-    names = trainer.training.protocol.pool.class_names
-    head = network.head if settings.method.name == "classifier" else None
-    embedder = Embedder(network.encoder, trainer.precision.dtype, head, names)
+    views = Views(settings, network, trainer.training.protocol.pool.class_names)
+    embedder = views.embedder(find_method(settings.method.name).on)
     kind, statistics = settings.method.normalise, None
     if kind == "cl2n" or settings.method.name == "composed":
         statistics = gather_statistics(embedder, trainer.training, settings.seed)
     trainer.normalisation = statistics.normalisation(kind) if statistics else Normalisation(kind)
     embedder = embedder.normalised(trainer.normalisation)
-    method, weight = choose_method(settings.method, network.logits, statistics), None
+    method, weight = choose_method(settings.method, views, statistics), None
     if method.priors is not None and settings.method.prior_weight == VALIDATION:
         weight = choose_prior_weight(embedder, method, validation, settings.seed)
         method = reweighted(method, weight)
@@ -195,7 +195,9 @@ def complete_checkpoints(
         if checkpoint.epoch not in completed:
             model, seed = load_model(settings, checkpoint, device), settings.seed
             if checkpoint.training_side is None:
-                statistics = gather_statistics(model.embedder, training, seed)
+                assert model.views is not None
+                features = model.views.embedder(FEATURES)
+                statistics = gather_statistics(features, training, seed)
                 checkpoint = replace(checkpoint, training_side=statistics.content())
             digest = embedding_digest(checkpoint.encoder, model.embedder)
             support = run_support(training, validation, model, digest, seed)

@@ -50,6 +50,11 @@ class FaceExpression(nn.Module):
         maps: Tensor = self.blocks(images)
         return maps.mean(dim=(2, 3))
 
+    def stages(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Return what comes before the last block, that block, and what follows it."""
+        mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return self.blocks[:-1], self.blocks[-1], mean
+
 
 class Block(nn.Module):
     """Halves the side, then adds what three more convolutions make of the sum so far."""
@@ -105,6 +110,16 @@ def build_face_expression(settings: BackboneConfig, options: BuildOptions) -> nn
     elif options.weights != "none":
         load_weights(network, Path(options.weights).expanduser(), head="head")
     return Encoder(network, CARD.expected)
+
+
+def head_of(settings: BackboneConfig) -> tuple[nn.Linear | None, tuple[str, ...]]:
+    """Return the layer of the packaged network's own classes and their names, None for others."""
+    if settings.name != "face_expression" or settings.weights != PACKAGED:
+        return None, ()
+    own = packaged_weights()
+    head = nn.Linear(own["head.weight"].shape[1], len(CLASSES)).requires_grad_(False)
+    head.load_state_dict({name: own[f"head.{name}"] for name in ("weight", "bias")})
+    return head, CLASSES
 
 
 @lru_cache(maxsize=1)

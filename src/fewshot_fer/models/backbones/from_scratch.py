@@ -1,5 +1,6 @@
 """Encoders of the few-shot literature that are trained from scratch: Conv-4 and ResNet-12."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -51,6 +52,15 @@ class Conv4(nn.Module):
         """Return D of the embeddings of images of `side` pixels, without embedding one."""
         return self.filters * (side // 16) ** 2
 
+    def stages(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Return what comes before the last block, that block, and what follows it."""
+        *before, last = self._plain_blocks()
+        return nn.Sequential(*before), last, nn.Flatten()
+
+    def _plain_blocks(self) -> Iterator[nn.Module]:
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            yield nn.Sequential(convolution, norm, nn.MaxPool2d(2), nn.ReLU())
+
     def _block(self, images: Tensor, convolution: nn.Module, norm: nn.Module) -> Tensor:
         if self.fast and self.training:
             is_first = convolution is self.convolutions[0]
@@ -90,6 +100,10 @@ class ResNet12(nn.Module):
         features: Tensor = self.blocks(images)
         return features.mean(dim=(2, 3))
 
+    def stages(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Return what comes before the last block, that block, and what follows it."""
+        return self.blocks[:-1], self.blocks[-1], mean_of_places()
+
 
 class Block(nn.Module):
     """Three convolutions with batch norm and leaky ReLU beside a 1x1 one, then 2x2 max-pooling."""
@@ -116,3 +130,8 @@ class Block(nn.Module):
                 images = F.leaky_relu(images, 0.1, inplace=True)
         # The pool before the leaky ReLU: they commute, and it then touches a quarter of the values.
         return F.leaky_relu(F.max_pool2d(torch.add(images, shortcut), 2), 0.1, inplace=True)
+
+
+def mean_of_places() -> nn.Module:
+    """Return the layer from maps [B, C, H, W] to their means over places [B, C]."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

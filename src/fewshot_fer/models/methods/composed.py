@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot_fer.data.labels import parts_of
+from fewshot_fer.config.schema import MethodConfig
+from fewshot_fer.data.labels import canonical, parts_of
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method
 from fewshot_fer.system.errors import ConfigError
@@ -122,6 +123,17 @@ class Priors:
         if self.weight is None:
             return shrink(means, counts, priors, known, self.spread)
         return priors, known.to(priors) * self.weight
+
+
+def named_parts(settings: MethodConfig) -> dict[str, tuple[str, ...]]:
+    """Return canonical class -> canonical parts. Raises ConfigError for a class named twice."""
+    named: dict[str, tuple[str, ...]] = {}
+    for spelling, parts in settings.parts.items():
+        name = canonical(spelling)
+        if name in named:
+            raise ConfigError(f"method.parts: {name} stands there twice, as {spelling} too")
+        named[name] = tuple(canonical(part) for part in parts)
+    return named
 
 
 def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Tensor:

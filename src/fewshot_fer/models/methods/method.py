@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fewshot_fer.models.methods.composed import Priors, composed_prototypes
+from fewshot_fer.models.methods.composed import PARTS, Priors, composed_prototypes
+from fewshot_fer.models.methods.floors import frequency_logits
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import (
+    FEATURES,
     TRANSDUCTIVE,
     LogitsFunction,
+    build_logits,
     find_method,
     method_names,
 )
+from fewshot_fer.models.methods.tip_adapter import HEAD
 from fewshot_fer.models.preprocessing import Normalisation
 
 COUNTED = 8  # pictures that a composed prototype is worth where it is averaged with queries
@@ -24,7 +28,9 @@ class Method:
     """A few-shot method by its name in results.csv.
 
     queries: transductive use of the episode's queries, "" for none; priors: of classes by their
-    names, for composed prototypes; normalisation: of embeddings, None: as the run has it.
+    names, for composed prototypes; normalisation: of embeddings, None: as the run has it; on: what
+    it works on, see `registry`; head: of a method that takes one, the weights and the bias of a
+    classifier [B, D + 1] in the place of prototypes.
     """
 
     name: str
@@ -32,12 +38,15 @@ class Method:
     queries: str = ""
     priors: Priors | None = None
     normalisation: Normalisation | None = None
+    on: str = FEATURES
+    head: Priors | None = None
 
     @property
     def uses(self) -> str:
         """What it knows beside the support, "" for plain few-shot."""
         known = "" if self.priors is None else self.priors.uses
-        return "; ".join(filter(None, (known, self.queries)))
+        head = "" if self.head is None else f"{HEAD}, {PARTS}"
+        return "; ".join(filter(None, (known, head, self.queries)))
 
     @property
     def is_prototypes(self) -> bool:
@@ -60,8 +69,19 @@ class Method:
         of means; priors are in the prototypes already."""
         return self.logits(prototypes[None, :, None], query[None])[0]
 
-    def among(self, class_names: Sequence[str], like: Tensor) -> "BoundMethod":
-        """Return the method for these classes, on the device and in the precision of `like`."""
+    def among(
+        self, class_names: Sequence[str], like: Tensor, sizes: Sequence[int] = ()
+    ) -> "BoundMethod":
+        """Return the method for these classes, on the device and in the precision of `like`.
+
+        sizes: how many pictures each class has where the support is drawn from.
+        """
+        if self.head is not None:
+            return BoundMethod(self.logits, scores=self.head.of(class_names)[0].to(like))
+        if self.logits is frequency_logits and len(sizes):
+            scores = like.new_zeros(len(sizes), like.shape[-1] + 1)
+            scores[:, -1] = torch.tensor(sizes).clamp_min(1).log()
+            return BoundMethod(self.logits, scores=scores)
         if self.priors is None:
             return BoundMethod(self.logits)
         priors, known = self.priors.of(class_names)
@@ -70,15 +90,23 @@ class Method:
 
 @dataclass(frozen=True)
 class BoundMethod:
-    """A method among C classes, with their priors [C, D] and which of them have one [C], if any."""
+    """A method among C classes, with their priors [C, D] and which of them have one [C], if any.
+
+    scores [C, D + 1]: weights and bias of a linear score of each class that is added to the logits.
+    """
 
     logits: LogitsFunction
     weighing: Priors | None = None
     priors: Tensor | None = None
     known: Tensor | None = None
+    scores: Tensor | None = None
 
     def __call__(self, support: Tensor, query: Tensor, classes: Tensor) -> Tensor:
         """Return logits [E, Q, way]; classes [E, way]: which of the C each position is."""
+        if self.scores is not None:
+            of_class = self.scores[classes]
+            linear = query @ of_class[..., :-1].mT + of_class[:, None, :, -1]
+            return linear + self.logits(support, query)
         if self.weighing is None or self.priors is None or self.known is None:
             return self.logits(support, query)
         shot = support.shape[2]
@@ -97,10 +125,17 @@ class BoundMethod:
 PROTOTYPES = Method("protonet", prototype_logits)
 
 
-def untrained_method(name: str) -> Method:
-    """Return a method that needs no training. Raises ConfigError for an unknown name."""
+def untrained_method(name: str, n_features: int = 0, channels: int = 0) -> Method:
+    """Return a method that needs no training. Raises ConfigError for an unknown name.
+
+    n_features, channels: of flattened maps, for methods on local features.
+    """
     known = find_method(name)
-    return Method(name, known.logits, known.uses)
+    if not known.has_weights:
+        return Method(name, known.logits, known.uses, on=known.on)
+    logits = build_logits(name, n_features, channels)
+    assert isinstance(logits, nn.Module)
+    return Method(name, logits.eval().requires_grad_(False), known.uses, on=known.on)
 
 
 def refined(method: Method, by: str) -> Method:

@@ -12,12 +12,32 @@ from typing import Any, TypeVar, cast
 from torch import Tensor, nn
 
 from fewshot_fer.config.names import one_of, register_name
-from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb, draws_episodes
+from fewshot_fer.config.schema import (
+    EvalConfig,
+    MethodConfig,
+    TestVerb,
+    TrainVerb,
+    draws_episodes,
+    supervised_epochs,
+)
 from fewshot_fer.system.errors import ConfigError
 
 LogitsFunction = Callable[[Tensor, Tensor], Tensor]
 """(support [E, way, shot, D], query [E, Q, D]) -> logits [E, Q, way]"""
 TRANSDUCTIVE = "all queries of an episode together"
+FEATURES, MAPS, TRUNK, PIXELS, UNTRAINED = (
+    *("features", "maps", "trunk", "pixels", "untrained encoder"),
+)
+"""What methods work on: an encoder's embeddings; its last feature maps, flattened; what its last
+block takes, flattened; pixels; the embeddings of the same encoder with random weights."""
+NO_HEAD = (
+    "needs a classifier beside the encoder, and this one has none: train it with "
+    "train=pretrain_meta or train=pretrain, or take train=frozen backbone=face_expression"
+)
+AS_MAPS = {
+    "cl2n": "the training mean is of embeddings, and this method compares other values: add "
+    "method.normalise=none"
+}
 REFERENCE = "protonet"  # through whose logits the encoder learns where a method has none for that
 _METHODS: dict[str, "RegisteredMethod"] = {}
 Registered = TypeVar("Registered", bound=Callable[..., Any])
@@ -27,9 +47,10 @@ Registered = TypeVar("Registered", bound=Callable[..., Any])
 class RegisteredMethod:
     """A method by the name that settings and tables give it.
 
-    source: its logits or, where it has weights that episodes train, a module's class; uses:
+    source: its logits or, where it has weights or settings of its own, a module's class; uses:
     transductive use of the episode's queries, "" for none; normalise: the normalisation of its
-    paper, "" for embeddings as they come; refuses: normalisation -> why not, and what to do.
+    paper, "" for embeddings as they come; refuses: normalisation -> why not, and what to do; on:
+    what it works on, FEATURES or another of the five.
     """
 
     name: str
@@ -37,32 +58,42 @@ class RegisteredMethod:
     uses: str = ""
     normalise: str = ""
     refuses: Mapping[str, str] = field(default_factory=dict)
+    on: str = FEATURES
     learns: bool = False  # the encoder can be trained through its logits
+    untrained: bool = False  # its weights, which episodes can train, are of use as they start
+    is_floor: bool = False  # a baseline of what is reached without a trained encoder
+    takes_head: bool = False  # needs the weights of a classifier over training classes
+    in_all: bool = True  # of `methods=all`, where it needs no training
     supervised: bool = False  # trained as a classifier, in passes over the training set
     of_means: bool = False  # needs nothing of a support but the class means, and no other query
     zero_shot: bool = False  # needs no support where priors are known by the names of classes
     refines: bool = False  # can go on from composed prototypes, see `refined`
 
     @property
-    def needs_episodes(self) -> bool:
-        """Whether it has weights of its own, which only episodes train."""
+    def has_weights(self) -> bool:
+        """Whether it is a module, with weights that episodes can train."""
         return isinstance(self.source, type)
 
     @property
+    def needs_episodes(self) -> bool:
+        """Whether it has weights of its own, which only episodes train."""
+        return self.has_weights and not self.untrained
+
+    @property
     def needs_no_training(self) -> bool:
-        """Whether it works on the embeddings of any encoder, and knows the support alone."""
+        """Whether it works with any encoder as it is, beside a run's own method."""
         return not (self.needs_episodes or self.supervised or self.zero_shot)
 
     @property
     def logits(self) -> LogitsFunction:
         """The logits of a method without weights."""
-        assert not self.needs_episodes, f"{self.name} has weights: build_logits makes it"
+        assert not self.has_weights, f"{self.name} has weights: build_logits makes it"
         return cast(LogitsFunction, self.source)
 
     @property
     def trained_as(self) -> str:
         """The name of the method whose logits the encoder is trained through."""
-        return self.name if self.learns or self.needs_episodes else REFERENCE
+        return self.name if self.learns or self.has_weights else REFERENCE
 
 
 def register_method(name: str, **known: Any) -> Callable[[Registered], Registered]:  # noqa: ANN401
@@ -88,11 +119,12 @@ def find_method(name: str) -> RegisteredMethod:
     return _METHODS[name]
 
 
-def method_names(**having: bool) -> tuple[str, ...]:
+def method_names(**having: bool | str) -> tuple[str, ...]:
     """Return the names of the methods that have these attributes.
 
     First those through which an encoder can learn, then those fitted to each support, then the
-    transductive ones: the order of tables that compare them.
+    transductive ones, at last the baselines without a trained encoder: the order of tables that
+    compare them.
 
     >>> method_names(refines=True)
     ('bdcspn', 'laplacianshot', 'tim')
@@ -102,7 +134,7 @@ def method_names(**having: bool) -> tuple[str, ...]:
         for method in _METHODS.values()
         if all(getattr(method, key) == value for key, value in having.items())
     ]
-    chosen.sort(key=lambda method: (not method.learns, bool(method.uses)))
+    chosen.sort(key=lambda method: (method.is_floor, not method.learns, bool(method.uses)))
     return tuple(method.name for method in chosen)
 
 
@@ -118,7 +150,7 @@ def build_logits(name: str, n_features: int, channels: int) -> LogitsFunction:
     classifier's features, composed classes, and methods that fit something to each episode.
     """
     method = find_method(find_method(name).trained_as)
-    if not method.needs_episodes:
+    if not method.has_weights:
         return method.logits
     given = {"n_features": n_features, "channels": channels}
     named = inspect.signature(method.source).parameters
@@ -137,6 +169,20 @@ def check_training(settings: TrainVerb) -> None:
         raise ConfigError(
             f"method={method.name} has weights that only episodes train, and none are drawn here: "
             f"take train=pretrain_meta, or a method without such, as method=simpleshot"
+        )
+    packaged = settings.train.epochs == 0 and settings.backbone.weights == "packaged"
+    classifies = supervised_epochs(settings) or settings.train.classification_weight
+    if known.takes_head and not (packaged or classifies):
+        raise ConfigError(f"method={method.name} {NO_HEAD}")
+    if known.is_floor and settings.train.epochs:
+        raise ConfigError(
+            f"method={method.name} takes nothing of an encoder, so nothing can be trained for it: "
+            f"take train=frozen, or name it beside another method, methods={method.name}"
+        )
+    if known.on != FEATURES and settings.train.classification_weight:
+        raise ConfigError(
+            f"train.classification_weight={settings.train.classification_weight:g}: a classifier "
+            f"stands on embeddings, and method={method.name} works on {known.on}: leave it out"
         )
     one_of("method.refine", method.refine, ("none", *method_names(refines=True)))
     if method.refine != "none" and not known.zero_shot:

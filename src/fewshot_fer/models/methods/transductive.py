@@ -13,6 +13,7 @@ LAPLACIAN_WEIGHT = 0.7  # of agreeing with neighbours
 LAPLACIAN_CLOSE = 1e-6  # relative change of the bound that ends an episode's updates
 TIM_STEPS = 50
 TIM_LR = 1e-4
+TIM_STRIDE = 5  # of those steps at a time
 TIM_TEMPERATURE = 10.0
 TIM_CONDITIONAL = 0.1  # weight of the entropy of each query
 PTMAP_STEPS = 10
@@ -94,8 +95,8 @@ def tim_logits(support: Tensor, query: Tensor) -> Tensor:
 
         CE(support) - H(mean of p over the queries) + TIM_CONDITIONAL * mean of H(p of a query)
 
-    Steps, learning rate and the cosine are easyfsl's. The authors go 1,000 steps, so prototypes
-    move further there, at twenty times the cost.
+    Steps, learning rate and the cosine are easyfsl's, and TIM_STRIDE steps are taken at a time. The
+    authors go 1,000 steps, so prototypes move further there.
     """
     way, shot = support.shape[1:3]
     labels = torch.arange(way, device=support.device).repeat_interleave(shot)
@@ -107,7 +108,7 @@ def tim_logits(support: Tensor, query: Tensor) -> Tensor:
             to_class = TIM_TEMPERATURE * F.normalize(prototypes, dim=-1).mT
             return _tim_loss(own @ to_class, others @ to_class, labels)
 
-        fitted = fitted_prototypes(support.mean(dim=2), loss, TIM_STEPS, TIM_LR)
+        fitted = fitted_prototypes(support.mean(dim=2), loss, TIM_STEPS, TIM_LR, TIM_STRIDE)
     return TIM_TEMPERATURE * others @ F.normalize(fitted, dim=-1).mT
 
 
