@@ -7,7 +7,7 @@ import numpy as np
 from benchmarking.faces import open_noise_pack
 from benchmarking.setting import SEED, Setting
 from benchmarking.worker import seconds_of
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.packed_images import FaceImages, pack
 from fewshot_fer.evaluation.embedder import Embedder

@@ -8,7 +8,7 @@ import torch
 from small_networks import random_images, small_encoder
 from torch import nn
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.evaluation import embedder as embedding
 from fewshot_fer.evaluation.embedder import Embedder, fold_batch_norms
 from fewshot_fer.models import build_encoder

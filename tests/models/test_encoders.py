@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.evaluation.embedder import fold_batch_norms
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.registry import (

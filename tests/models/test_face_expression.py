@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, Command
 from numpy.typing import NDArray
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.face_expression import CLASSES, packaged_weights
 from fewshot_fer.models.backbones.registry import encoder_card

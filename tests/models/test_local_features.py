@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models.backbones.registry import build_encoder
 from fewshot_fer.models.backbones.stages import require_stages, split
 from fewshot_fer.models.methods.dn4 import DN4

@@ -7,8 +7,9 @@ from conftest import Command, face_table
 
 from fewshot_fer.config.conf_files import conf_names
 from fewshot_fer.config.hydra import compose
+from fewshot_fer.config.model_schema import MethodConfig
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.config.schema import EvalConfig, MethodConfig, TestVerb, TrainVerb
+from fewshot_fer.config.schema import EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.data.labels import BASIC
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol

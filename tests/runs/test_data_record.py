@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.config.names import PLUGINS, import_plugins
-from fewshot_fer.config.schema import BackboneConfig, DatasetConfig, EvalConfig, TestVerb, TrainVerb
+from fewshot_fer.config.schema import DatasetConfig, EvalConfig, TestVerb, TrainVerb
 from fewshot_fer.data.load import Source
 from fewshot_fer.runs.data_record import (
     changed_since,

@@ -13,7 +13,8 @@ from conftest import face_table
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import MethodConfig, TrainVerb
+from fewshot_fer.config.model_schema import MethodConfig
+from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.labels import BASIC, COMPOUND, COMPOUND_PARTS
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes

@@ -10,7 +10,8 @@ from small_networks import settings, small_encoder, training_task
 from torch import nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import AugmentConfig, BackboneConfig, MethodConfig, TrainVerb
+from fewshot_fer.config.model_schema import BackboneConfig, MethodConfig
+from fewshot_fer.config.schema import AugmentConfig, TrainVerb
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.evaluation.training_statistics import gather_statistics, statistics_from

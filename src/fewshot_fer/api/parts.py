@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.evaluation.metrics import group_interval, mean_interval
 from fewshot_fer.models.backbones.registry import build_encoder
 from fewshot_fer.models.methods.method import untrained_method

@@ -1,19 +1,15 @@
 """Refuse settings of train, check and test that cannot work: ranges and contradictions."""
 
 from fewshot_fer.config.clip_settings import check_clips, check_unit
+from fewshot_fer.config.model_schema import COMPOSITIONS, FOUND_IN, KINDS, NEUTRAL, MethodConfig
 from fewshot_fer.config.names import a_device, at_least, inside, one_of, require_name
 from fewshot_fer.config.schema import (
-    COMPOSITIONS,
-    FOUND_IN,
-    KINDS,
     LAYOUTS,
     LOGGERS,
-    NEUTRAL,
     VOTES,
     WITHIN,
     DatasetConfig,
     EvalConfig,
-    MethodConfig,
     TestVerb,
     TrainConfig,
     TrainVerb,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from fewshot_fer.config.schema import FOUND_IN, VALIDATION, MethodConfig
+from fewshot_fer.config.model_schema import FOUND_IN, VALIDATION, MethodConfig
 from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol

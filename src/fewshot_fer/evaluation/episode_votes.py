@@ -5,8 +5,10 @@ makes one before the method.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +18,8 @@ from fewshot_fer.episodes.clips import Rows
 from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.clip_embeddings import EmbeddedClips
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
+from fewshot_fer.evaluation.paired import paired_interval, verdict
+from fewshot_fer.evaluation.results import EvaluationResult
 from fewshot_fer.evaluation.scoring import CUT_OVER, GRAM_BYTES
 from fewshot_fer.models.methods.method import BoundMethod, Method
 from fewshot_fer.models.network import query_labels
@@ -180,3 +184,18 @@ def _shares(way: _EveryFrame, vote: str, support: Tensor, query: Tensor, classes
     given = F.one_hot(probabilities.argmax(dim=-1), probabilities.shape[-1])
     votes: Tensor = (given * weights).sum(dim=2)
     return votes + mean / (4 * sizes)  # ties, as in `votes.vote_by_majority`
+
+
+def with_vote(clips: EvaluationResult, by_vote: EvaluationResult) -> EvaluationResult:
+    """Return the result of clips with that of votes of their frames on the same episodes beside it.
+
+    The row of the votes says what they gain over the clips' own embeddings, with the paired 95 %
+    interval over groups, and which of the two levels is better, if that is shown.
+    """
+    own, other = clips.answers, by_vote.answers
+    paired = own[["group", "label", "asked", "correct"]].assign(other=other["correct"])
+    low, high = interval = paired_interval(paired, seed=0)
+    gain = float((paired["other"] - paired["correct"]).sum() / paired["asked"].sum())
+    row = by_vote.rows[0] | {"gain": gain, "gain_low": low, "gain_high": high}
+    row["verdict"] = verdict(paired, interval, ("clip", "clip_vote"))
+    return replace(clips, rows=[*clips.rows, row], answers=pd.concat([own, other]))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from fewshot_fer.evaluation.metrics import (
     mean_recall,
     repeats_half,
 )
-from fewshot_fer.evaluation.paired import paired_interval, verdict
 from fewshot_fer.system.files import Row
 
 PREDICTION_COLUMNS = ("role", "protocol", "method", "draw", "path", "clip", "true", "predicted")
@@ -168,21 +167,6 @@ def fixed_row(protocol: FixedProtocol, predictions: FixedPredictions, epoch: int
         "deviation": float(by_draw.std(ddof=1)) if len(by_draw) > 1 else 0.0,
         "majority": float(confusion.sum(axis=1).max() / confusion.sum()),
     }
-
-
-def with_vote(clips: EvaluationResult, by_vote: EvaluationResult) -> EvaluationResult:
-    """Return the result of clips with that of votes of their frames on the same episodes beside it.
-
-    The row of the votes says what they gain over the clips' own embeddings, with the paired 95 %
-    interval over groups, and which of the two levels is better, if that is shown.
-    """
-    own, other = clips.answers, by_vote.answers
-    paired = own[["group", "label", "asked", "correct"]].assign(other=other["correct"])
-    low, high = interval = paired_interval(paired, seed=0)
-    gain = float((paired["other"] - paired["correct"]).sum() / paired["asked"].sum())
-    row = by_vote.rows[0] | {"gain": gain, "gain_low": low, "gain_high": high}
-    row["verdict"] = verdict(paired, interval, ("clip", "clip_vote"))
-    return replace(clips, rows=[*clips.rows, row], answers=pd.concat([own, other]))
 
 
 def sum_confusion(predictions: FixedPredictions, n_way: int) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.episodes.saved import episodes_digest
 from fewshot_fer.evaluation.clip_embeddings import embed_clips
 from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
-from fewshot_fer.evaluation.episode_votes import vote_in_episodes
+from fewshot_fer.evaluation.episode_votes import vote_in_episodes, with_vote
 from fewshot_fer.evaluation.metrics import EpisodeScores, mean_interval
 from fewshot_fer.evaluation.results import (
     EvaluationResult,
@@ -36,7 +36,6 @@ from fewshot_fer.evaluation.results import (
     episodic_row,
     fixed_row,
     sum_confusion,
-    with_vote,
 )
 from fewshot_fer.evaluation.scoring import evaluate, score_episodes
 from fewshot_fer.evaluation.votes import (

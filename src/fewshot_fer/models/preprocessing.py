@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import KINDS as KINDS
+from fewshot_fer.config.model_schema import KINDS as KINDS
 from fewshot_fer.system.errors import ConfigError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

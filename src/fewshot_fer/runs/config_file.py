@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.config.quoting import literal
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.config.schema import BackboneConfig, TrainVerb
+from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.models.backbones.card import Card, read_card, write_card
 from fewshot_fer.models.backbones.registry import encoder_card
 from fewshot_fer.models.methods.registry import check_training

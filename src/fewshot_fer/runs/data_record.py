@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import pandas as pd
 
+from fewshot_fer.config.model_schema import NAMED_WEIGHTS
 from fewshot_fer.config.names import plugin_files
 from fewshot_fer.config.schema import (
-    NAMED_WEIGHTS,
     DatasetConfig,
     EpisodesConfig,
     EvalConfig,

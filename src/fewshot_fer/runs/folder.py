@@ -25,10 +25,10 @@ import yaml
 from fewshot_fer import __version__
 from fewshot_fer.config.schema import fingerprint
 from fewshot_fer.runs.plots import EventFiles
+from fewshot_fer.runs.screen_table import result_lines, results_table
 from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.files import Row, append_row, atomic, write_text
 from fewshot_fer.system.locks import LOCK, OWNER
-from fewshot_fer.system.text import interval, percent, text_table
 
 METRIC_COLUMNS = (
     *("epoch", "lr", "train_loss", "train_accuracy"),
@@ -76,16 +76,6 @@ RESULT_COLUMNS = (
     "repeats",  # random streams that `episodes` were drawn from, each as many
     "repeats_ci95",  # half of a 95 % interval over the streams' means: 1.96 s / sqrt(repeats)
 )
-HEADINGS = (
-    *("role", "data set", "method", "episodes", "accuracy", "95 % episodes", "95 % groups"),
-    *("UAR", "chance", "majority", "loss", "epoch"),
-)
-LEVELS = {
-    "image": "images",
-    "frame": "frames",
-    "clip": "clips",
-    "clip_complete": "clips, lost ones too",
-}
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "pandas", "pillow")
 
 
@@ -170,64 +160,9 @@ def finish_run(
     start = "" if known == "none" else f"the encoder began with weights from elsewhere: {known}\n"
     uses = list(dict.fromkeys(row["uses"] for row in folder.results if row.get("uses")))
     start += "".join(f"known beside the support: {each}\n" for each in uses)
-    start += "".join(map(vote_text, folder.results))
-    start += "".join(f"{line}\n" for line in _repeat_lines(folder.results))
+    start += "".join(f"{line}\n" for line in result_lines(folder.results))
     table = results_table(folder.results)
     print(f"\n{table}\n\n{start}{seconds:.0f} s, written to {folder.folder}")
-
-
-def _repeat_lines(results: list[Row]) -> list[str]:
-    """Return the interval of each test that was repeated, as papers report it."""
-    return [
-        f"{row['role']} {row['protocol']}, {row['method']}: {percent(row['accuracy'])} "
-        f"± {100 * row['repeats_ci95']:.2f} over the means of {row['repeats']} runs of episodes, "
-        f"as papers give it; these share their images: for other images see 95 % groups"
-        for row in results
-        if (row.get("repeats") or 1) > 1
-    ]
-
-
-def results_table(results: list[Row]) -> str:
-    """Return rows of results.csv as an aligned table under HEADINGS, fractions in percent."""
-    return text_table([HEADINGS, *(_cells(row) for row in results)], left=4)
-
-
-def vote_text(row: Row) -> str:
-    """Return a line on what votes of frames gain over embeddings of clips, "" for other rows."""
-    if row.get("gain") is None:
-        return ""
-    gain, low, high = (f"{100 * row[name]:+.1f}" for name in ("gain", "gain_low", "gain_high"))
-    which = f"{row['role']} {row['protocol']}, {row['method']}"
-    return (
-        f"{which}: frames that vote, less embeddings of clips: {gain} points "
-        f"(95 %: {low}..{high}), {row['verdict']}\n"
-    )
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    repeats = row.get("repeats") or 1
-    count = f"{repeats} x {row['episodes'] // repeats}" if repeats > 1 else f"{row['episodes']}"
-    shape = f"{count} x {row['n_way']}-way {row['k_shot']}-shot"
-    if row.get("unit") == "clip":
-        shape += " of clips, frames vote" if row["level"] == "clip_vote" else " of clips"
-    if row.get("deviation") is not None:  # a fixed support
-        shape += f", {row['n_query']} {LEVELS[row['level']]}"
-    if row.get("n_left_out"):
-        shape += f", {row['n_left_out']} of {row['n_query'] * row['episodes']} left out"
-    return (
-        row["role"],
-        row["dataset"],
-        row["method"],
-        shape,
-        percent(row["accuracy"]),
-        interval(row["ci95_low"], row["ci95_high"]),
-        interval(row["group_ci95_low"], row["group_ci95_high"]),
-        percent(row["uar"]),
-        percent(row["chance"]),
-        percent(row["majority"]),
-        f"{row['loss']:.3f}",
-        str(row["epoch"]),
-    )
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.config.schema import BackboneConfig, MethodConfig, TrainVerb
+from fewshot_fer.config.model_schema import BackboneConfig, MethodConfig
+from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.config.verb_settings import RunChoice
 from fewshot_fer.data.labels import canonical, parts_of
 from fewshot_fer.evaluation.calibration import Calibration

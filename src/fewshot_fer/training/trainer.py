@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fewshot_fer.config.schema import VALIDATION, TrainVerb, supervised_epochs
+from fewshot_fer.config.model_schema import VALIDATION
+from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
 from fewshot_fer.evaluation.calibration import run_calibration
 from fewshot_fer.evaluation.choose_method import choose_method, choose_prior_weight, reweighted

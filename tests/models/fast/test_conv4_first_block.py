@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.from_scratch import Conv4
 from fewshot_fer.models.fast import conv4_first_block as module

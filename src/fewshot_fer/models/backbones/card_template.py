@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models.backbones.card import ONNX
 from fewshot_fer.models.backbones.onnx_file import graph_shapes
 from fewshot_fer.models.backbones.registry import SIDE, build_encoder

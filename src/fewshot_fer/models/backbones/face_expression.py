@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_package
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
 from fewshot_fer.models.backbones.weights import load_weights

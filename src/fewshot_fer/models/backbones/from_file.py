@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from fewshot_fer.config.schema import NAMED_WEIGHTS, BackboneConfig
+from fewshot_fer.config.model_schema import NAMED_WEIGHTS, BackboneConfig
 from fewshot_fer.models.backbones.card import Card, read_card
 from fewshot_fer.models.backbones.registry import BuildOptions, build_encoder, register_backbone
 from fewshot_fer.models.backbones.weights import refuse_script

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
 from fewshot_fer.models.fast import conv4_first_block, conv4_gpu
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models.backbones.card import Card
 from fewshot_fer.models.backbones.from_file import encoder_file, file_card
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from fewshot_fer.config.schema import BackboneConfig
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.models.backbones.card import PACKAGED, Card, card_of_file, card_of_package
 from fewshot_fer.models.backbones.registry import BuildOptions, backbone_names, register_backbone
 from fewshot_fer.models.backbones.weights import cut_head, load_weights, read_weights

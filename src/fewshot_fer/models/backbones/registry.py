@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fewshot_fer.config.schema import NAMED_WEIGHTS, BackboneConfig
+from fewshot_fer.config.model_schema import NAMED_WEIGHTS, BackboneConfig
 from fewshot_fer.models.backbones.card import Card, card_of_file
 from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import EncoderInput

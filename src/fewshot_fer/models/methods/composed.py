@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot_fer.config.schema import MethodConfig
+from fewshot_fer.config.model_schema import MethodConfig
 from fewshot_fer.data.labels import canonical, parts_of
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method

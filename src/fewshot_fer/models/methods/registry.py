@@ -11,10 +11,10 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
+from fewshot_fer.config.model_schema import MethodConfig
 from fewshot_fer.config.names import one_of, register_name
 from fewshot_fer.config.schema import (
     EvalConfig,
-    MethodConfig,
     TestVerb,
     TrainVerb,
     draws_episodes,
