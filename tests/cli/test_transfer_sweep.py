@@ -55,6 +55,7 @@ def test_sources_and_targets_are_what_lies_there(data: Path, tmp_path: Path) -> 
     assert value(alone, "dataset") == "afew"
 
 
+@pytest.mark.slow
 def test_of_drawn_sets_those_that_are_named(
     demo: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_validation_that_is_named_counts(data: Path) -> None:
     assert not [word for word in words if word.startswith("eval.")]
 
 
+@pytest.mark.slow
 def test_three_drawn_sets_end_in_one_matrix(command: Command, demo: Path) -> None:
     """Every figure is that of the job's own results.csv."""
     line = ("train", *SMALL, *DRAWN, "sweep=transfer", THREE, f"test={','.join(TARGETS)}")
@@ -162,6 +164,7 @@ def test_three_drawn_sets_end_in_one_matrix(command: Command, demo: Path) -> Non
     assert page.count("chance 14.3 %</small></th>") == 2  # in the heading of two columns
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_tested_leaves_its_cells_empty(
     command: Command, data: Path, tmp_path: Path
 ) -> None:

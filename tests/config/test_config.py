@@ -20,15 +20,17 @@ from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.system.errors import ConfigError
 
+GROUPS = ("dataset", "eval", "backbone", "method", "train", "paths", "experiment")
+
 
 @pytest.mark.parametrize(
     "choice",
     [
-        f"{group}={name}"
-        for group in ("dataset", "eval", "backbone", "method", "train", "paths", "experiment")
-        for name in conf_names(group)
+        f"{file.parent.name}={file.stem}"
+        for group in GROUPS
+        for file in (conf_dir() / group).iterdir()
     ]
-    + [f"test=[{name}]" for name in conf_names("test")],
+    + [f"eval={name}" for name in conf_names("eval") if name.startswith("afew_")],
 )
 def test_every_file_composes_and_validates(choice: str) -> None:
     """A file that a user can name must not be the first to be found broken by one."""
@@ -36,14 +38,17 @@ def test_every_file_composes_and_validates(choice: str) -> None:
     assert settings.train.epochs > 0 or choice == "train=frozen"
 
 
-@pytest.mark.parametrize("name", conf_names("test"))
-def test_every_test_composes_alone(name: str) -> None:
-    """The tests of a trained run name the data set and shape that their name says."""
-    settings = read_settings(compose("test", ["run=somewhere", f"test=[{name}]"]), TestVerb)
-    test = settings.test[name]
-    shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
-    base = f"{test.name}_clips" if test.unit == "clip" else test.name
-    assert name in (base, f"{base}_{shape}")
+def test_every_shape_of_a_test_composes() -> None:
+    """And names the data set and shape that its name says: of three files all that is derived."""
+    bases = ("afew", "compound", "mafw_multiple")
+    names = [name for name in conf_names("test") if name.startswith(bases)]
+    words = ["run=somewhere", f"test=[{','.join(names)}]"]
+    settings = read_settings(compose("test", words), TestVerb)
+    assert sorted(settings.test) == names
+    for name, test in settings.test.items():
+        shape = f"fixed{test.k_shot}" if test.kind == "fixed" else f"{test.n_way}w{test.k_shot}s"
+        base = f"{test.name}_clips" if test.unit == "clip" else test.name
+        assert name in (base, f"{base}_{shape}")
 
 
 def test_check_reads_what_train_reads() -> None:

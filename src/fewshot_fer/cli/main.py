@@ -36,7 +36,7 @@ from fewshot_fer.cli.named_sweep import more_words
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS, Sweep, count_jobs, plan_sweep
 from fewshot_fer.config.conf_files import conf_dir
-from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_schemas
+from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_nodes
 from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.errors import ConfigError, Interrupted, RunError, UserError
@@ -125,12 +125,12 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
         _check_place(sys.argv[1:])
         words, plugins = take_plugins(sys.argv[1:])
         import_plugins(plugins)
-        register_schemas()
         typed, words = words, hydra_words(verb, words)
         if HELP.intersection(words):
             print(help_page(verb, words))
         else:
             more = more_words(typed, words) if verb in RECORDED else []
+            register_nodes([*words, *more])
             _run(HydraTask(verb, job, plugins), words, more, full_error)
     if verb != "train":  # whose screen shows its progress alone
         require_output()
