@@ -12,6 +12,7 @@ import numpy as np
 from contact_sheet import faces
 from PIL import Image
 
+from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.evaluation.metrics import group_interval, mean_interval
 from fewshot_fer.system.figures import new_figure
 
@@ -58,6 +59,22 @@ def bracket(axes: "Axes", start: Cell, end: Cell, text: str) -> None:
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     place = (middle[0] - 0.15, middle[1]) if upright else (middle[0], middle[1] - 0.18)
     note(axes, place, text, rotation=90 if upright else 0, color=GREY)
+
+
+def drawn_faces() -> "Figure":
+    """Return the basic classes, seven compound ones, and seven frames of a clip."""
+    figure, axes = canvas(7.0, 4.2)
+    clip = faces("surprise", range(221, 222), "000000000", len(BASIC))
+    for column, (basic, compound) in enumerate(zip(BASIC, COMPOUND, strict=False)):
+        person = range(90 + column, 91 + column)
+        for row, (label, picture) in enumerate(
+            ((basic, faces(basic, person)[0]), (compound, faces(compound, person)[0]))
+        ):
+            show(axes, picture, (column, 1.4 * row))
+            note(axes, (column + 0.5, 1.4 * row + 1.15), label.replace(" ", "\n"), fontsize=7.5)
+        show(axes, clip[column], (column, 2.8))
+    note(axes, (3.5, 3.95), "seven frames of one clip", fontsize=7.5)
+    return figure
 
 
 def episode() -> "Figure":
@@ -193,6 +210,7 @@ def intervals() -> "Figure":
 
 
 DRAWINGS: Sequence[Callable[[], "Figure"]] = (
+    drawn_faces,
     episode,
     way_and_shot,
     prototype,
