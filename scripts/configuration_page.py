@@ -46,8 +46,7 @@ Of each group, `group=name` takes one file of `conf/`. `test=` takes the names o
 with commas.
 """
 GROUPS = ("dataset", "eval", "backbone", "method", "train", "paths", "experiment", "sweep")
-ALIKE = {"check": "train"}  # verbs that read the keys of another one
-TITLES = {"train": "train and check"}
+ALIKE = {"check": "train"}  # verbs that read the keys of another one too
 NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
 COMMENT = re.compile(r"(?:^|\s)#\s*(.*)$")
 
@@ -135,7 +134,6 @@ def field_comments(schema: type) -> dict[str, str]:
 
 def _comments_in_conf(verb: str) -> dict[str, str]:
     """Return key -> the comment beside it in conf/<verb>.yaml, its second line put behind."""
-    verb = ALIKE.get(verb, verb)
     found: dict[str, str] = {}
     above: list[str] = []
     name = ""
@@ -157,9 +155,13 @@ def _comments_in_conf(verb: str) -> dict[str, str]:
 def page() -> str:
     """Return docs/configuration.md."""
     parts = [HEAD]
-    for verb in (verb for verb in SCHEMAS if verb not in ALIKE):
-        also = "`check` reads what `train` reads.\n\n" if verb == "train" else ""
-        parts.append(f"## {TITLES.get(verb, verb)}\n\n{also}{_key_table(keys_of(verb))}\n")
+    for verb in SCHEMAS:
+        keys, also = keys_of(verb), ""
+        if other := ALIKE.get(verb):
+            known = {key.name for key in keys_of(other)}
+            keys = [key for key in keys if key.name not in known]
+            also = f"What `{other}` reads, and:\n\n"
+        parts.append(f"## {verb}\n\n{also}{_key_table(keys)}\n")
     parts.append(CHOICES)
     for group in GROUPS:
         parts.append(f"### {group}=\n\n{_choice_table(group)}\n")

@@ -1,6 +1,7 @@
 """Commands in README.md and docs/ are what the tool takes: each is read as if it had been typed.
 
-Those that need no data but the drawn faces are run too, at tiny size.
+Those of the first pages in the quick tests, as Hydra takes a third of a second for each. Those that
+need no data but the drawn faces are run too, at tiny size.
 """
 
 import re
@@ -41,10 +42,10 @@ def blocks(page: str) -> Iterator[str]:
             yield line.strip()
 
 
-def commands() -> dict[str, tuple[str, str]]:
+def commands(*names: str) -> dict[str, tuple[str, str]]:
     """Return command -> verb, and what is typed behind it, without comments."""
     found = {}
-    for file in (CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))):
+    for file in map(CHECKOUT.joinpath, names):
         for line in blocks(file.read_text(encoding="utf-8")):
             for part in line.split(" && "):
                 if start := START.match(part):
@@ -53,7 +54,11 @@ def commands() -> dict[str, tuple[str, str]]:
     return {name: (verb, rest) for name, (verb, rest) in found.items() if verb in VERBS}
 
 
-COMMANDS = commands()
+FIRST = ("README.md", "docs/index.md", "docs/your_data.md")
+QUICK = commands(*FIRST)
+COMMANDS = commands(
+    *FIRST, *(f"docs/{file.name}" for file in sorted((CHECKOUT / "docs").glob("*.md")))
+)
 
 
 def on_drawn(typed: str) -> str:
@@ -78,16 +83,22 @@ def test_the_manual_has_commands_of_every_verb() -> None:
     assert {verb for verb, _ in COMMANDS.values()} == set(VERBS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in COMMANDS],
+)
 def test_a_command_composes_and_validates(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With folders that are looked for already while settings are read."""
     verb, rest = COMMANDS[name]
+    rest = rest.replace("/where/the/data/lie", "DATA")
     monkeypatch.chdir(tmp_path)
     for folder in ("my_faces", "holiday"):
         Path(folder).mkdir()
-    words, _ = take_plugins(shlex.split(re.sub(r"(?<==)/", f"{tmp_path}/", rest)))
+    words, _ = take_plugins(
+        shlex.split(re.sub(r"(?<==)/", f"{tmp_path}/", rest).replace("DATA", str(data)))
+    )
     for word in words if verb == "prepare" else ():
         key, _, value = word.partition("=")
         if key in ("afew", "images", "videos"):

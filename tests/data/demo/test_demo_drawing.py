@@ -1,6 +1,8 @@
 """Drawing the set: the same bytes from the same seed, whole or not at all, clear refusals."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
