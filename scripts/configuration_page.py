@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -61,6 +62,7 @@ class Key:
     meaning: str
 
 
+@cache
 def keys_of(verb: str) -> list[Key]:
     """Return the keys of a verb, those of one test as test.NAME.key."""
     values = OmegaConf.to_container(compose(verb, []))
