@@ -1,4 +1,4 @@
-"""The benchmark's files: a CSV for programs, a Markdown page for the README, text for the screen"""
+"""The benchmark's files: a CSV for programs, a Markdown page for the manual, text for the screen"""
 
 import csv
 import importlib.util
@@ -66,7 +66,7 @@ def table_text(figures: Sequence[Figure]) -> str:
 
 
 def markdown(figures: Sequence[Figure], facts: Sequence[str]) -> str:
-    """Return what can stand in a README: the machine, the table, what to know."""
+    """Return what can stand in the manual: the machine, the table, what to know."""
     rows = ["| " + " | ".join(cells(figure)) + " |" for figure in figures]
     head = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * 4 + "---:|" * 8]
     paragraphs = ["  \n".join(facts), "\n".join(head + rows), *NOTES]

@@ -1,4 +1,4 @@
-"""What users read of the choices: the page of --help, and the README's table."""
+"""What users read of the choices: the page of --help, and the table in the manual."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from conftest import Command
 from fewshot_fer.config.conf_files import SHAPED, conf_dir, conf_names, shown_names
 from fewshot_fer.config.hydra import SCHEMAS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/train_and_test.md").read_text(encoding="utf-8")
 ASIDE = {"paths": {"as_trained"}}
 """Files that nobody names: the default of the verb test."""
 
@@ -58,9 +58,9 @@ sys.exit("torch" in sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_the_table_in_the_readme_is_complete() -> None:
+def test_the_table_in_the_manual_is_complete() -> None:
     """Whatever can be chosen stands there, evaluations without the shape in their names."""
-    rows = re.findall(r"^\| (`\w+=`(?:, `\w+=`)*) \| (.*) \|$", README, re.M)
+    rows = re.findall(r"^\| (`\w+=`(?:, `\w+=`)*) \| (.*) \|$", PAGE, re.M)
     table = {
         group: set(re.findall(r"`([\w+]+)`", choices))
         for groups, choices in rows

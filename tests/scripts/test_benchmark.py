@@ -56,7 +56,7 @@ def test_logits_equal_easyfsl(finished: tuple[Path, subprocess.CompletedProcess[
 
 
 def test_page_and_picture(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """The page can stand in a README: date, machine, command, shim and table; so can the picture"""
+    """The page can stand in the manual: date, machine, command, shim, table; so can the picture"""
     out, done = finished
     page = (out / "benchmark.md").read_text()
     for word in ("Measured on 20", "--tiny", "cores", "torch 2", "shim", "| plain loop |"):

@@ -34,7 +34,7 @@ class BackboneConfig:
 class MethodConfig:
     """How logits come from support and query embeddings."""
 
-    name: str = MISSING
+    name: str = MISSING  # a name in conf/method/
     normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
     prior_weight: str = "support"  # composed only, as are the next: a number, or where it is found
     composition: str = "mean"  # how parts are put together: mean, unit or neutral

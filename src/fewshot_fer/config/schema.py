@@ -27,7 +27,7 @@ class DatasetConfig:
     """Which faces: an adapter, where its files lie, and which of its splits is taken."""
 
     adapter: str = MISSING  # a name in data/adapters/, such as rafdb_basic or folder
-    split: str = "all"
+    split: str = "all"  # train, val, test, all or another that the data set has
     root: PathText | None = None  # null: looked for under paths.data
     file: PathText | None = None  # csv only: the list of images
     layout: str | None = None  # folder only: which folders are classes; null: as names tell
@@ -42,18 +42,18 @@ class DatasetConfig:
 class EvalConfig:
     """A data set and how it is evaluated: in episodes, or all its images on a fixed support."""
 
-    name: str = MISSING
+    name: str = MISSING  # what results call it
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
-    kind: str = "episodes"  # or fixed
-    k_shot: int = MISSING
-    n_way: int = MISSING  # fixed: 0, all classes of the support
-    n_query: int = 1  # episodes only, as are the next
-    episodes: int = 600
+    kind: str = "episodes"  # episodes, or fixed: every image against a fixed support
+    k_shot: int = MISSING  # support images of each class
+    n_way: int = MISSING  # classes of an episode; fixed: 0, all classes of the support
+    n_query: int = 1  # queries of each class; episodes only, as is the next
+    episodes: int = 600  # how many are drawn
     unit: str = "image"  # or clip: what n_way, k_shot and n_query count
     frames: int | None = 16  # of a clip, evenly spaced, where clips are counted; null: all
     pooling: str = "mean"  # how the embeddings of a clip's frames become one: mean or attention
     repeats: int = 1  # so many times `episodes`, each from a random stream of its own
-    support_draws: int = 5  # fixed only, as is the next
+    support_draws: int = 5  # how many supports are drawn; fixed only, as is the next
     support_split: str | None = None  # null: support from the training set; else from this split
     vote: str = "probability"  # how frames decide a clip: probability, embedding or majority
 
@@ -96,26 +96,26 @@ class TrainConfig:
 
     epochs: int = MISSING  # 0: nothing is learnt, the encoder is taken as it is
     supervised_epochs: int | None = 0  # passes with a classifier's loss, first; null: 3 of 4 epochs
-    episodes_per_epoch: int = MISSING
-    n_way: int = MISSING
-    k_shot: int = MISSING
-    n_query: int = MISSING
+    episodes_per_epoch: int = MISSING  # how many each epoch of episodes draws
+    n_way: int = MISSING  # classes of a training episode
+    k_shot: int = MISSING  # support images of each class
+    n_query: int = MISSING  # queries of each class
     unit: str = "image"  # or clip: what n_way, k_shot and n_query count
     frames: int = 4  # of each clip in an episode, drawn anew each epoch, where clips are counted
-    optimiser: str = "adam"  # or adamw, or sgd with momentum 0.9
-    weight_decay: float = 0.0
-    lr: float = 1e-3
+    optimiser: str = "adam"  # adam, adamw, or sgd with momentum 0.9
+    weight_decay: float = 0.0  # of the optimiser
+    lr: float = 1e-3  # learning rate at the start, or at its peak with one_cycle
     episodic_lr: float | None = None  # of episodes that follow supervised epochs; null: lr
     encoder_rate: float = 1.0  # times lr is the encoder's own; below 1: it changes but little
     freeze_batch_norm: bool = False  # the encoder's statistics and weights stay as they came
-    schedule: str = "step"  # or cosine, or one_cycle; each phase has its own
+    schedule: str = "step"  # step, cosine or one_cycle; each phase has its own
     drop_lr_every: int = 40  # step only; 0: never
     average: float = 0.0  # the weights' moving average is what is tested: its decay a step; 0: off
     episodes_per_step: int = 1  # above 1: batch norm and gradient see several episodes at once
     fresh_validation: bool = False  # draw new validation episodes for every epoch
     patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
     tested: str = "best"  # which checkpoint the tests take: best or last
-    batch_size: int = 64  # supervised epochs only, as are the next two
+    batch_size: int = 64  # images a step; supervised epochs only, as are the next two
     least_batches: int = 0  # of an epoch: a set of fewer is gone through several times
     class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
     label_smoothing: float = 0.0  # in a classifier's loss
@@ -139,8 +139,8 @@ class TrainerConfig:
 class DemoConfig:
     """The set of drawn faces: its size relative to the default, and the seed it is drawn from."""
 
-    scale: float = 1.0
-    seed: int = 0
+    scale: float = 1.0  # how many faces are drawn, as a multiple of the default
+    seed: int = 0  # another draws other faces
     layouts: list[str] = field(default_factory=list)  # data sets written besides; used ones are too
 
 
@@ -150,7 +150,7 @@ class PathsConfig:
 
     data: PathText | None = None  # the folder that holds RAF-DB and AFEW
     demo: bool | None = None  # use the set of drawn faces in place of `data`
-    outputs: NewPath = "outputs"
+    outputs: NewPath = "outputs"  # the folder that results are written below
 
 
 @dataclass
@@ -173,8 +173,8 @@ class TrainVerb:
     on_bad_image: str = "error"  # or skip: leave pictures out that cannot be read, and list them
     skip_bad_tests: bool = False  # leave tests out that cannot be run, and list them
     resume: NewPath | None = None  # the folder of a run that was stopped
-    seed: int = 0
-    device: str = "auto"
+    seed: int = 0  # of weights, episodes and augmentation
+    device: str = "auto"  # auto, cpu or cuda
     threads: int | None = None  # on the CPU; null: all of them
     precision: str = "float32"
     fast: bool = True  # false: plain layers and loops, no hand-made fast path
@@ -204,7 +204,7 @@ class TestVerb:
     shards: int = 1  # how many commands share the embedding of what the tests need
     shard: int | None = None  # which of them this is, from 0: it embeds its part, and tests nothing
     seed: int | None = None
-    device: str = "auto"
+    device: str = "auto"  # auto, cpu or cuda
     threads: int | None = None
 
 

@@ -58,7 +58,7 @@ class PredictVerb(RunChoice):
     explain: bool | int = False  # how many nearest support images; true: NEIGHBOURS
     draw: bool = False
     json: bool = False  # print JSON in the place of the table
-    outputs: NewPath = "outputs"
+    outputs: NewPath = "outputs"  # the folder that results are written below
     device: str = "auto"
 
     @property
@@ -110,7 +110,7 @@ def check_fps(fps: float | None) -> None:
 class ExportVerb(RunChoice):
     """A run and the file that it becomes. support: a file that predict's enrol= wrote."""
 
-    format: str = "onnx"
+    format: str = "onnx"  # of the file; onnx is the only one
     out: NewPath | None = None  # the file; null: <run>/<checkpoint>.onnx
 
 
@@ -140,7 +140,7 @@ class DemoAppVerb(RunChoice):
 
     align: bool = True  # find and align faces; false: the pictures are crops
     host: str = "127.0.0.1"  # the address listened on; 0.0.0.0 lets other machines in
-    port: int = 7860
+    port: int = 7860  # of the page's address
     max_mb: float = 20.0  # largest file that is taken, in megabytes
     device: str = "auto"
 
@@ -174,7 +174,7 @@ class ReportVerb:
     pictures: bool = True  # of runs: small copies of pictures in the page
     study: PathText | None = None  # the folder below which the study's runs lie
     compare: list[PathText] = field(default_factory=list)  # run folders, the first is the reference
-    outputs: NewPath = "outputs"
+    outputs: NewPath = "outputs"  # the folder that results are written below
     seed: int = 0  # of the bootstrap
 
 

@@ -1,6 +1,8 @@
 """Drawing the set: the same bytes from the same seed, whole or not at all, clear refusals."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +64,19 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few")
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_draws(tmp_path: Path) -> None:
+    """Each process that draws runs it again, and must not wait for the lock that it holds."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from fewshot_fer.data.demo import ensure_demo\n"
+        f"print(ensure_demo(Path({str(tmp_path)!r}), scale=0.05))\n"  # enough for two processes
+    )
+    subprocess.run([sys.executable, script], check=True, timeout=300, capture_output=True)
+    assert len(list(tmp_path.rglob("*.jpg"))) > 200
+
+
 def test_number_of_processes_does_not_matter(tmp_path: Path) -> None:
     """Protects reproducibility between machines with other numbers of cores."""
     writer.write_demo(tmp_path / "alone", 0.02, 0, processes=1)

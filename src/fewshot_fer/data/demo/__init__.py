@@ -1,11 +1,15 @@
 """The set of drawn faces that comes with the package, in the layouts of the real data sets."""
 
+import os
+import sys
 from pathlib import Path
 
 from fewshot_fer.config.names import at_least, inside
 
 VERSION = 1
 """Counts up when the pictures change, so that a cache never mixes two generations."""
+DRAWING = "FEWSHOT_FER_DRAWING"
+"""Of the environment of processes that draw: the number of the one that they draw for."""
 
 
 def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
@@ -21,6 +25,10 @@ def ensure_demo(cache: Path, scale: float = 1.0, seed: int = 0) -> Path:
     at_least("demo.seed", seed, 0)
     root = Path(cache) / f"demo-v{VERSION}-scale{scale:.12g}-seed{seed}"
     if not root.is_dir():
+        if os.environ.get(DRAWING, str(os.getpid())) != str(os.getpid()):
+            # A script without a main guard is run again by each process that draws for it. That
+            # would wait for the lock which the script holds; without them it draws alone.
+            sys.exit(1)
         # Import the renderer late: most runs find the set drawn.
         from fewshot_fer.data.cache_folder import writing_cache
         from fewshot_fer.data.demo.writer import write_demo

@@ -2,6 +2,7 @@
 
 import csv
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +18,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from fewshot_fer.data.demo import action_units, render
+from fewshot_fer.data.demo import DRAWING, action_units, render
 from fewshot_fer.data.demo.identity import Identity, draw_identity
 from fewshot_fer.data.demo.mesh import load_head
 from fewshot_fer.data.demo.plan import NO_FACE, Moment, Shot, draw_moments, plan_shots
@@ -173,6 +174,7 @@ def _draw_in_processes(shots: list[Shot], seed: int, workers: int) -> Iterator[l
     done, draw = 0, partial(draw_shot, seed=seed)
     # Not forked: there may be threads by now, and a fork of those can hang.
     context = multiprocessing.get_context("spawn")
+    os.environ[DRAWING] = str(os.getpid())
     try:
         with ProcessPoolExecutor(workers, context, _prepare_process) as pool:
             for start in range(0, len(shots), _SLAB):
@@ -181,6 +183,8 @@ def _draw_in_processes(shots: list[Shot], seed: int, workers: int) -> Iterator[l
                     yield drawn
     except BrokenProcessPool:
         yield from map(draw, shots[done:])
+    finally:
+        os.environ.pop(DRAWING, None)
 
 
 def _prepare_process() -> None:

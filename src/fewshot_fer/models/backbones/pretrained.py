@@ -160,7 +160,7 @@ def _torchvision_weights(name: str) -> Any:  # noqa: ANN401
 
     known = [name for name in models.list_models(module=models) if name not in OTHER_WAYS]
     if name not in known:
-        near = _near(name, [*backbone_names(), *known], "see backbone= in the README")
+        near = _near(name, [*backbone_names(), *known], "see backbone= in docs/train_and_test.md")
         raise ConfigError(
             f"backbone.name={name} is not known; {near} Others: timm/NAME for any of timm's, file "
             f"for a file with a card"
