@@ -93,6 +93,7 @@ def test_a_test_after_shards_embeds_nothing(
     assert all(torch.equal(made[key], value) for key, value in expected.items())
 
 
+@pytest.mark.slow
 def test_shards_run_as_a_sweep(command: Command, run: Path, embedded: list[int]) -> None:
     """One line starts them all; typed again, it has nothing to do."""
     line = ("-m", f"run={run}", *EPISODES, "shards=3", "shard=range(3)")
