@@ -77,6 +77,7 @@ def test_a_script_without_a_main_guard_draws(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.jpg"))) > 200
 
 
+@pytest.mark.slow
 def test_number_of_processes_does_not_matter(tmp_path: Path) -> None:
     """Protects reproducibility between machines with other numbers of cores."""
     writer.write_demo(tmp_path / "alone", 0.02, 0, processes=1)
