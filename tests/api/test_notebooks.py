@@ -1,0 +1,65 @@
+"""The notebooks run from their first cell to their last one, on few drawn faces."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "docs/notebooks"
+SMALLER = {
+    "scale=0.1": "scale=0.02",
+    "SCALE = 0.1": "SCALE = 0.02",
+    "epochs=6": "epochs=1",
+    "episodes_per_epoch=40": "episodes_per_epoch=4",
+    "(1, 2, 5)": "(1, 2)",
+    "300": "10",
+    "600": "10",
+}
+
+
+def last_value(source: str, names: dict[str, Any]) -> object:
+    """Run a cell; return the value of its last line, as a notebook shows it."""
+    *before, last = ast.parse(source).body
+    exec(compile(ast.Module(before, []), "cell", "exec"), names)
+    if not isinstance(last, ast.Expr):
+        exec(compile(ast.Module([last], []), "cell", "exec"), names)
+        return None
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+
+
+def run_notebook(name: str) -> int:
+    """Run all cells of a notebook, smaller; return how many of them show something."""
+    cells = json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict[str, Any] = {}
+    shown = 0
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        source = "".join(cell["source"])
+        for given, smaller in SMALLER.items():
+            source = source.replace(given, smaller)
+        shown += last_value(source, names) is not None
+    return shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["study", "your_faces", "new_method"])
+def test_notebook_runs(
+    name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And shows tables, scores or figures; in a process of its own, as one registers a method."""
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+    code = f"import test_notebooks as t; assert t.run_notebook({name!r}) >= 2"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_notebook_is_run() -> None:
+    """By the test above."""
+    assert {file.stem for file in FOLDER.glob("*.ipynb")} == {"study", "your_faces", "new_method"}
