@@ -12,6 +12,7 @@ from fewshot_fer.config.conf_files import SHAPED, conf_dir, conf_names, shown_na
 from fewshot_fer.config.hydra import SCHEMAS
 
 PAGE = (Path(__file__).parents[2] / "docs/train_and_test.md").read_text(encoding="utf-8")
+OF_DATA = ("dataset", "eval", "test")
 ASIDE = {"paths": {"as_trained"}}
 """Files that nobody names: the default of the verb test."""
 
@@ -59,7 +60,8 @@ sys.exit("torch" in sys.modules)
 
 
 def test_the_table_in_the_manual_is_complete() -> None:
-    """Whatever can be chosen stands there, evaluations without the shape in their names."""
+    """Whatever can be chosen stands there; of data sets and evaluations the page of configuration
+    has all, which is made from conf/, so that a new one changes no page by hand."""
     rows = re.findall(r"^\| (`\w+=`(?:, `\w+=`)*) \| (.*) \|$", PAGE, re.M)
     table = {
         group: set(re.findall(r"`([\w+]+)`", choices))
@@ -71,5 +73,7 @@ def test_the_table_in_the_manual_is_complete() -> None:
     for group in ("eval", "test"):
         table[group] = {SHAPED.sub(r"\1", name) for name in table[group] - endings}
     names = {group: {SHAPED.sub(r"\1", name) for name in conf_names(group)} for group in groups}
-    assert table == {group: names[group] - ASIDE.get(group, set()) for group in groups}
+    for group in groups:
+        known = names[group] - ASIDE.get(group, set())
+        assert table[group] == known or (group in OF_DATA and table[group] < known), group
     assert all(f"afew{ending}" in conf_names("eval") for ending in endings)
