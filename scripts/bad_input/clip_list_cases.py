@@ -1,15 +1,11 @@
 """Faults of lists of clips, of their frames, and of a folder that `check data=` is given."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from bad_input.case import LINE, WORKS, Case, as_it_is, gone, gone_folder, on, replaced, text
-from bad_input.good_files import TINY, picture
-from fewshot_fer.data.adapters.dfew import LISTS, write_dfew
-from fewshot_fer.data.adapters.registry import DrawnSet, Portrait
+from bad_input.good_files import TINY, picture, write_layout
+from fewshot_fer.data.adapters.dfew import LISTS
 
 WORDS = ("train", "dataset=dfew", "eval=dfew_4w1s", "paths.data=.", *TINY)
 UNKNOWN = ("check", "data=folder")
@@ -17,16 +13,9 @@ TEST_1 = f"{LISTS}/test(single-labeled)/set_1.csv"
 TRAIN_2 = f"{LISTS}/train(single-labeled)/set_2.csv"
 
 
-def _pictures(portraits: Sequence[Portrait]) -> list[list[Image.Image]]:
-    return [[picture(number)] for number in range(len(portraits))]
-
-
 def write_clips(root: Path) -> Path:
     """Write DFEW as published, two clips a class in fold 1; return its folder."""
-    folder = root / "DFEW"
-    folder.mkdir()
-    write_dfew(folder, DrawnSet(root, 4, _pictures))
-    return folder
+    return write_layout("dfew", root, people=4)
 
 
 def write_unknown(root: Path) -> Path:

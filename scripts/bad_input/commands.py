@@ -46,3 +46,8 @@ SUBJECTS: Words = (
     *("test", "run=run", "test=csv_5w5s", "test.dataset.file=subjects.csv", "neutral=subject"),
     *("test.episodes=3", "test.n_way=2", "test.k_shot=1", "device=cpu", "keep_embeddings=false"),
 )
+
+
+def layout_words(name: str) -> Words:
+    """Return the command that trains on a data set and tests on it."""
+    return ("train", f"dataset={name}", f"eval={name}_5w1s", *IN_PLACE)

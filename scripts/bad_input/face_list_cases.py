@@ -1,52 +1,29 @@
 """Faults of lists of faces, in the layouts that adapters write: FER2013, FER+, AffectNet, ExpW."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from bad_input.case import LINE, WORKS, Case, edited, on, replaced, text
-from bad_input.commands import IN_PLACE, Words
-from bad_input.good_files import picture
-from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter
-
-
-def words(name: str) -> Words:
-    """Return the command that trains on a data set and tests on it."""
-    return ("train", f"dataset={name}", f"eval={name}_5w1s", *IN_PLACE)
+from bad_input.good_files import write_layout
 
 
 def write_fer2013(root: Path) -> Path:
     """Write FER2013; return its list of pixels."""
-    return _write("fer2013", root) / "fer2013.csv"
+    return write_layout("fer2013", root) / "fer2013.csv"
 
 
 def write_ferplus(root: Path) -> Path:
     """Write FER+; return the list of a folder of pictures."""
-    return _write("ferplus", root) / "data/FER2013Train/label.csv"
+    return write_layout("ferplus", root) / "data/FER2013Train/label.csv"
 
 
 def write_affectnet(root: Path) -> Path:
     """Write AffectNet, re-packed; return the annotation of a picture."""
-    return _write("affectnet", root) / "train_set/annotations/0_exp.npy"
+    return write_layout("affectnet", root) / "train_set/annotations/0_exp.npy"
 
 
 def write_expw(root: Path) -> Path:
     """Write ExpW; return its list of faces."""
-    return _write("expw", root) / "label/label.lst"
-
-
-def _write(name: str, root: Path) -> Path:
-    adapter = find_adapter(name)
-    assert adapter.write is not None
-    folder = root / adapter.home
-    folder.mkdir()
-    adapter.write(folder, DrawnSet(root, 3, _pictures))
-    return folder
-
-
-def _pictures(portraits: Sequence[Portrait]) -> list[list[Image.Image]]:
-    return [[picture(number)] for number, _ in enumerate(portraits)]
+    return write_layout("expw", root) / "label/label.lst"
 
 
 def pixel_lists() -> list[Case]:

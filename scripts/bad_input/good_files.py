@@ -1,9 +1,12 @@
 """Write the good inputs that cases then damage: tiny data sets in the real layouts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter
 
 TINY = (
     *("backbone.filters=4", "backbone.image_size=16", "train.epochs=1", "device=cpu"),
@@ -104,3 +107,18 @@ def write_subjects(root: Path) -> Path:
         lines += [f"faces/{name}/{number}.jpg,{label},{number}" for number in range(3)]
     (root / "subjects.csv").write_text("\n".join(lines) + "\n")
     return root / "subjects.csv"
+
+
+def write_layout(name: str, root: Path, people: int = 3) -> Path:
+    """Write the example of a data set's layout, of so many people in plain pictures; return its
+    folder."""
+    adapter = find_adapter(name)
+    assert adapter.write is not None
+    folder = root / adapter.home
+    folder.mkdir()
+    adapter.write(folder, DrawnSet(root, people, _plain))
+    return folder
+
+
+def _plain(portraits: Sequence[Portrait]) -> list[list[Image.Image]]:
+    return [[picture(number)] for number, _ in enumerate(portraits)]

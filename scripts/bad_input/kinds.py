@@ -38,6 +38,7 @@ from bad_input.commands import (
     SUBJECTS,
     TEST,
     Words,
+    layout_words,
 )
 from bad_input.good_files import (
     write_afew,
@@ -123,14 +124,11 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.clips, write_afew, AFEW),
         Kind(clip_cases.counted_clips, write_afew, CLIPS),
         Kind(set_cases.mixed_sets, write_mixed, MIXED),
-        Kind(layout_cases.ckplus, layout_cases.write_ckplus, layout_cases.words("ckplus")),
-        Kind(layout_cases.oulu, layout_cases.write_oulu, layout_cases.words("oulu_casia")),
-        Kind(layout_cases.kdef, layout_cases.write_kdef, layout_cases.words("kdef")),
-        Kind(layout_cases.rafce, layout_cases.write_rafce, layout_cases.words("rafce")),
-        *(
-            Kind(cases, write, face_list_cases.words(name))
-            for cases, write, name in face_list_cases.SETS
-        ),
+        Kind(layout_cases.ckplus, layout_cases.write_ckplus, layout_words("ckplus")),
+        Kind(layout_cases.oulu, layout_cases.write_oulu, layout_words("oulu_casia")),
+        Kind(layout_cases.kdef, layout_cases.write_kdef, layout_words("kdef")),
+        Kind(layout_cases.rafce, layout_cases.write_rafce, layout_words("rafce")),
+        *(Kind(cases, write, layout_words(name)) for cases, write, name in face_list_cases.SETS),
         Kind(clip_list_cases.clip_lists, clip_list_cases.write_clips, clip_list_cases.WORDS),
         Kind(
             clip_list_cases.unknown_folders, clip_list_cases.write_unknown, clip_list_cases.UNKNOWN

@@ -1,54 +1,31 @@
 """Faults of data sets in the layouts that their adapters write: CK+, Oulu-CASIA, KDEF, RAF-CE."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from bad_input.case import LINE, WORKS, Case, Spoil, edited, gone_folder, on, text
-from bad_input.commands import IN_PLACE, Words
-from bad_input.good_files import picture
-from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter
+from bad_input.good_files import write_layout
 
 IMAGES = "../../../cohn-kanade-images"
 
 
-def words(name: str) -> Words:
-    """Return the command that trains on a data set and tests on it."""
-    return ("train", f"dataset={name}", f"eval={name}_5w1s", *IN_PLACE)
-
-
 def write_ckplus(root: Path) -> Path:
     """Write CK+; return the label file of a sequence."""
-    return next((_write("ckplus", root) / "Emotion/S006/003").iterdir())
+    return next((write_layout("ckplus", root) / "Emotion/S006/003").iterdir())
 
 
 def write_oulu(root: Path) -> Path:
     """Write Oulu-CASIA; return the folder of a sequence."""
-    return _write("oulu_casia", root) / "PreProcess_Img/VL_Acropped/Strong/P002/Fear"
+    return write_layout("oulu_casia", root) / "PreProcess_Img/VL_Acropped/Strong/P002/Fear"
 
 
 def write_kdef(root: Path) -> Path:
     """Write KDEF; return a photograph."""
-    return _write("kdef", root) / "KDEF/AF01/AF01AFS.JPG"
+    return write_layout("kdef", root) / "KDEF/AF01/AF01AFS.JPG"
 
 
 def write_rafce(root: Path) -> Path:
     """Write RAF-CE; return the list of classes."""
-    return _write("rafce", root) / "RAFCE_emolabel.txt"
-
-
-def _write(name: str, root: Path) -> Path:
-    adapter = find_adapter(name)
-    assert adapter.write is not None
-    folder = root / adapter.home
-    folder.mkdir()
-    adapter.write(folder, DrawnSet(root, 3, _pictures))
-    return folder
-
-
-def _pictures(portraits: Sequence[Portrait]) -> list[list[Image.Image]]:
-    return [[picture(number)] for number, _ in enumerate(portraits)]
+    return write_layout("rafce", root) / "RAFCE_emolabel.txt"
 
 
 def ckplus() -> list[Case]:

@@ -88,18 +88,18 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     if relative:
         require_neutral_faces(setup.tests)
     tasks = load_tasks(setup.tests, trained.backbone.side, device, relative)
+    record = record_of_test(settings, trained, source)
     if settings.shard is not None:
         count = embed_shard(model.embedder, tasks, seed, settings.shard, settings.shards)
         print(f"shard {settings.shard} of {settings.shards}: {count} images embedded in {keep_in}")
         if in_sweep():  # which embeds again where the data change
-            write_record(path, record_of_test(settings, trained, source))
+            write_record(path, record)
         return RunFolder(path)
     save_drawn(setup.tests, settings.episodes, seed)
     stamps = {"trained_on_test": setup.trained_on_test}
     folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
-    record = record_of_test(settings, trained, source)
     write_record(path, record)
     source.skipping.write(path)
     folder.warnings = _changed_training(run, record)

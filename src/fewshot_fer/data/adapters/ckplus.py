@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from fewshot_fer.data.adapters.places import find_named, nested_roots
+from fewshot_fer.data.adapters.named_pictures import find_named, nested_roots
 from fewshot_fer.data.adapters.posed_sequence import (
     NEUTRAL,
     drawn_sequence,

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.adapters.places import find_named
+from fewshot_fer.data.adapters.named_pictures import find_named, subject_table
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, register_adapter
-from fewshot_fer.data.splits import fold_splits
-from fewshot_fer.data.table import make_table
 
 ROOTS = ("jaffe", "jaffedbase", "jaffeimages", "jaffe_dataset")
 NAME = re.compile(  # a copy in another format may keep .tiff in its name
@@ -53,17 +51,5 @@ def read_jaffe(data: Path) -> pd.DataFrame:
     data: the folder that holds JAFFE, or JAFFE itself. Raises DataError where no name is JAFFE's.
     """
     _, named, remarks = find_named("jaffe", data, ROOTS, NAME)
-    subjects = [match[1].upper() for _, match in named]
-    rows: list[dict[str, object]] = [
-        {
-            "path": path,
-            "label": CODES[match[2].upper()],
-            "split": fold,
-            "group": subject,
-            "dataset": "jaffe",
-        }
-        for (path, match), subject, fold in zip(
-            named, subjects, fold_splits(subjects, N_FOLDS), strict=True
-        )
-    ]
-    return make_table(rows, remarks=remarks)
+    found = [(path, CODES[match[2].upper()], match[1].upper()) for path, match in named]
+    return subject_table("jaffe", found, N_FOLDS, remarks)

@@ -6,10 +6,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from fewshot_fer.data.adapters.places import find_named
+from fewshot_fer.data.adapters.named_pictures import find_named, subject_table
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, register_adapter
-from fewshot_fer.data.splits import fold_splits
-from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 
 ROOTS = ("KDEF_and_AKDEF", "KDEF")
@@ -100,17 +98,5 @@ def _read(data_set: str, data: Path, angles: tuple[str, ...]) -> pd.DataFrame:
             f"{root} holds KDEF seen from the side alone: expected names with S at the end, as "
             f"AF01AFS.JPG; take all angles with dataset=kdef_all"
         )
-    subjects = [match[2].upper() + match[3] for _, match in seen]
-    rows: list[dict[str, object]] = [
-        {
-            "path": path,
-            "label": CODES[match[4].upper()],
-            "split": fold,
-            "group": subject,
-            "dataset": data_set,
-        }
-        for (path, match), subject, fold in zip(
-            seen, subjects, fold_splits(subjects, N_FOLDS), strict=True
-        )
-    ]
-    return make_table(rows, remarks=remarks)
+    found = [(path, CODES[m[4].upper()], m[2].upper() + m[3]) for path, m in seen]
+    return subject_table(data_set, found, N_FOLDS, remarks)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from fewshot_fer.data.adapters.label_list import LabelLine, find_listed_images
-from fewshot_fer.data.adapters.places import nested_roots
+from fewshot_fer.data.adapters.named_pictures import nested_roots
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter, register_adapter
 from fewshot_fer.data.listing import child, contents, folders_in
 from fewshot_fer.data.table import make_table

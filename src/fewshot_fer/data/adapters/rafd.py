@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fewshot_fer.data.adapters.places import find_named
+from fewshot_fer.data.adapters.named_pictures import find_named, subject_table
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, register_adapter
 from fewshot_fer.data.labels import canonical
-from fewshot_fer.data.splits import fold_splits
-from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 
 ROOTS = ("RaFD", "Radboud", "RafD_database")
@@ -67,17 +65,5 @@ def read_rafd(data: Path) -> pd.DataFrame:
             f"{root} holds RaFD from the side alone: expected names as Rafd{FRONTAL}_..."
         )
     # With the group, so that copies that number people anew in each group keep them apart.
-    people = [f"{match[3].lower()} {int(match[2])}" for _, match in seen]
-    rows: list[dict[str, object]] = [
-        {
-            "path": path,
-            "label": canonical(match[4]),
-            "split": fold,
-            "group": person,
-            "dataset": "rafd",
-        }
-        for (path, match), person, fold in zip(
-            seen, people, fold_splits(people, N_FOLDS), strict=True
-        )
-    ]
-    return make_table(rows, remarks=remarks)
+    found = [(path, canonical(m[4]), f"{m[3].lower()} {int(m[2])}") for path, m in seen]
+    return subject_table("rafd", found, N_FOLDS, remarks)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from fewshot_fer.data.adapters.places import SHOWN, nested_roots
+from fewshot_fer.data.adapters.named_pictures import SHOWN, nested_roots
 from fewshot_fer.data.adapters.registry import DrawnSet, find_adapter, register_adapter
 from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.listing import child, folders_in, images_in, left_out_remarks

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.models.methods.places import descriptors
+from fewshot_fer.models.methods.feature_maps import descriptors
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import AS_MAPS, MAPS, register_method
 from fewshot_fer.system.errors import ConfigError

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fewshot_fer.models.methods.places import descriptors
+from fewshot_fer.models.methods.feature_maps import descriptors
 from fewshot_fer.models.methods.registry import AS_MAPS, MAPS, register_method
 
 NEIGHBOURS = 3  # k of the paper

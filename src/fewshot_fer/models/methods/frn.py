@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.models.methods.places import descriptors
+from fewshot_fer.models.methods.feature_maps import descriptors
 from fewshot_fer.models.methods.registry import AS_MAPS, MAPS, register_method
 
 SCALE = 10.0  # where the temperature starts: distances of descriptors of length 1 are 0 to 1

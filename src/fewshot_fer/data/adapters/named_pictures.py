@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from fewshot_fer.data.adapters.registry import find_adapter
 from fewshot_fer.data.listing import (
     folders_in,
@@ -13,6 +15,9 @@ from fewshot_fer.data.listing import (
     left_out_remarks,
     possible_roots,
 )
+from fewshot_fer.data.splits import fold_splits
+from fewshot_fer.data.table import make_table
+from fewshot_fer.system.files import Row
 
 Named = tuple[str, re.Match[str]]
 """The path of a picture, and its name as the pattern of its data set matches it."""
@@ -62,6 +67,18 @@ def find_named(
             ]
             return root, kept, remarks
     raise find_adapter(data_set).not_found(data, roots[0])
+
+
+def subject_table(
+    data_set: str, found: Sequence[tuple[str, str, str]], n_folds: int, remarks: list[str]
+) -> pd.DataFrame:
+    """Return the FaceTable of pictures (path, class, subject): subjects are groups, in folds."""
+    folds = fold_splits([subject for *_, subject in found], n_folds)
+    rows: list[Row] = [
+        {"path": path, "label": label, "split": fold, "group": subject, "dataset": data_set}
+        for (path, label, subject), fold in zip(found, folds, strict=True)
+    ]
+    return make_table(rows, remarks=remarks)
 
 
 def _walk(folder: Path, left_out: Counter[str], depth: int) -> Iterator[tuple[str, str]]:
