@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fewshot_fer.config.model_schema import BackboneConfig
-from fewshot_fer.config.schema import AugmentConfig, TrainConfig
+from fewshot_fer.config.train_schema import AugmentConfig, TrainConfig
 from fewshot_fer.data.packed_images import FaceImages, PackedFaces
 from fewshot_fer.episodes.clips import ClipEpisodes, clips_of
 from fewshot_fer.episodes.pool import Shape, build_pool

@@ -8,7 +8,7 @@ import torch
 from benchmarking.setting import AUGMENT, EVALUATION, LEARNING_RATE, SEED, TRAINING, Setting
 from benchmarking.worker import seconds_of
 from fewshot_fer.config.model_schema import BackboneConfig
-from fewshot_fer.config.schema import AugmentConfig, TrainConfig
+from fewshot_fer.config.train_schema import AugmentConfig, TrainConfig
 from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.packed_images import FaceImages, pack
 from fewshot_fer.episodes.pool import Shape, build_pool

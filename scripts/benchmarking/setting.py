@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewshot_fer.config.schema import AugmentConfig
+from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.episodes.pool import Shape
 
 TRAINING = Shape(n_way=3, k_shot=5, n_query=5)

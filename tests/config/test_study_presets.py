@@ -11,7 +11,8 @@ import pytest
 from fewshot_fer.config.conf_files import conf_dir, conf_names
 from fewshot_fer.config.hydra import compose, register_nodes
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.config.schema import TrainConfig, TrainVerb
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.config.train_schema import TrainConfig
 
 STUDY = [name for name in conf_names("experiment") if name.startswith("study_")]
 

@@ -9,7 +9,8 @@ from small_networks import network, random_images, small_encoder
 from torch import nn
 
 from fewshot_fer.config.model_schema import BackboneConfig, MethodConfig
-from fewshot_fer.config.schema import TrainConfig, TrainVerb
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.evaluation.views import Views
 from fewshot_fer.models.backbones.registry import build_encoder
 from fewshot_fer.models.methods.registry import FEATURES, MAPS, PIXELS, TRUNK, UNTRAINED

@@ -7,7 +7,7 @@ from easyfsl.methods import PrototypicalNetworks
 from torch import nn
 
 from fewshot_fer.config.model_schema import BackboneConfig
-from fewshot_fer.config.schema import AugmentConfig, TrainConfig
+from fewshot_fer.config.train_schema import AugmentConfig, TrainConfig
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, episode_logits, episode_losses, query_labels

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_fer.config.schema import AugmentConfig
+from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.training.augmentation import apply_changes, augmentation_random, draw_changes
 
 

@@ -19,7 +19,7 @@ from small_networks import (
     training_task,
 )
 
-from fewshot_fer.config.schema import AugmentConfig, TrainConfig
+from fewshot_fer.config.train_schema import AugmentConfig, TrainConfig
 from fewshot_fer.models.fast import conv4_first_block
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision

@@ -19,7 +19,7 @@ from small_networks import (
 )
 from torch import nn
 
-from fewshot_fer.config.schema import AugmentConfig
+from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.data.packed_images import FaceImages, PackedFaces
 from fewshot_fer.episodes.pool import build_pool
 from fewshot_fer.episodes.sampler import draw_episodes

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.model_schema import BackboneConfig, MethodConfig
-from fewshot_fer.config.schema import AugmentConfig, TrainVerb
+from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.evaluation.training_statistics import gather_statistics, statistics_from

@@ -11,11 +11,11 @@ from fewshot_fer.config.schema import (
     DatasetConfig,
     EvalConfig,
     TestVerb,
-    TrainConfig,
     TrainVerb,
     draws_episodes,
 )
 from fewshot_fer.config.shards import check_shards
+from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.system.errors import ConfigError
 
 

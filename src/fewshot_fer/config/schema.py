@@ -13,6 +13,7 @@ from omegaconf import MISSING
 from fewshot_fer.config.model_schema import BackboneConfig, MethodConfig
 from fewshot_fer.config.paper import PaperConfig
 from fewshot_fer.config.quoting import NewPath, PathText
+from fewshot_fer.config.train_schema import TrainConfig, TrainerConfig
 
 VOTES = ("majority", "compound")
 LAYOUTS = ("class_first", "subject_first", "split_first")  # of a folder of faces
@@ -75,64 +76,6 @@ class EpisodesConfig:
     skip_small_classes: bool = False
     save: NewPath | None = None  # file to write the evaluations' episodes to
     load: PathText | None = None  # file to read them from, in the place of drawing
-
-
-@dataclass
-class AugmentConfig:
-    """Random changes to training images; all zero switches augmentation off."""
-
-    flip: float = 0.0  # probability of a left-right flip
-    crop: float = 0.0  # largest shift in each direction, as a fraction of the side
-    zoom: float = 0.0  # the crop is enlarged or shrunk by up to this fraction
-    colour: float = 0.0  # brightness, contrast, saturation vary by up to this fraction
-
-
-@dataclass
-class TrainConfig:
-    """The training schedule: first passes over the training set, then epochs of episodes.
-
-    With schedule=step lr(epoch) = lr * 0.5 ** (epoch // drop_lr_every), epochs from 1.
-    """
-
-    epochs: int = MISSING  # 0: nothing is learnt, the encoder is taken as it is
-    supervised_epochs: int | None = 0  # passes with a classifier's loss, first; null: 3 of 4 epochs
-    episodes_per_epoch: int = MISSING  # how many each epoch of episodes draws
-    n_way: int = MISSING  # classes of a training episode
-    k_shot: int = MISSING  # support images of each class
-    n_query: int = MISSING  # queries of each class
-    unit: str = "image"  # or clip: what n_way, k_shot and n_query count
-    frames: int = 4  # of each clip in an episode, drawn anew each epoch, where clips are counted
-    optimiser: str = "adam"  # adam, adamw, or sgd with momentum 0.9
-    weight_decay: float = 0.0  # of the optimiser
-    lr: float = 1e-3  # learning rate at the start, or at its peak with one_cycle
-    episodic_lr: float | None = None  # of episodes that follow supervised epochs; null: lr
-    encoder_rate: float = 1.0  # times lr is the encoder's own; below 1: it changes but little
-    freeze_batch_norm: bool = False  # the encoder's statistics and weights stay as they came
-    schedule: str = "step"  # step, cosine or one_cycle; each phase has its own
-    drop_lr_every: int = 40  # step only; 0: never
-    average: float = 0.0  # the weights' moving average is what is tested: its decay a step; 0: off
-    episodes_per_step: int = 1  # above 1: batch norm and gradient see several episodes at once
-    fresh_validation: bool = False  # draw new validation episodes for every epoch
-    patience: int = 0  # epochs without a better validation accuracy before stopping; 0: off
-    tested: str = "best"  # which checkpoint the tests take: best or last
-    batch_size: int = 64  # images a step; supervised epochs only, as are the next two
-    least_batches: int = 0  # of an epoch: a set of fewer is gone through several times
-    class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
-    label_smoothing: float = 0.0  # in a classifier's loss
-    classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-
-    @property
-    def passes(self) -> int:
-        """supervised_epochs, once it is settled."""
-        return self.epochs * 3 // 4 if self.supervised_epochs is None else self.supervised_epochs
-
-
-@dataclass
-class TrainerConfig:
-    """Where a training run computes."""
-
-    devices: int = 1  # processes that train one network together, each on a GPU or on the CPU
 
 
 @dataclass

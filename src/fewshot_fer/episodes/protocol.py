@@ -13,13 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.config.schema import (
-    EpisodesConfig,
-    EvalConfig,
-    TrainConfig,
-    TrainVerb,
-    supervised_epochs,
-)
+from fewshot_fer.config.schema import EpisodesConfig, EvalConfig, TrainVerb, supervised_epochs
+from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.data.splits import balanced_rows
 from fewshot_fer.data.table import group_keys, has_groups

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.config.schema import AugmentConfig
+from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.models.preprocessing import normalise
 

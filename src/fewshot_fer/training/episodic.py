@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from fewshot_fer.config.schema import TrainConfig
+from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.episodes.clips import Clips
 from fewshot_fer.episodes.protocol import EpisodicProtocol

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from fewshot_fer.config.schema import TrainConfig
+from fewshot_fer.config.train_schema import TrainConfig
 
 MOMENTUM = 0.9  # of sgd
 OF_THE_DEVICE = ("lr", "fused", "capturable")  # options that a state from elsewhere must not change
