@@ -1,77 +1,88 @@
-"""Compare training recipes at equal cost, and what each setting of the best one contributes.
+"""Compare training recipes at equal cost: what each setting adds to the recipe it is part of.
 
-    python scripts/recipes.py                            on the embedded data, about an hour
-    python scripts/recipes.py --only recipes --seeds 1   the recipes alone, a few minutes
+    python scripts/recipes.py                               all parts of recipes.yaml, three seeds
+    python scripts/recipes.py --part scratch --seeds 1      one part, one seed: to look around
+    python scripts/recipes.py --only base,'zoom 0.1'        some of the variants
     python scripts/recipes.py paths=local paths.data=/where/the/data/lie
 
-A fifth of the training images, whole groups of them, is held out: choices are made on those. Test
-sets are scored too, and play no part in the choice. Cost is counted in images that pass through the
-encoder. A run that is finished is not repeated. Words that are no option go to every run.
+A fifth of the training images, whole groups of them, is held out, and choices are made on those:
+the columns `gain` and `verdict`. Test sets are scored too, and play no part in the choice. Cost is
+counted in images that pass through the encoder; `seconds` are the processor's, of a whole command.
+A gain is paired: the same episodes of the same seed, a bootstrap over seeds and groups of images.
+A run that is finished is not repeated. Words that are no option go to every run.
 """
 
 import argparse
 import csv
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import yaml
 from sklearn.model_selection import StratifiedGroupKFold
 
 from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig
 from fewshot_fer.data.load import find_source, load_dataset
+from fewshot_fer.reports.compare import pair_answers
 
 TESTS = ("compound_4w5s", "compound_5w1s", "afew_4w5s")
-EPISODES = {"classic": 30, "fast": 50}  # recipe -> images of an episode
-RECIPES = {
-    "pretrain": ["train=pretrain"],
-    "pretrain_meta": ["train=pretrain_meta"],
-    "classic": ["train=classic"],
-    "fast": ["train=fast"],
-}
-ABLATION = {
-    "method.normalise=none": ["train=pretrain", "method.normalise=none"],
-    "method.normalise=l2": ["train=pretrain", "method.normalise=l2"],
-    "no label smoothing": ["train=pretrain", "train.label_smoothing=0"],
-    "train.class_weights=none": ["train=pretrain", "train.class_weights=none"],
-    "train.class_weights=inverse": ["train=pretrain", "train.class_weights=inverse"],
-    "no augmentation": ["train=pretrain", "train.augment.flip=0", "train.augment.crop=0"],
-    "strong augmentation": ["train=pretrain", "train.augment.zoom=0.1", "train.augment.colour=0.3"],
-    "train.average=0.99": ["train=pretrain", "train.average=0.99"],
-    "episodes and classification": ["train=fast", "train.classification_weight=1"],
-}
+IMAGES_OF_EPISODE = {"classic": 30, "fast": 50, "pretrain_meta": 50, "finetune": 50}
+SUPERVISED = {"pretrain": 1.0, "pretrain_meta": 0.75, "finetune": 0.6}  # share of the passes
+RESAMPLES = 4_000
+
+
+@dataclass
+class Variant:
+    """A recipe: what it is called, its part, and the words that make it."""
+
+    name: str
+    part: str
+    words: list[str]
+    passes: float
+    folders: list[Path] = field(default_factory=list)  # one a seed
+
+    @property
+    def schedule(self) -> str:
+        """The last `train=` among the words."""
+        return [word for word in self.words if word.startswith("train=")][-1].partition("=")[2]
 
 
 def main() -> int:
     """Return 0 if every run ended well."""
     options, overrides = _options()
     outputs = Path(options.outputs).absolute()
-    lists = _split_training(outputs, overrides)
-    runs: dict[str, list[Path]] = {}
-    for name, seed, words in _jobs(options):
-        folder = outputs / "runs" / f"{name.replace(' ', '_').replace('=', '-')}-{seed}"
-        runs.setdefault(name, []).append(folder)
-        if (folder / "summary.json").is_file():
-            continue
-        print(f"\n=== {name}, seed {seed}", flush=True)
-        command = [sys.executable, "-m", "fewshot_fer.train", *words, *lists, *overrides]
-        command += [f"seed={seed}", f"hydra.run.dir={folder}", f"test=[{','.join(TESTS)}]"]
-        if (folder / "last.pt").is_file():
-            command = [sys.executable, "-m", "fewshot_fer.train", f"resume={folder}"]
-        if subprocess.run(command, check=False).returncode:
-            return 1
-    table = pd.DataFrame(_row(name, folders) for name, folders in runs.items())
+    lists, size = _split_training(outputs, overrides)
+    variants = list(_variants(options.part, options.only))
+    jobs = []
+    for seed in range(options.seeds):
+        for each in variants:
+            folder = outputs / each.part / f"{each.name.replace(' ', '_')}-{seed}"
+            each.folders.append(folder)
+            cost = _cost(each, options.images, size)
+            words = [*each.words, *cost, *lists, *overrides, f"seed={seed}", "threads=1"]
+            jobs.append((folder, words))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        codes = list(pool.map(lambda job: _run(*job), jobs))
+    bases = {each.part: each for each in variants if each.name == "base"}
+    table = pd.DataFrame(_row(each, bases[each.part]) for each in variants)
     table.to_csv(outputs / "recipes.csv", index=False)
     print(f"\n{_markdown(table)}\n\n{outputs / 'recipes.csv'}")
-    return 0
+    return int(any(codes))
 
 
 def _options() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--images", type=int, default=30_000, help="that each run trains on")
-    parser.add_argument("--seeds", type=int, default=2, help="runs of each recipe")
-    parser.add_argument("--only", choices=("recipes", "ablation"), help="a part of the table")
+    parser.add_argument("--images", type=int, default=20_000, help="that each run trains on")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe")
+    parser.add_argument("--part", help="one part of recipes.yaml")
+    parser.add_argument("--only", help="names of variants with commas between; `base` is the base")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--outputs", default="outputs/recipes", help="folder for the runs")
     options, overrides = parser.parse_known_args()
     if not any(word.startswith("paths=") for word in overrides):
@@ -79,41 +90,62 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     return options, overrides
 
 
-def _jobs(options: argparse.Namespace) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield name, seed and words of each run, one seed after the other."""
-    recipes = RECIPES | ABLATION
-    if options.only == "recipes":
-        recipes = RECIPES
-    elif options.only == "ablation":
-        recipes = {"pretrain": RECIPES["pretrain"], **ABLATION}
-    size = len(pd.read_csv(Path(options.outputs) / "learn.csv"))
-    for seed in range(options.seeds):
-        for name, words in recipes.items():
-            yield name, seed, [*words, *_cost(words[0].partition("=")[2], options.images, size)]
+def _variants(part: str | None, only: str | None) -> Iterator[Variant]:
+    """Yield the variants to compare, the base of a part first."""
+    parts = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    wanted = only.split(",") if only else None
+    for name, found in parts.items():
+        if part not in (None, name):
+            continue
+        yield Variant("base", name, found["words"], 1.0)
+        for variant, added in found["variants"].items():
+            if wanted is None or variant in wanted:
+                words = [*found["words"], *added["words"]]
+                yield Variant(variant, name, words, added.get("passes", 1.0))
 
 
-def _cost(recipe: str, images: int, size: int) -> list[str]:
-    """Return the words that make a recipe train on so many images; size: of the training set."""
-    if recipe in EPISODES:
-        episodes = images // EPISODES[recipe]
+def _cost(variant: Variant, images: int, size: int) -> list[str]:
+    """Return the words that make a recipe train on its images; size: of the training set."""
+    images = int(images * variant.passes)
+    supervised = SUPERVISED.get(variant.schedule)
+    if supervised is None:
+        episodes = images // IMAGES_OF_EPISODE[variant.schedule]
         short = ["train.epochs=8", f"train.episodes_per_epoch={episodes // 8}", "train.patience=0"]
         return [*short, "train.drop_lr_every=4", "eval.episodes=600", "train.tested=best"]
     passes = max(2, round(images / size))
-    once = "train.least_batches=0"  # each pass goes through the images once
-    if recipe == "pretrain":
-        return [f"train.epochs={passes}", once]
-    supervised = round(0.75 * passes)
-    per_epoch = max(1, (images - supervised * size) // 50 // max(1, passes - supervised))
-    return [
-        f"train.epochs={passes}",
-        once,
-        f"train.supervised_epochs={supervised}",
-        f"train.episodes_per_epoch={per_epoch}",
-    ]
+    words = [f"train.epochs={passes}", "train.least_batches=0"]  # a pass goes through them once
+    if supervised == 1:
+        return words
+    whole = max(1, round(supervised * passes))
+    left = (images - whole * size) // IMAGES_OF_EPISODE[variant.schedule]
+    per_epoch = max(1, left // max(1, passes - whole))
+    return [*words, f"train.supervised_epochs={whole}", f"train.episodes_per_epoch={per_epoch}"]
 
 
-def _split_training(outputs: Path, overrides: list[str]) -> list[str]:
-    """Write learn.csv and validate.csv, no group in both; return the words that name them."""
+def _run(folder: Path, words: list[str]) -> int:
+    """Train into a folder, or go on there, unless it is finished; return the exit code."""
+    if (folder / "summary.json").is_file():
+        return 0
+    command = [sys.executable, "-m", "fewshot_fer.train"]
+    if (folder / "last.pt").is_file():
+        command.append(f"resume={folder}")
+    else:
+        command += [*words, f"hydra.run.dir={folder}", f"test=[{','.join(TESTS)}]"]
+    folder.mkdir(parents=True, exist_ok=True)
+    log, times = folder.with_suffix(".log"), folder.with_suffix(".seconds")
+    with log.open("a", encoding="utf-8") as screen:
+        process = subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = code = os.waitstatus_to_exitcode(status)
+    with times.open("a", encoding="utf-8") as file:  # one line for each start
+        file.write(f"{usage.ru_utime + usage.ru_stime:.1f}\n")
+    print(f"{folder.parent.name}/{folder.name}: " + (f"failed, see {log}" if code else "done"))
+    return code
+
+
+def _split_training(outputs: Path, overrides: list[str]) -> tuple[list[str], int]:
+    """Write learn.csv and validate.csv, no group in both; return the words that name them, and
+    the number of images to learn from."""
     given = dict(word.split("=", 1) for word in overrides if "=" in word)
     demo = given.get("paths") == "demo"
     paths = PathsConfig(data=given.get("paths.data"), demo=demo)
@@ -125,30 +157,69 @@ def _split_training(outputs: Path, overrides: list[str]) -> list[str]:
     for name, rows in (("learn", learn), ("validate", validate)):
         listed = table.iloc[rows][["path", "label", "group"]]
         listed.to_csv(outputs / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL)
-    return [
+    words = [
         *("dataset=csv", f"dataset.file={outputs / 'learn.csv'}", "dataset.root=/"),
         *("eval=basic_7w1s", "eval.k_shot=5", "eval.dataset.adapter=csv"),
         *("eval.dataset.split=all", f"+eval.dataset.file={outputs / 'validate.csv'}"),
         "eval.dataset.root=/",
     ]
+    return words, len(learn)
 
 
-def _row(name: str, folders: list[Path]) -> dict[str, str | float]:
-    """Return the means over seeds of validation and tests, in percent."""
-    row: dict[str, str | float] = {"recipe": name, "seeds": len(folders)}
-    tables = [pd.read_csv(folder / "results.csv") for folder in folders]
-    every = pd.concat(tables)
-    every = every[every["role"].isin(["validation", "test"]) & (every["level"] == "image")]
-    named = every["role"].where(every["role"] == "validation", every["protocol"])
-    for column, accuracy in every.groupby(named, sort=False)["accuracy"].mean().items():
+def _row(variant: Variant, base: Variant) -> dict[str, str | float]:
+    """Return a line of the table: means over the seeds in percent, and the gain over the base."""
+    row: dict[str, str | float] = {"part": variant.part, "recipe": variant.name}
+    pairs = list(zip(variant.folders, base.folders, strict=True))
+    done = [pair for pair in pairs if all((each / "summary.json").is_file() for each in pair)]
+    row["seeds"] = len(done)
+    if not done:
+        return row
+    seconds = [_seconds(own) for own, _ in done]
+    results = pd.concat(pd.read_csv(own / "results.csv") for own, _ in done)
+    results = results[results["role"].isin(["validation", "test"]) & (results["level"] == "image")]
+    named = results["role"].where(results["role"] == "validation", results["protocol"])
+    row |= {"seconds": round(float(np.mean(seconds)))}
+    for column, accuracy in results.groupby(named, sort=False)["accuracy"].mean().items():
         row[str(column)] = round(100 * float(accuracy), 1)
+        if variant is not base:
+            row[f"gain {column}"] = _gain(done, str(column))
     return row
+
+
+def _seconds(folder: Path) -> float:
+    return sum(map(float, folder.with_suffix(".seconds").read_text().split()))
+
+
+def _gain(pairs: list[tuple[Path, Path]], evaluation: str) -> str:
+    """Return the gain of the first of each pair of runs over the second, in points, with its 95 %
+    interval: seeds and groups are both drawn with replacement, as both are a sample."""
+    tables = []
+    for seed, (own, base) in enumerate(pairs):
+        paired = pair_answers(_answers(base, evaluation), _answers(own, evaluation))
+        paired["gained"] = paired["other"] - paired["correct"]
+        tables.append(paired.groupby("group")[["gained", "asked"]].sum().assign(seed=seed))
+    cells = pd.concat(tables).pivot_table(index="seed", columns="group", fill_value=0)
+    gains, counts = cells["gained"].to_numpy(), cells["asked"].to_numpy()
+    random = np.random.default_rng(0)
+    seeds, groups = len(gains), len(gains.T)
+    of_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
+    of_groups = random.multinomial(groups, np.full(groups, 1 / groups), RESAMPLES)
+    gained, asked = (((of_seeds @ of) * of_groups).sum(axis=1) for of in (gains, counts))
+    low, high = 100 * np.quantile(gained / asked, [0.025, 0.975])
+    return f"{100 * gains.sum() / counts.sum():+.1f} ({low:+.1f}..{high:+.1f})"
+
+
+def _answers(run: Path, evaluation: str) -> pd.DataFrame:
+    """Return a run's answers of its validation or of a test, by image."""
+    table = pd.read_csv(run / "answers.csv")
+    column = "role" if evaluation == "validation" else "protocol"
+    return table[(table[column] == evaluation) & (table["level"] == "image")]
 
 
 def _markdown(table: pd.DataFrame) -> str:
     lines = [list(table.columns), ["---"] * len(table.columns)]
-    lines += [[str(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines += [["" if value != value else str(value) for value in row] for row in table.to_numpy()]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 if __name__ == "__main__":
