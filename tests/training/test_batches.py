@@ -248,6 +248,7 @@ def test_the_loss_of_the_second_task_is_added_by_its_weight() -> None:
     assert network.rotation is not None
     parts = (network.encoder, network.modules()["head"], network.rotation)
     encoder, head, rotation = copy.deepcopy(parts)
+    training.weights = torch.tensor([0.5, 1.0, 1.5, 3.0], dtype=torch.float64)  # of classes alone
     loss = training.run_epoch(images, protocol, 1).loss
     rows, labels = shuffled_rows(protocol, 0, 1)
     turns = draw_batches(images, (rows, labels), chosen, 0, 1).turns
