@@ -134,8 +134,8 @@ def turned_by(images: torch.Tensor, degrees: float) -> torch.Tensor:
     """Rotate all images by the same angle, with nothing else changed."""
     places = torch.arange(images.shape[3]).expand(len(images), -1).short()
     angle = math.radians(degrees)
-    turns = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
-    return apply_changes(images, Changes(places, places, turns=turns.expand(len(images), 2)))
+    angles = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
+    return apply_changes(images, Changes(places, places, angles=angles.expand(len(images), 2)))
 
 
 @pytest.mark.parametrize("side", [20, 21])
@@ -161,17 +161,17 @@ def test_rotation_takes_the_nearest_pixel_of_the_picture_that_the_others_give() 
         2, 15, AugmentConfig(0.5, 0.2, 0.3, rotate=40), augmentation_random(0, 1)
     )
     assert changes is not None
-    moved = apply_changes(images, replace(changes, turns=None)).byte()
+    moved = apply_changes(images, replace(changes, angles=None)).byte()
     places = torch.arange(15).expand(2, -1).short()
-    rotated = apply_changes(moved, Changes(places, places, turns=changes.turns))
+    rotated = apply_changes(moved, Changes(places, places, angles=changes.angles))
     assert torch.equal(apply_changes(images, changes), rotated)
 
 
 def test_angles_fill_their_range_to_both_sides() -> None:
     changes = draw_changes(4000, 8, AugmentConfig(rotate=15.0), augmentation_random(0, 1))
     assert changes is not None
-    assert changes.turns is not None
-    angles = torch.rad2deg(torch.atan2(changes.turns[:, 1], changes.turns[:, 0]))
+    assert changes.angles is not None
+    angles = torch.rad2deg(torch.atan2(changes.angles[:, 1], changes.angles[:, 0]))
     assert angles.abs().max() <= 15
     assert float(angles.mean()) == pytest.approx(0, abs=0.5)
     assert float(angles.std()) == pytest.approx(30 / math.sqrt(12), rel=0.03)
@@ -210,7 +210,7 @@ def test_settings_of_later_leave_the_draws_of_others_as_they_were() -> None:
     assert more is not None
     for name, value in plain.tensors().items():
         assert torch.equal(value, more.tensors()[name])
-    assert set(more.tensors()) - set(plain.tensors()) == {"turns", "erased"}
+    assert set(more.tensors()) - set(plain.tensors()) == {"angles", "erased"}
 
 
 def test_epochs_and_seeds_are_augmented_differently() -> None:

@@ -28,14 +28,14 @@ class Changes:
     """Changes of N images: the source of each row and column of pixels, and what else is drawn.
 
     rows [N, H], columns [N, W]: int16 positions in the original; factors [N, 3]: of brightness,
-    contrast and saturation; turns [N, 2]: float64 cosine and sine of the angle by which they are
+    contrast and saturation; angles [N, 2]: float64 cosine and sine of the angle by which they are
     then rotated; erased [N, 4]: int16 box, see `inside`. None where a setting is off.
     """
 
     rows: Tensor
     columns: Tensor
     factors: Tensor | None = None
-    turns: Tensor | None = None
+    angles: Tensor | None = None
     erased: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
@@ -102,14 +102,14 @@ def draw_changes(
     rows = _positions(side, scale, shift[0] * side)
     columns = _positions(side, scale, shift[1] * side)
     columns = torch.where(flip[:, None], side - 1 - columns, columns)
-    factors = turns = None
+    factors = angles = None
     if settings.colour:
         factors = 1 + settings.colour * _uniform(3 * count, random).view(count, 3)
     if settings.rotate:
-        angles = torch.deg2rad(settings.rotate * _uniform(count, random).double())
-        turns = torch.stack([angles.cos(), angles.sin()], dim=1)
+        turned = torch.deg2rad(settings.rotate * _uniform(count, random).double())
+        angles = torch.stack([turned.cos(), turned.sin()], dim=1)
     erased = _erased(count, side, settings.erase, random) if settings.erase else None
-    return Changes(rows.short(), columns.short(), factors, turns, erased)
+    return Changes(rows.short(), columns.short(), factors, angles, erased)
 
 
 def apply_changes(images: Tensor, changes: Changes) -> Tensor:
@@ -118,8 +118,8 @@ def apply_changes(images: Tensor, changes: Changes) -> Tensor:
     images: uint8 [B, 3, H, W] on the device of `changes`.
     """
     rows, columns = changes.rows.long()[:, :, None], changes.columns.long()[:, None, :]
-    if changes.turns is not None:
-        rows, columns = _rotated(rows, columns, changes.turns)
+    if changes.angles is not None:
+        rows, columns = _rotated(rows, columns, changes.angles)
     source = (rows * images.shape[3] + columns).flatten(1)[:, None].expand(-1, images.shape[1], -1)
     moved = images.flatten(2).gather(2, source).view_as(images).float()
     return moved if changes.factors is None else _jitter(moved, changes.factors)
@@ -152,16 +152,16 @@ def _positions(length: int, scale: Tensor, shift: Tensor) -> Tensor:
     return positions.round_().clamp_(0, length - 1)
 
 
-def _rotated(rows: Tensor, columns: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+def _rotated(rows: Tensor, columns: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
     """Return source rows and columns [B, H, W] of images rotated anticlockwise about the middle.
 
-    rows [B, H, 1], columns [B, 1, W]: source positions before; turns [B, 2]: cosine and sine, in
+    rows [B, H, 1], columns [B, 1, W]: source positions before; angles [B, 2]: cosine and sine, in
     float64, so that every device rounds to the same pixels.
     """
     side = columns.shape[2]
     middle = (side - 1) / 2
-    away = torch.arange(side, dtype=turns.dtype, device=turns.device) - middle
-    cosine, sine = turns[:, :, None, None].unbind(dim=1)
+    away = torch.arange(side, dtype=angles.dtype, device=angles.device) - middle
+    cosine, sine = angles[:, :, None, None].unbind(dim=1)
     down = cosine * away[:, None] + sine * away
     right = cosine * away - sine * away[:, None]
     down, right = ((each + middle).round_().clamp_(0, side - 1).long() for each in (down, right))
