@@ -21,7 +21,7 @@ from fewshot_fer.models.network import Network
 from fewshot_fer.training.episodic import EpisodicTraining
 
 SHAPE = Shape(n_way=3, k_shot=2, n_query=2)
-CHANGED = AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2)
+CHANGED = AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2, rotate=10.0, erase=0.5)
 
 
 def random_images(count: int) -> FaceImages:

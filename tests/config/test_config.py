@@ -75,7 +75,8 @@ def test_classic_is_the_study() -> None:
     assert (train.n_way, train.k_shot, train.n_query) == (3, 5, 5)
     assert (train.lr, train.drop_lr_every, train.patience, train.tested) == (1e-3, 40, 0, "last")
     assert train.fresh_validation
-    assert vars(train.augment) == {"flip": 0.0, "crop": 0.0, "zoom": 0.0, "colour": 0.0}
+    assert not any(vars(train.augment).values())
+    assert (train.crops, train.rotation_weight) == (1, 0.0)
     assert settings.backbone.image_size == 84
 
 
@@ -88,12 +89,42 @@ def test_fields_of_evaluations_can_be_overridden() -> None:
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        "train.augment.mixup=0.2",
+        "train.augment.cutmix=1.0",
+        "train.rotation_weight=1.0",
+        "train.crops=2",
+    ],
+)
+def test_what_supervised_epochs_alone_do_is_refused_without_any(word: str) -> None:
+    """It would change nothing, and its row of a table would say that it was of no use."""
+    for good in ("train=pretrain_meta", "train=pretrain"):
+        read_settings(compose("train", [good, word]), TrainVerb)
+    with pytest.raises(ConfigError, match=f"{word}.*supervised epochs, and this run has none"):
+        read_settings(compose("train", ["train=fast", word]), TrainVerb)
+
+
+def test_copies_of_an_image_that_nothing_changes_are_refused() -> None:
+    plain = ["train.augment.flip=0", "train.augment.crop=0", "train.crops=2"]
+    with pytest.raises(ConfigError, match=r"train\.crops=2 would repeat the same pixels"):
+        read_settings(compose("train", plain), TrainVerb)
+    read_settings(compose("train", [*plain, "train.rotation_weight=1"]), TrainVerb)
+
+
+@pytest.mark.parametrize(
     ("override", "culprit"),
     [
         ("train.n_way=1", "train.n_way=1"),
         ("train.lr=0", "train.lr=0.0"),
         ("train.lr=nan", "train.lr=nan"),
         ("train.augment.flip=2", "train.augment.flip=2.0"),
+        ("train.augment.rotate=181", "train.augment.rotate=181.0"),
+        ("train.augment.erase=1.1", "train.augment.erase=1.1"),
+        ("train.augment.mixup=-0.2", "train.augment.mixup=-0.2"),
+        ("train.augment.cutmix=nan", "train.augment.cutmix=nan"),
+        ("train.rotation_weight=-1", "train.rotation_weight=-1.0"),
+        ("train.crops=0", "train.crops=0"),
         ("train.tested=worst", "train.tested=worst"),
         ("eval.episodes=1", "eval.episodes=1"),
         ("episodes.disjoint=clip", "episodes.disjoint=clip"),

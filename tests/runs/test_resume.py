@@ -32,6 +32,13 @@ KINDS = {
         "eval=compound_4w5s",
         "eval.episodes=10",
     ],
+    # Images that are changed in all ways, mixed and turned, with a head that tells the turns apart.
+    "pretrain": [
+        *("train=pretrain", "train.batch_size=16", "train.average=0.5"),
+        *("train.augment.mixup=0.4", "train.augment.cutmix=1.0", "train.augment.erase=0.5"),
+        *("train.augment.rotate=10", "train.crops=2", "train.rotation_weight=0.5"),
+        *("eval=compound_4w5s", "eval.episodes=10"),
+    ],
     # Of two sets at once, one of which each episode is of.
     "union": [
         *("dataset=union", "dataset.sets=[rafdb_basic,afew]", "dataset.skip_missing=true"),

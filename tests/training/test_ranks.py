@@ -21,6 +21,10 @@ from fewshot_fer.system.ranks import all_gather, rank_slice
 EPOCHS = ("train.epochs=4", "train.supervised_epochs=2", "test=compound_4w5s", "test.episodes=20")
 LINE = (*TINY, "train=pretrain_meta", *EPOCHS, "precision=float64", "threads=1")
 WITH_NORMS = "method=relation"  # its head has batch norms of its own
+CHANGES = (  # of images, some with partners that the other process has
+    *("train.augment.mixup=0.4", "train.augment.cutmix=1.0", "train.augment.erase=0.5"),
+    *("train.augment.rotate=10", "train.crops=2", "train.rotation_weight=0.5"),
+)
 PATIENCE = 300  # seconds, for a machine that does other things
 FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
@@ -58,7 +62,7 @@ def same_figures(one: Path, other: Path, tolerance: float) -> None:
     pd.testing.assert_frame_equal(first[columns], second[columns], rtol=tolerance, atol=tolerance)
     weights = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
     assert weights[0]["epoch"] == weights[1]["epoch"] == 4
-    for part in ("encoder", "method"):
+    for part in ("encoder", "method", "rotation"):
         for name, value in weights[0][part].items():
             other_value = weights[1][part][name].double()
             assert torch.allclose(value.double(), other_value, atol=tolerance), name
@@ -73,12 +77,13 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     words = (
         *LINE,
         WITH_NORMS,
+        *CHANGES,
         "train.episodes_per_step=2",
         f"paths.data={data}",
         "hydra.run.dir=alone",
     )
     assert command("train", *words).code == 0
-    process = start(tmp_path / "two", data, WITH_NORMS)
+    process = start(tmp_path / "two", data, WITH_NORMS, *CHANGES)
     wait_for(tmp_path / "two/last.pt", process)
     os.kill(ranks_of(process)[-1], signal.SIGKILL)
     _, told = process.communicate(timeout=PATIENCE)

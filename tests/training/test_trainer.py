@@ -20,6 +20,7 @@ from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.runs.checkpoint import Checkpoint
+from fewshot_fer.runs.load import load_network
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 from fewshot_fer.training.trainer import Trainer
@@ -220,3 +221,26 @@ def test_going_on_knows_the_training_mean() -> None:
     found.normalisation = statistics.normalisation("cl2n")
     one, other = (each.run_epoch(2)[0].loss for each in (found, resumed))
     np.testing.assert_array_equal(one, other)
+
+
+def test_the_head_of_the_second_task_is_kept_to_go_on_and_is_no_part_of_what_is_loaded() -> None:
+    """A resumed epoch is that of a run that was not stopped; inference knows nothing of it."""
+    how = {"rotation_weight": 0.5, "supervised_epochs": 2, "batch_size": 10}
+    (found, _), (resumed, _) = (trainer_of(MethodConfig("protonet"), **how) for _ in range(2))
+    found.run_epoch(1)
+    state = copy.deepcopy(found.network.state())
+    assert state["rotation"]["weight"].shape == (4, 32)
+    optimiser = copy.deepcopy(found.optimiser_state(1))
+    checkpoint = Checkpoint(
+        **state,
+        epoch=1,
+        val_accuracy=0.0,
+        class_names=list("abcd"),
+        image_size=32,
+        optimiser=optimiser,
+    )
+    resumed.restore(checkpoint)
+    one, other = (each.run_epoch(2)[0].loss for each in (found, resumed))
+    np.testing.assert_array_equal(one, other)
+    loaded = load_network(found.settings, checkpoint, found.device, "last.pt")
+    assert set(loaded.modules()) == {"encoder", "head"}

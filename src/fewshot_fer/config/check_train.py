@@ -1,5 +1,6 @@
 """Refuse settings of train, check and test that cannot work: ranges and contradictions."""
 
+from fewshot_fer.config.augmentation_settings import check_augmentation
 from fewshot_fer.config.clip_settings import check_clips, check_unit
 from fewshot_fer.config.model_schema import COMPOSITIONS, FOUND_IN, KINDS, NEUTRAL, MethodConfig
 from fewshot_fer.config.names import a_device, at_least, inside, one_of, require_name
@@ -21,7 +22,7 @@ from fewshot_fer.system.errors import ConfigError
 
 def check_train(settings: TrainVerb) -> None:
     """Raise ConfigError naming the key and the fix."""
-    train, augment = settings.train, settings.train.augment
+    train = settings.train
     for key in ("episodes_per_epoch", "k_shot", "n_query", "frames"):
         at_least(f"train.{key}", getattr(train, key), 1)
     at_least("train.n_way", train.n_way, 2)
@@ -35,10 +36,7 @@ def check_train(settings: TrainVerb) -> None:
     at_least("train.least_batches", train.least_batches, 0)
     one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     one_of("train.tested", train.tested, ("best", "last"))
-    inside("train.augment.flip", augment.flip, 0.0, 1.0)
-    inside("train.augment.zoom", augment.zoom, 0.0, 0.9)
-    inside("train.augment.colour", augment.colour, 0.0, 1.0)
-    inside("train.augment.crop", augment.crop, 0.0, 0.5)
+    check_augmentation(settings)
     _check_dataset("dataset", settings.dataset)
     _check_model(settings)
     _check_eval("eval", settings.eval)

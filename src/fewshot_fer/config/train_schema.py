@@ -13,6 +13,10 @@ class AugmentConfig:
     crop: float = 0.0  # largest shift in each direction, as a fraction of the side
     zoom: float = 0.0  # the crop is enlarged or shrunk by up to this fraction
     colour: float = 0.0  # brightness, contrast, saturation vary by up to this fraction
+    rotate: float = 0.0  # largest rotation to either side, in degrees
+    erase: float = 0.0  # probability that a box of 2 to 33 % of the image becomes its mean colour
+    mixup: float = 0.0  # alpha of Mixup, as 0.2: an image and another of its batch are blended
+    cutmix: float = 0.0  # alpha of CutMix, as 1.0: a box shows another image of the batch
 
 
 @dataclass
@@ -48,6 +52,8 @@ class TrainConfig:
     class_weights: str = "none"  # in the loss: none, root (1 / sqrt n) or inverse (1 / n)
     label_smoothing: float = 0.0  # in a classifier's loss
     classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes
+    crops: int = 1  # copies of each image of a batch, each changed otherwise: times the cost
+    rotation_weight: float = 0.0  # of a second loss: by which quarter turn each image is rotated
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     @property

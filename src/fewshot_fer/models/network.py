@@ -33,13 +33,15 @@ class Network:
 
     encoder: images to embeddings; head: embeddings [B, D] to logits over the training classes, None
     where no classifier's loss is taken; logits: the episodes' method, which may have weights;
-    to_episodes: from the encoder to what makes the embeddings of episodes, over the same weights.
+    to_episodes: from the encoder to what makes the embeddings of episodes, over the same weights;
+    rotation: embeddings to logits over quarter turns, None without that task; of training alone.
     """
 
     encoder: nn.Module
     head: nn.Module | None
     logits: LogitsFunction
     to_episodes: Callable[[nn.Module], nn.Module] = _itself
+    rotation: nn.Module | None = None
 
     @property
     def episode_encoder(self) -> nn.Module:
@@ -49,6 +51,7 @@ class Network:
     def modules(self) -> nn.ModuleDict:
         """Return everything with weights, under the names that checkpoints use."""
         named: dict[str, Any] = {"encoder": self.encoder, "head": self.head, "method": self.logits}
+        named["rotation"] = self.rotation
         return nn.ModuleDict({k: each for k, each in named.items() if isinstance(each, nn.Module)})
 
     def start_training(self, freeze_batch_norm: bool) -> None:
@@ -126,7 +129,8 @@ class WeightAverage:
         named: dict[str, Any] = dict(self.model.module.named_children())
         logits = named.get("method", self.network.logits)
         to_episodes = self.network.to_episodes
-        return Network(named["encoder"], named.get("head"), logits, to_episodes)
+        head, rotation = named.get("head"), named.get("rotation")
+        return Network(named["encoder"], head, logits, to_episodes, rotation)
 
     def state(self) -> dict[str, Any]:
         """Return the weights that are not averaged, and how many steps were."""

@@ -62,9 +62,9 @@ class CapturedSteps:
         """
         self.rows.copy_(torch.from_numpy(faces.rows).view(self.rows.shape))
         if faces.changes is not None and self.changes is not None:
-            new = _tensors(self._by_step(faces.changes))
-            for kept, value in zip(_tensors(self.changes), new, strict=True):
-                kept.copy_(value)
+            new = self._by_step(faces.changes).tensors()
+            for name, kept in self.changes.tensors().items():
+                kept.copy_(new[name])
         self.counter.zero_()
         steps = range(len(self.rows))
         # Up to a thousand steps ahead of the GPU, which then makes the starting of more wait.
@@ -103,9 +103,7 @@ class CapturedSteps:
 
     def _by_step(self, changes: Changes) -> Changes:
         """Return changes on the GPU with a leading dimension of steps: rows [S, B, H] and so on."""
-        moved, shape = changes.to(self.device), self.rows.shape
-        factors = None if moved.factors is None else moved.factors.view(*shape, -1)
-        return Changes(moved.rows.view(*shape, -1), moved.columns.view(*shape, -1), factors)
+        return changes.to(self.device).map(lambda each: each.view(*self.rows.shape, -1))
 
 
 def remember_state(modules: nn.Module, optimiser: torch.optim.Optimizer) -> Callable[[], None]:
@@ -130,10 +128,4 @@ def remember_state(modules: nn.Module, optimiser: torch.optim.Optimizer) -> Call
 
 def _of_step(changes: Changes, step: Tensor) -> Changes:
     """Return the changes of the step that a tensor [1] names."""
-    rows, columns = (each.index_select(0, step)[0] for each in (changes.rows, changes.columns))
-    factors = changes.factors
-    return Changes(rows, columns, None if factors is None else factors.index_select(0, step)[0])
-
-
-def _tensors(changes: Changes) -> list[Tensor]:
-    return [each for each in (changes.rows, changes.columns, changes.factors) if each is not None]
+    return changes.map(lambda each: each.index_select(0, step)[0])

@@ -193,7 +193,7 @@ class TrainingRun:
     def _too_large(self) -> str:
         names = "train.episodes_per_step, train.n_way, train.n_query or backbone.image_size"
         if self.trainer.is_supervised(self.epoch):
-            names = "train.batch_size or backbone.image_size"
+            names = "train.batch_size, train.crops or backbone.image_size"
         return f"too little memory for a step of training: lower {names}. {self._kept_before()}"
 
     def _kept_before(self) -> str:

@@ -3,6 +3,7 @@
 import math
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -19,11 +20,26 @@ from fewshot_fer.evaluation.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.models.network import Network
 from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
-from fewshot_fer.training.augmentation import EpochImages, epoch_images
+from fewshot_fer.training.batches import Batches, draw_batches
 from fewshot_fer.training.episodic import seed_dropout
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
 Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a batch, or this rank's share of it, is compared with.
+
+    classes: numbers [B], or shares [B, C] of mixtures; total: the sum of the classes' weights over
+    the whole batch, on all ranks; turns [B]: quarter turns, None without that task; count: of the
+    images of the whole batch.
+    """
+
+    classes: Tensor
+    total: Tensor
+    turns: Tensor | None
+    count: int
 
 
 class SupervisedTraining:
@@ -40,12 +56,16 @@ class SupervisedTraining:
         assert network.head is not None
         self.network = network
         self.encoder, self.head = network.encoder, network.head
+        self.rotation = network.rotation
         self.settings = settings
         self.seed = seed
         self.precision = precision
         self.device = next(self.encoder.parameters()).device
-        self.in_step = data_parallel([self.encoder, self.head])
-        parameters = [*self.encoder.parameters(), *self.head.parameters()]
+        learning = [self.encoder, self.head]
+        if self.rotation is not None:
+            learning.append(self.rotation)
+        self.in_step = data_parallel(learning)
+        parameters = [weight for module in learning for weight in module.parameters()]
         self.optimiser = build_optimiser(parameters, settings, self.encoder.parameters())
         weights = class_weights(protocol, settings.class_weights)
         self.weights = weights.to(self.device, precision.dtype)
@@ -57,64 +77,86 @@ class SupervisedTraining:
     ) -> EpisodeScores:
         """Go through the training images, several times where they fill no `least_batches`.
 
-        Ranks share each batch. Returns scores in which each batch counts as an episode.
+        Ranks share each batch. Returns scores in which each batch counts as an episode, by the loss
+        of the classes alone; of a mixture the class with the larger share counts as right.
         """
         least = self.settings.least_batches * self.settings.batch_size
-        rows, labels = shuffled_rows(protocol, self.seed, epoch, least)
-        faces = epoch_images(images, rows, self.settings.augment, self.seed, epoch)
+        shuffled = shuffled_rows(protocol, self.seed, epoch, least)
+        batches = draw_batches(images, shuffled, self.settings, self.seed, epoch)
         self.network.start_training(self.settings.freeze_batch_norm)
         seed_dropout(self.seed, epoch)
-        n_batches = math.ceil(len(rows) / self.settings.batch_size)
-        loss, predicted = self._run_batches(faces, labels, n_batches, epoch)
+        loss, predicted = self._run_batches(batches, epoch)
+        rows, labels = batches.counted()
         correct = predicted == labels
         return EpisodeScores(
-            accuracy=np.array([part.mean() for part in np.array_split(correct, n_batches)]),
+            accuracy=np.array([part.mean() for part in batches.by_batch(correct)]),
             loss=loss.double().cpu().numpy(),
             confusion=confusion_matrix(labels, predicted, len(protocol.pool.class_names)),
             row_correct=np.bincount(rows, weights=correct).astype(np.float64),
             row_asked=np.bincount(rows).astype(np.float64),
         )
 
-    def _run_batches(
-        self, faces: EpochImages, labels: Numbers, n_batches: int, epoch: int
-    ) -> tuple[Tensor, Numbers]:
+    def _run_batches(self, batches: Batches, epoch: int) -> tuple[Tensor, Numbers]:
         """Return the loss [n_batches] of each batch and the predicted class [N] of each image."""
-        edges = np.cumsum([0, *map(len, np.array_split(labels, n_batches))]).tolist()
-        bar = tqdm(list(pairwise(edges)), desc=f"epoch {epoch}", leave=False, disable=None)
+        edges = list(pairwise(batches.edges))
+        bar = tqdm(edges, desc=f"epoch {epoch}", leave=False, disable=None)
         losses, predicted = [], []
         for number, (start, end) in enumerate(bar):
             self.between_steps()
-            rate = learning_rate(self.settings, epoch, number / n_batches)
+            rate = learning_rate(self.settings, epoch, number / len(edges))
             set_learning_rate(self.optimiser, rate)
             own = rank_slice(end - start)
             part = slice(start + own.start, start + own.stop)
-            batch = faces.batch(part, self.precision.dtype)
-            given = torch.from_numpy(labels[start:end]).to(self.device)
-            loss, logits = self._step(batch, given[own], self.weights[given].sum())
+            batch = batches.images(part, self.precision.dtype)
+            targets = self._targets(batches, slice(start, end), own)
+            loss, logits = self._step(batch, targets)
             losses.append(loss)
             predicted.append(all_gather(logits.argmax(dim=1)))
         loss = all_gather(torch.stack(losses)[None]).mean(dim=0)
         return loss, torch.cat(predicted).cpu().numpy()
 
-    def _step(self, batch: Tensor, labels: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Take a step; total: the sum of the weights of all images of the batch, on all ranks."""
-        loss, logits = self.in_step(self._loss, batch, labels, total)
+    def _targets(self, batches: Batches, batch: slice, own: slice) -> Targets:
+        """Return this rank's targets of a batch."""
+        classes = batches.targets(batch, len(self.weights)).to(self.device)
+        if classes.is_floating_point():
+            classes = classes.to(self.weights.dtype)
+            total = (classes @ self.weights).sum()
+        else:
+            total = self.weights[classes].sum()
+        turns = None
+        if batches.turns is not None:
+            turns = torch.from_numpy(batches.turns[batch][own]).to(self.device)
+        return Targets(classes[own], total, turns, batch.stop - batch.start)
+
+    def _step(self, batch: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        """Take a step; return the loss of the classes and their logits from before it."""
+        loss, classified, logits = self.in_step(self._loss, batch, targets)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         if self.after_step is not None:
             self.after_step()
-        return loss.detach(), logits.detach()
+        return classified.detach(), logits.detach()
 
-    def _loss(self, batch: Tensor, labels: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss, whose mean over the ranks is the mean over the batch, and logits."""
+    def _loss(self, batch: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss whose gradient is taken, that of the classes alone, and their logits.
+
+        The mean of a loss over the ranks is its mean over the batch.
+        """
         with self.precision.forward(self.device):
-            logits = self.head(self.encoder(batch)).to(self.precision.dtype)
+            embeddings = self.encoder(batch)
+            logits = self.head(embeddings).to(self.precision.dtype)
         smoothing = self.settings.label_smoothing
         each = F.cross_entropy(
-            logits, labels, weight=self.weights, label_smoothing=smoothing, reduction="sum"
+            logits, targets.classes, self.weights, label_smoothing=smoothing, reduction="sum"
         )
-        return each * world() / total, logits
+        loss = each * world() / targets.total
+        if self.rotation is None or targets.turns is None:
+            return loss, loss, logits
+        with self.precision.forward(self.device):
+            by_turn = self.rotation(embeddings).to(self.precision.dtype)
+        turns = F.cross_entropy(by_turn, targets.turns, reduction="sum") * world() / targets.count
+        return loss + self.settings.rotation_weight * turns, loss, logits
 
 
 def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:

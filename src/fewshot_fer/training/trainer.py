@@ -33,6 +33,7 @@ from fewshot_fer.runs.resume import Progress
 from fewshot_fer.system.device import DTYPES, Precision
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import load_optimiser
+from fewshot_fer.training.quarter_turns import rotation_head
 from fewshot_fer.training.supervised import SupervisedTraining
 
 
@@ -51,6 +52,8 @@ class Trainer:
         encoder = encoder.to(memory_format=torch.channels_last)
         n_classes = len(training.protocol.pool.class_names)
         self.network = build_network(settings, encoder, n_classes)
+        if settings.train.rotation_weight:
+            self.network.rotation = rotation_head(encoder, settings.backbone.side)
         if settings.train.epochs:
             share_batch_norms(self.network.modules())
         self.device = next(encoder.parameters()).device
@@ -110,7 +113,7 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the end of an epoch. Raises RunError where the checkpoint is damaged."""
         stored = {"encoder": checkpoint.encoder, "head": checkpoint.head}
-        stored["method"] = checkpoint.method
+        stored |= {"method": checkpoint.method, "rotation": checkpoint.rotation}
         state = {name: weights for name, weights in stored.items() if weights is not None}
         if self.average is not None and checkpoint.raw is not None:
             self.average.load(state, checkpoint.raw)
@@ -172,6 +175,7 @@ def snapshot_checkpoint(
         optimiser=trainer.optimiser_state(epoch),
         head=state.get("head"),
         method=state.get("method"),
+        rotation=state.get("rotation"),
         training_side=None if statistics is None else statistics.content(),
         prior_weight=snapshot.prior_weight,
         raw=None if trainer.average is None else trainer.average.state(),
