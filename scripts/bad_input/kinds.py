@@ -116,6 +116,11 @@ KINDS: dict[str, list[Kind]] = {
             lambda root: write_folder(_trained(root).parent) / "0.jpg",
             (*PREDICT, "images=faces/joy/1.jpg", "neutral=faces/joy/0.jpg"),
         ),
+        Kind(
+            picture_cases.refined_folders,
+            lambda root: write_folder(_trained(root).parent) / "0.jpg",
+            (*PREDICT, "images=faces", "refine=true"),
+        ),
     ],
     "Lists and folders": [
         Kind(list_cases.label_lists, write_rafdb, RAFDB),

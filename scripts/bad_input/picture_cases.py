@@ -12,12 +12,14 @@ from bad_input.case import (
     WORKS,
     Case,
     Spoil,
+    as_it_is,
     edited,
     folder_instead,
     gone,
     text,
     truncated,
 )
+from bad_input.commands import PREDICT
 from bad_input.good_files import picture
 
 KIND = "picture"
@@ -60,6 +62,24 @@ def neutral_pictures() -> list[Case]:
         Case(kind, "truncated JPEG", edited(truncated), LINE, "neutral"),
         Case(kind, "missing", gone, LINE, "neutral="),
         Case(kind, "a folder without pictures in its place", folder_instead, LINE, "neutral="),
+    ]
+
+
+def refined_folders() -> list[Case]:
+    """A folder whose faces decide together; what is spoilt is one of its pictures, `0.jpg`."""
+    kind = "folder with refine=true"
+    one, starter = "images=faces/joy/1.jpg", ("predict", "align=false", "device=cpu")
+    return [
+        Case(kind, "one picture cannot be read", text(b""), WORKS),
+        Case(kind, "one face alone", as_it_is, WORKS, words=(*PREDICT, one, "refine=true")),
+        Case(
+            *(kind, "by a method for equally frequent classes", as_it_is, LINE, "laplacian"),
+            words=(*PREDICT, one, "refine=ptmap"),
+        ),
+        Case(
+            *(kind, "without run= and support=", as_it_is, LINE, "support=folder"),
+            words=(*starter, one, "refine=true"),
+        ),
     ]
 
 

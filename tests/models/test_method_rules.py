@@ -57,7 +57,7 @@ REFUSED = [
     ("method=composed method.prior_weight=-1", "prior_weight"),
     ("method=composed method.composition=sum", "mean, unit, neutral"),
     ("method=composed +method.parts.bored=[]", "parts.bored is empty"),
-    ("method=composed method.refine=ptmap", "none, bdcspn, laplacianshot, tim"),
+    ("method=composed method.refine=ptmap", "none, bdcspn, laplacianshot, laplacian, tim"),
     ("method=composed method.refine=bdcspn eval=compound_fixed5",
      "eval.kind=fixed: method=composed+bdcspn"),
 ]  # fmt: skip

@@ -26,8 +26,10 @@ from fewshot_fer.evaluation.tasks import EpisodicTask
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.crops import Cropper
 from fewshot_fer.inference.enrol import resolve_support, with_run_priors
+from fewshot_fer.inference.pipeline import rows_of, rows_together
 from fewshot_fer.inference.predict_inputs import rejection_for
-from fewshot_fer.inference.tables import PLACE, PREDICTION, make_rows
+from fewshot_fer.inference.refine import refinement
+from fewshot_fer.inference.tables import PLACE, PREDICTION, USES
 from fewshot_fer.models.backbones.face_expression import CLASSES
 from fewshot_fer.models.methods.method import Method
 from fewshot_fer.runs import load
@@ -132,13 +134,15 @@ class Run:
         align: bool = False,
         reject: float | None = None,
         neighbours: int = 0,
+        refine: bool | str = False,
     ) -> pd.DataFrame:
         """Return a row a face with the columns of predictions.csv.
 
         support: a table of faces, a folder of classes or a file that `predict enrol=` wrote; None:
         the run's own. align: find and align the faces in photographs first (extra `face`); reject:
         the share of known faces that may be called `none of these`; neighbours: how many support
-        pictures to name beside each face. Raises UserError.
+        pictures to name beside each face; refine: whether all these faces decide together, as by
+        `predict refine=`, or by which method. Raises UserError.
         """
         cropper = Cropper(self.image_size, load_detector(self._device) if align else None)
         own = self._support(support, cropper)
@@ -146,10 +150,10 @@ class Run:
         threshold = None if found is None else found.threshold
         classifier = FaceClassifier(self.loaded, own, threshold, neighbours)
         crops = crops_of(images, cropper)
-        pixels = [crop.pixels for crop in crops if crop.pixels is not None]
-        rows = make_rows(crops, classifier.classify(np.stack(pixels)) if pixels else None)
+        together = refinement(refine, classifier)
+        rows = rows_of(crops, classifier) if together is None else rows_together(crops, together)
         shares = [f"p_{name}" for name in classifier.class_names]
-        columns = [*PLACE, *PREDICTION, *shares, *(["nearest"] if neighbours else [])]
+        columns = [*PLACE, *PREDICTION, *shares, *(["nearest"] if neighbours else []), USES]
         return pd.DataFrame(rows, columns=columns)
 
     def plot_curves(self) -> "Figure":

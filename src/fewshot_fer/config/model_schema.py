@@ -39,5 +39,5 @@ class MethodConfig:
     prior_weight: str = "support"  # composed only, as are the next: a number, or where it is found
     composition: str = "mean"  # how parts are put together: mean, unit or neutral
     parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
-    refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacianshot or tim
+    refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacian(shot) or tim
     neutral: str = "none"  # subject: evaluated relative to each subject's neutral face

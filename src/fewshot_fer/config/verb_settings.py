@@ -56,6 +56,7 @@ class PredictVerb(RunChoice):
     fps: float | None = None  # frames a second of a video; null: all
     reject: float | None = None  # false-accept rate, 0..1
     explain: bool | int = False  # how many nearest support images; true: NEIGHBOURS
+    refine: bool | str = False  # by all faces of the call; true, or a method's name
     draw: bool = False
     json: bool = False  # print JSON in the place of the table
     outputs: NewPath = "outputs"  # the folder that results are written below

@@ -34,6 +34,7 @@ class Clip:
     seconds: list[float] = field(default_factory=list)
     probabilities: list[list[float]] = field(default_factory=list)  # nan where there is no face
     rejected: int = 0
+    uses: str = ""
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows of predictions.csv."""
@@ -59,6 +60,7 @@ class Clip:
         rejected = self.rejected / len(shares)
         label = NONE if rejected > 0.5 else self.class_names[int(mean.argmax())]
         row |= {"label": label, "probability": float(mean.max()), "rejected": rejected}
+        row["uses"] = self.uses
         return row | {
             f"p_{name}": float(share) for name, share in zip(self.class_names, mean, strict=True)
         }
@@ -105,6 +107,7 @@ class Clip:
         self.frames += 1
         self.seconds.append(row["seconds"])
         has_face = row["status"] == OK
+        self.uses = row.get("uses") or self.uses
         self.rejected += has_face and row["label"] == NONE
         self.probabilities.append(
             [row[f"p_{name}"] if has_face else np.nan for name in self.class_names]

@@ -2,15 +2,13 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from fewshot_fer import __version__
 from fewshot_fer.config.hydra import threads_per_job
@@ -26,8 +24,7 @@ from fewshot_fer.evaluation.support import (
 )
 from fewshot_fer.evaluation.support_calibration import Rejection, measure_rejection
 from fewshot_fer.inference.classifier import FaceClassifier
-from fewshot_fer.inference.clips import Clip
-from fewshot_fer.inference.crops import NO_FACE, Crop, Cropper
+from fewshot_fer.inference.crops import NO_FACE, Cropper
 from fewshot_fer.inference.enrol import (
     Enrolment,
     largest_faces,
@@ -35,8 +32,10 @@ from fewshot_fer.inference.enrol import (
     warn_of_support_pictures,
 )
 from fewshot_fer.inference.inputs import Inputs, find_inputs, printable
+from fewshot_fer.inference.pipeline import Pipeline
+from fewshot_fer.inference.refine import refinement
 from fewshot_fer.inference.support_review import SupportReview, left_out_row, review_support
-from fewshot_fer.inference.tables import Row, Tables, make_rows
+from fewshot_fer.inference.tables import Tables
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.runs.load import LoadedRun
 from fewshot_fer.runs.starter import choose_run
@@ -64,13 +63,17 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     cropper = Cropper(run.image_size, detector if settings.align else None)
     neutral = embed_neutral(settings.neutral, run, cropper)
     classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours, neutral)
+    together = refinement(settings.refine, classifier)
     facts = _facts(settings, classifier, rejection)
+    if together is not None:
+        facts |= {"answered_by": together.by, "temperature": 1.0, "calibrated": False}
+        facts["refine"] = together.by
     if review is not None:
         review.write(folder)
     with Tables(folder, classifier.class_names, facts) as tables:
-        writer = PredictionWriter(tables, classifier, enrolment.crops, settings)
+        writer = PredictionWriter(tables, together or classifier, enrolment.crops, settings)
         with contextlib.closing(writer):
-            _Pipeline(cropper, classifier, writer).run(inputs, settings.fps)
+            Pipeline(cropper, classifier, writer, together).run(inputs, settings.fps)
     print(writer.screen(settings.json))
 
 
@@ -104,41 +107,6 @@ def embed_neutral(named: list[str], run: LoadedRun, cropper: Cropper) -> Tensor 
             raise NoFaceError(f"neutral={crop.source.name}: no face found: take another picture")
         pixels.append(crop.pixels)
     return run.embedder.embed_pixels(np.stack(pixels))
-
-
-@dataclass(frozen=True)
-class _Pipeline:
-    """From files to crops, from crops to predictions, from predictions to files."""
-
-    cropper: Cropper
-    classifier: FaceClassifier
-    writer: PredictionWriter
-
-    def run(self, inputs: Inputs, fps: float | None) -> None:
-        """Classify pictures, then videos, under a progress bar of files."""
-        bar = tqdm(total=len(inputs), desc="predicting", unit="file", leave=False, disable=None)
-        with contextlib.closing(bar):
-            for crops in self.cropper.pictures(inputs.pictures):
-                self.writer.add(crops, self._classify(crops))
-                bar.update(sum(not crop.face for crop in crops))
-            for file in inputs.videos:
-                for n_frames in self._video(file, fps):
-                    bar.set_postfix_str(f"{n_frames:,} frames of {file.name}")
-                bar.update()
-
-    def _video(self, file: Path, fps: float | None) -> Iterator[int]:
-        """Classify a video; yield after each block how many frames that makes."""
-        clip = Clip(file, self.classifier.class_names)
-        for crops in self.cropper.video(file, fps):
-            rows = self._classify(crops)
-            self.writer.add(crops, rows, of_video=True)
-            clip.add(rows)
-            yield clip.frames
-        self.writer.add_clip(clip)
-
-    def _classify(self, crops: list[Crop]) -> list[Row]:
-        pixels = [crop.pixels for crop in crops if crop.pixels is not None]
-        return make_rows(crops, self.classifier.classify(np.stack(pixels)) if pixels else None)
 
 
 def _detector(settings: PredictVerb, inputs: Inputs, device: torch.device) -> FaceDetector | None:
@@ -212,4 +180,5 @@ def _facts(
         "calibrated": classifier.is_calibrated,
         "reject": None if rejection is None else rejection.facts(),
         "align": settings.align,
+        "refine": None,
     }

@@ -11,9 +11,11 @@ predictions.csv
     status          ok, no_face or unreadable
     reason          why not ok, or "small: eyes 9 pixels apart" of a face that is classified
     p_<class>       probability of each class, 0..1
+    uses            what a prediction rests on beside pictures of a support, such as other faces
 
 clips.csv has a row a video: file, status, reason, frames (read), faces (frames with a face that
-counts), label, probability, rejected (share of these faces that were none of these), p_<class>.
+counts), label, probability, rejected (share of these faces that were none of these), p_<class>,
+uses.
 predictions.json holds both, and which run, support, temperature and threshold they come from.
 """
 
@@ -33,18 +35,22 @@ from fewshot_fer.system.files import write_text, writing
 PLACE = ("file", "frame", "seconds", "face", "x0", "y0", "x1", "y1")
 PREDICTION = ("label", "probability", "distance", "status", "reason")
 CLIP = ("file", "status", "reason", "frames", "faces", "label", "probability", "rejected")
+USES = "uses"
 Row = dict[str, Any]
 
 
-def make_rows(crops: Sequence[Crop], predictions: Predictions | None) -> list[Row]:
-    """Return a row a crop; `predictions` are for those whose status is ok, in their order."""
+def make_rows(crops: Sequence[Crop], predictions: Predictions | None, uses: str = "") -> list[Row]:
+    """Return a row a crop; `predictions` are for those whose status is ok, in their order.
+
+    uses: what they rest on beside pictures of a support.
+    """
     rows: list[Row] = []
     numbers = iter(range(len(crops)))
     for crop in crops:
         row = _place(crop)
         if crop.status == OK:
             assert predictions is not None
-            row |= _prediction(predictions, next(numbers))
+            row |= _prediction(predictions, next(numbers)) | {USES: uses}
         rows.append(row)
     return rows
 
@@ -93,14 +99,14 @@ class Tables:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._csv = self._open("predictions.csv")
             self._json = self._open("predictions.json")
-            _write_rows(self._csv, [[*PLACE, *PREDICTION, *self._shares]])
+            _write_rows(self._csv, [[*PLACE, *PREDICTION, *self._shares, USES]])
             head = json.dumps(self.facts, indent=1, ensure_ascii=False, allow_nan=False)
             self._json.write(head.rstrip("\n}") + ',\n "predictions": [')
         return self
 
     def add(self, rows: Sequence[Row]) -> None:
         """Write rows with the columns of predictions.csv, and `nearest` where there is such."""
-        columns = [*PLACE, *PREDICTION, *self._shares]
+        columns = [*PLACE, *PREDICTION, *self._shares, USES]
         _write_rows(self._csv, [[row.get(name) for name in columns] for row in rows])
         for row in rows:
             self._json.write(",\n  " if self._rows else "\n  ")
@@ -117,8 +123,8 @@ class Tables:
         if kind is None:
             clips = []
             for row in self._clips:
-                shares = {"probabilities": self._probabilities(row)}
-                clips.append(_as_json({name: row.get(name) for name in CLIP} | shares))
+                own = {"probabilities": self._probabilities(row), USES: row.get(USES)}
+                clips.append(_as_json({name: row.get(name) for name in CLIP} | own))
             self._json.write("\n ],\n" + ' "clips": [' + ", ".join(clips) + "]\n}\n")
         for file in (self._csv, self._json):
             file.flush()
@@ -132,7 +138,7 @@ class Tables:
     def _write_clips(self) -> None:
         if not self._clips:
             return
-        columns, text = [*CLIP, *self._shares], io.StringIO()
+        columns, text = [*CLIP, *self._shares, USES], io.StringIO()
         rows = [[row.get(name) for name in columns] for row in self._clips]
         _write_rows(text, [columns, *rows])
         write_text(self.folder / "clips.csv", text.getvalue())
@@ -148,7 +154,7 @@ class Tables:
         nested = {name: row.get(name) for name in ("file", "frame", "seconds", "face")}
         nested["box"] = None if box[0] is None else box
         nested |= {name: row.get(name) for name in PREDICTION}
-        nested["probabilities"] = self._probabilities(row)
+        nested |= {"probabilities": self._probabilities(row), USES: row.get(USES)}
         if "nearest" in row:
             nested["nearest"] = [vars(near) for near in row["nearest"]]
         return nested

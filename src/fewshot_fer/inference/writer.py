@@ -20,6 +20,7 @@ from fewshot_fer.inference.crops import (
 )
 from fewshot_fer.inference.explain import Pages
 from fewshot_fer.inference.inputs import Pixels
+from fewshot_fer.inference.refine import Refinement
 from fewshot_fer.inference.tables import Row, Tables
 from fewshot_fer.system.text import percent, text_table
 
@@ -35,7 +36,7 @@ class PredictionWriter:
     def __init__(
         self,
         tables: Tables,
-        classifier: FaceClassifier,
+        classifier: FaceClassifier | Refinement,
         support_crops: dict[str, Pixels],
         settings: PredictVerb,
     ) -> None:
@@ -46,6 +47,11 @@ class PredictionWriter:
         self.pages = Pages(self.folder, support_crops) if settings.neighbours else None
         self.drawing = settings.draw
         self._names = FileNames()
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether what is written shows the faces themselves."""
+        return self.drawing or self.pages is not None
 
     def close(self) -> None:
         """Write the last page of explanations."""

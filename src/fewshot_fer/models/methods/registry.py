@@ -127,7 +127,7 @@ def method_names(**having: bool | str) -> tuple[str, ...]:
     compare them.
 
     >>> method_names(refines=True)
-    ('bdcspn', 'laplacianshot', 'tim')
+    ('bdcspn', 'laplacianshot', 'laplacian', 'tim')
     """
     chosen = [
         method

@@ -62,7 +62,22 @@ def laplacianshot_logits(support: Tensor, query: Tensor) -> Tensor:
 
     Prototypes are rectified as BD-CSPN does, as the authors' code has it.
     """
-    costs = torch.cdist(query, rectified_prototypes(support, query)).square()
+    return _propagated(rectified_prototypes(support, query), query)
+
+
+@register_method("laplacian", uses=TRANSDUCTIVE, normalise="cl2n", refines=True, in_all=False)
+def laplacian_logits(support: Tensor, query: Tensor) -> Tensor:
+    """Return log-assignments [E, Q, way] by LaplacianShot from prototypes as they are.
+
+    Rectifying them takes it that support and queries have the same mean, as they do where classes
+    are equally frequent. Nothing here does, so queries may be of any mix of classes.
+    """
+    return _propagated(support.mean(dim=2), query)
+
+
+def _propagated(prototypes: Tensor, query: Tensor) -> Tensor:
+    """Return log-assignments [E, Q, way] to prototypes [E, way, D] that neighbours agree on."""
+    costs = torch.cdist(query, prototypes).square()
     near = affinities(query)
     assigned = (-costs).softmax(dim=-1)
     bound = costs.new_full((len(costs),), torch.inf)

@@ -1,0 +1,130 @@
+"""From files to crops, from crops to predictions, from predictions to files, block by block."""
+
+import contextlib
+import itertools
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fewshot_fer.inference.classifier import FaceClassifier
+from fewshot_fer.inference.clips import Clip
+from fewshot_fer.inference.crops import OK, Crop, Cropper
+from fewshot_fer.inference.inputs import Inputs, SourceImage
+from fewshot_fer.inference.refine import Refinement, place_of, some, uses_of
+from fewshot_fer.inference.tables import Row, make_rows
+from fewshot_fer.inference.writer import PredictionWriter
+from fewshot_fer.system.errors import DataError
+
+Block = tuple[Path | None, list[Crop]]  # the video that crops are from, None for pictures
+WithRows = Generator[tuple[Path | None, list[Crop], list[Row]], None, None]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Classifies pictures, then videos: each face alone or, with a refinement, all together."""
+
+    cropper: Cropper
+    classifier: FaceClassifier
+    writer: PredictionWriter
+    refinement: Refinement | None = None
+
+    def run(self, inputs: Inputs, fps: float | None) -> None:
+        """Classify all inputs and write what comes out, under a progress bar of files."""
+        one_by_one = self.refinement is None
+        made = self._alone(inputs, fps) if one_by_one else self._together(inputs, fps)
+        with contextlib.closing(made):
+            for video, blocks in itertools.groupby(made, key=itemgetter(0)):
+                clip = None if video is None else Clip(video, self.classifier.class_names)
+                for _, crops, rows in blocks:
+                    self.writer.add(crops, rows, of_video=clip is not None)
+                    if clip is not None:
+                        clip.add(rows)
+                if clip is not None:
+                    self.writer.add_clip(clip)
+
+    def _alone(self, inputs: Inputs, fps: float | None) -> WithRows:
+        """Yield blocks with their rows as they are read; memory stays bounded."""
+        for video, crops in self._read(inputs, fps, "predicting"):
+            yield video, crops, rows_of(crops, self.classifier)
+
+    def _together(self, inputs: Inputs, fps: float | None) -> WithRows:
+        """Yield blocks with their rows once every face is embedded.
+
+        The embeddings of all faces are in memory, their pixels are not: where pictures are to be
+        drawn, the files are read again.
+        """
+        assert self.refinement is not None
+        seen, made = list[Block](), list[torch.Tensor]()
+        for video, crops in self._read(inputs, fps, "embedding"):
+            pixels = [crop.pixels for crop in crops if crop.pixels is not None]
+            if pixels:
+                made.append(self.classifier.run.embedder.embed_pixels(np.stack(pixels)).cpu())
+            seen.append((video, [_without_pixels(crop) for crop in crops]))
+        places = [place_of(crop) for _, crops in seen for crop in crops if crop.status == OK]
+        uses = self.refinement.uses(len(places))
+        if made:
+            predictions = self.refinement.classify_embeddings(torch.cat(made), places)
+        shown = self._read(inputs, fps, "writing") if self.writer.takes_pixels else iter(seen)
+        start = 0
+        for (video, before), (_, crops) in zip(seen, shown, strict=True):
+            _require_same(before, crops)
+            end = start + sum(crop.status == OK for crop in crops)
+            of_block = some(predictions, slice(start, end)) if end > start else None
+            yield video, crops, make_rows(crops, of_block, uses)
+            start = end
+
+    def _read(self, inputs: Inputs, fps: float | None, what: str) -> Iterator[Block]:
+        """Yield the crops of pictures, then of videos, under a bar that says what is done."""
+        bar = tqdm(total=len(inputs), desc=what, unit="file", leave=False, disable=None)
+        with contextlib.closing(bar):
+            for crops in self.cropper.pictures(inputs.pictures):
+                yield None, crops
+                bar.update(sum(not crop.face for crop in crops))
+            for file in inputs.videos:
+                n_frames = 0
+                for crops in self.cropper.video(file, fps):
+                    yield file, crops
+                    n_frames += sum(not crop.face for crop in crops)
+                    bar.set_postfix_str(f"{n_frames:,} frames of {file.name}")
+                bar.update()
+
+
+def rows_of(crops: list[Crop], classifier: FaceClassifier) -> list[Row]:
+    """Return a row a crop, each face classified alone."""
+    pixels = [crop.pixels for crop in crops if crop.pixels is not None]
+    predictions = classifier.classify(np.stack(pixels)) if pixels else None
+    return make_rows(crops, predictions, uses_of(classifier))
+
+
+def rows_together(crops: list[Crop], refinement: Refinement) -> list[Row]:
+    """Return a row a crop, all their faces classified together."""
+    found = [crop for crop in crops if crop.pixels is not None]
+    predictions = None
+    if found:
+        pixels = np.stack([crop.pixels for crop in found if crop.pixels is not None])
+        embeddings = refinement.classifier.run.embedder.embed_pixels(pixels)
+        predictions = refinement.classify_embeddings(embeddings, [place_of(c) for c in found])
+    return make_rows(crops, predictions, refinement.uses(len(found)))
+
+
+def _without_pixels(crop: Crop) -> Crop:
+    source = crop.source
+    kept = SourceImage(source.file, reason=source.reason, frame=source.frame)
+    return replace(crop, pixels=None, source=replace(kept, seconds=source.seconds))
+
+
+def _require_same(before: list[Crop], now: list[Crop]) -> None:
+    """Raise DataError where files that are read again have other faces than before."""
+    for one, other in itertools.zip_longest(before, now):
+        if (
+            one is None
+            or other is None
+            or (place_of(one), one.status) != (*(place_of(other), other.status),)
+        ):
+            name = (one or other).source.name
+            raise DataError(f"{name} changed while it was read: start again")
