@@ -115,7 +115,7 @@ def _program(path: Path) -> None:
 def typed_methods() -> list[Case]:
     """A method that an encoder, a schedule or a way to normalise does not go with."""
     kind = "a method that is typed"
-    plain = "method.normalise=none"
+    plain, text = "method.normalise=none", ("method=text", "method.normalise=l2")
     deep = ("backbone=resnet50", "backbone.weights=none", "backbone.accept_size=true")
     typed = {
         "local features, centred": (
@@ -129,6 +129,20 @@ def typed_methods() -> list[Case]:
         ),
         "a baseline that is to learn": (("method=raw_pixels", plain), "train=frozen"),
         "a name that is not known": (("method.name=dn5",), "dn5"),
+        "text with an encoder that sees images alone": (text, "backbone=open_clip"),
+        "text, centred": (("method=text", "method.normalise=cl2n"), "method.normalise=l2"),
+        "sentences that are none": (
+            (*text, "+method.prompts.fear=[]"),
+            "method.prompts.fear",
+        ),
+        "text towers that are not there": (
+            (*text, "backbone=open_clip", "backbone.weights=clip.safetensors"),
+            "clip.safetensors",
+        ),
+        "text towers that nobody knows": (
+            (*text, "backbone=open_clip", "backbone.name=open_clip/ViT-B-31"),
+            "ViT-B-32",
+        ),
     }
     return [
         Case(kind, fault, as_it_is, LINE, says, words=(*RAFDB, *words))

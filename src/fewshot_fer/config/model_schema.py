@@ -17,7 +17,9 @@ SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a pr
 class BackboneConfig:
     """The encoder, and the side of the square images that it is given, in pixels."""
 
-    name: str = MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, file or onnx
+    name: str = (
+        MISSING  # conv4, resnet12, one of torchvision's, timm/NAME, open_clip/NAME, file or onnx
+    )
     filters: int = 64  # conv4 only
     image_size: int | None = None  # null: as the weights were made for; else 84
     weights: PathText = "none"  # or imagenet, packaged (face_expression), or a file
@@ -36,8 +38,9 @@ class MethodConfig:
 
     name: str = MISSING  # a name in conf/method/
     normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
-    prior_weight: str = "support"  # composed only, as are the next: a number, or where it is found
-    composition: str = "mean"  # how parts are put together: mean, unit or neutral
+    prior_weight: str = "support"  # composed and text: a number, or where it is found
+    composition: str = "mean"  # composed only: how parts are put together: mean, unit or neutral
     parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
+    prompts: dict[str, list[str]] = field(default_factory=dict)  # text only: class -> sentences
     refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacian(shot) or tim
     neutral: str = "none"  # subject: evaluated relative to each subject's neutral face

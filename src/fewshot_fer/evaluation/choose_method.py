@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from fewshot_fer.config.model_schema import FOUND_IN, VALIDATION, MethodConfig
 from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.evaluation.embedder import Embedder, FewShotModel
+from fewshot_fer.evaluation.embedder import Embedder, FewShotModel, NetworkViews
 from fewshot_fer.evaluation.scoring import score_episodes
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
@@ -19,6 +20,7 @@ from fewshot_fer.evaluation.views import Views
 from fewshot_fer.models.methods.composed import Priors, named_parts
 from fewshot_fer.models.methods.method import PROTOTYPES, Method, refined
 from fewshot_fer.models.methods.registry import find_method, method_names
+from fewshot_fer.models.methods.text import TEXT, named_prompts, require_words, text_priors
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.errors import ConfigError, RunError
 
@@ -48,7 +50,7 @@ def choose_method(
     if known.needs_no_training:
         return views.method(settings.name)
     assert statistics is not None
-    method = composed(statistics, settings.normalise, settings)
+    method = prior_method(settings, statistics, settings.normalise, views)
     if settings.prior_weight == VALIDATION:
         return reweighted(method, PRIOR_WEIGHT if prior_weight is None else prior_weight)
     return method
@@ -96,21 +98,30 @@ def _methods(
     for name in names:
         if name == model.method.name:
             continue
-        if name.startswith("composed"):
-            by = name.partition("+")[2] or "none"
-            method = composed(side, "cl2n", replace(settings, refine=by))
-            made.append(replace(method, normalisation=side.normalisation("cl2n")))
+        base, _, by = name.partition("+")
+        kind = find_method(base).normalise
+        if find_method(base).zero_shot:
+            named = replace(settings, name=base, refine=by or "none")
+            method = prior_method(named, side, kind, model.views)
+            made.append(replace(method, normalisation=side.normalisation(kind)))
             continue
-        kind = find_method(name).normalise
         how = side.normalisation(kind) if kind else Normalisation()
         made.append(replace(model.views.method(name), normalisation=how))
     return made
 
 
-def composed(statistics: TrainingStatistics, normalise: str, settings: MethodConfig) -> Method:
-    """Return composed prototypes over embeddings that are normalised in this way."""
+def prior_method(
+    settings: MethodConfig, statistics: TrainingStatistics, normalise: str, views: NetworkViews
+) -> Method:
+    """Return prototypes with priors of classes by their names, over embeddings that are normalised
+    in this way: composed ones, or those from text.
+
+    Raises ConfigError where the network reads no text.
+    """
     known = priors(statistics, normalise, settings)
-    method = Method("composed", PROTOTYPES.logits, priors=known)
+    if settings.name == TEXT:
+        known = text_priors(known, views.text(), named_prompts(settings))
+    method = Method(settings.name, find_method(settings.name).logits, priors=known)
     if settings.prior_weight not in FOUND_IN:
         method = reweighted(method, float(settings.prior_weight))
     if settings.refine == "none":
@@ -141,9 +152,11 @@ def require_parts(
     no_prototypes = torch.zeros(len(class_names), 0)
     priors = Priors(tuple(class_names), no_prototypes, 0.0, None, named_parts(settings))
     priors.require_named_parts()
-    for protocol in protocols if settings.name == "composed" else ():
+    require = partial(require_words, named_prompts(settings))
+    for protocol in protocols if find_method(settings.name).zero_shot else ():
         if isinstance(protocol, EpisodicProtocol) and protocol.shape.k_shot == 0:
-            priors.require(protocol.pool.class_names, f"{protocol.role} {protocol.title}")
+            names, what = protocol.pool.class_names, f"{protocol.role} {protocol.title}"
+            require(names, what) if settings.name == TEXT else priors.require(names, what)
     for protocol in protocols if find_method(settings.name).takes_head else ():
         known = protocol.support if isinstance(protocol, FixedProtocol) else protocol.pool
         names = known.class_names

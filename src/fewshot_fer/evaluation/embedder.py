@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -176,6 +176,9 @@ class NetworkViews(Protocol):
 
     def method(self, name: str) -> Method:
         """Return a method that needs no training."""
+
+    def text(self) -> Callable[[Sequence[str]], Tensor]:
+        """Return what reads text for the network."""
 
     def release(self) -> None:
         """Forget the embeddings that are large."""

@@ -29,6 +29,7 @@ from fewshot_fer.models.methods.registry import (
     UNTRAINED,
     find_method,
 )
+from fewshot_fer.models.methods.text import Encode, text_tower
 from fewshot_fer.models.network import Network
 from fewshot_fer.system.device import DTYPES
 from fewshot_fer.system.errors import ConfigError
@@ -101,6 +102,10 @@ class Views:
         if isinstance(method.logits, nn.Module):
             method.logits.to(next(encoder.parameters()))
         return replace(method, head=self._head(name)) if known.takes_head else method
+
+    def text(self) -> Encode:
+        """Return what reads text for this network. Raises ConfigError where nothing does."""
+        return text_tower(self.network.encoder)
 
     def _made(self, on: str) -> Embedder:
         encoder, backbone = self.network.encoder, self.settings.backbone

@@ -16,6 +16,7 @@ from fewshot_fer.config.quoting import literal
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.models.backbones.card import Card, read_card, write_card
+from fewshot_fer.models.backbones.open_clip_towers import FAMILY
 from fewshot_fer.models.backbones.registry import encoder_card
 from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.system.errors import ConfigError, RunError, UnknownNameError
@@ -87,7 +88,8 @@ def kept_card(settings: TrainVerb, run: Path) -> Card:
 def with_kept_encoder(settings: TrainVerb, run: Path) -> TrainVerb:
     """Return a run's settings with the card of its encoder that its folder holds, if any."""
     backbone = settings.backbone
-    if backbone.name not in ("file", "onnx") or not (run / CARD).is_file():
+    of_card = backbone.name in ("file", "onnx") or backbone.name.startswith(FAMILY)
+    if not of_card or not (run / CARD).is_file():
         return settings
     weights = str(_beside_card(backbone, run))
     return replace(settings, backbone=replace(backbone, weights=weights))

@@ -110,7 +110,8 @@ def load_model(
     embedder = views.embedder(find_method(settings.method.name).on)
     side = stored_statistics(checkpoint, where)
     _require_width(settings, views, checkpoint, side, where)
-    if side is None and (settings.method.normalise == "cl2n" or settings.method.name == "composed"):
+    needed = settings.method.normalise == "cl2n" or find_method(settings.method.name).zero_shot
+    if side is None and needed:
         raise RunError(f"{where} says nothing of the training images")
     if settings.method.normalise != "none":
         kind = settings.method.normalise

@@ -26,7 +26,9 @@ from fewshot_fer.evaluation.choose_method import (
 )
 from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
+from fewshot_fer.models.backbones.open_clip_towers import FAMILY
 from fewshot_fer.models.backbones.registry import encoder_card
+from fewshot_fer.models.methods.text import TEXT, text_tower
 from fewshot_fer.models.network import map_sizes
 from fewshot_fer.runs.bad_tests import write_bad_tests
 from fewshot_fer.runs.checkpoint import Checkpoint, load_checkpoint
@@ -129,6 +131,13 @@ def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:
             f"train=frozen"
         )
     map_sizes(settings.method.name, encoder, settings.backbone.side)
+    if settings.method.name == TEXT:
+        text_tower(encoder)
+        if settings.backbone.weights == "none" and settings.backbone.name.startswith(FAMILY):
+            raise ConfigError(
+                "backbone.weights=none: method=text takes what a text tower has learnt: give "
+                "backbone.weights=/path/open_clip_model.safetensors"
+            )
 
 
 def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:

@@ -149,7 +149,7 @@ def take_snapshot(trainer: Trainer, validation: Task, epoch: int) -> Snapshot:
     views = Views(settings, network, trainer.training.protocol.pool.class_names)
     embedder = views.embedder(find_method(settings.method.name).on)
     kind, statistics = settings.method.normalise, None
-    if kind == "cl2n" or settings.method.name == "composed":
+    if kind == "cl2n" or find_method(settings.method.name).zero_shot:
         statistics = gather_statistics(embedder, trainer.training, settings.seed)
     trainer.normalisation = statistics.normalisation(kind) if statistics else Normalisation(kind)
     embedder = embedder.normalised(trainer.normalisation)

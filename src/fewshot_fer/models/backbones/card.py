@@ -6,7 +6,7 @@ A file of weights, `faces.safetensors` or `faces.pth`, has its card beside it, `
     source: https://...        # whose weights they are, and where they came from
     licence: MIT               # under which they may be used; `unknown` is an answer
     trained_on: MS-Celeb-1M    # or `unnamed`
-    pretrained: faces          # faces, expressions or imagenet
+    pretrained: faces          # faces, expressions, imagenet or captions
     classes_known: []          # expressions that it was trained to tell apart
     image_size: 112
     mean: [0.5, 0.5, 0.5]      # of channels in 0..1, in the order of `channels`
@@ -32,7 +32,7 @@ from fewshot_fer.models.preprocessing import EncoderInput, Triple
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import read_yaml_text, write_text
 
-PRETRAINED = ("none", "imagenet", "faces", "expressions", "unknown")
+PRETRAINED = ("none", "imagenet", "captions", "faces", "expressions", "unknown")
 """What an encoder knew before training, as results.csv says it."""
 SHAPE = ("image_size", "mean", "std", "architecture")  # without which nothing can be computed
 ORIGIN = ("source", "licence", "trained_on")  # without which nobody knows what a result rests on

@@ -45,7 +45,7 @@ class Template:
         lines = [f"# {line}" for line in self.found]
         lines += [f"{key}: {value}" for key, value in self.known.items()]
         lines += [f"{key}:  # {MISSING[key]}" for key in self.missing]
-        optional = "pretrained: unknown  # or faces, expressions, imagenet"
+        optional = "pretrained: unknown  # or faces, expressions, imagenet, captions"
         return "\n".join([*lines, optional, "channels: rgb  # or bgr", ""])
 
 

@@ -156,4 +156,5 @@ def for_single_pictures(method: Method) -> Method:
         return method
     if method.priors is None:
         return PROTOTYPES
-    return replace(method, name="composed", logits=prototype_logits, queries="")
+    name = method.name.partition("+")[0]
+    return replace(method, name=name, logits=find_method(name).logits, queries="")

@@ -139,8 +139,9 @@ def method_names(**having: bool | str) -> tuple[str, ...]:
 
 
 def refined_names() -> tuple[str, ...]:
-    """Return how tables and `methods=` name composed prototypes with each refinement."""
-    return tuple(f"composed+{name}" for name in method_names(refines=True))
+    """Return how tables and `methods=` name prototypes with priors and each refinement."""
+    refining = method_names(refines=True)
+    return tuple(f"{name}+{by}" for name in method_names(zero_shot=True) for by in refining)
 
 
 def build_logits(name: str, n_features: int, channels: int) -> LogitsFunction:
@@ -187,7 +188,7 @@ def check_training(settings: TrainVerb) -> None:
     one_of("method.refine", method.refine, ("none", *method_names(refines=True)))
     if method.refine != "none" and not known.zero_shot:
         raise ConfigError(
-            f"method.refine={method.refine} is for composed classes, and this is "
+            f"method.refine={method.refine} is for prototypes with priors, and this is "
             f"method={method.name}; take method={method.refine}, or add method=composed"
         )
     check_comparison(settings.methods)
