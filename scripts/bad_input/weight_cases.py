@@ -136,7 +136,12 @@ def typed_methods() -> list[Case]:
             "method.prompts.fear",
         ),
         "text towers that are not there": (
-            (*text, "backbone=open_clip", "backbone.weights=clip.safetensors"),
+            (
+                *text,
+                "backbone=open_clip",
+                "backbone.weights=clip.safetensors",
+                "backbone.image_size=224",
+            ),
             "clip.safetensors",
         ),
         "text towers that nobody knows": (

@@ -246,7 +246,7 @@ def test_no_shot_from_training_to_predict(
     config.write_text(text.replace("k_shot: 0", "k_shot: 5"))
     without = command(*line, "test.compound_4w5s.k_shot=0")
     assert without.code == 2
-    assert "test.compound_4w5s.k_shot=0: only method=composed answers" in without.err
+    assert "test.compound_4w5s.k_shot=0: only method=composed or text answers" in without.err
 
 
 def test_a_part_that_training_has_not_is_named(data: Path, command: Command) -> None:

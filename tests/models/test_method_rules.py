@@ -27,6 +27,7 @@ TRANSDUCTIVE = tuple(name for name in method_names() if find_method(name).uses)
 NEEDS = {f"method={name}": ["train=pretrain_meta"] for name in TRAINED} | {
     "method=classifier": ["train=supervised"],
     "method=ptmap": ["method.normalise=l2"],
+    "method=text": ["method.normalise=l2"],
 }
 LOCAL = ("dn4", "frn", "deepbdc")
 FLOORS = method_names(is_floor=True)

@@ -165,32 +165,34 @@ def test_pictures_move_text_prototypes(
 
 
 def test_beside_other_methods(command: Command, run: Path, data: Path) -> None:
-    """A run of another method can be tested with text, refined too, and all names it."""
-    words = (f"run={run}", f"paths.data={data}", "device=cpu", "test.episodes=5")
-    outcome = command("test", *words, "test=compound_5w1s", "methods=[all,text+laplacian]")
+    """Refined by the queries too, on the same episodes."""
+    typed = (f"run={run}", f"paths.data={data}", "device=cpu", "test.episodes=5")
+    outcome = command("test", *typed, "test=compound_5w1s", "methods=[composed,text+laplacian]")
     assert outcome.code == 0, outcome.err
-    table = pd.read_csv(outcome.folder / "methods.csv").set_index("method")
-    assert table.loc["text", "uses"] == "text"
-    assert "composed" in table.index
+    uses = pd.read_csv(outcome.folder / "methods.csv").set_index("method")["uses"]
+    assert uses.to_dict() == {
+        "text": "text",
+        "composed": "names of the parts",
+        "text+laplacian": "text; all queries of an episode together",
+    }
 
 
+@pytest.mark.slow
 def test_an_export_knows_the_text(command: Command, run: Path, tmp_path: Path) -> None:
-    """Its check against torch passes with classes that text alone describes."""
+    """Its check against torch passes, and the text tower is not in the file."""
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     outcome = command("export", f"run={run}", f"out={tmp_path}/text.onnx")
     assert outcome.code == 0, outcome.err
-    assert (tmp_path / "text.onnx").stat().st_size < 2_000_000  # without the text tower
+    assert (tmp_path / "text.onnx").stat().st_size < 2_000_000
 
 
+@pytest.mark.slow
 def test_only_the_image_tower_learns(command: Command, weights: Path, data: Path) -> None:
-    """Training leaves text as it was."""
+    """Training leaves text as it was; all methods are those that read it too."""
     typed = [word for word in words(weights) if word != "train=frozen"]
-    outcome = command(
-        *("train", *typed, "train=finetune", "train.epochs=1", "train.supervised_epochs=0"),
-        "method=text",
-        f"paths.data={data}",
-    )
+    schedule = ("train=finetune", "train.epochs=1", "train.supervised_epochs=0")
+    outcome = command("train", *typed, *schedule, f"paths.data={data}")
     assert outcome.code == 0, outcome.err
     before, after = by_hand(weights).state_dict(), load_checkpoint(outcome.folder / "last.pt")
     changed = {
@@ -199,6 +201,11 @@ def test_only_the_image_tower_learns(command: Command, weights: Path, data: Path
         if not torch.equal(value, after.encoder[f"network.clip.{name}"])
     }
     assert changed == {"visual"}
+    tested = (f"run={outcome.folder}", f"paths.data={data}", "device=cpu", "test.episodes=5")
+    outcome = command("test", *tested, "test=compound_5w1s", "methods=all")
+    assert outcome.code == 0, outcome.err
+    table = pd.read_csv(outcome.folder / "methods.csv").set_index("method")
+    assert table.loc["text", "uses"] == "text"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The method that a run's settings name, and the weight of priors that validation chooses."""
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -77,9 +78,13 @@ def other_methods(
     if "all" not in names:
         return _methods(list(dict.fromkeys(names)), model, side, settings)
     plain = method_names(needs_no_training=True, in_all=True, is_floor=False)
-    floors = method_names(is_floor=True)
+    floors, from_names = method_names(is_floor=True), ["composed", "composed+bdcspn"]
+    assert model.views is not None
+    with contextlib.suppress(ConfigError):  # few encoders read text: no word of those that do not
+        model.views.text()
+        from_names.append(TEXT)
     made, left_out = list[Method](), dict[str, list[str]]()
-    for name in (*plain, "composed", "composed+bdcspn", *floors):
+    for name in (*plain, *from_names, *floors):
         try:
             made += _methods([name], model, side, settings)
         except ConfigError as error:
