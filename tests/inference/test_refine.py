@@ -165,6 +165,8 @@ def test_what_cannot_be_refined(command: Command, fixed_run: Path, tmp_path: Pat
     assert "one face alone" in outcome.err
     assert table_of(outcome)["label"].tolist() == plain["label"].tolist()
     assert table_of(outcome)["uses"].tolist() == [""]
+    facts = json.loads((outcome.folder / "predictions.json").read_text())
+    assert (facts["refine"], facts["answered_by"]) == (None, "prototypes")
     assert_one_line(command("predict", *words, "refine=true"), "support=folder")
     refused = command("predict", f"run={fixed_run}", *words, "refine=ptmap")
     assert_one_line(refused, "laplacian")

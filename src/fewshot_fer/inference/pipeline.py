@@ -15,7 +15,7 @@ from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
 from fewshot_fer.inference.crops import OK, Crop, Cropper
 from fewshot_fer.inference.inputs import Inputs, SourceImage
-from fewshot_fer.inference.refine import Refinement, place_of, some, uses_of
+from fewshot_fer.inference.refine import Place, Refinement, place_of, some, uses_of
 from fewshot_fer.inference.tables import Row, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.system.errors import DataError
@@ -25,69 +25,82 @@ WithRows = Generator[tuple[Path | None, list[Crop], list[Row]], None, None]
 
 
 @dataclass(frozen=True)
+class Faces:
+    """All faces of a call, without their pixels.
+
+    blocks: as they were read; embeddings [N, D], on the CPU, and places of those that are faces.
+    """
+
+    blocks: list[Block]
+    embeddings: torch.Tensor
+    places: list[Place]
+
+
+@dataclass(frozen=True)
 class Pipeline:
-    """Classifies pictures, then videos: each face alone or, with a refinement, all together."""
+    """Reads pictures, then videos, and classifies each face alone or all of them together."""
 
     cropper: Cropper
     classifier: FaceClassifier
-    writer: PredictionWriter
-    refinement: Refinement | None = None
+    inputs: Inputs
+    fps: float | None
 
-    def run(self, inputs: Inputs, fps: float | None) -> None:
-        """Classify all inputs and write what comes out, under a progress bar of files."""
-        one_by_one = self.refinement is None
-        made = self._alone(inputs, fps) if one_by_one else self._together(inputs, fps)
+    def embedded(self) -> Faces:
+        """Return every face with its embedding, which all together need before the first row."""
+        blocks, made = list[Block](), [torch.zeros(0, self.classifier.prototypes.shape[1])]
+        for video, crops in self._read("embedding"):
+            pixels = [crop.pixels for crop in crops if crop.pixels is not None]
+            if pixels:
+                made.append(self.classifier.run.embedder.embed_pixels(np.stack(pixels)).cpu())
+            blocks.append((video, [_without_pixels(crop) for crop in crops]))
+        places = [place_of(crop) for _, crops in blocks for crop in crops if crop.status == OK]
+        return Faces(blocks, torch.cat(made), places)
+
+    def write(
+        self, writer: PredictionWriter, together: tuple[Refinement, Faces] | None = None
+    ) -> None:
+        """Classify all inputs and write what comes out, under a progress bar of files.
+
+        together: what refines the predictions, and the faces as `embedded` returned them.
+        """
+        made = self._alone() if together is None else self._together(*together, writer.takes_pixels)
         with contextlib.closing(made):
             for video, blocks in itertools.groupby(made, key=itemgetter(0)):
                 clip = None if video is None else Clip(video, self.classifier.class_names)
                 for _, crops, rows in blocks:
-                    self.writer.add(crops, rows, of_video=clip is not None)
+                    writer.add(crops, rows, of_video=clip is not None)
                     if clip is not None:
                         clip.add(rows)
                 if clip is not None:
-                    self.writer.add_clip(clip)
+                    writer.add_clip(clip)
 
-    def _alone(self, inputs: Inputs, fps: float | None) -> WithRows:
+    def _alone(self) -> WithRows:
         """Yield blocks with their rows as they are read; memory stays bounded."""
-        for video, crops in self._read(inputs, fps, "predicting"):
+        for video, crops in self._read("predicting"):
             yield video, crops, rows_of(crops, self.classifier)
 
-    def _together(self, inputs: Inputs, fps: float | None) -> WithRows:
-        """Yield blocks with their rows once every face is embedded.
-
-        The embeddings of all faces are in memory, their pixels are not: where pictures are to be
-        drawn, the files are read again.
-        """
-        assert self.refinement is not None
-        seen, made = list[Block](), list[torch.Tensor]()
-        for video, crops in self._read(inputs, fps, "embedding"):
-            pixels = [crop.pixels for crop in crops if crop.pixels is not None]
-            if pixels:
-                made.append(self.classifier.run.embedder.embed_pixels(np.stack(pixels)).cpu())
-            seen.append((video, [_without_pixels(crop) for crop in crops]))
-        places = [place_of(crop) for _, crops in seen for crop in crops if crop.status == OK]
-        uses = self.refinement.uses(len(places))
-        if made:
-            predictions = self.refinement.classify_embeddings(torch.cat(made), places)
-        shown = self._read(inputs, fps, "writing") if self.writer.takes_pixels else iter(seen)
+    def _together(self, refinement: Refinement, faces: Faces, with_pixels: bool) -> WithRows:
+        """Yield blocks with their rows; files are read again for pixels that are to be drawn."""
+        predictions = refinement.classify_embeddings(faces.embeddings, faces.places)
+        shown = self._read("writing") if with_pixels else iter(faces.blocks)
         start = 0
-        for (video, before), (_, crops) in zip(seen, shown, strict=True):
+        for (video, before), (_, crops) in zip(faces.blocks, shown, strict=True):
             _require_same(before, crops)
             end = start + sum(crop.status == OK for crop in crops)
             of_block = some(predictions, slice(start, end)) if end > start else None
-            yield video, crops, make_rows(crops, of_block, uses)
+            yield video, crops, make_rows(crops, of_block, refinement.uses)
             start = end
 
-    def _read(self, inputs: Inputs, fps: float | None, what: str) -> Iterator[Block]:
+    def _read(self, what: str) -> Iterator[Block]:
         """Yield the crops of pictures, then of videos, under a bar that says what is done."""
-        bar = tqdm(total=len(inputs), desc=what, unit="file", leave=False, disable=None)
+        bar = tqdm(total=len(self.inputs), desc=what, unit="file", leave=False, disable=None)
         with contextlib.closing(bar):
-            for crops in self.cropper.pictures(inputs.pictures):
+            for crops in self.cropper.pictures(self.inputs.pictures):
                 yield None, crops
                 bar.update(sum(not crop.face for crop in crops))
-            for file in inputs.videos:
+            for file in self.inputs.videos:
                 n_frames = 0
-                for crops in self.cropper.video(file, fps):
+                for crops in self.cropper.video(file, self.fps):
                     yield file, crops
                     n_frames += sum(not crop.face for crop in crops)
                     bar.set_postfix_str(f"{n_frames:,} frames of {file.name}")
@@ -103,13 +116,13 @@ def rows_of(crops: list[Crop], classifier: FaceClassifier) -> list[Row]:
 
 def rows_together(crops: list[Crop], refinement: Refinement) -> list[Row]:
     """Return a row a crop, all their faces classified together."""
-    found = [crop for crop in crops if crop.pixels is not None]
-    predictions = None
-    if found:
-        pixels = np.stack([crop.pixels for crop in found if crop.pixels is not None])
-        embeddings = refinement.classifier.run.embedder.embed_pixels(pixels)
-        predictions = refinement.classify_embeddings(embeddings, [place_of(c) for c in found])
-    return make_rows(crops, predictions, refinement.uses(len(found)))
+    pixels = [crop.pixels for crop in crops if crop.pixels is not None]
+    if not refinement.has_others(len(pixels)):
+        return rows_of(crops, refinement.classifier)
+    embeddings = refinement.classifier.run.embedder.embed_pixels(np.stack(pixels))
+    places = [place_of(crop) for crop in crops if crop.status == OK]
+    predictions = refinement.classify_embeddings(embeddings, places)
+    return make_rows(crops, predictions, refinement.uses)
 
 
 def _without_pixels(crop: Crop) -> Crop:

@@ -63,17 +63,21 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
     cropper = Cropper(run.image_size, detector if settings.align else None)
     neutral = embed_neutral(settings.neutral, run, cropper)
     classifier = FaceClassifier(run, enrolment.support, threshold, settings.neighbours, neutral)
-    together = refinement(settings.refine, classifier)
+    pipeline = Pipeline(cropper, classifier, inputs, settings.fps)
+    refining, faces = refinement(settings.refine, classifier), None
+    if refining is not None:
+        faces = pipeline.embedded()
+        refining = refining if refining.has_others(len(faces.places)) else None
     facts = _facts(settings, classifier, rejection)
-    if together is not None:
-        facts |= {"answered_by": together.by, "temperature": 1.0, "calibrated": False}
-        facts["refine"] = together.by
+    if refining is not None:
+        facts |= {"answered_by": refining.by, "temperature": 1.0, "calibrated": False}
+        facts["refine"] = refining.by
     if review is not None:
         review.write(folder)
     with Tables(folder, classifier.class_names, facts) as tables:
-        writer = PredictionWriter(tables, together or classifier, enrolment.crops, settings)
+        writer = PredictionWriter(tables, refining or classifier, enrolment.crops, settings)
         with contextlib.closing(writer):
-            Pipeline(cropper, classifier, writer, together).run(inputs, settings.fps)
+            pipeline.write(writer, (refining, faces) if refining and faces else None)
     print(writer.screen(settings.json))
 
 

@@ -42,23 +42,28 @@ class Refinement:
 
     @torch.inference_mode()
     def classify_embeddings(self, embeddings: Tensor, places: Sequence[Place]) -> Predictions:
-        """Classify embeddings [N, D] of N >= 1 faces, found at different places, together.
+        """Classify embeddings [N, D] of N faces, found at different places, together.
 
         More than MOST_TOGETHER are several tasks, each with faces from all over the sorted places:
         their order changes nothing. Distances are those to the support's own prototypes.
         """
         order = sorted(range(len(places)), key=places.__getitem__)
-        if len(order) == 1:
-            log.warning("refine=%s: one face alone, which no other refines", self.by)
         tasks = math.ceil(len(order) / MOST_TOGETHER)
         rows = [order[start::tasks] for start in range(tasks)]
         device = self.classifier.run.embedder.device
         made = [self._together(embeddings[of_task].to(device)) for of_task in rows]
         return _joined(made, np.argsort(np.concatenate(rows)))
 
-    def uses(self, n_faces: int) -> str:
-        """Return what predictions of so many faces rest on, as the column `uses` has it."""
-        return "; ".join(filter(None, (uses_of(self.classifier), USES if n_faces > 1 else "")))
+    @property
+    def uses(self) -> str:
+        """What predictions rest on beside pictures of a support, as the column `uses` has it."""
+        return "; ".join(filter(None, (uses_of(self.classifier), USES)))
+
+    def has_others(self, n_faces: int) -> bool:
+        """Return whether so many faces can refine one another; warn of one that is alone."""
+        if n_faces == 1:
+            log.warning("refine=%s: one face alone, which no other refines", self.by)
+        return n_faces > 1
 
     def remarks(self) -> list[str]:
         """Return a line for whatever a user would not expect of the predictions."""
@@ -72,8 +77,6 @@ class Refinement:
         """Return predictions for the faces [n, D] of one task."""
         classifier = self.classifier
         alone = classifier.classify_embeddings(embeddings)
-        if len(embeddings) == 1:
-            return alone
         queries = classifier.relative(embeddings)
         logits = self._logits(queries).double()
         predicted = logits.argmax(dim=1)
