@@ -73,6 +73,13 @@ def unit(ours: Ours) -> Ours:
     return lambda support, query: ours(F.normalize(support, dim=-1), F.normalize(query, dim=-1))
 
 
+class AsTheyAre(easyfsl.LaplacianShot):
+    """LaplacianShot whose prototypes no query rectifies."""
+
+    def rectify_prototypes(self, query_features: Tensor) -> None:
+        pass
+
+
 PAIRS: dict[str, tuple[nn.Module, Callable[[Tensor], Tensor], bool]] = {
     "simpleshot": (easyfsl.SimpleShot(nn.Identity()), lambda logits: logits / COSINE_SCALE, False),
     "baseline++": (
@@ -82,6 +89,7 @@ PAIRS: dict[str, tuple[nn.Module, Callable[[Tensor], Tensor], bool]] = {
     ),
     "bdcspn": (easyfsl.BDCSPN(nn.Identity()), lambda logits: logits / COSINE_SCALE, False),
     "laplacianshot": (easyfsl.LaplacianShot(nn.Identity()), Tensor.exp, False),
+    "laplacian": (AsTheyAre(nn.Identity()), Tensor.exp, False),
     "tim": (easyfsl.TIM(nn.Identity()), lambda logits: logits / 10.0, False),
     "ptmap": (easyfsl.PTMAP(nn.Identity(), feature_normalization=2), Tensor.exp, True),
 }
