@@ -44,11 +44,11 @@ def check(*words: str | TrainVerb, folder: Folder = None, job: Job | None = None
 
 
 def predict(*words: str | PredictVerb, folder: Folder = None, job: Job | None = None) -> Output:
-    """Name the expressions in photographs and videos; its tables are predictions and clips.
+    """Name the expressions in photographs and videos, a row a face in the table `predictions`.
 
     words: as typed, "images=holiday", "support=my_faces", or one settings object; folder: where the
     tables are written, by default a new one in outputs/predict/; job: of the command line alone.
-    Raises UserError.
+    A second table, `clips`, has a row a video. Raises UserError.
 
     predict("images=holiday", "align=false").table("predictions")[["file", "label"]]
     """

@@ -50,7 +50,7 @@ def settings(verb: str, *words: str) -> object:
     """
     if verb not in SCHEMAS:
         raise ConfigError(f"{verb} is not a verb; known: {', '.join(SCHEMAS)}")
-    return _composed(verb, SCHEMAS[verb], words)[0]
+    return _composed(verb, words)[0]
 
 
 def read_words(
@@ -72,7 +72,9 @@ def read_words(
             f"{verb}: {type(other).__name__} is given: give words as they are typed, "
             f"'key=value', or one {schema.__name__}"
         )
-    return _composed(verb, schema, [str(word) for word in words])
+    composed, own = _composed(verb, [str(word) for word in words])
+    assert isinstance(composed, schema)
+    return composed, own
 
 
 def new_folder(folder: str | Path | None, outputs: str, verb: str, *names: str | None) -> Path:
@@ -82,7 +84,7 @@ def new_folder(folder: str | Path | None, outputs: str, verb: str, *names: str |
     return Path(outputs).expanduser() / verb / run_id(*(names or (verb,)))
 
 
-def _composed(verb: str, schema: type[Settings], words: Sequence[str]) -> tuple[Settings, Job]:
+def _composed(verb: str, words: Sequence[str]) -> tuple[object, Job]:
     """Return the settings that words compose, with the words and the files they took."""
     for word in words:
         if word in FLAGS or word.startswith(("sweep=", "hydra.mode=")):
@@ -101,6 +103,6 @@ def _composed(verb: str, schema: type[Settings], words: Sequence[str]) -> tuple[
         job = Job(tuple(config.hydra.overrides.task), choices_of(config.hydra))
         with open_dict(config):
             del config["hydra"]
-        return read_settings(config, schema), job
+        return read_settings(config, SCHEMAS[verb]), job
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
