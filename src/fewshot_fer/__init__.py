@@ -2,7 +2,7 @@
 
 >>> import fewshot_fer as ff
 >>> ff.starter().class_names[:2]
-('surprise', 'fear')
+('neutral', 'happiness')
 
 What is listed in `__all__` is public: it stays, or goes after a warning of one release. All other
 modules may change. Each name is imported when it is first used, since torch alone takes seconds.

@@ -23,8 +23,8 @@ def train(
     run is written, by default a new one in outputs/train/; job: of the command line alone. Raises
     UserError for settings that cannot work, and where data or disk fail.
 
-    run = train("experiment=demo", "train.epochs=2")
-    run.results, run.plot_curves()
+    >>> run = train("experiment=demo", "train.epochs=2")  # doctest: +SKIP
+    >>> run.plot_curves()  # doctest: +SKIP
     """
     settings, job = read_words("train", TrainVerb, words, job)
     # Import torch late: wrong settings then fail in milliseconds.
@@ -49,7 +49,8 @@ def test(
     alone. A row a result: `run`, that folder, before the columns of results.csv; none with
     `shard=`, which embeds alone. Raises UserError.
 
-    test(f"run={run.folder}", "test=afew_4w5s", "methods=all")[["method", "accuracy"]]
+    >>> table = test("run=outputs/train/...", "test=afew_4w5s", "methods=all")  # doctest: +SKIP
+    >>> table[["method", "accuracy"]]  # doctest: +SKIP
     """
     settings, job = read_words("test", TestVerb, words, job)
     path = new_folder(folder, settings.paths.outputs, "test")

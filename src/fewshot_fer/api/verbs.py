@@ -15,17 +15,17 @@ from fewshot_fer.system.locks import own_folder
 if TYPE_CHECKING:
     from fewshot_fer.inference.page.server import Page
 
-Folder = str | Path | None
 
-
-def check(*words: str | TrainVerb, folder: Folder = None, job: Job | None = None) -> CheckOutput:
+def check(
+    *words: str | TrainVerb, folder: str | Path | None = None, job: Job | None = None
+) -> CheckOutput:
     """Look for faults of the data of a training that would make its results wrong.
 
     words: those of the training, or its settings object; "data=folder" alone finds out which data
     sets lie there. folder: where check.json is written, by default a new one in outputs/check/;
     job: of the command line alone. Raises UserError.
 
-    check("dataset=rafdb_basic", "paths.data=/data").to_frame()
+    >>> check("dataset=rafdb_basic", "paths.data=/data").to_frame()  # doctest: +SKIP
     """
     settings, job = read_words("check", TrainVerb, words, job)
     path = new_folder(folder, settings.paths.outputs, "check")
@@ -43,14 +43,16 @@ def check(*words: str | TrainVerb, folder: Folder = None, job: Job | None = None
     return CheckOutput(path, screen.text, invalid)
 
 
-def predict(*words: str | PredictVerb, folder: Folder = None, job: Job | None = None) -> Output:
+def predict(
+    *words: str | PredictVerb, folder: str | Path | None = None, job: Job | None = None
+) -> Output:
     """Name the expressions in photographs and videos, a row a face in the table `predictions`.
 
     words: as typed, "images=holiday", "support=my_faces", or one settings object; folder: where the
     tables are written, by default a new one in outputs/predict/; job: of the command line alone.
     A second table, `clips`, has a row a video. Raises UserError.
 
-    predict("images=holiday", "align=false").table("predictions")[["file", "label"]]
+    >>> predict("images=holiday", "align=false").table("predictions")  # doctest: +SKIP
     """
     settings, job = read_words("predict", PredictVerb, words, job)
     from fewshot_fer.inference.inputs import find_inputs
@@ -65,14 +67,16 @@ def predict(*words: str | PredictVerb, folder: Folder = None, job: Job | None = 
     return Output(path, screen.text)
 
 
-def report(*words: str | ReportVerb, folder: Folder = None, job: Job | None = None) -> Output:
+def report(
+    *words: str | ReportVerb, folder: str | Path | None = None, job: Job | None = None
+) -> Output:
     """Make a page on any runs, the study's table, or a comparison of runs.
 
     words: "runs=outputs", "study=outputs/study" or "compare=runA,runB", or one settings object;
     folder: by default a new one in outputs/report/; job: of the command line alone. Its table is
     report, study or compare. Raises UserError.
 
-    report("compare=outputs/train/a,outputs/train/b").table("compare")
+    >>> report("compare=outputs/train/a,outputs/train/b").table("compare")  # doctest: +SKIP
     """
     settings, job = read_words("report", ReportVerb, words, job)
     path, screen = new_folder(folder, settings.outputs, "report"), Screen(job)
@@ -90,7 +94,7 @@ def prepare(*words: str | PrepareVerb, job: Job | None = None) -> Path:
     words: as typed, "videos=/clips", "out=/faces", or one settings object; job: of the command
     line alone. What is there already is kept. Raises UserError.
 
-    read_folder(prepare("images=photographs", "out=faces"))
+    >>> read_folder(prepare("images=photographs", "out=faces"))  # doctest: +SKIP
     """
     settings, _ = read_words("prepare", PrepareVerb, words, job)
     out = Path(settings.out).expanduser()
@@ -109,6 +113,8 @@ def export(*words: str | ExportVerb, job: Job | None = None) -> Path:
 
     words: as typed, "run=outputs/train/...", "out=faces.onnx", or one settings object; job: of the
     command line alone. Raises UserError.
+
+    >>> export("run=outputs/train/...", "out=faces.onnx")  # doctest: +SKIP
     """
     settings, job = read_words("export", ExportVerb, words, job)
     # Import torch late: wrong settings then fail in milliseconds.
@@ -123,8 +129,8 @@ def demo_app(*words: str | DemoAppVerb, job: Job | None = None) -> "Page":
     words: as typed, "run=outputs/train/...", "port=7861", or one settings object; job: of the
     command line alone. Raises UserError before anything listens.
 
-    page = demo_app("port=7861")  # a notebook shows its address
-    page.close()
+    >>> page = demo_app("port=7861")  # doctest: +SKIP
+    >>> page.close()  # doctest: +SKIP
     """
     settings, _ = read_words("demo_app", DemoAppVerb, words, job)
     # Import torch late: wrong settings then fail in milliseconds.
