@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from fewshot_fer import __version__
 from fewshot_fer.config.hydra import threads_per_job
@@ -43,6 +42,7 @@ from fewshot_fer.runs.starter import choose_run
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, DataError, NoFaceError
 from fewshot_fer.system.files import writing
+from fewshot_fer.system.progress import tqdm
 
 log = logging.getLogger("fewshot_fer")
 

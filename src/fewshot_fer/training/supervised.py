@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
@@ -18,6 +17,7 @@ from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.models.network import Network
 from fewshot_fer.system.device import Precision
+from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
 from fewshot_fer.training.episodic import seed_dropout
