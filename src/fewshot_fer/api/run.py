@@ -47,9 +47,16 @@ def load_run(folder: str | Path, checkpoint: str | None = None, device: str = "a
 
     Raises UserError where the folder is no trained run.
     """
-    run = Run.of_folder(Path(folder).expanduser(), checkpoint, device)
+    run = run_in(Path(folder).expanduser(), checkpoint, device)
     assert run.loaded  # now, so that a folder of nothing is refused here
     return run
+
+
+def run_in(folder: Path, checkpoint: str | None = None, device: str = "auto") -> "Run":
+    """Return the run in a folder; its network is loaded when it is first used."""
+    return Run(
+        folder, checkpoint, lambda: load.load_run(folder, checkpoint, prepare_device(device, 0))
+    )
 
 
 def starter(class_names: Sequence[str] = CLASSES, device: str = "auto") -> "Run":
@@ -71,15 +78,6 @@ class Run:
     folder: Path
     checkpoint: str | None
     _load: Callable[[], LoadedRun] = field(repr=False, compare=False)
-
-    @classmethod
-    def of_folder(cls, folder: Path, checkpoint: str | None = None, device: str = "auto") -> "Run":
-        """Return the run in a folder; its network is loaded when it is first used."""
-        return cls(
-            folder,
-            checkpoint,
-            lambda: load.load_run(folder, checkpoint, prepare_device(device, 0)),
-        )
 
     @cached_property
     def loaded(self) -> LoadedRun:

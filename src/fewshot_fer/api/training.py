@@ -66,6 +66,6 @@ def test(
 
 
 def _trained(folder: Path) -> "Run":
-    from fewshot_fer.api.run import Run
+    from fewshot_fer.api.run import run_in
 
-    return Run.of_folder(folder)
+    return run_in(folder)
