@@ -36,7 +36,7 @@ OTHERS = re.compile(
 data sets, and a page, which tests/inference/test_demo_app.py opens."""
 
 
-OWN = ("bored", "amused", "tired", "calm")  # classes in my_faces
+OWN = ("bored", "amused", "tired", "calm", "proud")  # classes in my_faces
 SPLITS = ("train", "val")
 
 
