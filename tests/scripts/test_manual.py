@@ -74,6 +74,21 @@ def test_every_page_is_in_the_navigation() -> None:
     assert named == {file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md")}
 
 
+def test_versions_agree() -> None:
+    """The one that is cited, and the newest in the changelog, which has a heading a release."""
+    cited = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+    headings = re.findall(
+        r"^## (\d+\.\d+\.\d+) \((?:unreleased|\d{4}-\d\d-\d\d)\)$",
+        (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert headings[0] == cited == fewshot_fer.__version__
+
+
+def test_the_readme_is_short() -> None:
+    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
 def test_drawings_are_small() -> None:
     for file in (DOCS / "pictures").iterdir():
         assert file.stat().st_size < 60_000, file.name
