@@ -47,9 +47,9 @@ def load_run(folder: str | Path, checkpoint: str | None = None, device: str = "a
 
     Raises UserError where the folder is no trained run.
     """
-    run = run_in(Path(folder).expanduser(), checkpoint, device)
-    assert run.loaded  # now, so that a folder of nothing is refused here
-    return run
+    path = Path(folder).expanduser()
+    loaded = load.load_run(path, checkpoint, prepare_device(device, 0))
+    return Run(path, checkpoint, lambda: loaded)
 
 
 def run_in(folder: Path, checkpoint: str | None = None, device: str = "auto") -> "Run":
