@@ -5,6 +5,7 @@ import re
 import griffe
 
 DOCTEST = re.compile(r"(?:^>>>.*\n?(?:^(?!>>>|\s*$).*\n?)*)+", re.M)
+UNTESTED = "  # doctest: +SKIP"
 
 
 class PlainDocstrings(griffe.Extension):
@@ -25,6 +26,7 @@ def as_markdown(text: str) -> str:
     parts, end = [], 0
     for found in DOCTEST.finditer(text):
         parts.append(text[end : found.start()].replace("<", "&lt;"))
-        parts.append(f"```pycon\n{found[0].rstrip()}\n```\n")
+        lines = found[0].rstrip().replace(UNTESTED, "")
+        parts.append(f"```pycon\n{lines}\n```\n")
         end = found.end()
     return "".join([*parts, text[end:].replace("<", "&lt;")])

@@ -37,9 +37,10 @@ MIXES: dict[str, Mix] = {
 
 def main() -> None:
     """Print a row of a table for each size of folder, shot and mix."""
-    run = load_run(Path(sys.argv[1].removeprefix("run=")))
+    trained = Path(sys.argv[1].removeprefix("run="))
+    run = load_run(trained)
     faces = ff.read_dataset("rafdb_compound")
-    embeddings = ff.Run(run).embed(faces)
+    embeddings = ff.load_run(trained).embed(faces)
     classes = [np.flatnonzero(faces["label"] == name) for name in sorted(faces["label"].unique())]
     methods = method_names(refines=True)
     print(f"| faces | shots | mix | alone | {' | '.join(methods)} |")

@@ -2,29 +2,16 @@
 
     python scripts/try_bad_input.py                    all, in ten minutes or so
     python scripts/try_bad_input.py --only picture     one kind
-    python scripts/try_bad_input.py --table            write docs/bad_input.md; runs nothing
+    python scripts/try_bad_input.py --table            write the tables in docs/; runs nothing
 
 Needs no data: everything is made in a temporary folder. Exit code 1 if anything else happens.
 """
 
 import argparse
 import sys
-from pathlib import Path
 
-from bad_input.case import LINE, STOPS, WORKS, Case
-from bad_input.kinds import grouped
 from bad_input.running import run_all
-
-TABLE = Path(__file__).parents[1] / "docs/bad_input.md"
-ORDER = (WORKS, STOPS, LINE)
-HEAD = """\
-# What bad input leads to
-
-Files, folders, words and machines that are wrong in a way somebody has met, and what each leads to:
-it *works*, it is refused in *one line* that names the file, class or key, or it *stops and says how
-to go on*. None may end in a traceback, run code, or give a wrong figure without a word.
-`python scripts/try_bad_input.py` tries all of it; `--table` writes this page from the same cases.
-"""
+from bad_input.tables import pages
 
 
 def main() -> int:
@@ -33,10 +20,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="kinds that begin with this")
-    parser.add_argument("--table", action="store_true", help="write docs/bad_input.md, run nothing")
+    parser.add_argument(
+        "--table", action="store_true", help="write the tables in docs/, run nothing"
+    )
     options = parser.parse_args()
     if options.table:
-        TABLE.write_text(as_page(), encoding="utf-8")
+        for page, content in pages().items():
+            page.write_text(content, encoding="utf-8")
         return 0
     results = []
     for result in run_all(options.only):
@@ -47,29 +37,6 @@ def main() -> int:
     wrong = sum(not result.fits for result in results)
     print(f"{len(results)} cases, {wrong} not as they must be", file=sys.stderr)
     return 1 if wrong or not results else 0
-
-
-def as_page() -> str:
-    """Return docs/bad_input.md: a heading a group, a table a group, a row a case."""
-    parts = [HEAD]
-    for group, cases in grouped():
-        parts += [f"## {group}\n", as_table(cases) + "\n"]
-    return "\n".join(parts)
-
-
-def as_table(cases: list[Case]) -> str:
-    """Return a row a case, kind by kind: what works first, what is refused last."""
-    lines = ["| handed in | what is wrong with it | comes to |", "|---|---|---|"]
-    for kind in dict.fromkeys(case.kind for case in cases):
-        own = sorted((c for c in cases if c.kind == kind), key=lambda c: ORDER.index(c.outcome))
-        for number, case in enumerate(own):
-            name = "" if number else f"**{kind}**"
-            lines.append(f"| {name} | {_cell(case.fault)} | {_cell(case.outcome)} |")
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 >>> import fewshot_fer as ff
 >>> ff.starter().class_names[:2]
-('surprise', 'fear')
+('neutral', 'happiness')
 
 What is listed in `__all__` is public: it stays, or goes after a warning of one release. All other
 modules may change. Each name is imported when it is first used, since torch alone takes seconds.
@@ -22,18 +22,25 @@ if TYPE_CHECKING:
         read_dataset,
         read_folder,
     )
+    from fewshot_fer.api.output import CheckOutput, Output
     from fewshot_fer.api.parts import encoder, group_interval, mean_interval, method, methods
     from fewshot_fer.api.results import plot_shots, results
     from fewshot_fer.api.run import Run, load_run, starter
     from fewshot_fer.api.scores import Scores
-    from fewshot_fer.api.training import train
+    from fewshot_fer.api.training import test, train
+    from fewshot_fer.api.verbs import check, demo_app, export, predict, prepare, report
+    from fewshot_fer.api.words import settings
     from fewshot_fer.episodes.sampler import Episodes
+    from fewshot_fer.inference.page.server import Page
     from fewshot_fer.system.errors import UserError
 
 _MODULES = {
+    "CheckOutput": "api.output",
     "EpisodeSampler": "api.faces",
     "Episodes": "episodes.sampler",
     "FaceDataset": "api.faces",
+    "Output": "api.output",
+    "Page": "inference.page.server",
     "Run": "api.run",
     "Scores": "api.scores",
     "UserError": "system.errors",
@@ -49,38 +56,51 @@ _MODULES = {
     "read_dataset": "api.faces",
     "read_folder": "api.faces",
     "results": "api.results",
+    "settings": "api.words",
     "starter": "api.run",
-    "train": "api.training",
 }
+_VERBS = ("check", "demo_app", "export", "predict", "prepare", "report", "test", "train")
+"""Modules, for `python -m`, that can be called: they would take the places of functions."""
 __all__ = [
+    "CheckOutput",
     "EpisodeSampler",
     "Episodes",
     "FaceDataset",
+    "Output",
+    "Page",
     "Run",
     "Scores",
     "UserError",
+    "check",
+    "demo_app",
     "draw_episodes",
     "encoder",
+    "export",
     "group_interval",
     "load_run",
     "mean_interval",
     "method",
     "methods",
     "plot_shots",
+    "predict",
+    "prepare",
     "read_csv",
     "read_dataset",
     "read_folder",
+    "report",
     "results",
+    "settings",
     "starter",
+    "test",
     "train",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name in _VERBS:
+        return importlib.import_module(f"fewshot_fer.{name}")
     if name not in _MODULES:
         raise AttributeError(f"fewshot_fer has no {name}; it has {', '.join(__all__)}")
-    if name == "train":  # the verb's module, which can be called: it would take this place anyway
-        return importlib.import_module("fewshot_fer.train")
     value = getattr(importlib.import_module(f"fewshot_fer.{_MODULES[name]}"), name)
     globals()[name] = value
     return value

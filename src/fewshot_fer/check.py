@@ -1,13 +1,20 @@
-"""python -m fewshot_fer.check: find faults of the data that would make results wrong."""
+"""python -m fewshot_fer.check: find faults of the data that would make results wrong.
+
+In Python `fewshot_fer.check("dataset=...", ...)`, see `fewshot_fer.api.verbs.check`.
+"""
 
 import sys
 from pathlib import Path
 
+from fewshot_fer.api import verbs
+from fewshot_fer.api.callable_module import make_callable
 from fewshot_fer.cli.main import launch
+from fewshot_fer.config.hydra import current_job
 from fewshot_fer.config.schema import CheckVerb
-from fewshot_fer.system.locks import own_folder
 
 INVALID = 1  # exit code
+
+make_callable(__name__, verbs.check)
 
 
 def main() -> None:
@@ -23,16 +30,7 @@ def check(settings: CheckVerb, folder: Path) -> bool:
 
     With `data` it is said instead which data sets lie in that folder.
     """
-    with own_folder(folder):
-        if settings.data is not None:
-            from fewshot_fer.reports.audit.recognised_text import recognise_session
-
-            recognise_session(settings.data, folder)
-            return False
-        # Import torch late: wrong settings then fail in milliseconds.
-        from fewshot_fer.reports.audit.audit import check_session
-
-        return check_session(settings, folder)
+    return verbs.check(settings, folder=folder, job=current_job()).is_invalid
 
 
 if __name__ == "__main__":

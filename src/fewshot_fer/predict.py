@@ -1,10 +1,17 @@
-"""python -m fewshot_fer.predict: name the expressions in photographs and videos."""
+"""python -m fewshot_fer.predict: name the expressions in photographs and videos.
+
+In Python `fewshot_fer.predict("images=holiday", ...)`, see `fewshot_fer.api.verbs.predict`.
+"""
 
 from pathlib import Path
 
+from fewshot_fer.api import verbs
+from fewshot_fer.api.callable_module import make_callable
 from fewshot_fer.cli.main import launch
+from fewshot_fer.config.hydra import current_job
 from fewshot_fer.config.verb_settings import PredictVerb
-from fewshot_fer.system.locks import own_folder
+
+make_callable(__name__, verbs.predict)
 
 
 def main() -> None:
@@ -14,14 +21,7 @@ def main() -> None:
 
 def predict(settings: PredictVerb, folder: Path) -> None:
     """Classify the faces in the pictures that the settings name; write tables to `folder`."""
-    from fewshot_fer.inference.inputs import find_inputs
-
-    inputs = find_inputs(settings.images)
-    with own_folder(folder):
-        # Import torch late: wrong settings and names of files then fail in milliseconds.
-        from fewshot_fer.inference.predict_inputs import predict_inputs
-
-        predict_inputs(settings, inputs, folder)
+    verbs.predict(settings, folder=folder, job=current_job())
 
 
 if __name__ == "__main__":

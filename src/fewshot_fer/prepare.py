@@ -1,10 +1,17 @@
-"""python -m fewshot_fer.prepare: cut aligned faces out of clips or photographs."""
+"""python -m fewshot_fer.prepare: cut aligned faces out of clips or photographs.
+
+In Python `fewshot_fer.prepare("videos=clips", "out=faces")`, see `fewshot_fer.api.verbs.prepare`.
+"""
 
 from pathlib import Path
 
+from fewshot_fer.api import verbs
+from fewshot_fer.api.callable_module import make_callable
 from fewshot_fer.cli.main import launch
+from fewshot_fer.config.hydra import current_job
 from fewshot_fer.config.prepare_settings import PrepareVerb
-from fewshot_fer.data.faces.shards import own_share
+
+make_callable(__name__, verbs.prepare)
 
 
 def main() -> None:
@@ -14,11 +21,7 @@ def main() -> None:
 
 def prepare(settings: PrepareVerb, _folder: Path) -> None:
     """Write faces to the folder `out`."""
-    with own_share(Path(settings.out).expanduser(), settings.shards, settings.shard):
-        # Import torch late: wrong settings then fail in milliseconds.
-        from fewshot_fer.data.faces.prepare import prepare_session
-
-        prepare_session(settings)
+    verbs.prepare(settings, job=current_job())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,17 @@
-"""python -m fewshot_fer.test: test a trained run on any data set and any shape of episodes."""
+"""python -m fewshot_fer.test: test a trained run on any data set and any shape of episodes.
+
+In Python `fewshot_fer.test("run=...", ...)`, see `fewshot_fer.api.training.test`.
+"""
 
 from pathlib import Path
 
+from fewshot_fer.api import training
+from fewshot_fer.api.callable_module import make_callable
 from fewshot_fer.cli.main import launch
+from fewshot_fer.config.hydra import current_job
 from fewshot_fer.config.schema import TestVerb
-from fewshot_fer.system.locks import own_folder
+
+make_callable(__name__, training.test)
 
 
 def main() -> None:
@@ -14,11 +21,7 @@ def main() -> None:
 
 def test(settings: TestVerb, folder: Path) -> None:
     """Test the run; results lie in `folder`."""
-    with own_folder(folder):
-        # Import torch late: wrong settings then fail in milliseconds.
-        from fewshot_fer.runs.evaluate_run import evaluate_run
-
-        evaluate_run(settings, folder)
+    training.test(settings, folder=folder, job=current_job())
 
 
 if __name__ == "__main__":

@@ -218,6 +218,17 @@ low, high = run.evaluate(faces, episodes, method="protonet").interval()
 width: float = high - low
 named: pd.DataFrame = run.predict(["a.jpg"], support=faces)
 again: ff.Run = ff.train("experiment=demo", "train.epochs=2")
+settings = ff.settings("train", "experiment=demo")
+settings.train.epochs = 2
+ff.train(settings, folder="mine")
+tested: pd.DataFrame = ff.test("run=outputs/train/some", "test=afew_4w5s")
+table: pd.DataFrame = ff.predict("images=holiday").table("predictions")
+invalid: bool = ff.check(settings).is_invalid
+shown: str = ff.report("runs=outputs").text
+size: int = ff.export("run=outputs/train/some").stat().st_size
+more: pd.DataFrame = ff.read_folder(ff.prepare("images=photographs", "out=faces"))
+with ff.demo_app("port=7861") as page:
+    address: str = page.address
 wrong: int = run.embed(faces)
 """
     )

@@ -52,13 +52,14 @@ def test_the_reference_is_as_the_source() -> None:
 
 def test_every_public_name_has_an_entry() -> None:
     page = (DOCS / "python_api.md").read_text(encoding="utf-8")
-    entries = re.findall(r"^::: fewshot_fer\.(?:api\.training\.)?(\w+)$", page, re.M)
+    entries = re.findall(r"^::: fewshot_fer\.(?:api\.(?:training|verbs)\.)?(\w+)$", page, re.M)
     assert sorted(entries) == sorted(fewshot_fer.__all__)
 
 
 def test_docstrings_become_markdown() -> None:
     """`<class>` would vanish as HTML, and a doctest would become three nested quotations."""
-    text = "Read root/<class>/ of `a<b`.\n\n>>> f(1)\n2\n>>> g()\n3\n\nThen the rest."
+    first = ">>> f(1)  # doctest: +SKIP"
+    text = f"Read root/<class>/ of `a<b`.\n\n{first}\n2\n>>> g()\n3\n\nThen the rest."
     made = manual_docstrings.as_markdown(text)
     assert "root/&lt;class>/" in made
     assert "```pycon\n>>> f(1)\n2\n>>> g()\n3\n```" in made
@@ -71,6 +72,21 @@ def test_every_page_is_in_the_navigation() -> None:
     nav = yaml.safe_load(text)["nav"]
     named = set(re.findall(r"[\w/]+\.md", str(nav)))
     assert named == {file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md")}
+
+
+def test_versions_agree() -> None:
+    """The one that is cited, and the newest in the changelog, which has a heading a release."""
+    cited = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+    headings = re.findall(
+        r"^## (\d+\.\d+\.\d+) \((?:unreleased|\d{4}-\d\d-\d\d)\)$",
+        (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert headings[0] == cited == fewshot_fer.__version__
+
+
+def test_the_readme_is_short() -> None:
+    assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
 
 
 def test_drawings_are_small() -> None:

@@ -1,7 +1,7 @@
 """A trained run, or the starter, in Python: embed, evaluate, predict."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +50,15 @@ def load_run(folder: str | Path, checkpoint: str | None = None, device: str = "a
     Raises UserError where the folder is no trained run.
     """
     path = Path(folder).expanduser()
-    return Run(load.load_run(path, checkpoint, prepare_device(device, 0)), checkpoint)
+    loaded = load.load_run(path, checkpoint, prepare_device(device, 0))
+    return Run(path, checkpoint, lambda: loaded)
+
+
+def run_in(folder: Path, checkpoint: str | None = None, device: str = "auto") -> "Run":
+    """Return the run in a folder; its network is loaded when it is first used."""
+    return Run(
+        folder, checkpoint, lambda: load.load_run(folder, checkpoint, prepare_device(device, 0))
+    )
 
 
 def starter(class_names: Sequence[str] = CLASSES, device: str = "auto") -> "Run":
@@ -58,20 +66,25 @@ def starter(class_names: Sequence[str] = CLASSES, device: str = "auto") -> "Run"
 
     class_names: of its seven classes, or composed from them. Raises UserError for others.
     """
-    return Run(packaged.starter(class_names, prepare_device(device, 0)))
+    loaded = packaged.starter(class_names, prepare_device(device, 0))
+    return Run(loaded.folder, None, lambda: loaded)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained run, or the starter. loaded: its network, classes, support and calibration."""
+    """A trained run, or the starter.
 
-    loaded: LoadedRun
-    checkpoint: str | None = None
+    folder: where its tables lie; checkpoint: best or last, None for the one that was tested.
+    """
 
-    @property
-    def folder(self) -> Path:
-        """Where its tables lie."""
-        return self.loaded.folder
+    folder: Path
+    checkpoint: str | None
+    _load: Callable[[], LoadedRun] = field(repr=False, compare=False)
+
+    @cached_property
+    def loaded(self) -> LoadedRun:
+        """Its network, classes, support and calibration. Raises UserError for no trained run."""
+        return self._load()
 
     @property
     def class_names(self) -> tuple[str, ...]:

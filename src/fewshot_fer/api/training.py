@@ -1,55 +1,71 @@
-"""Train from Python, with the words of the command line or with settings."""
+"""Train a run and test it, with the words of the command line or with settings."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hydra.errors import HydraException
-from omegaconf import open_dict
-from omegaconf.errors import OmegaConfBaseException
+from fewshot_fer.api.words import new_folder, read_words
+from fewshot_fer.config.hydra import Job
+from fewshot_fer.config.schema import TestVerb, TrainVerb
+from fewshot_fer.system.locks import own_folder
 
-from fewshot_fer.api.run import Run, load_run
-from fewshot_fer.cli.messages import one_line
-from fewshot_fer.cli.overrides import hydra_words
-from fewshot_fer.cli.sweep import FLAGS
-from fewshot_fer.config.check_train import check_train
-from fewshot_fer.config.hydra import compose, run_id
-from fewshot_fer.config.read import read_settings
-from fewshot_fer.config.schema import TrainVerb
-from fewshot_fer.system.errors import ConfigError
-from fewshot_fer.training.launch import launch_training
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fewshot_fer.api.run import Run
 
 
-def train(*words: str | TrainVerb, folder: str | Path | None = None) -> Run:
-    """Train a run and return it; its tables lie in run.folder.
+def train(
+    *words: str | TrainVerb, folder: str | Path | None = None, job: Job | None = None
+) -> "Run":
+    """Train a run, or go on with the one that `resume=` names, and return it.
 
     words: as typed, "experiment=demo", "train.epochs=2", or one settings object; folder: where the
-    run is written, by default a new one in outputs/train/. Raises UserError for settings that
-    cannot work, and where data or disk fail.
+    run is written, by default a new one in outputs/train/; job: of the command line alone. Raises
+    UserError for settings that cannot work, and where data or disk fail.
+
+    >>> run = train("experiment=demo", "train.epochs=2")  # doctest: +SKIP
+    >>> run.plot_curves()  # doctest: +SKIP
     """
-    settings, chosen = _settings(words)
-    names = [settings.dataset.adapter, chosen.get("experiment")]
-    new = Path(settings.paths.outputs) / "train" / run_id(*names)
-    path = new if folder is None else Path(folder).expanduser()
-    launch_training(settings, path, resumed=False, choices=chosen)
-    return load_run(path)
+    settings, job = read_words("train", TrainVerb, words, job)
+    # Import torch late: wrong settings then fail in milliseconds.
+    from fewshot_fer.training.launch import launch_training, resume_training
+
+    if settings.resume is not None:
+        resume_training(settings, list(job.words))
+        return _trained(Path(settings.resume).expanduser())
+    names = (settings.dataset.adapter, job.choices.get("experiment"))
+    path = new_folder(folder, settings.paths.outputs, "train", *names)
+    launch_training(settings, path, resumed=job.in_sweep, choices=job.choices)
+    return _trained(path)
 
 
-def _settings(words: tuple[str | TrainVerb, ...]) -> tuple[TrainVerb, dict[str, str]]:
-    """Return the settings, and which file of conf/ was taken for each group."""
-    objects = [word for word in words if isinstance(word, TrainVerb)]
-    if objects:
-        if len(words) > 1:
-            raise ConfigError("train: give words, or one settings object, not both")
-        check_train(objects[0])
-        return objects[0], {}
-    typed = [str(word) for word in words]
-    if any(word in FLAGS or word.startswith("sweep=") for word in typed):
-        raise ConfigError("train: a sweep is typed on the command line: call train() for each run")
-    try:
-        config = compose("train", hydra_words("train", typed), with_hydra=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
-    choices = config.hydra.runtime.choices.items()
-    chosen = {str(k): str(v) for k, v in choices if not str(k).startswith("hydra/")}
-    with open_dict(config):
-        del config["hydra"]
-    return read_settings(config, TrainVerb), chosen
+def test(
+    *words: str | TestVerb, folder: str | Path | None = None, job: Job | None = None
+) -> "pd.DataFrame":
+    """Test a finished run on any data set and any shape of episodes; return its results.
+
+    words: as typed, "run=outputs/train/...", "test=afew_4w5s", or one settings object; folder:
+    where the tables are written, by default a new one in outputs/test/; job: of the command line
+    alone. A row a result: `run`, that folder, before the columns of results.csv; none with
+    `shard=`, which embeds alone. Raises UserError.
+
+    >>> table = test("run=outputs/train/...", "test=afew_4w5s", "methods=all")  # doctest: +SKIP
+    >>> table[["method", "accuracy"]]  # doctest: +SKIP
+    """
+    settings, job = read_words("test", TestVerb, words, job)
+    path = new_folder(folder, settings.paths.outputs, "test")
+    with own_folder(path):
+        # Import torch late: wrong settings then fail in milliseconds.
+        import pandas as pd
+
+        from fewshot_fer.api.results import results
+        from fewshot_fer.runs.evaluate_run import evaluate_run
+
+        evaluate_run(settings, path, job)
+    return pd.DataFrame() if settings.shard is not None else results(path)
+
+
+def _trained(folder: Path) -> "Run":
+    from fewshot_fer.api.run import run_in
+
+    return run_in(folder)

@@ -33,16 +33,15 @@ from fewshot_fer.cli.messages import (
     show_warnings,
 )
 from fewshot_fer.cli.named_sweep import more_words
-from fewshot_fer.cli.overrides import hydra_words, take_plugins
+from fewshot_fer.cli.overrides import check_place, hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS, Sweep, count_jobs, plan_sweep
 from fewshot_fer.config.conf_files import conf_dir
 from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_nodes
 from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
-from fewshot_fer.system.errors import ConfigError, Interrupted, RunError, UserError
+from fewshot_fer.system.errors import Interrupted, RunError, UserError
 from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.screen import prepare_screen
-from fewshot_fer.system.text import RENAME, fits_table
 
 JOBS_FAILED = 1  # exit code of a sweep
 RECORDED = ("train", "test")  # verbs whose sweeps skip what is done and end in one table
@@ -122,7 +121,7 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
     show_warnings()
     with errors_as_lines(full_error):
-        _check_place(sys.argv[1:])
+        check_place(sys.argv[1:])
         words, plugins = take_plugins(sys.argv[1:])
         import_plugins(plugins)
         typed, words = words, hydra_words(verb, words)
@@ -134,22 +133,6 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
             _run(HydraTask(verb, job, plugins), words, more, full_error)
     if verb != "train":  # whose screen shows its progress alone
         require_output()
-
-
-def _check_place(words: list[str]) -> None:
-    """Raise ConfigError for words, or a working folder, that no table or configuration can hold.
-
-    Pictures are another matter: their names are written with escapes.
-    """
-    try:
-        here = str(Path.cwd())
-    except FileNotFoundError as error:
-        raise ConfigError("the working folder is not there any more: change to another") from error
-    named = [here, *(word for word in words if not word.startswith("images="))]
-    if unfit := next((text for text in named if not fits_table(text)), None):
-        raise ConfigError(f"{unfit!a} {RENAME}")
-    if "${" in here:  # Hydra would take it for the name of a setting
-        raise ConfigError(f"{here}: change to a folder that has no ${{ in its name")
 
 
 def _run(task: HydraTask, words: list[str], more: list[str], full_error: bool) -> None:

@@ -20,11 +20,29 @@ from fewshot_fer.cli.sweep import FLAGS
 from fewshot_fer.cli.typed_values import OF_HYDRA, as_it_is_meant, as_list, typed_keys
 from fewshot_fer.config.hydra import SCHEMAS, compose
 from fewshot_fer.config.schema import EvalConfig
+from fewshot_fer.system.errors import ConfigError
+from fewshot_fer.system.text import RENAME, fits_table
 
 SHORT = re.compile(
     rf"(\+{{0,2}})test\.((?:{'|'.join(each.name for each in fields(EvalConfig))})[.=].*)", re.S
 )
 """test.n_way=5, a field of every test, as against test.afew_4w5s.n_way=5, a field of one."""
+
+
+def check_place(words: list[str]) -> None:
+    """Raise ConfigError for words, or a working folder, that no table or configuration can hold.
+
+    Pictures are another matter: their names are written with escapes.
+    """
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError as error:
+        raise ConfigError("the working folder is not there any more: change to another") from error
+    named = [here, *(word for word in words if not word.startswith("images="))]
+    if unfit := next((text for text in named if not fits_table(text)), None):
+        raise ConfigError(f"{unfit!a} {RENAME}")
+    if "${" in here:  # Hydra would take it for the name of a setting
+        raise ConfigError(f"{here}: change to a folder that has no ${{ in its name")
 
 
 def take_plugins(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

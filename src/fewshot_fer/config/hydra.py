@@ -4,8 +4,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -141,17 +141,33 @@ def share_of_cores(cores: int, at_once: int, jobs: int | None) -> int:
     return max(1, cores // max(1, at_once))
 
 
-def choices() -> dict[str, str]:
-    """Return which file of conf/ was taken for each group, experiment among them."""
+@dataclass(frozen=True)
+class Job:
+    """What a verb knows of the command that runs it; as it stands, of a call from Python.
+
+    words: what its settings were composed from; choices: which file of conf/ was taken for each
+    group, experiment among them; in_sweep: whether it is one of several; show: takes text that is
+    for the screen.
+    """
+
+    words: tuple[str, ...] = ()
+    choices: dict[str, str] = field(default_factory=dict)
+    in_sweep: bool = False
+    show: Callable[[str], None] = lambda _: None
+
+
+def current_job() -> Job:
+    """Return what Hydra knows of the command under way."""
     if not HydraConfig.initialized():
-        return {}
-    taken = HydraConfig.get().runtime.choices.items()
+        return Job(show=print)
+    known = HydraConfig.get()
+    return Job(tuple(known.overrides.task), choices_of(known), in_sweep(), print)
+
+
+def choices_of(known: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return which file of conf/ was taken for each group, by Hydra's own settings."""
+    taken = known.runtime.choices.items()
     return {str(group): str(name) for group, name in taken if not str(group).startswith("hydra/")}
-
-
-def typed_words() -> list[str]:
-    """Return the words of the command line that Hydra composed the settings from."""
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def in_sweep() -> bool:

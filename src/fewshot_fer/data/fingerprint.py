@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from fewshot_fer.data.cache_folder import FORMAT, cache_folder
 from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.system.errors import WriteError
 from fewshot_fer.system.files import Row, atomic
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.progress import tqdm
 
 BYTES = 16  # of a digest
 BLOCK = 64  # files that a thread reads in turn

@@ -4,12 +4,11 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 
-from tqdm import tqdm
-
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import find_adapter
 from fewshot_fer.data.load import Source, load_dataset
 from fewshot_fer.system.errors import NotThereError, UserError
+from fewshot_fer.system.progress import tqdm
 
 log = logging.getLogger("fewshot_fer")
 

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from fewshot_fer.config.schema import DatasetConfig, DemoConfig, PathsConfig, TestVerb, TrainVerb
 from fewshot_fer.data.adapters.registry import adapter_names, find_adapter
@@ -26,6 +25,7 @@ from fewshot_fer.data.table_index import indexed_table
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.progress import tqdm
 
 FILE = "bad_images.csv"
 BAD_IMAGES = "bad_images"  # attribute of a table: path -> split of what was left out of it

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from fewshot_fer.system.files import atomic
+from fewshot_fer.system.progress import tqdm
 
 SUM = np.dtype("<u4")  # of an image's bytes: CRC-32, 2.9 GB/s on one core
 AT_ONCE = 2**30  # bytes of a pack that is held against its checksums when it is opened

@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from fewshot_fer.data.cache_folder import cache_folder, writing_cache
 from fewshot_fer.data.decode import decode
@@ -29,6 +28,7 @@ from fewshot_fer.data.pack_file import new_pack, open_pack, write_pack
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.locks import locked
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.progress import tqdm
 
 BLOCK = 256  # images that are under way at a time
 CHANGED = "images were changed while they were read: run again"

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from fewshot_fer.data.neutral import relative_to_neutral
 from fewshot_fer.data.packed_images import FaceImages
@@ -21,6 +20,7 @@ from fewshot_fer.models.methods.method import Method
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.models.shared_batch_norm import unshare_batch_norms
 from fewshot_fer.system.device import halve_or_raise
+from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, rank_slice, world
 
 BATCH_PIXELS = {"cpu": 128 * 84 * 84, "cuda": 2048 * 84 * 84}  # of a forward; keeps memory alike

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fewshot_fer.episodes.clips import Rows
 from fewshot_fer.episodes.sampler import Episodes
@@ -24,6 +23,7 @@ from fewshot_fer.evaluation.scoring import CUT_OVER, GRAM_BYTES
 from fewshot_fer.models.methods.method import BoundMethod, Method
 from fewshot_fer.models.network import query_labels
 from fewshot_fer.system.device import halve_or_raise
+from fewshot_fer.system.progress import tqdm
 
 VOTE_BYTES = {"cpu": 16 * 1024**2, "cuda": 512 * 1024**2}  # of the frames of episodes at a time
 LEAST = 1e-300  # probability of which a logarithm is taken

@@ -31,8 +31,8 @@ MOST_PICTURES = 16  # real ones that the file is checked with
 MOST_DIFFERENCE = 1e-4
 
 
-def export_session(settings: ExportVerb) -> None:
-    """Write the file and print how far it is from torch. Raises UserError before it writes."""
+def export_session(settings: ExportVerb, show: Callable[[str], None]) -> Path:
+    """Write the file, show how far it is from torch, and return it. Raises UserError before."""
     require_onnx()
     run = choose_run(settings, torch.device("cpu"))
     if run.settings.backbone.name == "onnx":
@@ -50,11 +50,11 @@ def export_session(settings: ExportVerb) -> None:
     pictures = _pictures(support.paths, run.image_size)
     model = ExportedModel(classifier).float()
     difference = write_onnx(out, model, pictures, _metadata(classifier, name))
-    print(f"classes: {', '.join(classifier.class_names)}")
-    print("".join(f"{remark}\n" for remark in classifier.remarks()), end="")
+    show("\n".join([f"classes: {', '.join(classifier.class_names)}", *classifier.remarks()]))
     checked = f"noise and {len(pictures)} pictures of the support" if len(pictures) else "noise"
-    print(f"largest difference of a probability from torch: {difference:.2g}, on {checked}")
-    print(f"written to {out}, opset {OPSET}, {out.stat().st_size / 1e6:.1f} MB")
+    show(f"largest difference of a probability from torch: {difference:.2g}, on {checked}")
+    show(f"written to {out}, opset {OPSET}, {out.stat().st_size / 1e6:.1f} MB")
+    return out
 
 
 def require_onnx() -> None:

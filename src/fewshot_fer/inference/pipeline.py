@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from fewshot_fer.inference.classifier import FaceClassifier
 from fewshot_fer.inference.clips import Clip
@@ -19,6 +18,7 @@ from fewshot_fer.inference.refine import Place, Refinement, place_of, some, uses
 from fewshot_fer.inference.tables import Row, make_rows
 from fewshot_fer.inference.writer import PredictionWriter
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.progress import tqdm
 
 Block = tuple[Path | None, list[Crop]]  # the video that crops are from, None for pictures
 WithRows = Generator[tuple[Path | None, list[Crop], list[Row]], None, None]

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,13 @@ from fewshot_fer.system.files import writing
 log = logging.getLogger("fewshot_fer")
 
 
-def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
-    """Classify every face of the inputs and write the tables. Raises UserError before it writes."""
+def predict_inputs(
+    settings: PredictVerb, inputs: Inputs, folder: Path, show: Callable[[str], None]
+) -> None:
+    """Classify every face of the inputs and write the tables. Raises UserError before it writes.
+
+    show: takes the text for the screen.
+    """
     device = prepare_device(settings.device, 0, threads=threads_per_job(None))
     run = choose_run(settings, device, settings.classes)
     detector = _detector(settings, inputs, device)
@@ -78,7 +84,7 @@ def predict_inputs(settings: PredictVerb, inputs: Inputs, folder: Path) -> None:
         writer = PredictionWriter(tables, refining or classifier, enrolment.crops, settings)
         with contextlib.closing(writer):
             pipeline.write(writer, (refining, faces) if refining and faces else None)
-    print(writer.screen(settings.json))
+    show(writer.screen(settings.json))
 
 
 def find_support(settings: PredictVerb, run: LoadedRun, detector: FaceDetector | None) -> Enrolment:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fewshot_fer.config.hydra import choices, in_sweep, threads_per_job
+from fewshot_fer.config.hydra import Job, threads_per_job
 from fewshot_fer.config.schema import TestVerb, fingerprint
 from fewshot_fer.data.available import with_available
 from fewshot_fer.data.load import find_source, skipping
@@ -57,10 +57,11 @@ METHOD_COLUMNS = (
 interval; what both find hard does not widen it."""
 
 
-def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
+def evaluate_run(settings: TestVerb, path: Path, job: Job) -> RunFolder:
     """Test a finished run and write a folder that names it. Raises UserError before it writes.
 
-    With `shard=` embeddings are made that a test will need, and nothing else.
+    With `shard=` embeddings are made that a test will need, and nothing else. job: what is known of
+    the command, which the folder's summary and the sweep's record name.
     """
     started = time.perf_counter()
     check_comparison(settings.methods)
@@ -92,7 +93,7 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     if settings.shard is not None:
         count = embed_shard(model.embedder, tasks, seed, settings.shard, settings.shards)
         print(f"shard {settings.shard} of {settings.shards}: {count} images embedded in {keep_in}")
-        if in_sweep():  # which embeds again where the data change
+        if job.in_sweep:  # which embeds again where the data change
             write_record(path, record)
         return RunFolder(path)
     save_drawn(setup.tests, settings.episodes, seed)
@@ -107,7 +108,7 @@ def evaluate_run(settings: TestVerb, path: Path) -> RunFolder:
     others = other_methods(settings.methods, model, side, trained.method)
     run_tests(folder, model, tasks, seed, others)
     facts: Row = {"seed": seed, "run": str(run.resolve()), "checkpoint": which}
-    facts |= {"choices": choices(), "run_fingerprint": fingerprint(asdict(trained))}
+    facts |= {"choices": job.choices, "run_fingerprint": fingerprint(asdict(trained))}
     finish_run(folder, asdict(settings), facts, device, started)
     return folder
 

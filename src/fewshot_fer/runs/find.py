@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from fewshot_fer.config.quoting import without_quotes
+from fewshot_fer.system.progress import tqdm
 
 SIGNS = ("results.csv", "metrics.csv", "summary.json")
 """A folder that holds one of these is a run's. So is one with a config.yaml of train or test."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from fewshot_fer.models.fast.conv4_gpu import for_a_graph
+from fewshot_fer.system.progress import tqdm
 from fewshot_fer.training.augmentation import Changes, EpochImages, prepare_batch
 
 Sizes = tuple[int, int, int]  # steps of an epoch, episodes of a step, images of an episode

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
@@ -22,6 +21,7 @@ from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models.network import Network, episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.device import Precision
+from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
 from fewshot_fer.training.cuda_graph import CapturedSteps, Step

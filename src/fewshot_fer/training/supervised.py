@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
@@ -19,6 +18,7 @@ from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.models.network import Network
 from fewshot_fer.system.device import Precision
+from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
 from fewshot_fer.training.batches import Batches, draw_batches
 from fewshot_fer.training.episodic import seed_dropout

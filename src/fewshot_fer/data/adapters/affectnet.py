@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from fewshot_fer.data.adapters.affectnet_folders import class_folder_rows
 from fewshot_fer.data.adapters.affectnet_list import CLASSES, N_IDS, listed_rows
@@ -22,6 +21,7 @@ from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.progress import tqdm
 
 ROOTS = ("AffectNet", "AffectNet-8", "AffectNet8", "Manually_Annotated")
 SETS = {"train": "train_set", "val": "val_set"}

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from fewshot_fer.data.adapters.face_boxes import face_in, without_repeats
 from fewshot_fer.data.listing import child, contents, folders_in
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
+from fewshot_fer.system.progress import tqdm
 
 CLASSES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 """The id of a class is its position; 8 is none, 9 uncertain, 10 no face."""

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from fewshot_fer.data.adapters.named_pictures import find_named, nested_roots
 from fewshot_fer.data.adapters.posed_sequence import (
@@ -23,6 +22,7 @@ from fewshot_fer.data.splits import fold_splits
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
+from fewshot_fer.system.progress import tqdm
 
 ROOTS = ("CK+", "CKPlus", "CK_Plus", "CK", "CK+48", "Cohn-Kanade")
 IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images")

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from fewshot_fer.config.quoting import command_line
 from fewshot_fer.data.listing import (
@@ -25,6 +24,7 @@ from fewshot_fer.data.listing import (
 )
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.progress import tqdm
 
 FEW = 16  # frames, which networks for videos take
 NO_FACE = "noface"  # in the name of a frame that shows none, as `prepare` writes them

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from fewshot_fer.data.adapters.named_pictures import nested_roots
 from fewshot_fer.data.adapters.posed_sequence import (
@@ -22,6 +21,7 @@ from fewshot_fer.data.splits import fold_splits
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
+from fewshot_fer.system.progress import tqdm
 
 ROOTS = (
     *("Oulu-CASIA", "Oulu_CASIA", "OuluCASIA", "Oulu_CASIA_NIR_VIS", "Oulu-CASIA_NIR_VIS", "OULU"),

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from fewshot_fer.data.demo import DRAWING, action_units, render
 from fewshot_fer.data.demo.identity import Identity, draw_identity
@@ -26,6 +25,7 @@ from fewshot_fer.data.demo.scene import Scene, develop, draw_background, draw_sc
 from fewshot_fer.data.labels import BASIC, COMPOUND
 from fewshot_fer.system.files import atomic_folder
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.progress import tqdm
 
 _STILL = Moment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _LABEL_FILE = "EmoLabel/list_patition_label.txt"

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from fewshot_fer.config.hydra import threads_per_job
 from fewshot_fer.config.prepare_settings import PrepareVerb
@@ -27,6 +26,7 @@ from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
 from fewshot_fer.system.files import Row
 from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.text import RENAME, fits_table
 
 Preparing = Callable[[Path, Path, FaceDetector, PrepareVerb], Row]

@@ -1,10 +1,11 @@
-"""Serve the page: load a run, listen until Ctrl-C, remove the files of visitors."""
+"""Serve the page: load a run, listen until Ctrl-C or a call, remove the files of visitors."""
 
 import contextlib
 import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fewshot_fer.config.hydra import threads_per_job
@@ -22,23 +23,60 @@ if TYPE_CHECKING:
     import gradio
 
 
-def serve(settings: DemoAppVerb) -> None:
-    """Serve the page until SIGINT or SIGTERM. Raises UserError before anything listens."""
-    _check_port(settings)
-    classifier = _classifier(settings)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
-        signal.signal(number, signal.default_int_handler)
-    with scratch_folder("page") as folder:
-        _set_gradio_variables(str(folder), settings.host)
-        page = _launch(settings, classifier)
-        host = _in_address(settings.host)
-        print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
-        if not settings.is_local:
+class Page:
+    """A page that is served while other work goes on. address: for a browser, http://..."""
+
+    def __init__(self, settings: DemoAppVerb, by_signals: bool = False) -> None:
+        """Load the run and serve the page from now on. Raises UserError before anything listens.
+
+        by_signals: SIGINT and SIGTERM end it too where a shell lets processes ignore them.
+        """
+        self._served = contextlib.ExitStack()
+        self._is_local = settings.is_local
+        self.address = self._served.enter_context(_listening(settings, by_signals))
+
+    def wait(self) -> None:
+        """Print the address, serve the page until Ctrl-C, and close it."""
+        print(f"the page is at {self.address} (Ctrl-C ends it)", flush=True)
+        if not self._is_local:
             print("warning: whoever can reach this machine can use it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        page.close(verbose=False)
-    print("ended")
+        self.close()
+        print("ended")
+
+    def close(self) -> None:
+        """End it, and remove the files of visitors; a second time does nothing."""
+        self._served.close()
+
+    def __enter__(self) -> "Page":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Page({self.address})"
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{self.address}" target="_blank">{self.address}</a>'
+
+
+@contextlib.contextmanager
+def _listening(settings: DemoAppVerb, by_signals: bool) -> Iterator[str]:
+    """Serve the page and yield its address."""
+    _check_port(settings)
+    classifier = _classifier(settings)
+    if by_signals:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+            signal.signal(number, signal.default_int_handler)
+    with scratch_folder("page") as folder:
+        _set_gradio_variables(str(folder), settings.host)
+        page = _launch(settings, classifier)
+        try:
+            yield f"http://{_in_address(settings.host)}:{settings.port}"
+        finally:
+            page.close(verbose=False)
 
 
 def _set_gradio_variables(folder: str, host: str) -> None:

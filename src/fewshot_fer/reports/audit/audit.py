@@ -1,7 +1,7 @@
 """Audit the data of a training command: the job of `check` from settings to check.json."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -65,25 +65,26 @@ class Audit:
         }
 
 
-def check_session(settings: TrainVerb, path: Path) -> bool:
-    """Print what was found and write it to check.json; return whether it invalidates a result.
+def check_session(settings: TrainVerb, path: Path, show: Callable[[str], None]) -> bool:
+    """Show what was found and write it to check.json; return whether it invalidates a result.
 
-    A file of weights without a card comes first: a card to fill in is written beside it.
+    show: takes the text for the screen. A file of weights without a card comes first: a card to
+    fill in is written beside it.
     """
     check_training(settings)
     if (template := card_template(settings.backbone)) is not None:
-        print(write_template(template))
+        show(write_template(template))
         return True
     for line in settings.paper.lines():
-        print(line)
+        show(line)
     source = replace(find_source(settings.paths, settings.demo), fresh=True)
     settings = with_available(settings, source)
     found = audit(settings, source)
     file = RunFolder(path).folder / "check.json"
     content = found.as_json() | {"config": asdict(settings)}
     write_text(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    print(audit_text(found))
-    print(f"all paths are in {file}")
+    show(audit_text(found))
+    show(f"all paths are in {file}")
     return found.is_invalid
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from fewshot_fer.data.decode import decode, look_at_header, read_picture
 from fewshot_fer.data.picture_parts import is_part
 from fewshot_fer.reports.audit.tables import Finding, fault, note
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.progress import tqdm
 
 SIDE = 32  # pixels a side of the thumbnails
 TINY = 32  # pixels: an image with a shorter side than this says little of a face

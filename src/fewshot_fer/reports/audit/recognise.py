@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from fewshot_fer.config.quoting import pasteable
 from fewshot_fer.config.schema import DatasetConfig
 from fewshot_fer.data.adapters.registry import Adapter, adapter_names, find_adapter
@@ -18,6 +16,7 @@ from fewshot_fer.data.labels import canonical
 from fewshot_fer.data.listing import folders_in, images_in, natural_key
 from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.system.errors import ConfigError, DataError, NotThereError
+from fewshot_fer.system.progress import tqdm
 
 SAMPLE = 200  # pictures whose names are looked at, and
 SIZED = 5  # pictures whose sizes are

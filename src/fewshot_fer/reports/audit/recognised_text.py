@@ -1,12 +1,11 @@
 """Print which data sets lie in a folder, and what to type next: the job of `check data=`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fewshot_fer.config.conf_files import conf_names, evals_of
-from fewshot_fer.config.hydra import typed_words
 from fewshot_fer.config.quoting import command_line, pasteable
 from fewshot_fer.data.adapters.registry import adapter_names
 from fewshot_fer.data.listing import as_on_disk, contents, images_in
@@ -23,23 +22,25 @@ SHAPES = ("5w5s", "4w5s")
 N_WAY = 5  # of training, unless it is set
 
 
-def recognise_session(data: str, path: Path) -> None:
-    """Print which data sets lie in a folder, and write it to check.json.
+def recognise_session(
+    data: str, path: Path, words: Sequence[str], show: Callable[[str], None]
+) -> None:
+    """Show which data sets lie in a folder, and write it to check.json.
 
-    Raises ConfigError where other settings are given besides, and DataError for a folder without
-    any data set.
+    words: what was typed; show: takes the text for the screen. Raises ConfigError where other
+    settings are given besides, and DataError for a folder without any data set.
     """
-    _require_alone(typed_words(), data)
+    _require_alone(words, data)
     folder = as_on_disk(Path(data).expanduser().absolute())
     found = recognise_folder(folder)
     file = RunFolder(path).folder / "check.json"
     write_text(file, json.dumps(_as_json(folder, found), indent=2, ensure_ascii=False) + "\n")
     if not found.fits:
         if found.near:
-            print(_near_text(found.near) + "\n")
+            show(_near_text(found.near) + "\n")
         raise nothing_found(folder)
-    print(recognised_text(folder, found))
-    print(f"\nall of it is in {file}")
+    show(recognised_text(folder, found))
+    show(f"\nall of it is in {file}")
 
 
 def recognised_text(folder: Path, found: Recognised) -> str:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from fewshot_fer.runs.find import find_folders
 from fewshot_fer.runs.read import (
@@ -25,6 +24,7 @@ from fewshot_fer.runs.read import (
     read_summary,
 )
 from fewshot_fer.system.errors import RunError
+from fewshot_fer.system.progress import tqdm
 
 log = logging.getLogger("fewshot_fer")
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from fewshot_fer.reports.html.charts import drawing
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.groups import Group, ResultKey
 from fewshot_fer.reports.html.mistakes import Copies, decoded_or_none
 from fewshot_fer.system.errors import DataError, RunError, UserError
+from fewshot_fer.system.progress import tqdm
 
 Floats = NDArray[np.float64]
 MAPS = 4  # in a page: one for each of so many groups, of its best run

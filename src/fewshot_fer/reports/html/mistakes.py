@@ -15,13 +15,13 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from fewshot_fer.data.decode import decode
 from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.evaluation.results import PREDICTION_COLUMNS
 from fewshot_fer.runs.read import Unreadable, read_answers, read_table
 from fewshot_fer.system.errors import DataError
+from fewshot_fer.system.progress import tqdm
 
 MISTAKES = 8  # shown for a run and evaluation
 HARD_PICTURES = 6  # shown for a class

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from fewshot_fer.reports.html.collect import Run, collect_runs, log_problems
 from fewshot_fer.reports.html.differences import GROUPS, differences, shown
@@ -20,6 +19,7 @@ from fewshot_fer.reports.html.page import MOST_GROUPS, Findings, build_page
 from fewshot_fer.reports.transfer import TransferMatrix, read_transfer
 from fewshot_fer.runs.folder import RESULT_COLUMNS
 from fewshot_fer.system.errors import RunError
+from fewshot_fer.system.progress import tqdm
 
 PAGE = "report.html"
 LEADING = ("run", "verb", "state", "sweep", "tested_run")
