@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
-    "equality",
+    *("equality", "report", "sweep", "prepare"),
 )
 
 
@@ -115,7 +115,7 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
 
 
 def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
-    from benchmarking import growth, shares, speed
+    from benchmarking import growth, preparing, reporting, shares, speed, sweeping
     from benchmarking.equality import equality
     from benchmarking.plan import say
     from benchmarking.writing import cells
@@ -128,6 +128,9 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "memory": growth.memory,
         "packing": growth.packing,
         "equality": equality,
+        "report": reporting.reporting,
+        "sweep": sweeping.sweep,
+        "prepare": preparing.prepare,
     }
     for name in chosen:
         for figure in sections[name](plan):

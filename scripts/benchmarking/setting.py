@@ -50,6 +50,12 @@ class Sizes:
     embedded: int = 512  # images of a turn
     gemm_side: int = 2_048
     classic_epochs: int = 10  # measured on a GPU, of the study's 500
+    reported_runs: tuple[int, ...] = (100, 1_000)
+    reported_images: int = 1_000  # predictions of each of them
+    swept_jobs: int = 40
+    swept_episodes: int = 10  # of a job's training
+    prepared_clips: int = 1_000
+    prepare_turns: int = 10  # of 20 clips
     judged: bool = True  # whether the targets hold for these sizes
 
 
@@ -61,6 +67,10 @@ QUICK = Sizes(
     evaluation_turns=5,
     long_turns=1,
     scaled_images=(1_000, 10_000),
+    reported_runs=(50, 200),
+    swept_jobs=8,
+    prepared_clips=100,
+    prepare_turns=5,
 )
 TINY = Sizes(
     turns=2,
@@ -81,5 +91,11 @@ TINY = Sizes(
     embedded=32,
     gemm_side=128,
     classic_epochs=1,
+    reported_runs=(2, 4),
+    reported_images=30,
+    swept_jobs=2,
+    swept_episodes=2,
+    prepared_clips=3,
+    prepare_turns=1,
     judged=False,
 )

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from conftest import TINY, Command
 from fabricated import fabricate_run, settings_of
 from PIL import Image
 
+from fewshot_fer.reports.html import page as page_module
 from fewshot_fer.reports.html.report import runs_report
+from fewshot_fer.reports.html.room import drawn_curves
 
 EVIL = "<script>document.title='owned'</script>"
 
@@ -251,3 +254,27 @@ def test_half_a_letter_in_a_summary_does_not_stop_the_report(tmp_path: Path) -> 
     (folder / "summary.json").write_text(json.dumps(summary | {"command": "\ud800"}))
     for text in runs_report([tmp_path], embeddings=False)[0].values():
         text.encode("utf-8")
+
+
+def test_a_page_without_room_draws_the_best_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays one that can be sent; every run keeps its settings and its command, and says what is
+    left out. Where there is room nothing is."""
+    settings = settings_of("eval=basic_fixed5", "paths.data=/data", "train.epochs=3")
+    for number, skill in enumerate((0.1, 0.9, 0.5)):
+        fabricate_run(tmp_path / f"run_{number}", settings, skill=skill)
+    whole = runs_report([tmp_path], embeddings=False)[0]["report.html"]
+    monkeypatch.setattr(page_module, "drawn_curves", partial(drawn_curves, most=8000))
+    small = runs_report([tmp_path], embeddings=False)[0]["report.html"]
+    assert [_matrices(whole, number) for number in range(3)] == [1, 1, 1]
+    assert [_matrices(small, number) for number in range(3)] == [0, 1, 0]
+    assert small.count("1 of 3 runs") == 2
+    assert "of 3 runs" not in whole
+    assert small.count("This repeats it") == whole.count("This repeats it") == 3
+
+
+def _matrices(page: str, number: int) -> int:
+    """Return how many confusion matrices stand with a run."""
+    (card,) = (each for each in page.split("<details ")[1:] if f"run_{number}</b>" in each)
+    return card.count("<h4>Confusion</h4>")

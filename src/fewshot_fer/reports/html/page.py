@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from fewshot_fer import __version__
-from fewshot_fer.reports.html.charts import COLOURED, group_curves, run_curves
+from fewshot_fer.reports.html.charts import COLOURED, group_curves
 from fewshot_fer.reports.html.collect import Run
 from fewshot_fer.reports.html.differences import Difference, command, differences
 from fewshot_fer.reports.html.embedding_maps import Map, map_chart
@@ -25,6 +25,7 @@ from fewshot_fer.reports.html.leaderboard import (
 )
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
 from fewshot_fer.reports.html.mistakes import Copies, Mistake, hardest_pictures
+from fewshot_fer.reports.html.room import drawn_curves
 from fewshot_fer.reports.transfer import TransferMatrix
 
 HARD_CLASSES = 3  # of a group, with pictures
@@ -59,14 +60,17 @@ class Findings:
 
 @dataclass(frozen=True)
 class Card:
-    """A run with everything that is known of it."""
+    """A run with everything that is known of it.
+
+    curves: None where the page has no room for them, nor for matrices and mistakes.
+    """
 
     run: Run
     settings: str
     words: str  # text that the page's filter searches
     differences: list[Difference]
     command: str | None
-    curves: Markup
+    curves: Markup | None
     matrices: list[Matrix]
     mistakes: list[tuple[str, list[Shown]]]
     facts: list[tuple[str, str]]
@@ -112,6 +116,7 @@ def _context(
 ) -> dict[str, Any]:
     keys = varied_keys(runs)
     evaluated = [group for group in groups if group.row["role"] != "train"]
+    drawn = drawn_curves(runs, groups, findings.mistakes)
     return {
         "runs": runs,
         "boards": boards(groups),
@@ -121,7 +126,8 @@ def _context(
         "mistakes": list(_group_mistakes(groups, findings, copies)),
         "curves": _curves(evaluated),
         "heat_maps": heat_maps(groups),
-        "cards": [_card(run, keys, findings, copies) for run in runs],
+        "cards": [_card(run, keys, drawn.get(run.number), findings, copies) for run in runs],
+        "drawn": len(drawn),
         "coloured": COLOURED,
     }
 
@@ -170,8 +176,12 @@ def _mistake(mistake: Mistake, copies: Copies) -> Shown:
     return Shown(copies.number(mistake.path), mistake.path, lines)
 
 
-def _card(run: Run, keys: Sequence[str], findings: Findings, copies: Copies) -> Card:
-    found, changed = findings.mistakes.get(run.number, {}), differences(run)
+def _card(
+    run: Run, keys: Sequence[str], curves: Markup | None, findings: Findings, copies: Copies
+) -> Card:
+    has_room = curves is not None
+    found = findings.mistakes.get(run.number, {}) if has_room else {}
+    changed = differences(run)
     mistakes = [
         (f"{role} {protocol}, {method}", [_mistake(one, copies) for one in wrong])
         for (role, protocol, method), wrong in found.items()
@@ -183,8 +193,8 @@ def _card(run: Run, keys: Sequence[str], findings: Findings, copies: Copies) -> 
         _words(run, changed),
         changed,
         command(run),
-        run_curves(run),
-        [matrix(confusion) for confusion in run.confusions],
+        curves,
+        [matrix(confusion) for confusion in run.confusions] if has_room else [],
         mistakes,
         list(_facts(run)),
     )

@@ -1,0 +1,85 @@
+"""Preparing clips as a share of what the detector does alone, and the memory of many clips."""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import replace
+
+from benchmarking.alternating import compared, spread
+from benchmarking.clips import blocks, write_clips
+from benchmarking.command import run_command
+from benchmarking.plan import Plan, say
+from benchmarking.result import Figure
+from benchmarking.setting import Setting
+from benchmarking.worker import Worker
+
+TASKS = ("detect", "detect_by_clip", "prepare")
+NEEDED = ("av", "facenet_pytorch")
+
+
+def prepare(plan: Plan) -> Iterator[Figure]:
+    """Yield the share of the detector's rate, what wider batches would give, and memory."""
+    if missing := [name for name in NEEDED if not importlib.util.find_spec(name)]:
+        say(f"preparing clips: left out, {missing[0]} is not installed (extras face and video)")
+        return
+    say(f"writing {plan.sizes.prepared_clips:,} clips")
+    folder = write_clips(plan.folder / "clips", plan.sizes.prepared_clips, plan.demo)
+    yield from _shares(plan, Setting(folder, plan.folder, plan.threads))
+    yield from _memory(plan)
+
+
+def _shares(plan: Plan, setting: Setting) -> Iterator[Figure]:
+    """Yield figures of blocks of clips, the three tasks taking turns on each."""
+    clock: dict[str, list[float]] = {task: [] for task in TASKS}
+    processor: dict[str, list[float]] = {task: [] for task in TASKS}
+    with Worker("benchmarking.preparing_system:Preparing", setting) as worker:
+        worker.ask("read", 0)
+        worker.ask("detect")  # the first is slower
+        for turn in range(plan.sizes.prepare_turns):
+            say(f"preparing clips: turn {turn + 1} of {plan.sizes.prepare_turns}")
+            frames = worker.ask("read", turn)
+            for task in TASKS:
+                clock[task].append(worker.ask(task, turn) / frames)
+                processor[task].append(worker.ask("processor") / frames)
+    what = "frames that prepare makes faces of, as a share of the detector's own rate"
+    for seconds, by in ((processor, "processor time"), (clock, "the clock")):
+        own, ours = seconds["detect"], seconds["prepare"]
+        yield Figure(
+            "prepare",
+            f"{what}, by {by}",
+            "the detector alone",
+            "%",
+            compared(own, ours, scale=100),
+            ours=1 / spread(ours).median,
+            theirs=1 / spread(own).median,
+            rate="frames/s",
+            target=plan.target(80, True),
+        )
+    by_clip, across = processor["detect_by_clip"], processor["detect"]
+    wider = compared(by_clip, across)
+    yield Figure("prepare", "finding faces in batches across clips", "in a clip each", "x", wider)
+
+
+def _memory(plan: Plan) -> Iterator[Figure]:
+    """Yield the time of the whole command, and its memory against that of a few clips."""
+    folder, log = plan.folder / "clips", plan.folder / "prepare.log"
+    peaks = []
+    for number, videos in enumerate((blocks(folder)[0], folder)):
+        say(f"preparing {videos.name}")
+        words = [f"videos={videos}", f"out={plan.folder / f'prepared-{number}'}", "device=cpu"]
+        usage = run_command("prepare", words, log)
+        peaks.append(usage.peak)
+    count = plan.sizes.prepared_clips
+    command = Figure("prepare", f"{count:,} clips", "", "s", spread([usage.processor]), size=count)
+    yield replace(command, what=f"processor time of {count:,} clips, from start to end")
+    yield Figure(
+        "prepare",
+        f"peak memory of {count:,} clips",
+        "a few of them",
+        "x",
+        spread([peaks[1] / peaks[0]]),
+        ours=peaks[1],
+        theirs=peaks[0],
+        rate="MB",
+        target=plan.target(1.25, False),
+        size=count,
+    )
