@@ -1,10 +1,11 @@
 """Small data sets in the real layouts, and a way to type commands without a new process."""
 
+import gc
 import importlib
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from PIL import Image
 
 from fewshot_fer.data import labels
 from fewshot_fer.data.demo import ensure_demo
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected, and stays to the end, out of later searches for garbage:
+    each takes half a second, and the objects that Hydra makes bring one again and again."""
+    gc.collect()
+    gc.freeze()
+
 
 AFEW_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 TINY = (
@@ -117,6 +126,15 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
         patch.setattr(sys, "argv", ["fewshot_fer.train", *arguments])
         importlib.import_module("fewshot_fer.train").main()
     return next(folder.glob("outputs/train/*"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def composed_once() -> Iterator[None]:
+    """Let Hydra compose the settings of a command once. It composes them a first time to see whether
+    `hydra.mode` stands in them, which is in no test; that took a quarter of all tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
+        yield
 
 
 DRAWING = ("runs.plots", "inference.clips", "reports.sweep", "reports.transfer_picture")  # modules
