@@ -24,8 +24,8 @@ from fewshot_fer.data.demo import ensure_demo
 
 
 def pytest_collection_finish() -> None:
-    """Keep what was imported and collected, and stays to the end, out of later searches for garbage:
-    each takes half a second, and the objects that Hydra makes bring one again and again."""
+    """Keep what was imported and collected out of later searches for garbage. It stays to the end
+    anyway; a search takes half a second, and Hydra's many objects bring one again and again."""
     gc.collect()
     gc.freeze()
 
@@ -130,8 +130,8 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def composed_once() -> Iterator[None]:
-    """Let Hydra compose the settings of a command once. It composes them a first time to see whether
-    `hydra.mode` stands in them, which is in no test; that took a quarter of all tests' time."""
+    """Let Hydra compose the settings of a command once. It does so once more, to see whether there
+    is `hydra.mode` among them, which is in no test; that took a quarter of all tests' time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
         yield
