@@ -1,6 +1,5 @@
 """Small data sets in the real layouts, and a way to type commands without a new process."""
 
-import gc
 import importlib
 import os
 import shutil
@@ -21,14 +20,6 @@ from PIL import Image
 
 from fewshot_fer.data import labels
 from fewshot_fer.data.demo import ensure_demo
-
-
-def pytest_collection_finish() -> None:
-    """Keep what was imported and collected out of later searches for garbage. It stays to the end
-    anyway; a search takes half a second, and Hydra's many objects bring one again and again."""
-    gc.collect()
-    gc.freeze()
-
 
 AFEW_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 TINY = (
@@ -131,7 +122,7 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def composed_once() -> Iterator[None]:
     """Let Hydra compose the settings of a command once. It does so once more, to see whether there
-    is `hydra.mode` among them, which is in no test; that took a quarter of all tests' time."""
+    is `hydra.mode` among them, which is in no test; that took a tenth of all tests' time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
         yield

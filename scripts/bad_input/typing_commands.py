@@ -14,7 +14,7 @@ from hydra._internal.hydra import Hydra
 
 COMPOSED_ONCE = mock.patch.object(Hydra, "get_mode", return_value=None)
 """Hydra composes the settings twice, at first to see whether `hydra.mode` stands in them, which no
-case has; that took a third of most cases' time."""
+case has; that took a quarter of all cases' time."""
 
 
 @dataclass(frozen=True)
