@@ -1,6 +1,6 @@
 """Type commands with files damaged in every known way; each must work or be refused in one line.
 
-    python scripts/try_bad_input.py                    all, in ten minutes or so
+    python scripts/try_bad_input.py                    all, in five minutes or so
     python scripts/try_bad_input.py --only picture     one kind
     python scripts/try_bad_input.py --table            write the tables in docs/; runs nothing
 

@@ -99,7 +99,7 @@ def test_what_a_run_prints_is_pasted(data: Path, cache: Path, tmp_path: Path) ->
     assert pd.read_csv(run / "results.csv").equals(before)
 
     (again,) = collect_runs([run])[0]
-    paste(str(repeating(again)), here, cache)
+    train_in(here, cache, *words_of(str(repeating(again)))[2:])
     others = [path for path in here.glob("outputs/train/*/results.csv") if path.parent != run]
     assert [pd.read_csv(path)["accuracy"].tolist() for path in others] == [
         before["accuracy"].tolist()
