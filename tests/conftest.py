@@ -4,7 +4,7 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,15 +117,6 @@ def train_in(folder: Path, cache: Path, *arguments: str) -> Path:
         patch.setattr(sys, "argv", ["fewshot_fer.train", *arguments])
         importlib.import_module("fewshot_fer.train").main()
     return next(folder.glob("outputs/train/*"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def composed_once() -> Iterator[None]:
-    """Let Hydra compose the settings of a command once. It does so once more, to see whether there
-    is `hydra.mode` among them, which is in no test; that took a tenth of all tests' time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
-        yield
 
 
 DRAWING = ("runs.plots", "inference.clips", "reports.sweep", "reports.transfer_picture")  # modules

@@ -8,13 +8,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
-
-from hydra._internal.hydra import Hydra
-
-COMPOSED_ONCE = mock.patch.object(Hydra, "get_mode", return_value=None)
-"""Hydra composes the settings twice, at first to see whether `hydra.mode` stands in them, which no
-case has; that took a quarter of all cases' time."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ def typed(verb: str, *words: str) -> Outcome:
     sys.argv = [f"fewshot_fer.{verb}", *words]
     os.environ.pop("HYDRA_FULL_ERROR", None)
     code = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), COMPOSED_ONCE:
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             importlib.import_module(f"fewshot_fer.{verb}").main()
         except SystemExit as left:
