@@ -127,6 +127,7 @@ def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfi
         weight=None,
         parts=named_parts(settings),
         composition=settings.composition,
+        part_weights=tuple(settings.part_weights),
     )
 
 

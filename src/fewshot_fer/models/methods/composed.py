@@ -19,10 +19,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from fewshot_fer.config.model_schema import MethodConfig
 from fewshot_fer.data.labels import canonical, parts_of
+from fewshot_fer.models.methods.compositions import (
+    COMPOSE,
+    POOL,
+    Parts,
+    PooledParts,
+    part_shares,
+)
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method
 from fewshot_fer.system.errors import ConfigError
@@ -30,7 +36,6 @@ from fewshot_fer.system.errors import ConfigError
 LEAST = 0.01  # of the spread: a prior never counts for more than 100 pictures
 PARTS = "names of the parts"  # what it uses beside a support
 NEUTRAL = "neutral"
-STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
 
 # Composed prototypes are compared with queries as plain ones are, once their priors are in.
 register_method("composed", normalise="cl2n", of_means=True, zero_shot=True)(prototype_logits)
@@ -43,8 +48,8 @@ class Priors:
     class_names [B] and prototypes [B, D]: of training, normalised as queries are; spread: the mean
     squared distance of training images to their prototypes; weight: how many support images a
     prior counts for, None: found in each support, see `shrink`; parts: of classes beyond RAF-DB's
-    compound ones; composition: `mean` of the parts' prototypes, of those at `unit` length, or of
-    each one's direction from `neutral` added up.
+    compound ones; composition: a name in `compositions`; part_weights: of the parts of a class in
+    the order of its name, none where they are equal.
     """
 
     class_names: tuple[str, ...]
@@ -53,6 +58,7 @@ class Priors:
     weight: float | None
     parts: Mapping[str, Sequence[str]]
     composition: str = "mean"
+    part_weights: tuple[float, ...] = ()
 
     @property
     def uses(self) -> str:
@@ -71,16 +77,40 @@ class Priors:
                 priors[place], known[place] = self.composed(parts), True
         return priors, known
 
+    @property
+    def of_prototypes(self) -> bool:
+        """Whether a class is composed of its parts' prototypes, and not of their probabilities."""
+        return self.composition not in POOL
+
     def composed(self, parts: Sequence[str]) -> Tensor:
-        """Return the prior [D] of a class with these training classes as its parts."""
+        """Return the prior [D] of a class with these training classes as its parts.
+
+        Where probabilities are composed it is the mean of the parts.
+        """
         rows = [self.class_names.index(part) for part in parts]
-        if self.composition == "mean":
-            return self.prototypes[rows].mean(dim=0)
-        units = F.normalize(self.prototypes, dim=-1)
-        if self.composition == "unit" or len(parts) == 1 or NEUTRAL not in self.class_names:
-            return units[rows].mean(dim=0)
-        neutral = units[self.class_names.index(NEUTRAL)]
-        return neutral + STEP * (units[rows] - neutral).sum(dim=0)
+        neutral = self.class_names.index(NEUTRAL) if NEUTRAL in self.class_names else None
+        of_class = Parts(
+            prototypes=self.prototypes[rows],
+            shares=part_shares(len(rows), self.part_weights),
+            neutral=None if neutral is None else self.prototypes[neutral],
+        )
+        return COMPOSE[self.composition if self.of_prototypes else "mean"](of_class)
+
+    def pooled(self, class_names: Sequence[str], like: Tensor) -> PooledParts | None:
+        """Return the parts of classes whose probabilities are composed, None where they are not."""
+        if self.of_prototypes:
+            return None
+        rows = [[self.class_names.index(p) for p in self.parts_of(n)] for n in class_names]
+        longest = max(1, *map(len, rows))
+        shares = torch.zeros(len(rows), longest)
+        shares[:, 0] = 1.0  # of a class without parts too, which has no weight
+        for place, own in enumerate(rows):
+            if own:
+                given = part_shares(len(own), self.part_weights)
+                shares[place, : len(own)] = 1 / len(own) if given is None else given
+        filled = [(own + (own[:1] or [0]) * longest)[:longest] for own in rows]
+        prototypes = self.prototypes[torch.tensor(filled)]
+        return PooledParts(self.composition, prototypes.to(like), shares.to(like))
 
     def parts_of(self, class_name: str) -> tuple[str, ...]:
         """Return the training classes that a class is made of, none where one is not among them."""
@@ -147,6 +177,11 @@ def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Ten
         return priors
     counted = support.shape[2] + weights
     return (support.sum(dim=2) + weights[..., None] * priors) / counted[..., None]
+
+
+def prior_share(shot: int, weights: Tensor) -> Tensor:
+    """Return the shares [E, way] of priors in prototypes of so many pictures: 1 without any."""
+    return weights / (shot + weights) if shot else torch.ones_like(weights)
 
 
 def shrink(
