@@ -18,6 +18,7 @@ from fewshot_fer.models.methods.registry import (
     find_method,
     method_names,
 )
+from fewshot_fer.models.methods.shrinkage import observed
 from fewshot_fer.models.methods.tip_adapter import HEAD
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.errors import ConfigError
@@ -118,10 +119,8 @@ class BoundMethod:
         if self.weighing is None or self.priors is None or self.known is None:
             return self.logits(support, query)
         shot = support.shape[2]
-        counts = torch.full((support.shape[1],), shot, device=support.device)
-        means = support.sum(dim=2) / max(shot, 1)
         expected = (self.priors[classes], self.known[classes])
-        moved, weights = self.weighing.weighed(means, counts, *expected)
+        moved, weights = self.weighing.weighed(observed(support), *expected)
         logits = self.logits(composed_prototypes(support, moved, weights)[:, :, None], query)
         if self.pooled is None:
             return logits
