@@ -25,11 +25,20 @@ FILE = Path(__file__).resolve().parents[2] / "scripts/compositions.py"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compositions", FILE)
+    return loaded("compositions")
+
+
+@pytest.fixture(scope="module")
+def by_shots(script: ModuleType) -> ModuleType:
+    return loaded("composition_shots")
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FILE.with_stem(name))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["compositions"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -101,3 +110,23 @@ def test_a_run_must_be_named(
     monkeypatch.setattr(sys, "argv", ["compositions.py", "rnu=/nowhere"])
     with pytest.raises(SystemExit):
         script.main()
+
+
+def test_the_picture_of_shots(by_shots: ModuleType, script: ModuleType, tmp_path: Path) -> None:
+    """A row for each curve and number of shots, none without pictures for those that need some;
+    gains are paired with plain prototypes and with no shot."""
+    side, embedded, table = side_and_pictures()
+    base = script.priors(side, "cl2n", MethodConfig("composed"))
+    episodes = draw_episodes(build_pool(table, Shape(4, 5, 3)), 100, seed=0)
+    drawn = (embedded, np.arange(60), episodes)
+    scored = by_shots.scored(drawn, by_shots.methods(base), [0, 1, 5])
+    by_place = scored.set_index(["method", "shots"])
+    assert len(scored) == 4 * 2 + 2
+    one, alone = by_place.loc[("composed", 1)], by_place.loc[("composed", 0)]
+    assert one["over_no_shot"] == pytest.approx(one["accuracy"] - alone["accuracy"])
+    assert one["over_plain"] > one["over_plain_half"] > 0
+    misnamed = by_shots.wrong(base, episodes.class_names)
+    assert misnamed.parts_of(episodes.class_names[0]) == base.parts_of(episodes.class_names[1])
+    by_shots.draw(scored, tmp_path / "shots.png")
+    assert (tmp_path / "shots.png").stat().st_size > 1_000
+    assert by_shots.markdown(scored).splitlines()[0].startswith("| shots | plain | composed |")

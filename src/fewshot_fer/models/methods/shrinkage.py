@@ -103,14 +103,17 @@ def _contrast(means: Tensor, priors: Tensor, seen: Tensor) -> _Contrast:
     middle = (of_class * priors).sum(dim=-2) / total
     expected = priors - middle[:, None]
     differing = of_class * expected
-    observed = of_class * (apart + expected - offset[:, None])
+    size = (of_class * priors).square().sum(dim=(-2, -1), keepdim=True)
+    rounded = differing.square().sum(dim=(-2, -1), keepdim=True) <= SAME**2 * size
+    differing = torch.where(rounded, 0.0, differing)
+    found = of_class * (apart + expected - offset[:, None])
     squared = differing.square().sum(dim=(-2, -1))
-    slope = ((observed * differing).sum(dim=(-2, -1)) / squared).clamp(0, 1)
+    slope = ((found * differing).sum(dim=(-2, -1)) / squared).clamp(0, 1)
     slope = torch.where(squared > 0, slope, 1.0)[:, None, None]
-    residual = observed - slope * differing
-    found = residual.square().sum(dim=(-2, -1)) / (n_seen - 1).clamp_min(1)
+    residual = found - slope * differing
+    error = residual.square().sum(dim=(-2, -1)) / (n_seen - 1).clamp_min(1)
     length = offset.square().sum(dim=-1).clamp_min(torch.finfo(priors.dtype).tiny)
-    sure = (1 - found / total[:, 0] / length).clamp_min(0)
+    sure = (1 - error / total[:, 0] / length).clamp_min(0)
     target = (middle + sure[:, None] * offset)[:, None] + slope * expected
     return _Contrast(n_seen, target, residual, *_basis(differing))
 
@@ -130,8 +133,10 @@ def _shares(
     in all others. seen [E, C]: which classes they are found in.
 
     In the others squared lengths count noise that decides little as much as what tells classes
-    apart, so that half of the pictures is right there: with all of them, composed classes fell
-    behind plain ones at 50 shots, on faces put together from the halves of two basic ones.
+    apart, so that half of the pictures is right there: with all of them composed classes fell
+    behind plain ones at 50 shots, on faces put together from the halves of two basic ones. All
+    count where the spread is training's: it is less than that of new faces, and the error comes
+    out too large already.
     """
     free, counts = (about.n_seen - 1).clamp_min(1), observed.counts.clamp_min(1).to(seen)
     tiny = torch.finfo(seen.dtype).tiny ** 0.5
@@ -145,17 +150,23 @@ def _shares(
     likely = (-numbers / 2 * (expected.log() + found[:, None] / expected)).softmax(dim=-1)
     averaged = (likely[:, None] * guesses / (counts[..., None] + guesses)).sum(dim=-1)
     error = (rest - outside * noise).clamp_min(outside / MOST).clamp_min(tiny)
-    count = (TRUSTED * outside / error)[:, None].clamp_min(tiny)
+    own = _free(observed) / (BEFOREHAND + _free(observed))
+    trusted = 1 - (1 - TRUSTED) * own
+    count = (trusted * outside / error)[:, None].clamp_min(tiny)
     return averaged.expand_as(seen), count / (counts + count)
 
 
 def _spreads(observed: Observed, about: _Contrast, spread: float) -> tuple[Tensor, Tensor]:
     """Return the spread [E] of a class's pictures in the directions of the basis and in others."""
-    free = observed.counts.sum() - (observed.counts > 0).sum()
-    pictures = BEFOREHAND + free
+    pictures = BEFOREHAND + _free(observed)
     whole = observed.deviations.square().sum(dim=(-2, -1))
     whole = (BEFOREHAND * spread + whole) / pictures
     own = about.within(observed.deviations).square().sum(dim=(-2, -1))
     share = about.rank / (about.rank + OTHERS)
     inside = (BEFOREHAND * share * whole + own) / pictures
     return inside, (whole - inside).clamp_min(0)
+
+
+def _free(observed: Observed) -> Tensor:
+    """Return how many pictures there are beside the first of each class."""
+    return observed.counts.sum() - (observed.counts > 0).sum()
