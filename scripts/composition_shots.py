@@ -130,8 +130,8 @@ def of_pairs(opened: OpenedRun, shape: Shape, options: argparse.Namespace) -> Dr
     random, labels = np.random.default_rng(opened.trained.seed), table["label"].to_numpy()
     names, made = [], []
     for pair in itertools.combinations(sorted(set(labels) - {"neutral"}), 2):
-        rows = (random.choice(np.flatnonzero(labels == part), A_PAIR) for part in pair)
-        one, other = (images.gather(own).float() for own in rows)
+        chosen = [random.choice(np.flatnonzero(labels == part), A_PAIR) for part in pair]
+        one, other = (images.gather(own).float() for own in chosen)
         if options.on == "halves":
             half = one.shape[2] // 2
             made.append(torch.cat([one[:, :, :half], other[:, :, half:]], dim=2))
