@@ -51,9 +51,8 @@ def side_and_pictures() -> tuple[TrainingStatistics, Tensor, pd.DataFrame]:
     spreads = dict.fromkeys(kinds, 0.5)
     side = TrainingStatistics(BASIC, torch.zeros(48), kinds, spreads)
     table = face_table(dict.fromkeys(COMPOUND[:5], 12))
-    centres = [
-        prototypes[[BASIC.index(p) for p in COMPOUND_PARTS[c]]].mean(0) for c in COMPOUND[:5]
-    ]
+    names = table["label"].unique()
+    centres = [prototypes[[BASIC.index(p) for p in COMPOUND_PARTS[c]]].mean(0) for c in names]
     around = torch.stack(centres).repeat_interleave(12, dim=0)
     return side, around + 0.2 * torch.randn(60, 48, generator=random), table
 
