@@ -2,6 +2,7 @@
 
 from fewshot_fer.config.augmentation_settings import check_augmentation
 from fewshot_fer.config.clip_settings import check_clips, check_unit
+from fewshot_fer.config.compound_settings import check_compounds
 from fewshot_fer.config.model_schema import (
     COMPOSITIONS,
     FOUND_IN,
@@ -44,6 +45,7 @@ def check_train(settings: TrainVerb) -> None:
     one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     one_of("train.tested", train.tested, ("best", "last"))
     check_augmentation(settings)
+    check_compounds(settings)
     _check_dataset("dataset", settings.dataset)
     _check_model(settings)
     _check_eval("eval", settings.eval)

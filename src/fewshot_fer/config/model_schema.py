@@ -9,8 +9,9 @@ from fewshot_fer.config.quoting import PathText
 NEUTRAL = ("none", "subject")  # whose neutral face embeddings are relative to
 KINDS = ("none", "l2", "cl2n")  # of normalising
 NAMED_WEIGHTS = ("none", "imagenet", "packaged")  # any other are a file
+LEARNT = "learnt"  # a composition: a map that a run learns on mixed pictures
 PROBABILITIES = ("geometric", "harmonic")  # compositions of the parts' probabilities
-COMPOSITIONS = ("mean", "unit", "neutral", *PROBABILITIES)  # of the parts of a class
+COMPOSITIONS = ("mean", "unit", "neutral", LEARNT, *PROBABILITIES)  # of the parts of a class
 SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 
 
@@ -38,7 +39,7 @@ class MethodConfig:
     name: str = MISSING  # a name in conf/method/
     normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
     prior_weight: str = "support"  # composed only, as are the next: a number, or where it is found
-    composition: str = "mean"  # of parts: mean, unit, neutral, geometric or harmonic
+    composition: str = "mean"  # of parts: mean, unit, neutral, learnt, geometric or harmonic
     part_weights: list[float] = field(default_factory=list)  # in the order of names: [0.4,0.6]
     parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
     refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacianshot or tim

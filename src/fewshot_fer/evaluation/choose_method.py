@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from fewshot_fer.config.model_schema import FOUND_IN, VALIDATION, MethodConfig
+from fewshot_fer.config.model_schema import FOUND_IN, LEARNT, VALIDATION, MethodConfig
 from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
@@ -119,7 +119,16 @@ def composed(statistics: TrainingStatistics, normalise: str, settings: MethodCon
 
 
 def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfig) -> Priors:
-    """Return priors of classes by their names, whose weight is found in each support."""
+    """Return priors of classes by their names, whose weight is found in each support.
+
+    Raises RunError where classes are to be composed by a map that the run has not learnt.
+    """
+    maps = statistics.pair_maps
+    if settings.composition == LEARNT and maps is None:
+        raise RunError(
+            "the run has learnt no map of two prototypes to one: train it with "
+            "method.composition=learnt, or compose by method.composition=mean"
+        )
     return Priors(
         class_names=statistics.class_names,
         prototypes=statistics.prototypes[normalise],
@@ -128,6 +137,7 @@ def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfi
         parts=named_parts(settings),
         composition=settings.composition,
         part_weights=tuple(settings.part_weights),
+        pair_map=None if maps is None else maps[normalise],
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fewshot_fer.config.model_schema import MethodConfig
+from fewshot_fer.config.model_schema import LEARNT, MethodConfig
 from fewshot_fer.data.labels import canonical, parts_of
 from fewshot_fer.models.methods.compositions import (
     COMPOSE,
@@ -25,12 +25,14 @@ from fewshot_fer.models.methods.compositions import (
     PooledParts,
     part_shares,
 )
+from fewshot_fer.models.methods.pair_map import PairMap
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method
 from fewshot_fer.models.methods.shrinkage import Observed, shrink
 from fewshot_fer.system.errors import ConfigError
 
 PARTS = "names of the parts"  # what it uses beside a support
+BY_MAP = ", a map learnt on synthetic pairs"  # where that composes them
 NEUTRAL = "neutral"
 
 # Composed prototypes are compared with queries as plain ones are, once their priors are in.
@@ -45,7 +47,8 @@ class Priors:
     squared distance of training images to their prototypes; weight: how many support images a
     prior counts for, None: found in each support, see `shrink`; parts: of classes beyond RAF-DB's
     compound ones; composition: a name in `compositions`; part_weights: of the parts of a class in
-    the order of its name, none where they are equal.
+    the order of its name, none where they are equal; pair_map: what composes them where that is
+    learnt.
     """
 
     class_names: tuple[str, ...]
@@ -55,11 +58,13 @@ class Priors:
     parts: Mapping[str, Sequence[str]]
     composition: str = "mean"
     part_weights: tuple[float, ...] = ()
+    pair_map: PairMap | None = None
 
     @property
     def uses(self) -> str:
         """What a method with these priors knows beside a support, as tables say it."""
-        return PARTS if self.weight is None else f"{PARTS}, weight {self.weight:g}"
+        parts = PARTS + (BY_MAP if self.composition == LEARNT else "")
+        return parts if self.weight is None else f"{parts}, weight {self.weight:g}"
 
     def of(self, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return priors [C, D] and which classes [C] have one: those whose parts are known.
@@ -89,6 +94,7 @@ class Priors:
             prototypes=self.prototypes[rows],
             shares=part_shares(len(rows), self.part_weights),
             neutral=None if neutral is None else self.prototypes[neutral],
+            pair_map=self.pair_map,
         )
         return COMPOSE[self.composition if self.of_prototypes else "mean"](of_class)
 

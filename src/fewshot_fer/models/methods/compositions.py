@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fewshot_fer.config.model_schema import LEARNT
+from fewshot_fer.models.methods.pair_map import PairMap
 from fewshot_fer.models.methods.prototypes import EUCLIDEAN_SCALE
 
 STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
@@ -22,12 +24,14 @@ class Parts:
     """The parts of one class.
 
     prototypes [P, D]: of training; shares [P]: of each part, adding up to 1, None where all are
-    equal; neutral [D]: the prototype of the neutral face, None where training has none.
+    equal; neutral [D]: the prototype of the neutral face, None where training has none; pair_map:
+    what a run has learnt of mixed pictures, None where it has not.
     """
 
     prototypes: Tensor
     shares: Tensor | None = None
     neutral: Tensor | None = None
+    pair_map: PairMap | None = None
 
     def mean(self, vectors: Tensor) -> Tensor:
         """Return the mean [D] of a vector [P, D] for each part, by their shares."""
@@ -54,6 +58,12 @@ def neutral(parts: Parts) -> Tensor:
     return start + STEP * whole
 
 
+def learnt(parts: Parts) -> Tensor:
+    """Return what a map that was learnt on mixed pictures makes of the parts' prototypes."""
+    assert parts.pair_map is not None, "a run without a map is refused before"
+    return parts.pair_map(parts.prototypes, parts.shares)
+
+
 def geometric(logits: Tensor, shares: Tensor) -> Tensor:
     """Return sum_i w_i z_i [...] of the parts' logits z [..., P] by their shares w [..., P].
 
@@ -77,7 +87,12 @@ def harmonic(logits: Tensor, shares: Tensor) -> Tensor:
     return -exponents.logsumexp(dim=-1) / EUCLIDEAN_SCALE
 
 
-COMPOSE: dict[str, Callable[[Parts], Tensor]] = {"mean": mean, "unit": unit, "neutral": neutral}
+COMPOSE: dict[str, Callable[[Parts], Tensor]] = {
+    "mean": mean,
+    "unit": unit,
+    "neutral": neutral,
+    LEARNT: learnt,
+}
 POOL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "geometric": geometric,
     "harmonic": harmonic,
