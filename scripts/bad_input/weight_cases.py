@@ -129,6 +129,14 @@ def typed_methods() -> list[Case]:
         ),
         "a baseline that is to learn": (("method=raw_pixels", plain), "train=frozen"),
         "a name that is not known": (("method.name=dn5",), "dn5"),
+        "local features, and compounds of prototypes": (
+            ("method=dn4", plain, "train.compounds.share=0.2"),
+            "method=dn4 has none",
+        ),
+        "compounds of two expressions": (
+            ("train.compounds.share=0.2", "dataset.classes=[anger,fear,neutral]"),
+            "training has anger, fear",
+        ),
     }
     return [
         Case(kind, fault, as_it_is, LINE, says, words=(*RAFDB, *words))
