@@ -109,8 +109,8 @@ def narrow_side(path: Path) -> None:
 
 def never_learnt(path: Path) -> None:
     """Compose classes by a map that is not in the checkpoint."""
-    raw = path.read_text().replace("name: protonet", "name: composed")
-    path.write_text(raw.replace("composition: mean", "composition: learnt"))
+    text = re.sub(r"(?<=\nmethod:\n  name: )\S+", "composed", path.read_text())
+    path.write_text(text.replace("composition: mean", "composition: learnt"))
 
 
 def asking(path: Path) -> None:
