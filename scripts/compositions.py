@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.config.model_schema import COMPOSITIONS
+from fewshot_fer.config.model_schema import COMPOSITIONS, LEARNT
 from fewshot_fer.config.schema import (
     DatasetConfig,
     EvalConfig,
@@ -156,7 +156,8 @@ def ways(
     made = {"plain": plain}
     made |= {f"weight {weight:g}": reweighted(found, weight) for weight in WEIGHTS}
     made[ALONE] = found
-    for composition in COMPOSITIONS[1:]:
+    known = [each for each in COMPOSITIONS[1:] if each != LEARNT or base.pair_map is not None]
+    for composition in known:
         other = replace(base, composition=composition)
         made[f"composition {composition}"] = replace(found, priors=other)
     for weights in ((0.4, 0.6), (0.6, 0.4)):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,7 @@ from fewshot_fer.data.labels import BASIC, COMPOUND, COMPOUND_PARTS
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
+from fewshot_fer.models.methods.pair_map import fit_pair_map
 
 FILE = Path(__file__).resolve().parents[2] / "scripts/compositions.py"
 
@@ -73,6 +75,10 @@ def test_composed_ways_gain_where_parts_are_known(script: ModuleType) -> None:
         np.testing.assert_array_equal(found[script.ALONE], found["parts by spread"])
     scored = pd.DataFrame(rows).set_index(["protocol", "way"])
     composed = scored.loc[("compound_4w1s", script.ALONE)]
+    assert "composition learnt" not in made
+    learnt = fit_pair_map(*torch.randn(3, 9, 48, generator=torch.Generator().manual_seed(0)))
+    side = replace(side, pair_maps=dict.fromkeys(side.prototypes, learnt))
+    assert "composition learnt" in script.ways(side, trained, {})
     assert composed["gain"] > composed["gain_half"] > 0
     text = script.markdown(scored.reset_index())
     assert text.splitlines()[0] == "| way | compound_4w0s | compound_4w1s |"

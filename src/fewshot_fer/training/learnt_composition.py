@@ -39,7 +39,8 @@ def with_pair_maps(
     for kind in KINDS:
         ready = statistics.normalisation(kind)(embedded).double()
         composed = ready.view(len(pairs), PICTURES, -1).mean(dim=1)
-        first, second = (statistics.prototypes[kind][pairs[:, which]] for which in (0, 1))
+        prototypes = statistics.prototypes[kind].cpu()
+        first, second = (prototypes[pairs[:, which]] for which in (0, 1))
         maps[kind] = fit_pair_map(first, second, composed)
     return replace(statistics, pair_maps=maps)
 
