@@ -42,10 +42,9 @@ class TrainingStatistics:
     def content(self) -> dict[str, Any]:
         """Return plain values, which a checkpoint can hold."""
         content = {**vars(self), "class_names": list(self.class_names)}
-        maps = content.pop("pair_maps")
-        return (
-            content if maps is None else content | {"pair_maps": {k: vars(maps[k]) for k in maps}}
-        )
+        if (maps := content.pop("pair_maps")) is not None:
+            content["pair_maps"] = {kind: vars(each) for kind, each in maps.items()}
+        return content
 
 
 def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> TrainingStatistics:
@@ -85,7 +84,8 @@ def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
         fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
         maps = content.get("pair_maps")
         pair_maps = None if maps is None else {k: PairMap(**maps[k]) for k in KINDS}
-        fits = fits and all(each.fits(len(mean)) for each in (pair_maps or {}).values())
+        size = (len(mean), math.comb(len(names), 2))
+        fits = fits and all(each.fits(*size) for each in (pair_maps or {}).values())
         if not fits:
             raise ValueError("shapes, types or ranges")
     except DAMAGE as error:

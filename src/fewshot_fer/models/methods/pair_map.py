@@ -45,13 +45,15 @@ class PairMap:
             whole = whole + 4 * of_part[one] * of_part[other] * (moved @ self.outward)
         return whole
 
-    def fits(self, width: int) -> bool:
-        """Return whether it is a map of prototypes of so many numbers, all of them finite."""
+    def fits(self, width: int, n_pairs: int) -> bool:
+        """Return whether it is a map of prototypes of so many numbers that was learnt on so many
+        pairs at most, all of its numbers finite."""
         parts, rank = (self.inward, self.shift, self.outward), len(self.inward)
         shapes = [(rank, 2 * width), (rank,), (rank, width)]
+        if rank > n_pairs or [tuple(each.shape) for each in parts] != shapes:
+            return False  # before a look at numbers: a file can claim billions of them
         numbers = all(each.dtype == torch.float32 for each in parts)
-        whole = numbers and all(bool(torch.isfinite(each).all()) for each in parts)
-        return whole and [tuple(each.shape) for each in parts] == shapes and self.left >= 0
+        return numbers and self.left >= 0 and all(bool(torch.isfinite(p).all()) for p in parts)
 
 
 def pair_features(one: Tensor, other: Tensor) -> Tensor:
