@@ -24,12 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewshot_fer.config.model_schema import COMPOSITIONS, LEARNT
-from fewshot_fer.config.schema import (
-    DatasetConfig,
-    EvalConfig,
-    PathsConfig,
-    TrainVerb,
-)
+from fewshot_fer.config.schema import DatasetConfig, EvalConfig, PathsConfig, TrainVerb
 from fewshot_fer.data.load import Source, find_source
 from fewshot_fer.data.packed_images import load_images
 from fewshot_fer.episodes.protocol import RunData, evaluation_protocol, training_protocol

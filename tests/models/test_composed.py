@@ -14,6 +14,7 @@ from fewshot_fer.config.model_schema import COMPOSITIONS, PROBABILITIES
 from fewshot_fer.evaluation.support import SupportSet, support_of_names, with_priors
 from fewshot_fer.models.methods.composed import Priors, composed_prototypes
 from fewshot_fer.models.methods.method import Method, for_single_pictures, refined
+from fewshot_fer.models.methods.pair_map import fit_pair_map
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import find_method, method_names
 from fewshot_fer.system.errors import ConfigError
@@ -63,8 +64,10 @@ def test_parts_by_their_weights() -> None:
     assert torch.allclose(found[0], 0.25 * own[1] + 0.75 * own[3])
     assert torch.allclose(found[1], own[0])
     assert torch.allclose(found[2], (own[2] + own[0] + own[3]) / 3)
+    one, other = own[[0, 0, 1]], own[[1, 2, 2]]
+    learnt = fit_pair_map(one, other, torch.maximum(one, other))
     for composition in COMPOSITIONS:
-        plain = some_priors(None, composition)
+        plain = replace(some_priors(None, composition), pair_map=learnt)
         even = replace(plain, part_weights=(0.5, 0.5))
         assert torch.allclose(even.of(classes)[0], plain.of(classes)[0], atol=1e-6)
 
