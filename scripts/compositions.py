@@ -23,13 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewshot_fer.config.schema import (
-    DatasetConfig,
-    EvalConfig,
-    PathsConfig,
-    TrainVerb,
-)
-from fewshot_fer.data.load import find_source
+from fewshot_fer.config.model_schema import COMPOSITIONS, LEARNT
+from fewshot_fer.config.schema import DatasetConfig, EvalConfig, PathsConfig, TrainVerb
+from fewshot_fer.data.load import Source, find_source
 from fewshot_fer.data.packed_images import load_images
 from fewshot_fer.episodes.protocol import RunData, evaluation_protocol, training_protocol
 from fewshot_fer.episodes.sampler import Episodes
@@ -94,7 +90,18 @@ def _options() -> tuple[argparse.Namespace, dict[str, str]]:
     return options, given
 
 
-def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame:
+@dataclass(frozen=True)
+class OpenedRun:
+    """A trained run, its embedder with CL2N, and where pictures are found."""
+
+    trained: TrainVerb
+    embedder: Embedder
+    side: TrainingStatistics
+    source: Source
+
+
+def opened_run(words: Mapping[str, str], scale: float | None = None) -> OpenedRun:
+    """Return the run in words["run"]; scale: of a drawn set other than its own."""
     run = Path(words["run"]).expanduser()
     trained = read_run_settings(run)
     device = prepare_device(trained.device, trained.seed)
@@ -104,15 +111,22 @@ def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame
     side = stored_statistics(checkpoint, str(file))
     if side is None:
         raise UserError(f"{file} says nothing of the training images: train again")
-    embedder = embedder.normalised(side.normalisation("cl2n"))
     paths = trained.paths
     if "paths" in words or "paths.data" in words:
         paths = PathsConfig(data=words.get("paths.data"), demo=words.get("paths") == "demo")
-    source = find_source(paths, trained.demo)
+    demo = trained.demo if scale is None else replace(trained.demo, scale=scale)
+    normalised = embedder.normalised(side.normalisation("cl2n"))
+    return OpenedRun(trained, normalised, side, find_source(paths, demo))
+
+
+def _compare(words: dict[str, str], options: argparse.Namespace) -> pd.DataFrame:
+    opened = opened_run(words)
+    trained, embedder, source = opened.trained, opened.embedder, opened.source
+    device = embedder.device
     training = training_protocol(trained, source)
     images = load_images(training.table, trained.backbone.side, device)
     shares = class_shares(embedder, EpisodicTask(training, images), trained.seed)
-    made = ways(side, trained, shares, options.transductive.split(","))
+    made = ways(opened.side, trained, shares, options.transductive.split(","))
     rows: list[dict[str, object]] = []
     for way, shot in SHAPES:
         asked = EvalConfig("compound", DatasetConfig("rafdb_compound"), "episodes", shot, way)
@@ -137,9 +151,13 @@ def ways(
     made = {"plain": plain}
     made |= {f"weight {weight:g}": reweighted(found, weight) for weight in WEIGHTS}
     made[ALONE] = found
-    for composition in ("unit", "neutral"):
+    known = [each for each in COMPOSITIONS[1:] if each != LEARNT or base.pair_map is not None]
+    for composition in known:
         other = replace(base, composition=composition)
         made[f"composition {composition}"] = replace(found, priors=other)
+    for weights in ((0.4, 0.6), (0.6, 0.4)):
+        other = replace(base, part_weights=weights)
+        made[f"part weights {weights[0]:g}, {weights[1]:g}"] = replace(found, priors=other)
     for kind, each in shares.items():
         weighed = WeighedParts(**vars(base), shares=each)
         made[f"parts by {kind}"] = replace(found, priors=weighed)

@@ -148,6 +148,14 @@ def typed_methods() -> list[Case]:
             (*text, "backbone=open_clip", "backbone.name=open_clip/ViT-B-31"),
             "ViT-B-32",
         ),
+        "local features, and compounds of prototypes": (
+            ("method=dn4", plain, "train.compounds.share=0.2"),
+            "method=dn4 has none",
+        ),
+        "compounds of two expressions": (
+            ("train.compounds.share=0.2", "dataset.classes=[anger,fear,neutral]"),
+            "training has anger, fear",
+        ),
     }
     return [
         Case(kind, fault, as_it_is, LINE, says, words=(*RAFDB, *words))

@@ -200,3 +200,15 @@ def test_subjects_that_cannot_be_kept_apart_are_an_error() -> None:
     shape = Shape(n_way=2, k_shot=5, n_query=1)
     with pytest.raises(EpisodeError, match=r"classes .*a.*disjoint=image"):
         draw_episodes(build_pool(table, shape), 2, seed=0)
+
+
+def test_fewer_shots_of_the_same_episodes() -> None:
+    """Protects comparisons by shots: the same queries, and supports within one another."""
+    table = face_table(dict.fromkeys("abc", 20))
+    many = draw_episodes(build_pool(table, Shape(2, 6, 3)), 40, seed=1)
+    few, none = many.with_shots(2), many.with_shots(0)
+    assert few.support.shape == (40, 2, 2)
+    assert none.support.shape == (40, 2, 0)
+    np.testing.assert_array_equal(few.query, many.query)
+    np.testing.assert_array_equal(few.support, many.support[:, :, :2])
+    assert_sound(few, table, Shape(2, 2, 3), 40)

@@ -1,5 +1,6 @@
 """Compound classes from their parts: the priors, how they are weighed, and every verb with them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,13 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, Command
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 from torch.nn import functional as F
 
+from fewshot_fer.config.model_schema import COMPOSITIONS, PROBABILITIES
 from fewshot_fer.evaluation.support import SupportSet, support_of_names, with_priors
-from fewshot_fer.models.methods.composed import Priors, composed_prototypes, shrink
+from fewshot_fer.models.methods.composed import Priors, composed_prototypes
 from fewshot_fer.models.methods.method import Method, for_single_pictures, refined
+from fewshot_fer.models.methods.pair_map import fit_pair_map
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import find_method, method_names
 from fewshot_fer.system.errors import ConfigError
@@ -54,66 +54,67 @@ def test_priors_by_hand() -> None:
         priors.require(classes, "classes")
 
 
-def shrunk_by_hand(
-    means: Tensor, counts: list[int], priors: Tensor, known: list[bool], spread: float
-) -> tuple[list[Tensor], list[float]]:
-    """One support in plain words: offset, error and noise from the classes that have both."""
-    seen = [c for c, count in enumerate(counts) if count and known[c]]
-    if not seen:
-        return list(priors), [float(k) for k in known]
-    apart = [means[c] - priors[c] for c in seen]
-    offset = sum(apart, torch.zeros(())) / len(seen) if len(seen) > 1 else torch.zeros(6)
-    own = sum(float((a - offset).square().sum()) for a in apart) / max(1, len(seen) - 1)
-    noise = sum(spread / counts[c] for c in seen) / len(seen)
-    error = max(own - noise, 0.01 * spread)
-    length = max(float(offset.square().sum()), spread * 1e-9)
-    sure = max(0.0, 1 - own / len(seen) / length)
-    moved = [prior + sure * offset if k else prior for prior, k in zip(priors, known, strict=True)]
-    return moved, [spread / error if k else 0.0 for k in known]
+def test_parts_by_their_weights() -> None:
+    """Protects which part a weight is of: the first in the name comes first; a class with another
+    number of parts weighs them equally, and equal weights are none."""
+    own = some_priors().prototypes
+    classes = ["happily surprised", "anger", "bored"]
+    weighed = replace(some_priors(), part_weights=(1.0, 3.0))
+    found = weighed.of(classes)[0]
+    assert torch.allclose(found[0], 0.25 * own[1] + 0.75 * own[3])
+    assert torch.allclose(found[1], own[0])
+    assert torch.allclose(found[2], (own[2] + own[0] + own[3]) / 3)
+    one, other = own[[0, 0, 1]], own[[1, 2, 2]]
+    learnt = fit_pair_map(one, other, torch.maximum(one, other))
+    for composition in COMPOSITIONS:
+        plain = replace(some_priors(None, composition), pair_map=learnt)
+        even = replace(plain, part_weights=(0.5, 0.5))
+        assert torch.allclose(even.of(classes)[0], plain.of(classes)[0], atol=1e-6)
 
 
-@given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.01, 50))
-@settings(max_examples=60, deadline=None)
-def test_shrinking_equals_one_support_at_a_time(seed: int, way: int, spread: float) -> None:
-    """Protects the batched arithmetic, classes without a picture or a prior among them."""
-    random = torch.Generator().manual_seed(seed)
-    means = torch.randn(3, way, 6, generator=random, dtype=torch.float64)
-    priors = torch.randn(3, way, 6, generator=random, dtype=torch.float64)
-    known = torch.rand(3, way, generator=random) < 0.8
-    priors[~known] = 0
-    counts = torch.randint(0, 4, (way,), generator=random)
-    moved, weights = shrink(means, counts, priors, known, spread)
-    for row in range(3):
-        hand = shrunk_by_hand(means[row], counts.tolist(), priors[row], known[row].tolist(), spread)
-        assert torch.allclose(moved[row], torch.stack(hand[0]).double())
-        assert weights[row].tolist() == pytest.approx(hand[1])
-    assert (weights <= 100.0001).all()
+@pytest.mark.parametrize("composition", PROBABILITIES)
+@pytest.mark.parametrize("weights", [(), (0.3, 0.7)])
+def test_probabilities_of_parts_are_composed(composition: str, weights: tuple[float, ...]) -> None:
+    """Without a picture the logits are the logarithm of the mean of the parts' probabilities among
+    the classes of training, up to a number that all classes share."""
+    priors = replace(some_priors(None, composition), part_weights=weights)
+    query = torch.randn(7, 6, generator=torch.Generator().manual_seed(2))
+    names, pairs = ["happily surprised", "angrily surprised", "anger"], [(1, 3), (0, 3), (0, 0)]
+    bound = Method("composed", prototype_logits, priors=priors).among(names, query)
+    found = bound.once(torch.zeros(3, 0, 6), query)
+    sharp = 5.0 if composition == "harmonic" else 1.0
+    of_part = (-sharp * torch.cdist(query, priors.prototypes).square()).softmax(dim=1).double()
+    one, other = weights or (0.5, 0.5)
+    first, second = (of_part[:, [pair[place] for pair in pairs]] for place in (0, 1))
+    by_hand = 1 / (one / first + other / second)
+    if composition == "geometric":
+        by_hand = first**one * second**other
+    assert torch.allclose((sharp * found).softmax(dim=1).double(), by_hand / by_hand.sum(1, True))
 
 
-@pytest.mark.parametrize(("error", "offset", "at_least", "at_most"), [
-    (0.02, 0.0, 30, 100), (0.02, 3.0, 30, 100), (2.0, 0.0, 0.0, 1.5), (2.0, 3.0, 0.0, 1.5),
-])  # fmt: skip
-def test_priors_count_as_far_as_they_hold(
-    error: float, offset: float, at_least: float, at_most: float
-) -> None:
-    """Protects what the weight means: good priors outweigh the pictures, bad ones do not, and a
-    shift of the whole data set is taken out."""
-    random = torch.Generator().manual_seed(3)
-    way, shot, features, episodes = 7, 2, 64, 200
-    priors = torch.randn(episodes, way, features, generator=random)
-    shift = offset * torch.ones(features) / features**0.5
-    centres = (
-        priors
-        + shift
-        + (error / features) ** 0.5 * torch.randn(episodes, way, features, generator=random)
-    )
-    noise = torch.randn(episodes, way, shot, features, generator=random) / features**0.5
-    means = (centres[:, :, None] + noise).mean(dim=2)
-    known = torch.ones(episodes, way, dtype=torch.bool)
-    moved, weights = shrink(means, torch.full((way,), shot), priors, known, spread=1.0)
-    assert at_least <= float(weights.median()) <= at_most
-    found = float((moved - priors).mean(dim=(0, 1)) @ shift / max(offset**2, 1))
-    assert found == pytest.approx(min(offset, 1.0), abs=0.15)
+def test_pictures_take_over_from_probabilities() -> None:
+    """With a weight of 0, and with ever more pictures, plain prototypes are what is left."""
+    random = torch.Generator().manual_seed(4)
+    support, query = torch.randn(3, 4, 6, generator=random), torch.randn(5, 6, generator=random)
+    names, logits = ["happily surprised", "bored", "unheard of"], prototype_logits
+    plain = Method("protonet", logits).among(names, query).once(support, query)
+    for weight, many in ((0.0, 1), (2.0, 20_000)):
+        priors = some_priors(weight, "harmonic")
+        bound = Method("composed", logits, priors=priors).among(names, query)
+        found = bound.once(support.repeat(1, many, 1), query)
+        assert torch.allclose(found, plain, atol=1e-2)
+
+
+def test_probabilities_are_for_episodes() -> None:
+    """Single pictures have prototypes alone: those of the mean; queries cannot refine others."""
+    priors = some_priors(2.0, "geometric")
+    method = Method("composed", prototype_logits, priors=priors)
+    assert not method.is_of_means
+    alone = for_single_pictures(method)
+    assert alone.is_of_means
+    assert alone.priors == replace(priors, composition="mean")
+    with pytest.raises(ConfigError, match="composed\\+tim goes on from prototypes"):
+        refined(method, "tim")
 
 
 def test_weights_by_hand() -> None:

@@ -37,6 +37,13 @@ KINDS = {
         *("train=pretrain", "train.batch_size=16", "train.average=0.5"),
         *("train.augment.mixup=0.4", "train.augment.cutmix=1.0", "train.augment.erase=0.5"),
         *("train.augment.rotate=10", "train.crops=2", "train.rotation_weight=0.5"),
+        "eval=compound_4w5s",
+        "eval.episodes=10",
+    ],
+    # With synthetic compounds in both kinds of epochs, and a map that is learnt on them.
+    "compounds": [
+        *("train=pretrain_meta", "train.supervised_epochs=2", "method=composed"),
+        *("train.compounds.share=0.3", "train.compounds.after=0.3", "method.composition=learnt"),
         *("eval=compound_4w5s", "eval.episodes=10"),
     ],
     # Of two sets at once, one of which each episode is of.

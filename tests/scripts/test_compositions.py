@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,17 +20,27 @@ from fewshot_fer.data.labels import BASIC, COMPOUND, COMPOUND_PARTS
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics
+from fewshot_fer.models.methods.pair_map import fit_pair_map
 
 FILE = Path(__file__).resolve().parents[2] / "scripts/compositions.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compositions", FILE)
+    return loaded("compositions")
+
+
+@pytest.fixture(scope="module")
+def by_shots(script: ModuleType) -> ModuleType:
+    return loaded("composition_shots")
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FILE.with_stem(name))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["compositions"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -42,9 +53,8 @@ def side_and_pictures() -> tuple[TrainingStatistics, Tensor, pd.DataFrame]:
     spreads = dict.fromkeys(kinds, 0.5)
     side = TrainingStatistics(BASIC, torch.zeros(48), kinds, spreads)
     table = face_table(dict.fromkeys(COMPOUND[:5], 12))
-    centres = [
-        prototypes[[BASIC.index(p) for p in COMPOUND_PARTS[c]]].mean(0) for c in COMPOUND[:5]
-    ]
+    names = table["label"].unique()
+    centres = [prototypes[[BASIC.index(p) for p in COMPOUND_PARTS[c]]].mean(0) for c in names]
     around = torch.stack(centres).repeat_interleave(12, dim=0)
     return side, around + 0.2 * torch.randn(60, 48, generator=random), table
 
@@ -65,6 +75,10 @@ def test_composed_ways_gain_where_parts_are_known(script: ModuleType) -> None:
         np.testing.assert_array_equal(found[script.ALONE], found["parts by spread"])
     scored = pd.DataFrame(rows).set_index(["protocol", "way"])
     composed = scored.loc[("compound_4w1s", script.ALONE)]
+    assert "composition learnt" not in made
+    learnt = fit_pair_map(*torch.randn(3, 9, 48, generator=torch.Generator().manual_seed(0)))
+    side = replace(side, pair_maps=dict.fromkeys(side.prototypes, learnt))
+    assert "composition learnt" in script.ways(side, trained, {})
     assert composed["gain"] > composed["gain_half"] > 0
     text = script.markdown(scored.reset_index())
     assert text.splitlines()[0] == "| way | compound_4w0s | compound_4w1s |"
@@ -101,3 +115,23 @@ def test_a_run_must_be_named(
     monkeypatch.setattr(sys, "argv", ["compositions.py", "rnu=/nowhere"])
     with pytest.raises(SystemExit):
         script.main()
+
+
+def test_the_picture_of_shots(by_shots: ModuleType, script: ModuleType, tmp_path: Path) -> None:
+    """A row for each curve and number of shots, none without pictures for those that need some;
+    gains are paired with plain prototypes and with no shot."""
+    side, embedded, table = side_and_pictures()
+    base = script.priors(side, "cl2n", MethodConfig("composed"))
+    episodes = draw_episodes(build_pool(table, Shape(4, 5, 3)), 100, seed=0)
+    drawn = (embedded, np.arange(60), episodes)
+    scored = by_shots.scored(drawn, by_shots.methods(base), [0, 1, 5])
+    by_place = scored.set_index(["method", "shots"])
+    assert len(scored) == 4 * 2 + 2
+    one, alone = by_place.loc[("composed", 1)], by_place.loc[("composed", 0)]
+    assert one["over_no_shot"] == pytest.approx(one["accuracy"] - alone["accuracy"])
+    assert one["over_plain"] > one["over_plain_half"] > 0
+    misnamed = by_shots.wrong(base, episodes.class_names)
+    assert misnamed.parts_of(episodes.class_names[0]) == base.parts_of(episodes.class_names[1])
+    by_shots.draw(scored, tmp_path / "shots.png")
+    assert (tmp_path / "shots.png").stat().st_size > 1_000
+    assert by_shots.markdown(scored).splitlines()[0].startswith("| shots | plain | composed |")

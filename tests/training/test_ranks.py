@@ -24,6 +24,8 @@ WITH_NORMS = "method=relation"  # its head has batch norms of its own
 CHANGES = (  # of images, some with partners that the other process has
     *("train.augment.mixup=0.4", "train.augment.cutmix=1.0", "train.augment.erase=0.5"),
     *("train.augment.rotate=10", "train.crops=2", "train.rotation_weight=0.5"),
+    *("train.compounds.share=0.3", "train.compounds.after=0.25"),  # in three of four epochs
+    "method.composition=learnt",
 )
 PATIENCE = 300  # seconds, for a machine that does other things
 FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]

@@ -2,7 +2,15 @@
 
 from fewshot_fer.config.augmentation_settings import check_augmentation
 from fewshot_fer.config.clip_settings import check_clips, check_unit
-from fewshot_fer.config.model_schema import COMPOSITIONS, FOUND_IN, KINDS, NEUTRAL, MethodConfig
+from fewshot_fer.config.compound_settings import check_compounds
+from fewshot_fer.config.model_schema import (
+    COMPOSITIONS,
+    FOUND_IN,
+    KINDS,
+    NEUTRAL,
+    PROBABILITIES,
+    MethodConfig,
+)
 from fewshot_fer.config.names import a_device, at_least, inside, one_of, require_name
 from fewshot_fer.config.schema import (
     LAYOUTS,
@@ -37,6 +45,7 @@ def check_train(settings: TrainVerb) -> None:
     one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     one_of("train.tested", train.tested, ("best", "last"))
     check_augmentation(settings)
+    check_compounds(settings)
     _check_dataset("dataset", settings.dataset)
     _check_model(settings)
     _check_eval("eval", settings.eval)
@@ -103,12 +112,32 @@ def _check_method(method: MethodConfig) -> None:
     one_of("method.composition", method.composition, COMPOSITIONS)
     one_of("method.neutral", method.neutral, NEUTRAL)
     _check_prior_weight(method.prior_weight)
+    _check_part_weights(method)
     given: object = method.parts  # of any type, where it was interpolated
     if not isinstance(given, dict):
         raise ConfigError("method.parts: expected the parts of each class, as {bored: [neutral]}")
     for name, parts in given.items():
         if not parts:
             raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
+
+
+def _check_part_weights(method: MethodConfig) -> None:
+    """Raise ConfigError where the parts of a class cannot be weighed, or refined, in this way."""
+    weights: object = method.part_weights  # of any type, where it was interpolated
+    numbers = isinstance(weights, list) and all(isinstance(each, int | float) for each in weights)
+    for weight in method.part_weights if numbers else ():
+        inside("method.part_weights", weight, 0.0, 1e6)
+    if not numbers or (weights and (len(method.part_weights) < 2 or not sum(method.part_weights))):
+        raise ConfigError(
+            f"method.part_weights={weights}: give a number for each part of a class, in the order "
+            f"of its name, one of them above 0, as [0.4,0.6]; leave it out for equal ones"
+        )
+    if method.composition in PROBABILITIES and method.refine != "none":
+        raise ConfigError(
+            f"method.refine={method.refine} goes on from prototypes, and "
+            f"method.composition={method.composition} composes probabilities: take "
+            f"method.composition=mean, or leave method.refine out"
+        )
 
 
 def _check_prior_weight(given: str) -> None:

@@ -9,7 +9,9 @@ from fewshot_fer.config.quoting import PathText
 NEUTRAL = ("none", "subject")  # whose neutral face embeddings are relative to
 KINDS = ("none", "l2", "cl2n")  # of normalising
 NAMED_WEIGHTS = ("none", "imagenet", "packaged")  # any other are a file
-COMPOSITIONS = ("mean", "unit", "neutral")  # of the parts of a class
+LEARNT = "learnt"  # a composition: a map that a run learns on mixed pictures
+PROBABILITIES = ("geometric", "harmonic")  # compositions of the parts' probabilities
+COMPOSITIONS = ("mean", "unit", "neutral", LEARNT, *PROBABILITIES)  # of the parts of a class
 SUPPORT, VALIDATION = FOUND_IN = ("support", "validation")  # the weight of a prior
 
 
@@ -39,7 +41,10 @@ class MethodConfig:
     name: str = MISSING  # a name in conf/method/
     normalise: str = "none"  # embeddings: none, l2 (unit length) or cl2n (centred before)
     prior_weight: str = "support"  # composed and text: a number, or where it is found
-    composition: str = "mean"  # composed only: how parts are put together: mean, unit or neutral
+    composition: str = "mean"  # composed only: mean, unit, neutral, learnt, geometric or harmonic
+    part_weights: list[float] = field(
+        default_factory=list
+    )  # composed only, in the order of names: [0.4,0.6]
     parts: dict[str, list[str]] = field(default_factory=dict)  # class -> training classes in it
     prompts: dict[str, list[str]] = field(default_factory=dict)  # text only: class -> sentences
     refine: str = "none"  # by an episode's queries besides: none, bdcspn, laplacian(shot) or tim

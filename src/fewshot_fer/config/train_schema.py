@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+MIXED = ("halves", "cutmix", "mixup")  # how two faces become one
+
 
 @dataclass
 class AugmentConfig:
@@ -17,6 +19,16 @@ class AugmentConfig:
     erase: float = 0.0  # probability that a box of 2 to 33 % of the image becomes its mean colour
     mixup: float = 0.0  # alpha of Mixup, as 0.2: an image and another of its batch are blended
     cutmix: float = 0.0  # alpha of CutMix, as 1.0: a box shows another image of the batch
+
+
+@dataclass
+class CompoundsConfig:
+    """Synthetic compounds in training: faces of two basic expressions, mixed."""
+
+    share: float = 0.0  # how many of them beside each image of a step; 0: none
+    weight: float = 1.0  # of their loss, which draws them to the composition of their parts
+    kind: str = "any"  # halves (eyes of one, mouth of the other), cutmix, mixup; any: all three
+    after: float = 0.5  # share of the epochs that have single expressions alone, first
 
 
 @dataclass
@@ -55,6 +67,7 @@ class TrainConfig:
     crops: int = 1  # copies of each image of a batch, each changed otherwise: times the cost
     rotation_weight: float = 0.0  # of a second loss: by which quarter turn each image is rotated
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    compounds: CompoundsConfig = field(default_factory=CompoundsConfig)
 
     @property
     def passes(self) -> int:

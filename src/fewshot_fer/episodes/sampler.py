@@ -7,7 +7,7 @@ no group; all episodes are drawn at once.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,14 @@ class Episodes:
         """Return the first `count` episodes, or all."""
         drawn = (self.classes[:count], self.support[:count], self.query[:count])
         return Episodes(self.class_names, *drawn)
+
+    def with_shots(self, k_shot: int) -> "Episodes":
+        """Return the same episodes with the first `k_shot` support images of each class: the same
+        queries, and every support a part of the next larger one.
+
+        Images of a class are drawn in random order, so these are as likely as any others.
+        """
+        return replace(self, support=self.support[:, :, :k_shot])
 
 
 def draw_episodes(

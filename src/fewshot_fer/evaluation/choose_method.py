@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from fewshot_fer.config.model_schema import FOUND_IN, VALIDATION, MethodConfig
+from fewshot_fer.config.model_schema import FOUND_IN, LEARNT, VALIDATION, MethodConfig
 from fewshot_fer.data.neutral import require_neutral
 from fewshot_fer.episodes.fixed_support import FixedProtocol
 from fewshot_fer.episodes.protocol import EpisodicProtocol
@@ -123,9 +123,11 @@ def prior_method(
 
     Raises ConfigError where the network reads no text.
     """
-    known = priors(statistics, normalise, settings)
     if settings.name == TEXT:
-        known = text_priors(known, views.text(), named_prompts(settings))
+        whole = priors(statistics, normalise, replace(settings, composition="mean"))
+        known: Priors = text_priors(whole, views.text(), named_prompts(settings))
+    else:
+        known = priors(statistics, normalise, settings)
     method = Method(settings.name, find_method(settings.name).logits, priors=known)
     if settings.prior_weight not in FOUND_IN:
         method = reweighted(method, float(settings.prior_weight))
@@ -135,7 +137,16 @@ def prior_method(
 
 
 def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfig) -> Priors:
-    """Return priors of classes by their names, whose weight is found in each support."""
+    """Return priors of classes by their names, whose weight is found in each support.
+
+    Raises RunError where classes are to be composed by a map that the run has not learnt.
+    """
+    maps = statistics.pair_maps
+    if settings.composition == LEARNT and maps is None:
+        raise RunError(
+            "the run has learnt no map of two prototypes to one: train it with "
+            "method.composition=learnt, or compose by method.composition=mean"
+        )
     return Priors(
         class_names=statistics.class_names,
         prototypes=statistics.prototypes[normalise],
@@ -143,6 +154,8 @@ def priors(statistics: TrainingStatistics, normalise: str, settings: MethodConfi
         weight=None,
         parts=named_parts(settings),
         composition=settings.composition,
+        part_weights=tuple(settings.part_weights),
+        pair_map=None if maps is None else maps[normalise],
     )
 
 

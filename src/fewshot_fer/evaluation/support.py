@@ -19,6 +19,7 @@ from fewshot_fer.data.labels import canonical
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
 from fewshot_fer.models.methods.composed import Priors
+from fewshot_fer.models.methods.shrinkage import Observed
 from fewshot_fer.system.errors import ConfigError, RunError
 from fewshot_fer.system.torch_files import read_torch_file, write_torch_file
 
@@ -194,9 +195,10 @@ def _weighed_priors(support: SupportSet, priors: Priors, names: list[str]) -> tu
     means = torch.zeros_like(vectors)
     own = support.prototypes().nan_to_num()  # a class without a picture has none
     means[: len(own)] = own
-    vectors, weights = (
-        each[0] for each in priors.weighed(means[None], pictures, vectors[None], known[None])
-    )
+    apart = support.embeddings - means[support.labels]
+    deviations = apart * _counts(support).sqrt()[:, None]
+    observed = Observed(means[None], pictures, deviations[None])
+    vectors, weights = (each[0] for each in priors.weighed(observed, vectors[None], known[None]))
     return vectors, torch.where(known & (pictures == 0), weights.clamp_min(1.0), weights)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.models.methods.pair_map import PairMap
 from fewshot_fer.models.preprocessing import KINDS, Normalisation
 from fewshot_fer.system.errors import RunError
 
@@ -25,13 +26,14 @@ class TrainingStatistics:
 
     mean [D]: of embeddings before they are normalised; prototypes: [C, D] for each way to
     normalise, the mean of a class's normalised embeddings; spreads: for each, their mean squared
-    distance to it, over the classes.
+    distance to it, over the classes; pair_maps: for each, where composition is learnt, else None.
     """
 
     class_names: tuple[str, ...]
     mean: Tensor
     prototypes: dict[str, Tensor]
     spreads: dict[str, float]
+    pair_maps: dict[str, PairMap] | None = None
 
     def normalisation(self, kind: str) -> Normalisation:
         """Return a normalisation around this mean."""
@@ -39,7 +41,10 @@ class TrainingStatistics:
 
     def content(self) -> dict[str, Any]:
         """Return plain values, which a checkpoint can hold."""
-        return {**vars(self), "class_names": list(self.class_names)}
+        content = {**vars(self), "class_names": list(self.class_names)}
+        if (maps := content.pop("pair_maps")) is not None:
+            content["pair_maps"] = {kind: vars(each) for kind, each in maps.items()}
+        return content
 
 
 def gather_statistics(embedder: Embedder, training: EpisodicTask, seed: int) -> TrainingStatistics:
@@ -77,11 +82,15 @@ def statistics_from(content: dict[str, Any], where: str) -> TrainingStatistics:
         fits = shapes == {(len(names), *mean.shape)} and mean.ndim == 1 and len(names) > 0
         fits = fits and all(map(_are_numbers, (mean, *prototypes.values())))
         fits = fits and all(0 <= spread < math.inf for spread in spreads.values())
+        maps = content.get("pair_maps")
+        pair_maps = None if maps is None else {k: PairMap(**maps[k]) for k in KINDS}
+        size = (len(mean), math.comb(len(names), 2))
+        fits = fits and all(each.fits(*size) for each in (pair_maps or {}).values())
         if not fits:
             raise ValueError("shapes, types or ranges")
     except DAMAGE as error:
         raise RunError(f"{where}: what it says of the training images is damaged") from error
-    return TrainingStatistics(names, mean, prototypes, spreads)
+    return TrainingStatistics(names, mean, prototypes, spreads, pair_maps)
 
 
 def _are_numbers(values: Tensor) -> bool:

@@ -80,9 +80,9 @@ def epoch_images(
     return EpochImages(images, rows, draw_changes(len(rows), images.side, settings, random))
 
 
-def augmentation_random(seed: int, epoch: int) -> torch.Generator:
+def augmentation_random(seed: int, epoch: int, what: bytes = b"augment") -> torch.Generator:
     """Return the generator of an epoch's augmentation: a function of seed and epoch alone."""
-    words = np.random.SeedSequence([seed, zlib.crc32(b"augment"), epoch]).generate_state(2)
+    words = np.random.SeedSequence([seed, zlib.crc32(what), epoch]).generate_state(2)
     return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
@@ -115,7 +115,7 @@ def draw_changes(
 def apply_changes(images: Tensor, changes: Changes) -> Tensor:
     """Return float32 images [B, 3, H, W] in 0..255, each changed in its own way; none is erased.
 
-    images: uint8 [B, 3, H, W] on the device of `changes`.
+    images: [B, 3, H, W] in 0..255, on the device of `changes`.
     """
     rows, columns = changes.rows.long()[:, :, None], changes.columns.long()[:, None, :]
     if changes.angles is not None:
@@ -126,7 +126,7 @@ def apply_changes(images: Tensor, changes: Changes) -> Tensor:
 
 
 def prepare_batch(images: Tensor, changes: Changes | None, dtype: torch.dtype) -> Tensor:
-    """Return uint8 images [B, 3, H, W] with their changes applied, normalised for an encoder.
+    """Return images [B, 3, H, W] in 0..255, with their changes, normalised for an encoder.
 
     What is erased becomes 0: the mean colour of ImageNet's images.
     """

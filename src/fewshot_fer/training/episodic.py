@@ -3,20 +3,16 @@
 import logging
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
-from fewshot_fer.episodes.clips import Clips
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.episodes.sampler import Episodes
 from fewshot_fer.evaluation.metrics import EpisodeScores, score_predictions
 from fewshot_fer.models.network import Network, episode_logits, episode_losses, query_labels
 from fewshot_fer.models.preprocessing import Normalisation
@@ -24,26 +20,18 @@ from fewshot_fer.system.device import Precision
 from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
+from fewshot_fer.training.compound_losses import episode_pair_losses
+from fewshot_fer.training.compounds import (
+    EpisodeCompounds,
+    MixedBatch,
+    begin_in,
+    episode_compounds,
+)
 from fewshot_fer.training.cuda_graph import CapturedSteps, Step
+from fewshot_fer.training.epoch_steps import EpochSteps, epoch_steps, with_frames
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
 log = logging.getLogger("fewshot_fer")
-
-
-@dataclass(frozen=True)
-class EpochSteps:
-    """An epoch of S steps of E episodes.
-
-    rows [S, E, images], classes [S, E, images]: table row and class number of every image, of an
-    episode all support class by class, then all queries the same; n_way, k_shot, n_query: of each.
-    Where these count clips, the frames of a clip are next to one another.
-    """
-
-    rows: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    n_way: int
-    k_shot: int
-    n_query: int
 
 
 class EpisodicTraining:
@@ -76,8 +64,10 @@ class EpisodicTraining:
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
         alone = self.device.type == "cuda" and world() == 1
-        self.capturing = fast and alone and not settings.classification_weight
+        others = settings.classification_weight or settings.compounds.share
+        self.capturing = fast and alone and not others
         self.captured: CapturedSteps | None = None
+        self.compounds: EpisodeCompounds | None = None
 
     def run_epoch(
         self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
@@ -87,12 +77,16 @@ class EpisodicTraining:
         Returns each episode's loss and accuracy from before its step.
         """
         episodes = protocol.draw(self.seed, epoch)
-        steps = _epoch_steps(episodes, self.settings.episodes_per_step * world())
+        steps = epoch_steps(episodes, self.settings.episodes_per_step * world())
         if protocol.of_clips is not None:
             random = np.random.default_rng([self.seed, zlib.crc32(b"frames"), epoch])
-            steps = _with_frames(steps, protocol.of_clips.clips, self.settings.frames, random)
+            steps = with_frames(steps, protocol.of_clips.clips, self.settings.frames, random)
         augment = self.settings.augment
         faces = epoch_images(images, steps.rows.ravel(), augment, self.seed, epoch)
+        self.compounds = None
+        if begin_in(self.settings, epoch):
+            names, at = episodes.class_names, (self.seed, epoch)
+            self.compounds = episode_compounds(images, steps, names, self.settings, at)
         self.network.start_training(self.settings.freeze_batch_norm)
         losses, predicted = self._run_steps(faces, steps, epoch)
         # Read back once an epoch: reading each step's loss would make a GPU wait.
@@ -123,7 +117,10 @@ class EpisodicTraining:
             first = number * n_episodes
             part = slice((first + own.start) * n_images, (first + own.stop) * n_images)
             batch = faces.batch(part, self.precision.dtype)
-            loss, logits = self.step(batch, steps.n_way, steps.k_shot, classes[number, own])
+            mixed = None
+            if self.compounds is not None:
+                mixed = self.compounds.batch(number, own, self.precision.dtype)
+            loss, logits = self.step(batch, steps.n_way, steps.k_shot, classes[number, own], mixed)
             losses.append(loss)
             predicted.append(logits.argmax(dim=-1))
             if self.after_step is not None:
@@ -131,7 +128,12 @@ class EpisodicTraining:
         return torch.stack(losses), torch.stack(predicted)
 
     def step(
-        self, batch: Tensor, n_way: int, k_shot: int, classes: Tensor | None = None
+        self,
+        batch: Tensor,
+        n_way: int,
+        k_shot: int,
+        classes: Tensor | None = None,
+        mixed: MixedBatch | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Train on E episodes, `episodes_per_step`: [E * way * (shot + query), 3, H, W].
 
@@ -140,22 +142,30 @@ class EpisodicTraining:
         episodes too: that is another algorithm than E steps, or than the mean of E gradients. With
         several ranks it sees the episodes of all of them, and the gradient is that of their mean.
         Of clips each gives `frames` images. classes [E, images]: needed for `classification_weight`
-        alone. Returns losses [E] and logits [E, way * query, way] from before the step.
+        alone; mixed: pictures of two queries each, which go through in the same forward. Returns
+        losses [E] and logits [E, way * query, way] from before the step.
         """
-        losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, classes)
+        losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, classes, mixed)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         return losses.detach(), logits.detach()
 
     def _losses(
-        self, batch: Tensor, n_way: int, k_shot: int, classes: Tensor | None
+        self,
+        batch: Tensor,
+        n_way: int,
+        k_shot: int,
+        classes: Tensor | None,
+        mixed: MixedBatch | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the losses [E] of episodes, their logits, and the loss whose gradient is taken."""
         settings = self.settings
+        pictures = batch if mixed is None else torch.cat([batch, mixed.pictures])
         with self.precision.forward(self.device):
-            embeddings = self.encoder(batch)
+            embeddings = self.encoder(pictures)
         embeddings = embeddings.to(self.precision.dtype)
+        embeddings, of_mixed = embeddings[: len(batch)], embeddings[len(batch) :]
         by_episode = self.normalisation(embeddings.unflatten(0, (settings.episodes_per_step, -1)))
         if settings.unit == "clip":  # an embedding is the mean of its clip's frames
             by_episode = by_episode.view(len(by_episode), -1, settings.frames, embeddings.shape[-1])
@@ -170,6 +180,12 @@ class EpisodicTraining:
             smoothing, classified = settings.label_smoothing, self.head(embeddings)
             extra = F.cross_entropy(classified, classes.flatten(), label_smoothing=smoothing)
             loss = loss + settings.classification_weight * extra
+        if mixed is not None:
+            n_episodes, _, width = by_episode.shape
+            support = by_episode[:, : n_way * k_shot].view(n_episodes, n_way, k_shot, width)
+            queries = self.normalisation(of_mixed.view(n_episodes, -1, width))
+            each = episode_pair_losses(support, queries, mixed, self.method)
+            loss = loss + settings.compounds.weight * each.mean()
         return losses, logits, loss
 
     def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
@@ -204,25 +220,3 @@ def seed_dropout(seed: int, epoch: int) -> None:
     """Seed torch's own random state, which dropout draws from, by seed, epoch and rank alone."""
     words = [seed, zlib.crc32(b"dropout"), epoch, rank()]
     torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
-
-
-def _with_frames(
-    steps: EpochSteps, clips: Clips, n_frames: int, random: np.random.Generator
-) -> EpochSteps:
-    """Return steps over clips as steps over frames that are drawn from each clip."""
-    rows = clips.draw_frames(steps.rows, n_frames, random)
-    shape = (*steps.rows.shape[:2], -1)
-    classes = np.repeat(steps.classes, n_frames, axis=2)
-    return replace(steps, rows=rows.reshape(shape), classes=classes)
-
-
-def _epoch_steps(episodes: Episodes, episodes_per_step: int) -> EpochSteps:
-    """Return the steps of an epoch's episodes, those of all ranks together in each."""
-    count, n_way, k_shot = episodes.support.shape
-    n_query = episodes.query.shape[2]
-    tables = [episodes.support.reshape(count, -1), episodes.query.reshape(count, -1)]
-    rows = np.concatenate(tables, axis=1)
-    each = [np.repeat(episodes.classes, per_class, axis=1) for per_class in (k_shot, n_query)]
-    classes = np.concatenate(each, axis=1)
-    shape = (-1, episodes_per_step, rows.shape[1])
-    return EpochSteps(rows.reshape(shape), classes.reshape(shape), n_way, k_shot, n_query)

@@ -34,10 +34,7 @@ class Mixing:
 
     def mix(self, part: slice, images: Tensor, others: Tensor) -> Tensor:
         """Return images [B, 3, H, W] at some positions mixed with their partners `others`."""
-        weights = torch.from_numpy(self.weights[part]).to(images)[:, None, None, None]
-        boxes = torch.from_numpy(self.boxes[part]).to(images.device)
-        kept = weights.masked_fill(inside(boxes, images.shape[3]), 0)
-        mixed = kept * images + (1 - kept) * others
+        mixed = mix_pixels(images, others, self.boxes[part], self.weights[part])
         return mixed.contiguous(memory_format=torch.channels_last)
 
     def label_shares(self, labels: Numbers, n_classes: int, part: slice) -> NDArray[np.float64]:
@@ -51,6 +48,18 @@ class Mixing:
     def dominant(self) -> Numbers:
         """Return the position [N] of the image that has the larger share of each mixture."""
         return np.where(self.shares >= 0.5, np.arange(len(self.shares)), self.partners)
+
+
+def mix_pixels(
+    images: Tensor, others: Tensor, boxes: Numbers, weights: NDArray[np.float64]
+) -> Tensor:
+    """Return images [B, 3, H, W] mixed with others: these alone inside of boxes [B, 4], and outside
+    the images by their weights [B]."""
+    outside = torch.from_numpy(weights).to(images)[:, None, None, None]
+    kept = outside.masked_fill(
+        inside(torch.from_numpy(boxes).to(images.device), images.shape[3]), 0
+    )
+    return kept * images + (1 - kept) * others
 
 
 def draw_mixing(

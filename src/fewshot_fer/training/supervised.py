@@ -21,6 +21,15 @@ from fewshot_fer.system.device import Precision
 from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
 from fewshot_fer.training.batches import Batches, draw_batches
+from fewshot_fer.training.compound_losses import pair_losses
+from fewshot_fer.training.compounds import (
+    EpochCompounds,
+    MixedBatch,
+    begin_in,
+    class_pairs,
+    paired_classes,
+    supervised_compounds,
+)
 from fewshot_fer.training.episodic import seed_dropout
 from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
 
@@ -69,6 +78,9 @@ class SupervisedTraining:
         self.optimiser = build_optimiser(parameters, settings, self.encoder.parameters())
         weights = class_weights(protocol, settings.class_weights)
         self.weights = weights.to(self.device, precision.dtype)
+        pairs = class_pairs(paired_classes(protocol.pool.class_names))
+        self.pairs = torch.from_numpy(pairs).to(self.device)
+        self.compounds: EpochCompounds | None = None
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
 
@@ -83,6 +95,10 @@ class SupervisedTraining:
         least = self.settings.least_batches * self.settings.batch_size
         shuffled = shuffled_rows(protocol, self.seed, epoch, least)
         batches = draw_batches(images, shuffled, self.settings, self.seed, epoch)
+        self.compounds = None
+        if begin_in(self.settings, epoch):
+            count, at = batches.edges[-1], (self.seed, epoch)
+            self.compounds = supervised_compounds(images, protocol.pool, count, self.settings, at)
         self.network.start_training(self.settings.freeze_batch_norm)
         seed_dropout(self.seed, epoch)
         loss, predicted = self._run_batches(batches, epoch)
@@ -109,7 +125,7 @@ class SupervisedTraining:
             part = slice(start + own.start, start + own.stop)
             batch = batches.images(part, self.precision.dtype)
             targets = self._targets(batches, slice(start, end), own)
-            loss, logits = self._step(batch, targets)
+            loss, logits = self._step(batch, targets, self._mixed(start, end))
             losses.append(loss)
             predicted.append(all_gather(logits.argmax(dim=1)))
         loss = all_gather(torch.stack(losses)[None]).mean(dim=0)
@@ -128,9 +144,20 @@ class SupervisedTraining:
             turns = torch.from_numpy(batches.turns[batch][own]).to(self.device)
         return Targets(classes[own], total, turns, batch.stop - batch.start)
 
-    def _step(self, batch: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+    def _mixed(self, start: int, end: int) -> MixedBatch | None:
+        """Return this rank's share of the mixed pictures that go with images start to end."""
+        first, last = (round(edge * self.settings.compounds.share) for edge in (start, end))
+        if self.compounds is None or first == last:
+            return None
+        own = rank_slice(last - first)
+        part = slice(first + own.start, first + own.stop)
+        return self.compounds.batch(part, last - first, self.precision.dtype)
+
+    def _step(
+        self, batch: Tensor, targets: Targets, mixed: MixedBatch | None
+    ) -> tuple[Tensor, Tensor]:
         """Take a step; return the loss of the classes and their logits from before it."""
-        loss, classified, logits = self.in_step(self._loss, batch, targets)
+        loss, classified, logits = self.in_step(self._loss, batch, targets, mixed)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -138,25 +165,33 @@ class SupervisedTraining:
             self.after_step()
         return classified.detach(), logits.detach()
 
-    def _loss(self, batch: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
+    def _loss(
+        self, batch: Tensor, targets: Targets, mixed: MixedBatch | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss whose gradient is taken, that of the classes alone, and their logits.
 
-        The mean of a loss over the ranks is its mean over the batch.
+        The mean of a loss over the ranks is its mean over the batch. Mixed pictures go through the
+        encoder in the same forward.
         """
+        pictures = batch if mixed is None else torch.cat([batch, mixed.pictures])
         with self.precision.forward(self.device):
-            embeddings = self.encoder(batch)
+            embeddings = self.encoder(pictures)
             logits = self.head(embeddings).to(self.precision.dtype)
+        logits, of_mixed = logits[: len(batch)], logits[len(batch) :]
         smoothing = self.settings.label_smoothing
         each = F.cross_entropy(
             logits, targets.classes, self.weights, label_smoothing=smoothing, reduction="sum"
         )
-        loss = each * world() / targets.total
+        classified = loss = each * world() / targets.total
+        if mixed is not None:
+            paired = pair_losses(of_mixed, self.pairs, mixed.labels).sum() * world() / mixed.count
+            loss = loss + self.settings.compounds.weight * paired
         if self.rotation is None or targets.turns is None:
-            return loss, loss, logits
+            return loss, classified, logits
         with self.precision.forward(self.device):
-            by_turn = self.rotation(embeddings).to(self.precision.dtype)
+            by_turn = self.rotation(embeddings[: len(batch)]).to(self.precision.dtype)
         turns = F.cross_entropy(by_turn, targets.turns, reduction="sum") * world() / targets.count
-        return loss + self.settings.rotation_weight * turns, loss, logits
+        return loss + self.settings.rotation_weight * turns, classified, logits
 
 
 def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:

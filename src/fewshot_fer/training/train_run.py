@@ -54,6 +54,7 @@ from fewshot_fer.runs.resume import (
 )
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import ConfigError, UserError
+from fewshot_fer.training.compounds import require_compounds
 from fewshot_fer.training.loop import TrainingRun
 from fewshot_fer.training.trainer import complete_checkpoints
 
@@ -146,6 +147,7 @@ def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:
         require_tensorboard()
     setup = setup_training(settings, source)
     names = setup.training.pool.class_names
+    require_compounds(settings, names)
     for protocol in setup.evaluations:
         try:
             require_parts(settings.method, names, [protocol])

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fewshot_fer.config.model_schema import VALIDATION
+from fewshot_fer.config.model_schema import LEARNT, VALIDATION
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.episodes.protocol import EpisodicProtocol, supervised_protocol
 from fewshot_fer.evaluation.calibration import run_calibration
@@ -32,6 +32,7 @@ from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import Progress
 from fewshot_fer.system.device import DTYPES, Precision
 from fewshot_fer.training.episodic import EpisodicTraining
+from fewshot_fer.training.learnt_composition import with_pair_maps
 from fewshot_fer.training.optim import load_optimiser
 from fewshot_fer.training.quarter_turns import rotation_head
 from fewshot_fer.training.supervised import SupervisedTraining
@@ -151,6 +152,8 @@ def take_snapshot(trainer: Trainer, validation: Task, epoch: int) -> Snapshot:
     kind, statistics = settings.method.normalise, None
     if kind == "cl2n" or find_method(settings.method.name).zero_shot:
         statistics = gather_statistics(embedder, trainer.training, settings.seed)
+        if settings.method.name == "composed" and settings.method.composition == LEARNT:
+            statistics = with_pair_maps(statistics, embedder, trainer.training, settings)
     trainer.normalisation = statistics.normalisation(kind) if statistics else Normalisation(kind)
     embedder = embedder.normalised(trainer.normalisation)
     method, weight = choose_method(settings.method, views, statistics), None
@@ -199,11 +202,7 @@ def complete_checkpoints(
         checkpoint = load_checkpoint(folder / name, device)
         if checkpoint.epoch not in completed:
             model, seed = load_model(settings, checkpoint, device), settings.seed
-            if checkpoint.training_side is None:
-                assert model.views is not None
-                features = model.views.embedder(FEATURES)
-                statistics = gather_statistics(features, training, seed)
-                checkpoint = replace(checkpoint, training_side=statistics.content())
+            checkpoint = _with_statistics(checkpoint, model, training, settings)
             digest = embedding_digest(checkpoint.encoder, model.embedder)
             support = run_support(training, validation, model, digest, seed)
             known = training.protocol.pool.class_names
@@ -212,3 +211,28 @@ def complete_checkpoints(
                 checkpoint, support=support.content(), calibration=calibration.content()
             )
         save_checkpoint(folder / name, completed[checkpoint.epoch])
+
+
+def _with_statistics(
+    checkpoint: Checkpoint, model: FewShotModel, training: EpisodicTask, settings: TrainVerb
+) -> Checkpoint:
+    """Return a checkpoint with the statistics of the training images that it lacks."""
+    learnt = settings.method.composition == LEARNT
+    if checkpoint.training_side is not None and not learnt:
+        return checkpoint
+    assert model.views is not None
+    features = model.views.embedder(FEATURES)
+    if checkpoint.training_side is None:
+        statistics = gather_statistics(features, training, settings.seed)
+    else:
+        statistics = statistics_from(checkpoint.training_side, "the checkpoint")
+    if learnt and statistics.pair_maps is None:
+        statistics = with_pair_maps(statistics, features, training, settings)
+    if learnt and statistics.pair_maps is not None:
+        left = statistics.pair_maps[settings.method.normalise].left
+        print(
+            f"composition learnt after epoch {checkpoint.epoch}: on pairs that it was not fitted "
+            f"to, {left:.0%} of the error of the mean of the parts is left",
+            flush=True,
+        )
+    return replace(checkpoint, training_side=statistics.content())

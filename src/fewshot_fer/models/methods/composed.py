@@ -5,12 +5,8 @@ prototypes says where the compound class should lie, and the pictures of a suppo
 there. That uses more than an episode holds, the names of the parts: such figures are not plain
 few-shot ones, and are marked.
 
-How far such a prior can be trusted beside a few pictures is found in those pictures. Class means
-are taken as mean = prior + offset + error. The offset is common to all classes of a support
-(another data set lies elsewhere as a whole), the error is each class's own. An observed mean of n
-pictures adds noise of variance spread / n. All three are estimated from how far the observed means
-lie from their priors, together and each (empirical Bayes: Efron and Morris, JASA 1973; the offset
-is shrunk as James and Stein did, Berkeley Symposium 1961).
+How far such a prior can be trusted beside a few pictures is found in those pictures, see
+`shrinkage`.
 """
 
 import difflib
@@ -19,18 +15,25 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from fewshot_fer.config.model_schema import MethodConfig
+from fewshot_fer.config.model_schema import LEARNT, MethodConfig
 from fewshot_fer.data.labels import canonical, parts_of
+from fewshot_fer.models.methods.compositions import (
+    COMPOSE,
+    POOL,
+    Parts,
+    PooledParts,
+    part_shares,
+)
+from fewshot_fer.models.methods.pair_map import PairMap
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method
+from fewshot_fer.models.methods.shrinkage import Observed, shrink
 from fewshot_fer.system.errors import ConfigError
 
-LEAST = 0.01  # of the spread: a prior never counts for more than 100 pictures
 PARTS = "names of the parts"  # what it uses beside a support
+BY_MAP = ", a map learnt on synthetic pairs"  # where that composes them
 NEUTRAL = "neutral"
-STEP = 0.7  # from neutral for each part: 0.5 is the same as unit lengths, 1 goes too far
 
 # Composed prototypes are compared with queries as plain ones are, once their priors are in.
 register_method("composed", normalise="cl2n", of_means=True, zero_shot=True)(prototype_logits)
@@ -43,8 +46,9 @@ class Priors:
     class_names [B] and prototypes [B, D]: of training, normalised as queries are; spread: the mean
     squared distance of training images to their prototypes; weight: how many support images a
     prior counts for, None: found in each support, see `shrink`; parts: of classes beyond RAF-DB's
-    compound ones; composition: `mean` of the parts' prototypes, of those at `unit` length, or of
-    each one's direction from `neutral` added up.
+    compound ones; composition: a name in `compositions`; part_weights: of the parts of a class in
+    the order of its name, none where they are equal; pair_map: what composes them where that is
+    learnt.
     """
 
     class_names: tuple[str, ...]
@@ -53,11 +57,14 @@ class Priors:
     weight: float | None
     parts: Mapping[str, Sequence[str]]
     composition: str = "mean"
+    part_weights: tuple[float, ...] = ()
+    pair_map: PairMap | None = None
 
     @property
     def uses(self) -> str:
         """What a method with these priors knows beside a support, as tables say it."""
-        return PARTS if self.weight is None else f"{PARTS}, weight {self.weight:g}"
+        parts = PARTS + (BY_MAP if self.composition == LEARNT else "")
+        return parts if self.weight is None else f"{parts}, weight {self.weight:g}"
 
     def of(self, class_names: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return priors [C, D] and which classes [C] have one: those whose parts are known.
@@ -71,16 +78,41 @@ class Priors:
                 priors[place], known[place] = self.composed(parts), True
         return priors, known
 
+    @property
+    def of_prototypes(self) -> bool:
+        """Whether a class is composed of its parts' prototypes, and not of their probabilities."""
+        return self.composition not in POOL
+
     def composed(self, parts: Sequence[str]) -> Tensor:
-        """Return the prior [D] of a class with these training classes as its parts."""
+        """Return the prior [D] of a class with these training classes as its parts.
+
+        Where probabilities are composed it is the mean of the parts.
+        """
         rows = [self.class_names.index(part) for part in parts]
-        if self.composition == "mean":
-            return self.prototypes[rows].mean(dim=0)
-        units = F.normalize(self.prototypes, dim=-1)
-        if self.composition == "unit" or len(parts) == 1 or NEUTRAL not in self.class_names:
-            return units[rows].mean(dim=0)
-        neutral = units[self.class_names.index(NEUTRAL)]
-        return neutral + STEP * (units[rows] - neutral).sum(dim=0)
+        neutral = self.class_names.index(NEUTRAL) if NEUTRAL in self.class_names else None
+        of_class = Parts(
+            prototypes=self.prototypes[rows],
+            shares=part_shares(len(rows), self.part_weights),
+            neutral=None if neutral is None else self.prototypes[neutral],
+            pair_map=self.pair_map,
+        )
+        return COMPOSE[self.composition if self.of_prototypes else "mean"](of_class)
+
+    def pooled(self, class_names: Sequence[str], like: Tensor) -> PooledParts | None:
+        """Return the parts of classes whose probabilities are composed, None where they are not."""
+        if self.of_prototypes:
+            return None
+        rows = [[self.class_names.index(p) for p in self.parts_of(n)] for n in class_names]
+        longest = max(1, *map(len, rows))
+        shares = torch.zeros(len(rows), longest)
+        shares[:, 0] = 1.0  # of a class without parts too, which has no weight
+        for place, own in enumerate(rows):
+            if own:
+                given = part_shares(len(own), self.part_weights)
+                shares[place, : len(own)] = 1 / len(own) if given is None else given
+        filled = [(own + (own[:1] or [0]) * longest)[:longest] for own in rows]
+        prototypes = self.prototypes[torch.tensor(filled)]
+        return PooledParts(self.composition, prototypes.to(like), shares.to(like))
 
     def parts_of(self, class_name: str) -> tuple[str, ...]:
         """Return the training classes that a class is made of, none where one is not among them."""
@@ -115,13 +147,11 @@ class Priors:
                 f"training with +method.parts.NAME=[a,b]"
             )
 
-    def weighed(
-        self, means: Tensor, counts: Tensor, priors: Tensor, known: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return priors [E, way, D] and weights [E, way] beside support means [E, way, D] over
-        counts [way] of images; known [E, way]."""
+    def weighed(self, observed: Observed, priors: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return priors [E, way, D] and their weights [E, way] beside pictures of the classes;
+        known [E, way]: which of them have a prior."""
         if self.weight is None:
-            return shrink(means, counts, priors, known, self.spread)
+            return shrink(observed, priors, known, self.spread)
         return priors, known.to(priors) * self.weight
 
 
@@ -149,27 +179,6 @@ def composed_prototypes(support: Tensor, priors: Tensor, weights: Tensor) -> Ten
     return (support.sum(dim=2) + weights[..., None] * priors) / counted[..., None]
 
 
-def shrink(
-    means: Tensor, counts: Tensor, priors: Tensor, known: Tensor, spread: float
-) -> tuple[Tensor, Tensor]:
-    """Return priors [E, C, D] moved by their common offset, and the number of pictures that each
-    counts for [E, C], 0 for classes without a prior.
-
-    means [E, C, D]: over counts [C] pictures, and anything where there are 0; known [E, C]: which
-    classes have a prior; spread: mean squared distance of a picture to the mean of its class.
-    """
-    spread = max(spread, torch.finfo(priors.dtype).tiny)
-    seen = (known & (counts > 0)).to(priors)  # [E, C]
-    n_seen = seen.sum(dim=-1)
-    total = n_seen.clamp_min(1)
-    apart = torch.where(seen[..., None] > 0, means - priors, torch.zeros((), dtype=priors.dtype))
-    offset = apart.sum(dim=-2) / total[:, None]
-    offset = torch.where(n_seen[:, None] > 1, offset, 0.0)  # one class: offset and error are one
-    own = (apart - seen[..., None] * offset[:, None]).square().sum(dim=(-2, -1))
-    own = own / (n_seen - 1).clamp_min(1)
-    noise = (seen * spread / counts.clamp_min(1)).sum(dim=-1) / total
-    error = (own - noise).clamp_min(LEAST * spread)
-    sure = 1 - own / total / offset.square().sum(dim=-1).clamp_min(spread * 1e-9)
-    moved = priors + (sure.clamp_min(0)[:, None] * offset)[:, None] * known[..., None]
-    weights = torch.where(n_seen > 0, spread / error, 1.0)
-    return moved, known.to(priors) * weights[:, None]
+def prior_share(shot: int, weights: Tensor) -> Tensor:
+    """Return the shares [E, way] of priors in prototypes of so many pictures: 1 without any."""
+    return weights / (shot + weights) if shot else torch.ones_like(weights)

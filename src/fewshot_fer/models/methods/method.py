@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from fewshot_fer.models.methods.composed import PARTS, Priors, composed_prototypes
+from fewshot_fer.models.methods.composed import PARTS, Priors, composed_prototypes, prior_share
+from fewshot_fer.models.methods.compositions import PooledParts
 from fewshot_fer.models.methods.floors import frequency_logits
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import (
@@ -17,8 +18,10 @@ from fewshot_fer.models.methods.registry import (
     find_method,
     method_names,
 )
+from fewshot_fer.models.methods.shrinkage import observed
 from fewshot_fer.models.methods.tip_adapter import HEAD
 from fewshot_fer.models.preprocessing import Normalisation
+from fewshot_fer.system.errors import ConfigError
 
 COUNTED = 8  # pictures that a composed prototype is worth where it is averaged with queries
 
@@ -56,8 +59,10 @@ class Method:
     @property
     def is_of_means(self) -> bool:
         """Whether its logits come from the class means alone, so that these can stand for any
-        support: not where each support image counts, or queries count for one another."""
-        return self.name in method_names(of_means=True)
+        support: not where each support image counts, or queries count for one another, or
+        probabilities of parts are composed."""
+        by_prototypes = self.priors is None or self.priors.of_prototypes
+        return by_prototypes and self.name in method_names(of_means=True)
 
     @property
     def gives_distances(self) -> bool:
@@ -85,14 +90,17 @@ class Method:
         if self.priors is None:
             return BoundMethod(self.logits)
         priors, known = self.priors.of(class_names)
-        return BoundMethod(self.logits, self.priors, priors.to(like), known.to(like.device))
+        pooled = self.priors.pooled(class_names, like)
+        priors, known = priors.to(like), known.to(like.device)
+        return BoundMethod(self.logits, self.priors, priors, known, pooled=pooled)
 
 
 @dataclass(frozen=True)
 class BoundMethod:
     """A method among C classes, with their priors [C, D] and which of them have one [C], if any.
 
-    scores [C, D + 1]: weights and bias of a linear score of each class that is added to the logits.
+    scores [C, D + 1]: weights and bias of a linear score of each class that is added to the logits;
+    pooled: the parts of the classes, where their probabilities are composed.
     """
 
     logits: LogitsFunction
@@ -100,6 +108,7 @@ class BoundMethod:
     priors: Tensor | None = None
     known: Tensor | None = None
     scores: Tensor | None = None
+    pooled: PooledParts | None = None
 
     def __call__(self, support: Tensor, query: Tensor, classes: Tensor) -> Tensor:
         """Return logits [E, Q, way]; classes [E, way]: which of the C each position is."""
@@ -110,11 +119,13 @@ class BoundMethod:
         if self.weighing is None or self.priors is None or self.known is None:
             return self.logits(support, query)
         shot = support.shape[2]
-        counts = torch.full((support.shape[1],), shot, device=support.device)
-        means = support.sum(dim=2) / max(shot, 1)
         expected = (self.priors[classes], self.known[classes])
-        prototypes = composed_prototypes(support, *self.weighing.weighed(means, counts, *expected))
-        return self.logits(prototypes[:, :, None], query)
+        moved, weights = self.weighing.weighed(observed(support), *expected)
+        logits = self.logits(composed_prototypes(support, moved, weights)[:, :, None], query)
+        if self.pooled is None:
+            return logits
+        excess = self.pooled.excess(query, expected[0], moved, classes)
+        return logits + prior_share(shot, weights)[:, None] * excess
 
     def once(self, support: Tensor, query: Tensor) -> Tensor:
         """Return logits [Q, C] of queries [Q, D] for one support [C, shot, D] of all C classes."""
@@ -140,7 +151,13 @@ def untrained_method(name: str, n_features: int = 0, channels: int = 0) -> Metho
 
 def refined(method: Method, by: str) -> Method:
     """Return composed prototypes that go on from there with the queries of the episode, by the
-    transductive method `by`."""
+    transductive method `by`. Raises ConfigError where probabilities are composed."""
+    if method.priors is not None and not method.priors.of_prototypes:
+        raise ConfigError(
+            f"method={method.name}+{by} goes on from prototypes, and "
+            f"method.composition={method.priors.composition} composes probabilities: take "
+            f"method.composition=mean"
+        )
     logits = find_method(by).logits
 
     def refined_logits(prototypes: Tensor, query: Tensor) -> Tensor:
@@ -151,10 +168,12 @@ def refined(method: Method, by: str) -> Method:
 
 def for_single_pictures(method: Method) -> Method:
     """Return the method for pictures one by one: the same where it is of means, else the nearest
-    prototype, composed where those are."""
+    prototype, composed where those are: of the mean of the parts where their probabilities were."""
     if method.is_of_means:
         return method
     if method.priors is None:
         return PROTOTYPES
     name = method.name.partition("+")[0]
-    return replace(method, name=name, logits=find_method(name).logits, queries="")
+    how = method.priors.composition if method.priors.of_prototypes else "mean"
+    priors = replace(method.priors, composition=how)
+    return replace(method, name=name, logits=find_method(name).logits, queries="", priors=priors)
