@@ -6,10 +6,10 @@
 Episodes are drawn once, with the largest number of shots. Fewer shots are the first of these, so
 that every number of shots has the same queries and supports lie within one another. At 0 shots
 composed prototypes are their parts alone. --on says what episodes are drawn from: `compound` is the
-report, on classes that no choice looked at. The rule by which a support weighs its parts was chosen
-on others: `basic`, pictures of the test split of the classes of training; `mixed` and `halves`,
-pairs of these, as the mean of their pixels or the upper half of one above the lower half of the
-other; each of them with --wrong too, where every class has the parts of the next one. Other words
+report. The rule by which a support weighs its parts was chosen on others: `basic`, pictures of the
+test split of the classes of training; `mixed` and `halves`, pairs of these, as the mean of their
+pixels or the upper half of one above the lower half of the other; each with --wrong too, where
+every class has the parts of the next one; and frames of AFEW. Other words
 than run= are those of paths.
 """
 
