@@ -1,5 +1,6 @@
 """Refuse settings of train, check and test that cannot work: ranges and contradictions."""
 
+from fewshot_fer.config.check_recipe import check_recipe
 from fewshot_fer.config.clip_settings import check_clips, check_unit
 from fewshot_fer.config.model_schema import COMPOSITIONS, FOUND_IN, KINDS, NEUTRAL, MethodConfig
 from fewshot_fer.config.names import a_device, at_least, inside, one_of, require_name
@@ -40,6 +41,7 @@ def check_train(settings: TrainVerb) -> None:
     inside("train.augment.colour", augment.colour, 0.0, 1.0)
     inside("train.augment.crop", augment.crop, 0.0, 0.5)
     _check_dataset("dataset", settings.dataset)
+    check_recipe(settings)
     _check_model(settings)
     _check_eval("eval", settings.eval)
     _check_tests(settings)

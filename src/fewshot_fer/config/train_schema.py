@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from fewshot_fer.config.quoting import PathText
+
 
 @dataclass
 class AugmentConfig:
@@ -49,6 +51,13 @@ class TrainConfig:
     label_smoothing: float = 0.0  # in a classifier's loss
     classification_weight: float = 0.0  # of a classifier's loss, added to that of episodes
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    teacher: PathText | None = None  # a finished run of the same classes, whose logits are learnt
+    distil: float = 0.0  # share of the teacher in a classifier's loss, 0..1
+    temperature: float = 4.0  # that logits are divided by there
+    average_last: float = 0.0  # of this last share of epochs the weights are averaged; 0: off
+    layer_decay: float = 1.0  # an encoder's stage learns at so much of the rate of the next one
+    frozen_stages: int = 0  # so many first stages of the encoder stay as they came
+    l2_start: float = 0.0  # as weight_decay, but of the encoder's distance from where it started
 
     @property
     def passes(self) -> int:

@@ -14,7 +14,7 @@ from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.torch_files import read_torch_file, write_torch_file
 
 FORMAT = 1
-WEIGHTS = ("encoder", "head", "method")
+WEIGHTS = ("encoder", "head", "method", "start")
 CONTENTS = ("optimiser", "support", "calibration", "training_side", "raw", "progress")
 
 
@@ -36,6 +36,7 @@ class Checkpoint:
     prior_weight: float | None = None  # of composed prototypes
     raw: dict[str, Any] | None = None  # the weights behind a moving average
     progress: dict[str, Any] | None = None  # a Progress, to resume from
+    start: dict[str, Tensor] | None = None  # the encoder's first weights, which l2_start pulls to
     preprocessing: dict[str, Any] = field(default_factory=preprocessing)
 
 

@@ -89,6 +89,7 @@ class RunFolder:
     def __init__(self, folder: Path, stamps: Row | None = None) -> None:
         self.folder = folder
         self.stamps = stamps or {}
+        self.uses = ""  # what every result of the run rests on, beside a row's own
         self.warnings: list[str] = []  # that concern every result of the run, beside a row's own
         self.results: list[Row] = []
         self.events: EventFiles | None = None  # TensorBoard's, which get every row too
@@ -129,6 +130,8 @@ class RunFolder:
     def add_result(self, row: Row) -> None:
         """Append one figure to results.csv."""
         row = {**row, **self.stamps}
+        if self.uses:
+            row["uses"] = "; ".join(filter(None, [row.get("uses"), self.uses]))
         if self.warnings:
             row["warnings"] = ";".join(filter(None, [row.get("warnings"), *self.warnings]))
         append_row(self.folder / "results.csv", RESULT_COLUMNS, row)

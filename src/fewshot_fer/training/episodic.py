@@ -25,7 +25,12 @@ from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
 from fewshot_fer.training.cuda_graph import CapturedSteps, Step
-from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
+from fewshot_fer.training.optim import (
+    build_optimiser,
+    learning_rate,
+    set_learning_rate,
+    stages_by_rate,
+)
 
 log = logging.getLogger("fewshot_fer")
 
@@ -67,14 +72,15 @@ class EpisodicTraining:
         self.seed = seed
         self.precision = precision
         self.device = next(self.encoder.parameters()).device
-        own = self.encoder.parameters()
-        self.optimiser = build_optimiser(network.parameters(), settings, own)
+        own, stages = self.encoder.parameters(), stages_by_rate(network.encoder, settings)
+        self.optimiser = build_optimiser(network.parameters(), settings, own, stages)
         learning = [self.encoder, self.head if settings.classification_weight else None]
         learning.append(self.method if isinstance(self.method, nn.Module) else None)
         self.in_step = data_parallel([module for module in learning if module is not None])
         self.normalisation = Normalisation()  # of embeddings, before the method sees them
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
+        self.after_backward: Callable[[], None] | None = None
         alone = self.device.type == "cuda" and world() == 1
         self.capturing = fast and alone and not settings.classification_weight
         self.captured: CapturedSteps | None = None
@@ -145,6 +151,8 @@ class EpisodicTraining:
         losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, classes)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if self.after_backward is not None:
+            self.after_backward()
         self.optimiser.step()
         return losses.detach(), logits.detach()
 

@@ -21,7 +21,13 @@ from fewshot_fer.system.device import Precision
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
 from fewshot_fer.training.episodic import seed_dropout
-from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
+from fewshot_fer.training.optim import (
+    build_optimiser,
+    learning_rate,
+    set_learning_rate,
+    stages_by_rate,
+)
+from fewshot_fer.training.teacher import Teacher
 
 Numbers = NDArray[np.int64]
 
@@ -46,11 +52,14 @@ class SupervisedTraining:
         self.device = next(self.encoder.parameters()).device
         self.in_step = data_parallel([self.encoder, self.head])
         parameters = [*self.encoder.parameters(), *self.head.parameters()]
-        self.optimiser = build_optimiser(parameters, settings, self.encoder.parameters())
+        own, stages = self.encoder.parameters(), stages_by_rate(self.encoder, settings)
+        self.optimiser = build_optimiser(parameters, settings, own, stages)
         weights = class_weights(protocol, settings.class_weights)
         self.weights = weights.to(self.device, precision.dtype)
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
+        self.after_backward: Callable[[], None] | None = None
+        self.teacher: Teacher | None = None
 
     def run_epoch(
         self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
@@ -101,6 +110,8 @@ class SupervisedTraining:
         loss, logits = self.in_step(self._loss, batch, labels, total)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if self.after_backward is not None:
+            self.after_backward()
         self.optimiser.step()
         if self.after_step is not None:
             self.after_step()
@@ -114,7 +125,12 @@ class SupervisedTraining:
         each = F.cross_entropy(
             logits, labels, weight=self.weights, label_smoothing=smoothing, reduction="sum"
         )
-        return each * world() / total, logits
+        loss = each * world() / total
+        if self.teacher is not None:
+            share = self.teacher.share
+            given = (self.weights[labels] * self.teacher.divergence(batch, logits)).sum()
+            loss = (1 - share) * loss + share * given * world() / total
+        return loss, logits
 
 
 def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:

@@ -32,8 +32,11 @@ from fewshot_fer.runs.load import load_model
 from fewshot_fer.runs.resume import Progress
 from fewshot_fer.system.device import DTYPES, Precision
 from fewshot_fer.training.episodic import EpisodicTraining
+from fewshot_fer.training.last_epochs import average_epoch, first_averaged
 from fewshot_fer.training.optim import load_optimiser
+from fewshot_fer.training.start import PullToStart
 from fewshot_fer.training.supervised import SupervisedTraining
+from fewshot_fer.training.teacher import Teacher
 
 
 class Trainer:
@@ -54,8 +57,13 @@ class Trainer:
         if settings.train.epochs:
             share_batch_norms(self.network.modules())
         self.device = next(encoder.parameters()).device
-        decay = settings.train.average
-        self.average = WeightAverage(self.network, decay) if decay else None
+        train = settings.train
+        if train.freeze_batch_norm or train.frozen_stages:  # which ranks must know from the start
+            self.network.start_training(train.freeze_batch_norm)
+        averages = train.average or train.average_last
+        self.average = WeightAverage(self.network, train.average or None) if averages else None
+        self.start = PullToStart(encoder, train.l2_start) if train.l2_start else None
+        self.teacher: Teacher | None = None
         kind = settings.method.normalise
         # Of episodes' embeddings; a training mean is known from the first validation on.
         self.normalisation = Normalisation("l2" if kind == "cl2n" else kind)
@@ -64,22 +72,39 @@ class Trainer:
     @property
     def evaluated(self) -> Network:
         """The network that is evaluated: of the averaged weights where they are averaged."""
-        return self.network if self.average is None else self.average.averaged()
+        if self.average is None or not self.is_averaged:
+            return self.network
+        return self.average.averaged()
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether the average of weights is evaluated: with `average_last` in the last epochs."""
+        average = self.average
+        return average is not None and (self.settings.train.average > 0 or average.updates > 0)
 
     def run_epoch(self, epoch: int) -> tuple[EpisodeScores, EpisodicProtocol]:
         """Train for an epoch, from 1; return its scores and the protocol that it followed."""
         first_after_supervised = epoch == supervised_epochs(self.settings) + 1 > 1
-        if self.average is not None and first_after_supervised:
-            self.network.load(self.average.averaged().state())
+        moving = self.average if self.settings.train.average else None
+        if moving is not None and first_after_supervised:
+            self.network.load(moving.averaged().state())
         phase, protocol = self._phase(epoch), self.training.protocol
         phase.between_steps = self.between_steps
-        if self.average is not None:
-            phase.after_step = self.average.update
+        if moving is not None:
+            phase.after_step = moving.update
+        if self.start is not None:
+            phase.after_backward = self.start.add_gradient
         if isinstance(phase, SupervisedTraining):
+            phase.teacher = self.teacher
             protocol = supervised_protocol(protocol)
         else:
             phase.normalisation = self.normalisation
-        return phase.run_epoch(self.training.images, protocol, epoch), protocol
+        scores = phase.run_epoch(self.training.images, protocol, epoch)
+        if epoch >= first_averaged(self.settings.train):
+            assert self.average is not None
+            batch_size = self.settings.train.batch_size
+            average_epoch(self.average, self.training, batch_size, self.precision)
+        return scores, protocol
 
     def _phase(self, epoch: int) -> EpisodicTraining | SupervisedTraining:
         """Return what trains in an epoch, with the optimiser of its phase."""
@@ -112,6 +137,8 @@ class Trainer:
         stored = {"encoder": checkpoint.encoder, "head": checkpoint.head}
         stored["method"] = checkpoint.method
         state = {name: weights for name, weights in stored.items() if weights is not None}
+        if self.start is not None:
+            self.start.load(checkpoint.start or {})
         if self.average is not None and checkpoint.raw is not None:
             self.average.load(state, checkpoint.raw)
         else:
@@ -174,7 +201,10 @@ def snapshot_checkpoint(
         method=state.get("method"),
         training_side=None if statistics is None else statistics.content(),
         prior_weight=snapshot.prior_weight,
-        raw=None if trainer.average is None else trainer.average.state(),
+        raw=trainer.average.state()
+        if trainer.average is not None and trainer.is_averaged
+        else None,
+        start=None if trainer.start is None else trainer.start.start,
         progress=asdict(progress),
     )
 
