@@ -29,6 +29,8 @@ def check_recipe(settings: TrainVerb) -> None:
 
 def _check_teacher(settings: TrainVerb) -> None:
     train = settings.train
+    if settings.resume is not None:  # the share is the run's, and only the place is typed
+        return
     if train.teacher is None and train.distil:
         raise ConfigError(
             f"train.distil={train.distil:g} needs a teacher: train.teacher=outputs/train/..., a "

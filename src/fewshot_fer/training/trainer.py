@@ -72,15 +72,14 @@ class Trainer:
     @property
     def evaluated(self) -> Network:
         """The network that is evaluated: of the averaged weights where they are averaged."""
-        if self.average is None or not self.is_averaged:
-            return self.network
-        return self.average.averaged()
+        return self.network if self.averaged is None else self.averaged.averaged()
 
     @property
-    def is_averaged(self) -> bool:
-        """Whether the average of weights is evaluated: with `average_last` in the last epochs."""
-        average = self.average
-        return average is not None and (self.settings.train.average > 0 or average.updates > 0)
+    def averaged(self) -> WeightAverage | None:
+        """The average of weights, None where none is taken or, with `average_last`, not yet."""
+        if self.average is None or self.settings.train.average or self.average.updates:
+            return self.average
+        return None
 
     def run_epoch(self, epoch: int) -> tuple[EpisodeScores, EpisodicProtocol]:
         """Train for an epoch, from 1; return its scores and the protocol that it followed."""
@@ -201,9 +200,7 @@ def snapshot_checkpoint(
         method=state.get("method"),
         training_side=None if statistics is None else statistics.content(),
         prior_weight=snapshot.prior_weight,
-        raw=trainer.average.state()
-        if trainer.average is not None and trainer.is_averaged
-        else None,
+        raw=None if trainer.averaged is None else trainer.averaged.state(),
         start=None if trainer.start is None else trainer.start.start,
         progress=asdict(progress),
     )
