@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, Command
+from small_networks import small_encoder
 from timm.layers import BatchNormAct2d
 from torch import nn
 
@@ -20,7 +21,12 @@ from fewshot_fer.system.ranks import all_gather, rank_slice
 
 EPOCHS = ("train.epochs=4", "train.supervised_epochs=2", "test=compound_4w5s", "test.episodes=20")
 LINE = (*TINY, "train=pretrain_meta", *EPOCHS, "precision=float64", "threads=1")
-WITH_NORMS = "method=relation"  # its head has batch norms of its own
+# A head with batch norms of its own, and statistics that are renewed for averaged weights.
+WITH_NORMS = ("method=relation", "train.average_last=0.5")
+FROM_WEIGHTS = (
+    *("backbone.weights=start.pth", "train.frozen_stages=2", "train.layer_decay=0.5"),
+    *("train.l2_start=0.1", "train.teacher=teacher", "train.distil=0.5"),
+)
 PATIENCE = 300  # seconds, for a machine that does other things
 FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
@@ -72,13 +78,13 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     """One with episodes_per_step=2, two with one each; killed in between, they go on."""
     words = (
         *LINE,
-        WITH_NORMS,
+        *WITH_NORMS,
         "train.episodes_per_step=2",
         f"paths.data={data}",
         "hydra.run.dir=alone",
     )
     assert command("train", *words).code == 0
-    process = start(tmp_path / "two", data, WITH_NORMS)
+    process = start(tmp_path / "two", data, *WITH_NORMS)
     wait_for(tmp_path / "two/last.pt", process)
     os.kill(ranks_of(process)[-1], signal.SIGKILL)
     _, told = process.communicate(timeout=PATIENCE)
@@ -90,6 +96,26 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     _, told = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, told
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
+
+
+@pytest.mark.slow
+def test_two_learn_from_weights_and_a_teacher_as_one_does(
+    data: Path, command: Command, tmp_path: Path
+) -> None:
+    """Frozen stages, whose weights get no gradient, rates by stage, a pull to the start, logits of
+    another run."""
+    torch.save(small_encoder().state_dict(), "start.pth")
+    places = (f"paths.data={data}", "hydra.run.dir=teacher")
+    assert command("train", *TINY, "train=pretrain", "train.epochs=1", *places).code == 0
+    words = (*LINE, *FROM_WEIGHTS, "train.episodes_per_step=2", f"paths.data={data}")
+    alone = command("train", *words, "hydra.run.dir=alone")
+    assert alone.code == 0, alone.err
+    process = start(tmp_path / "two", data, *FROM_WEIGHTS)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, told
+    same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
+    kept = torch.load("two/last.pt", weights_only=True)["encoder"]["norms.1.running_mean"]
+    assert torch.equal(kept.float(), small_encoder().norms[1].running_mean)
 
 
 @pytest.mark.slow
