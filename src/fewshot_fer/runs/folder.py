@@ -62,8 +62,9 @@ RESULT_COLUMNS = (
     "method",  # protonet, classifier, ...
     "episodes_id",  # equal for the very same episodes, or support and queries
     "trained_on_test",  # whether test images of any data set were in the training set
-    "uses",  # what the method uses beside the support: nothing, names of the parts, ...
-    "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions
+    "uses",  # what the method uses beside the support: nothing, names of the parts, a teacher, ...
+    "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions; or
+    # what its teacher's did: faces (teacher)
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
     "n_left_out",  # of n_query x episodes: the query's group or picture is in the draw's support
     "images_id",  # equal for pictures of the same content: of the queries, then of a fixed support
