@@ -168,8 +168,8 @@ def test_the_pull_to_the_start_by_hand(phase: dict[str, object]) -> None:
     found.run_epoch(1)
     for each in found.network.parameters():
         each.grad = torch.ones_like(each)
-    assert found.start is not None
-    found.start.add_gradient()
+    assert found.pull is not None
+    found.pull.add_gradient()
     for name, weights in found.network.encoder.named_parameters():
         torch.testing.assert_close(weights.grad, 1 + 0.25 * (weights.detach() - start[name]))
     if found.network.head is not None:

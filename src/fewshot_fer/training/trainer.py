@@ -62,7 +62,7 @@ class Trainer:
             self.network.start_training(train.freeze_batch_norm)
         averages = train.average or train.average_last
         self.average = WeightAverage(self.network, train.average or None) if averages else None
-        self.start = PullToStart(encoder, train.l2_start) if train.l2_start else None
+        self.pull = PullToStart(encoder, train.l2_start) if train.l2_start else None
         self.teacher: Teacher | None = None
         kind = settings.method.normalise
         # Of episodes' embeddings; a training mean is known from the first validation on.
@@ -91,8 +91,8 @@ class Trainer:
         phase.between_steps = self.between_steps
         if moving is not None:
             phase.after_step = moving.update
-        if self.start is not None:
-            phase.after_backward = self.start.add_gradient
+        if self.pull is not None:
+            phase.after_backward = self.pull.add_gradient
         if isinstance(phase, SupervisedTraining):
             phase.teacher = self.teacher
             protocol = supervised_protocol(protocol)
@@ -136,8 +136,8 @@ class Trainer:
         stored = {"encoder": checkpoint.encoder, "head": checkpoint.head}
         stored["method"] = checkpoint.method
         state = {name: weights for name, weights in stored.items() if weights is not None}
-        if self.start is not None:
-            self.start.load(checkpoint.start or {})
+        if self.pull is not None:
+            self.pull.load(checkpoint.start or {})
         if self.average is not None and checkpoint.raw is not None:
             self.average.load(state, checkpoint.raw)
         else:
@@ -201,7 +201,7 @@ def snapshot_checkpoint(
         training_side=None if statistics is None else statistics.content(),
         prior_weight=snapshot.prior_weight,
         raw=None if trainer.averaged is None else trainer.averaged.state(),
-        start=None if trainer.start is None else trainer.start.start,
+        start=None if trainer.pull is None else trainer.pull.start,
         progress=asdict(progress),
     )
 
