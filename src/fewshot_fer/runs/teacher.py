@@ -90,7 +90,7 @@ def stamp_teacher(folder: RunFolder, facts: TeacherFacts | None) -> None:
     given = facts.pretrained if facts.pretrained.endswith(SUFFIX) else facts.pretrained + SUFFIX
     if facts.pretrained not in ("", "none", own):
         folder.stamps["pretrained"] = given if own == "none" else f"{own}, {given}"
-    if facts.trained_on_test:
-        folder.stamps["trained_on_test"] = True
+    if facts.trained_on_test is not False and not folder.stamps.get("trained_on_test"):
+        folder.stamps["trained_on_test"] = facts.trained_on_test
     if facts.other_images:
         folder.uses = OTHER_IMAGES

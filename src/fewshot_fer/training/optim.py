@@ -27,9 +27,9 @@ def build_optimiser(
     """Return the optimiser that the settings name, which takes a step in one fused kernel.
 
     encoder: those of the parameters whose rate is `encoder_rate` times that of the others; stages:
-    the same, first to last, where the rate falls from stage to stage by `layer_decay` (Clark et
-    al., ELECTRA, ICLR 2020, appendix). On a GPU learning rates are tensors there, which a captured
-    graph reads at each replay.
+    the same, first to last, where each learns at `layer_decay` of the next one's rate (Howard and
+    Ruder, ULMFiT, ACL 2018, section 3.2). On a GPU learning rates are tensors there, which a
+    captured graph reads at each replay.
     """
     listed = list(parameters)
     device = listed[0].device

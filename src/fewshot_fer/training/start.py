@@ -7,9 +7,9 @@ from torch import Tensor, nn
 class PullToStart:
     """The gradient of strength / 2 * |w - w0|² over an encoder's weights w that learn.
 
-    Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning", ICML 2018, eq. 3:
-    pretrained weights are a better place to decay to than 0. Added as `weight_decay` is by sgd and
-    adam, so losses in tables are without it.
+    Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional
+    Networks", ICML 2018: pretrained weights are a better place to decay to than 0. Added as sgd and
+    adam add `weight_decay`, so losses in tables are without it.
     """
 
     def __init__(self, encoder: nn.Module, strength: float) -> None:
