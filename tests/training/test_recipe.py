@@ -2,10 +2,12 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import TINY, Command
 from small_networks import settings, small_encoder, training_task
 from torch import nn
 from torch.nn import functional as F
@@ -14,10 +16,12 @@ from fewshot_fer.config.model_schema import BackboneConfig, MethodConfig
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.evaluation.tasks import EpisodicTask
+from fewshot_fer.models.backbones.drop_block import DropBlock
 from fewshot_fer.models.backbones.stage_weights import stage_weights
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import build_optimiser, set_learning_rate
 from fewshot_fer.training.start import PullToStart
@@ -209,3 +213,33 @@ def test_a_step_with_the_pull_is_one_of_the_penalised_loss() -> None:
     loop.step(pixels, 3, 2)
     for ours, theirs in zip(encoder.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_dropped_blocks_are_a_function_of_seed_and_epoch() -> None:
+    """Whatever torch drew before, an epoch goes the same way; another epoch goes another."""
+    images, protocol = training_task()
+    fixed = replace(protocol, loaded=protocol.draw(0, 1))
+    losses = []
+    for drawn_before, epoch in ((1, 2), (5, 2), (1, 3)):
+        encoder = nn.Sequential(small_encoder().stages()[0], DropBlock(0.3), nn.Flatten())
+        torch.manual_seed(drawn_before)
+        chosen = settings(lr=1e-9, augment=AugmentConfig())
+        loop = EpisodicTraining(Network(encoder, None, prototype_logits), chosen, 0)
+        losses.append(loop.run_epoch(images, fixed, epoch).loss)
+    np.testing.assert_array_equal(losses[0], losses[1])
+    assert np.abs(losses[0] - losses[2]).max() > 1e-6
+
+
+def test_the_best_is_chosen_among_averages(data: Path, command: Command) -> None:
+    """Whatever validation said of single epochs before; the average is what a test then takes."""
+    line = (*TINY, "train.epochs=3", "train.patience=0", "train.average_last=0.34")
+    places = (f"paths.data={data}", "hydra.run.dir=run", "eval=compound_4w5s", "eval.episodes=5")
+    outcome = command("train", *line, *places)
+    assert outcome.code == 0, outcome.err
+    kept = load_checkpoint(Path("run/best.pt"))
+    assert kept.epoch == 3
+    assert kept.raw is not None
+    last = kept.raw["network"]["encoder"]
+    # Of one epoch alone the average has its weights, with statistics of its own.
+    assert torch.equal(kept.encoder["convolutions.1.weight"], last["convolutions.1.weight"])
+    assert not torch.equal(kept.encoder["norms.1.running_mean"], last["norms.1.running_mean"])
