@@ -14,6 +14,7 @@ from bad_input import (
     list_cases,
     page_cases,
     picture_cases,
+    recipe_cases,
     run_cases,
     set_cases,
     sweep_cases,
@@ -66,6 +67,13 @@ class Kind:
 def _trained(folder: Path) -> Path:
     write_rafdb(folder)
     begun = typed(*RAFDB, "hydra.run.dir=run", "episodes.save=episodes.npz")
+    assert begun.code == 0, begun.err
+    return folder / "run"
+
+
+def _teaching(folder: Path) -> Path:
+    write_rafdb(folder)
+    begun = typed(*recipe_cases.TEACHER, "hydra.run.dir=run")
     assert begun.code == 0, begun.err
     return folder / "run"
 
@@ -153,6 +161,7 @@ KINDS: dict[str, list[Kind]] = {
         Kind(set_cases.typed_paths, write_folder, OWN),
         Kind(sweep_cases.found_sets, write_mixed, sweep_cases.FOUND),
         Kind(weight_cases.typed_methods, write_rafdb, RAFDB),
+        Kind(recipe_cases.typed_recipes, write_rafdb, RAFDB),
         Kind(run_cases.configs, lambda root: _trained(root) / "config.yaml", TEST),
     ],
     "Weights, checkpoints and runs": [
@@ -163,6 +172,7 @@ KINDS: dict[str, list[Kind]] = {
         ),
         Kind(weight_cases.safetensors_files, weight_cases.write_safetensors, CARD),
         Kind(run_cases.checkpoints, lambda root: _trained(root) / "best.pt", TEST),
+        Kind(recipe_cases.teachers, _teaching, recipe_cases.STUDENT),
         Kind(run_cases.stopped_runs, _stopped, ("train", "resume=run")),
         Kind(
             run_cases.episode_files,

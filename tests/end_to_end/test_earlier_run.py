@@ -41,8 +41,7 @@ def assert_same_answers(folder: Path, role: str) -> None:
 def assert_same_results(folder: Path, *roles: str) -> None:
     """Every column that the earlier version wrote, but for one query that may turn."""
     found, known = (
-        pd.read_csv(run / "results.csv").set_index("role").loc[list(roles)]
-        for run in (folder, NOW)
+        pd.read_csv(run / "results.csv").set_index("role").loc[list(roles)] for run in (folder, NOW)
     )
     found = found[known.columns]
     numbers = found.select_dtypes("number").columns.drop("loss")

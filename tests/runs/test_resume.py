@@ -46,6 +46,18 @@ KINDS = {
         *("train.compounds.share=0.3", "train.compounds.after=0.3", "method.composition=learnt"),
         *("eval=compound_4w5s", "eval.episodes=10"),
     ],
+    # With the weights of its last two epochs averaged, the first of them before it is stopped.
+    "average_last": [
+        *("train=pretrain_meta", "method=relation", "train.supervised_epochs=2"),
+        *("train.average_last=0.67", "eval=compound_4w5s", "eval.episodes=10"),
+    ],
+    # From pretrained weights, which are what a stage keeps and others are pulled to.
+    "pretrained": [
+        *("train=finetune", "backbone=face_expression", "backbone.accept_size=true"),
+        *("train.supervised_epochs=1", "train.layer_decay=0.7", "train.frozen_stages=1"),
+        *("train.l2_start=0.1", "train.average_last=0.67"),
+        *("eval=compound_4w5s", "eval.episodes=10"),
+    ],
     # Of two sets at once, one of which each episode is of.
     "union": [
         *("dataset=union", "dataset.sets=[rafdb_basic,afew]", "dataset.skip_missing=true"),
@@ -114,10 +126,14 @@ MOMENTS = {
 }
 
 
+QUICK = ["in the middle"]
 CASES = [
-    pytest.param(kind, moment, marks=[] if moment == "in the middle" else pytest.mark.slow)
+    pytest.param(
+        *(kind, moment),
+        marks=[] if moment in QUICK and kind != "average_last" else pytest.mark.slow,
+    )
     for kind in KINDS
-    for moment in (MOMENTS if kind in ("protonet", "classifier") else ["in the middle"])
+    for moment in (MOMENTS if kind in ("protonet", "classifier") else QUICK)
 ]
 SOME_RUN = pytest.mark.parametrize("undisturbed", ["protonet"], indirect=True)
 

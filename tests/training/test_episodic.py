@@ -25,6 +25,7 @@ from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision
 from fewshot_fer.training.cuda_graph import CapturedSteps, remember_state
 from fewshot_fer.training.episodic import EpisodicTraining
+from fewshot_fer.training.start import PullToStart
 
 
 class ReplayedOnCpu(CapturedSteps):
@@ -66,6 +67,23 @@ def test_captured_steps_are_those_of_the_plain_loop(
     assert isinstance(captured.captured, ReplayedOnCpu)
     for key, value in plain.encoder.state_dict().items():
         assert torch.equal(value, captured.encoder.state_dict()[key])
+
+
+@pytest.mark.usefixtures("_replayed")
+def test_captured_steps_keep_to_the_start_as_the_plain_loop() -> None:
+    """With a pull to it, rates by stage and a frozen stage."""
+    images, protocol = training_task()
+    loops = plain_and_captured(settings(layer_decay=0.5))
+    for loop in loops:
+        loop.network.frozen_stages = 1
+        loop.after_backward = PullToStart(loop.encoder, 0.1).add_gradient
+    for epoch in (1, 2):
+        one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
+        np.testing.assert_array_equal(one.loss, other.loss)
+    assert loops[1].captured is not None
+    state = loops[1].encoder.state_dict()
+    for key, value in loops[0].encoder.state_dict().items():
+        assert torch.equal(value, state[key])
 
 
 @pytest.mark.usefixtures("_replayed")

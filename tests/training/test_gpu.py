@@ -27,10 +27,13 @@ from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.evaluation.scoring import evaluate
 from fewshot_fer.models.fast.conv4_gpu import for_a_graph
 from fewshot_fer.models.methods.method import PROTOTYPES
+from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.network import Network
 from fewshot_fer.system.device import Precision, prepare_device
 from fewshot_fer.training.cuda_graph import CapturedSteps
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import load_optimiser
+from fewshot_fer.training.start import PullToStart
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -105,6 +108,27 @@ def test_dropout_in_captured_steps_is_a_function_of_seed_and_epoch(gpu: torch.de
         losses.append(loss)
     np.testing.assert_array_equal(losses[0], losses[1])
     assert np.abs(losses[0] - losses[2]).max() > 1e-6
+
+
+def test_a_pull_to_the_start_and_rates_by_stage_are_captured(gpu: torch.device) -> None:
+    """As steps that are started one by one; a frozen stage stays as it was."""
+    images = moved(training_task()[0], gpu)
+    chosen = settings(optimiser="sgd", lr=0.01, layer_decay=0.5)
+    loops = []
+    for fast in (True, False):
+        encoder = small_encoder().to(gpu)
+        kept = Network(encoder, None, prototype_logits, frozen_stages=1)
+        loops.append(EpisodicTraining(kept, chosen, 0, fast=fast))
+        loops[-1].after_backward = PullToStart(encoder, 0.1).add_gradient
+    for epoch in (1, 2):
+        with for_a_graph():
+            one, other = (loop.run_epoch(images, training_task()[1], epoch) for loop in loops)
+        np.testing.assert_allclose(one.loss, other.loss, rtol=1e-4, atol=1e-5)
+    assert isinstance(loops[0].captured, CapturedSteps)
+    start = small_encoder().state_dict()
+    for key, value in loops[0].encoder.state_dict().items():
+        assert ".0." not in key or torch.equal(value.cpu(), start[key])
+        torch.testing.assert_close(value, loops[1].encoder.state_dict()[key], rtol=1e-3, atol=1e-4)
 
 
 def test_a_step_that_waits_for_the_gpu_is_started_one_by_one(

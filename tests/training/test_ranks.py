@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, Command
+from small_networks import small_encoder
 from timm.layers import BatchNormAct2d
 from torch import nn
 
@@ -20,12 +21,17 @@ from fewshot_fer.system.ranks import all_gather, rank_slice
 
 EPOCHS = ("train.epochs=4", "train.supervised_epochs=2", "test=compound_4w5s", "test.episodes=20")
 LINE = (*TINY, "train=pretrain_meta", *EPOCHS, "precision=float64", "threads=1")
-WITH_NORMS = "method=relation"  # its head has batch norms of its own
 CHANGES = (  # of images, some with partners that the other process has
     *("train.augment.mixup=0.4", "train.augment.cutmix=1.0", "train.augment.erase=0.5"),
     *("train.augment.rotate=10", "train.crops=2", "train.rotation_weight=0.5"),
     *("train.compounds.share=0.3", "train.compounds.after=0.25"),  # in three of four epochs
     "method.composition=learnt",
+)
+# A head with batch norms of its own, and statistics that are renewed for averaged weights.
+WITH_NORMS = ("method=relation", "train.average_last=0.5")
+FROM_WEIGHTS = (
+    *("backbone.weights=start.pth", "train.frozen_stages=2", "train.layer_decay=0.5"),
+    *("train.l2_start=0.1", "train.teacher=teacher", "train.distil=0.5"),
 )
 PATIENCE = 300  # seconds, for a machine that does other things
 FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -65,7 +71,7 @@ def same_figures(one: Path, other: Path, tolerance: float) -> None:
     weights = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
     assert weights[0]["epoch"] == weights[1]["epoch"] == 4
     for part in ("encoder", "method", "rotation"):
-        for name, value in weights[0][part].items():
+        for name, value in (weights[0][part] or {}).items():
             other_value = weights[1][part][name].double()
             assert torch.allclose(value.double(), other_value, atol=tolerance), name
 
@@ -78,14 +84,14 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     """One with episodes_per_step=2, two with one each; killed in between, they go on."""
     words = (
         *LINE,
-        WITH_NORMS,
+        *WITH_NORMS,
         *CHANGES,
         "train.episodes_per_step=2",
         f"paths.data={data}",
         "hydra.run.dir=alone",
     )
     assert command("train", *words).code == 0
-    process = start(tmp_path / "two", data, WITH_NORMS, *CHANGES)
+    process = start(tmp_path / "two", data, *WITH_NORMS, *CHANGES)
     wait_for(tmp_path / "two/last.pt", process)
     os.kill(ranks_of(process)[-1], signal.SIGKILL)
     _, told = process.communicate(timeout=PATIENCE)
@@ -97,6 +103,26 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
     _, told = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, told
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
+
+
+@pytest.mark.slow
+def test_two_learn_from_weights_and_a_teacher_as_one_does(
+    data: Path, command: Command, tmp_path: Path
+) -> None:
+    """Frozen stages, whose weights get no gradient, rates by stage, a pull to the start, logits of
+    another run."""
+    torch.save(small_encoder().state_dict(), "start.pth")
+    places = (f"paths.data={data}", "hydra.run.dir=teacher")
+    assert command("train", *TINY, "train=pretrain", "train.epochs=1", *places).code == 0
+    words = (*LINE, *FROM_WEIGHTS, "train.episodes_per_step=2", f"paths.data={data}")
+    alone = command("train", *words, "hydra.run.dir=alone")
+    assert alone.code == 0, alone.err
+    process = start(tmp_path / "two", data, *FROM_WEIGHTS)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, told
+    same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
+    kept = torch.load("two/last.pt", weights_only=True)["encoder"]["norms.1.running_mean"]
+    assert torch.equal(kept.float(), small_encoder().norms[1].running_mean)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Refuse settings of train, check and test that cannot work: ranges and contradictions."""
 
 from fewshot_fer.config.augmentation_settings import check_augmentation
+from fewshot_fer.config.check_recipe import check_recipe
 from fewshot_fer.config.clip_settings import check_clips, check_unit
 from fewshot_fer.config.compound_settings import check_compounds
 from fewshot_fer.config.model_schema import (
@@ -47,6 +48,7 @@ def check_train(settings: TrainVerb) -> None:
     check_augmentation(settings)
     check_compounds(settings)
     _check_dataset("dataset", settings.dataset)
+    check_recipe(settings)
     _check_model(settings)
     _check_eval("eval", settings.eval)
     _check_tests(settings)

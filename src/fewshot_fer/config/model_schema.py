@@ -26,6 +26,7 @@ class BackboneConfig:
     image_size: int | None = None  # null: as the weights were made for; else 84
     weights: PathText = "none"  # or imagenet, packaged (face_expression), or a file
     accept_size: bool = False  # give images of another size than the weights were made for
+    drop_block: float = 0.0  # resnet12: share of the last two blocks' maps that training drops
 
     @property
     def side(self) -> int:

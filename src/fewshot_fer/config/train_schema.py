@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from fewshot_fer.config.quoting import PathText
+
 MIXED = ("halves", "cutmix", "mixup")  # how two faces become one
 
 
@@ -68,6 +70,13 @@ class TrainConfig:
     rotation_weight: float = 0.0  # of a second loss: by which quarter turn each image is rotated
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     compounds: CompoundsConfig = field(default_factory=CompoundsConfig)
+    teacher: PathText | None = None  # a finished run of the same classes, whose logits are learnt
+    distil: float = 0.0  # share of the teacher in a classifier's loss, 0..1
+    temperature: float = 4.0  # that logits are divided by there
+    average_last: float = 0.0  # of this last share of epochs the weights are averaged; 0: off
+    layer_decay: float = 1.0  # an encoder's stage learns at so much of the rate of the next one
+    frozen_stages: int = 0  # so many first stages of the encoder stay as they came
+    l2_start: float = 0.0  # as weight_decay, but of the encoder's distance from where it started
 
     @property
     def passes(self) -> int:

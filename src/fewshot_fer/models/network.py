@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.models.backbones.registry import count_channels, count_features
+from fewshot_fer.models.backbones.stage_weights import stage_weights
 from fewshot_fer.models.backbones.stages import maps_of, require_stages
 from fewshot_fer.models.methods.method import untrained_method
 from fewshot_fer.models.methods.registry import (
@@ -35,6 +36,7 @@ class Network:
     where no classifier's loss is taken; logits: the episodes' method, which may have weights;
     to_episodes: from the encoder to what makes the embeddings of episodes, over the same weights;
     rotation: embeddings to logits over quarter turns, None without that task; of training alone.
+    frozen_stages: so many first stages of the encoder learn nothing.
     """
 
     encoder: nn.Module
@@ -42,6 +44,7 @@ class Network:
     logits: LogitsFunction
     to_episodes: Callable[[nn.Module], nn.Module] = _itself
     rotation: nn.Module | None = None
+    frozen_stages: int = 0
 
     @property
     def episode_encoder(self) -> nn.Module:
@@ -56,10 +59,16 @@ class Network:
 
     def start_training(self, freeze_batch_norm: bool) -> None:
         """Set everything to training mode; freeze_batch_norm: but the encoder's batch norms, whose
-        weights then learn nothing either."""
+        weights then learn nothing either, as all those of frozen stages."""
         self.modules().train()
-        for module in self.encoder.modules() if freeze_batch_norm else ():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm):
+        stages = stage_weights(self.encoder) if self.frozen_stages else []
+        frozen = {id(each) for stage in stages[: self.frozen_stages] for each in stage}
+        for weights in self.encoder.parameters():
+            if id(weights) in frozen:
+                weights.requires_grad_(False)
+        for module in self.encoder.modules() if freeze_batch_norm or frozen else ():
+            is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm)
+            if is_norm and (freeze_batch_norm or id(module.weight) in frozen):
                 module.eval().requires_grad_(False)
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -103,25 +112,33 @@ def build_network(settings: TrainVerb, encoder: nn.Module, n_classes: int) -> Ne
     logits = build_logits(name, features, channels)
     if isinstance(logits, nn.Module):
         logits.to(parameter)
-    return Network(encoder, head, logits, to_episodes)
+    frozen = settings.train.frozen_stages
+    return Network(encoder, head, logits, to_episodes, frozen_stages=frozen)
 
 
 class WeightAverage:
-    """The exponential moving average of a network's weights and statistics over its steps.
+    """The average of a network's weights and statistics, which is often more accurate than the
+    last ones.
 
-    decay: share of the average that is kept at a step. Averaged weights are often more accurate
-    than the last ones (Tarvainen and Valpola, NeurIPS 2017).
+    decay: of a moving average, the share of it that is kept at an update (Tarvainen and Valpola,
+    NeurIPS 2017); None: all updates count the same (SWA, Izmailov et al., UAI 2018).
     """
 
-    def __init__(self, network: Network, decay: float) -> None:
+    def __init__(self, network: Network, decay: float | None) -> None:
         self.network = network
-        average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        self.model = torch.optim.swa_utils.AveragedModel(
-            network.modules(), multi_avg_fn=average, use_buffers=True
-        )
+        swa = torch.optim.swa_utils
+        how = {"avg_fn": swa.get_swa_avg_fn()}  # type: ignore[no-untyped-call]
+        if decay is not None:
+            how = {"multi_avg_fn": swa.get_ema_multi_avg_fn(decay)}  # type: ignore[no-untyped-call]
+        self.model = swa.AveragedModel(network.modules(), **how, use_buffers=True)
+
+    @property
+    def updates(self) -> int:
+        """How many updates were averaged."""
+        return int(self.model.n_averaged)
 
     def update(self) -> None:
-        """Average the weights after a step in; the first ones are taken whole."""
+        """Average the weights of this moment in; the first ones are taken whole."""
         self.model.update_parameters(self.network.modules())
 
     def averaged(self) -> Network:
@@ -134,7 +151,7 @@ class WeightAverage:
 
     def state(self) -> dict[str, Any]:
         """Return the weights that are not averaged, and how many steps were."""
-        return {"network": self.network.state(), "steps": int(self.model.n_averaged)}
+        return {"network": self.network.state(), "steps": self.updates}
 
     def load(self, averaged: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
         """Go back to a state and to its averaged weights, which a checkpoint holds beside it."""

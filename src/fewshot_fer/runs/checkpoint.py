@@ -14,7 +14,7 @@ from fewshot_fer.system.errors import RunError
 from fewshot_fer.system.torch_files import read_torch_file, write_torch_file
 
 FORMAT = 1
-WEIGHTS = ("encoder", "head", "method", "rotation")
+WEIGHTS = ("encoder", "head", "method", "rotation", "start")
 CONTENTS = ("optimiser", "support", "calibration", "training_side", "raw", "progress")
 
 
@@ -37,6 +37,7 @@ class Checkpoint:
     raw: dict[str, Any] | None = None  # the weights behind a moving average
     progress: dict[str, Any] | None = None  # a Progress, to resume from
     rotation: dict[str, Tensor] | None = None  # of the second task; training alone needs it
+    start: dict[str, Tensor] | None = None  # the encoder's first weights, which l2_start pulls to
     preprocessing: dict[str, Any] = field(default_factory=preprocessing)
 
 

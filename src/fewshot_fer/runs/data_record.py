@@ -57,6 +57,7 @@ def with_absolute_paths(settings: Verb) -> Verb:
         dataset=_placed_dataset(placed.dataset),
         eval=_placed(placed.eval),
         backbone=replace(placed.backbone, weights=weights),
+        train=replace(placed.train, teacher=_absolute(placed.train.teacher)),
     )
 
 
@@ -68,7 +69,7 @@ def record_of_training(settings: TrainVerb, source: Source) -> Record:
     evaluations = {"eval": settings.eval} | _named(settings.test)
     return {
         **_tables({"dataset": settings.dataset}, evaluations, source),
-        **_files({"backbone.weights": files}),
+        **_files({"backbone.weights": files, "train.teacher": _teacher(settings)}),
         **_files({"episodes.load": _loaded(settings.episodes), "plugins": plugin_files()}),
     }
 
@@ -185,6 +186,11 @@ def _files(wanted: Mapping[str, Sequence[Path]]) -> Record:
         if there := [str(file) for file in files if file.is_file()]:
             found[key] = {"file": pictures_digest(file_digests(there))}
     return found
+
+
+def _teacher(settings: TrainVerb) -> list[Path]:
+    run = settings.train.teacher
+    return [] if run is None else [Path(run).expanduser() / name for name in ("best.pt", "last.pt")]
 
 
 def _loaded(episodes: EpisodesConfig) -> list[Path]:

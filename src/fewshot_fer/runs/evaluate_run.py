@@ -43,6 +43,7 @@ from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.resume import rewind_tables
+from fewshot_fer.runs.teacher import read_teacher, stamp_teacher
 from fewshot_fer.system.device import is_out_of_memory, prepare_device
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import Row, write_text
@@ -99,6 +100,7 @@ def evaluate_run(settings: TestVerb, path: Path, job: Job) -> RunFolder:
     save_drawn(setup.tests, settings.episodes, seed)
     stamps = {"trained_on_test": setup.trained_on_test}
     folder = RunFolder(path, {**stamps, "pretrained": kept_card(trained, run).pretrained})
+    stamp_teacher(folder, read_teacher(run))
     folder.write_config(asdict(settings))
     rewind_tables(folder, None)
     write_record(path, record)

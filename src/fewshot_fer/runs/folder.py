@@ -62,8 +62,9 @@ RESULT_COLUMNS = (
     "method",  # protonet, classifier, ...
     "episodes_id",  # equal for the very same episodes, or support and queries
     "trained_on_test",  # whether test images of any data set were in the training set
-    "uses",  # what the method uses beside the support: nothing, names of the parts, ...
-    "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions
+    "uses",  # what the method uses beside the support: nothing, names of the parts, a teacher, ...
+    "pretrained",  # what the encoder knew before training: none, imagenet, faces, expressions; or
+    # what its teacher's did: faces (teacher)
     "warnings",  # what the quick check found: shared_images:12 stand in two roles, shared_groups:3
     "n_left_out",  # of n_query x episodes: the query's group or picture is in the draw's support
     "images_id",  # equal for pictures of the same content: of the queries, then of a fixed support
@@ -89,6 +90,7 @@ class RunFolder:
     def __init__(self, folder: Path, stamps: Row | None = None) -> None:
         self.folder = folder
         self.stamps = stamps or {}
+        self.uses = ""  # what every result of the run rests on, beside a row's own
         self.warnings: list[str] = []  # that concern every result of the run, beside a row's own
         self.results: list[Row] = []
         self.events: EventFiles | None = None  # TensorBoard's, which get every row too
@@ -129,6 +131,8 @@ class RunFolder:
     def add_result(self, row: Row) -> None:
         """Append one figure to results.csv."""
         row = {**row, **self.stamps}
+        if self.uses:
+            row["uses"] = "; ".join(filter(None, [row.get("uses"), self.uses]))
         if self.warnings:
             row["warnings"] = ";".join(filter(None, [row.get("warnings"), *self.warnings]))
         append_row(self.folder / "results.csv", RESULT_COLUMNS, row)

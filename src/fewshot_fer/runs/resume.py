@@ -25,7 +25,8 @@ from fewshot_fer.system.errors import ConfigError, RunError, WriteError
 from fewshot_fer.system.files import Row
 
 PLACE = re.compile(
-    r"paths\.data|episodes\.load|backbone\.weights|((eval|test\.[^.]+)\.)?dataset\.(root|file)"
+    r"paths\.data|episodes\.load|backbone\.weights|train\.teacher|"
+    r"((eval|test\.[^.]+)\.)?dataset\.(root|file)"
 )
 """Settings that say where data lie, and so may change while a run goes on."""
 TABLES_OF_THE_END = ("results.csv", "answers.csv", "predictions.csv", "recalls.csv")

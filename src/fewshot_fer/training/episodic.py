@@ -29,7 +29,12 @@ from fewshot_fer.training.compounds import (
 )
 from fewshot_fer.training.cuda_graph import CapturedSteps, Step
 from fewshot_fer.training.epoch_steps import EpochSteps, epoch_steps, with_frames
-from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
+from fewshot_fer.training.optim import (
+    build_optimiser,
+    learning_rate,
+    set_learning_rate,
+    stages_by_rate,
+)
 
 log = logging.getLogger("fewshot_fer")
 
@@ -55,14 +60,15 @@ class EpisodicTraining:
         self.seed = seed
         self.precision = precision
         self.device = next(self.encoder.parameters()).device
-        own = self.encoder.parameters()
-        self.optimiser = build_optimiser(network.parameters(), settings, own)
+        own, stages = self.encoder.parameters(), stages_by_rate(network.encoder, settings)
+        self.optimiser = build_optimiser(network.parameters(), settings, own, stages)
         learning = [self.encoder, self.head if settings.classification_weight else None]
         learning.append(self.method if isinstance(self.method, nn.Module) else None)
         self.in_step = data_parallel([module for module in learning if module is not None])
         self.normalisation = Normalisation()  # of embeddings, before the method sees them
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
+        self.after_backward: Callable[[], None] | None = None
         alone = self.device.type == "cuda" and world() == 1
         others = settings.classification_weight or settings.compounds.share
         self.capturing = fast and alone and not others
@@ -148,6 +154,8 @@ class EpisodicTraining:
         losses, logits, loss = self.in_step(self._losses, batch, n_way, k_shot, classes, mixed)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if self.after_backward is not None:
+            self.after_backward()
         self.optimiser.step()
         return losses.detach(), logits.detach()
 

@@ -21,8 +21,10 @@ from fewshot_fer.system.device import is_out_of_memory
 from fewshot_fer.system.errors import Interrupted, TrainingError
 from fewshot_fer.system.files import Row, plain_row
 from fewshot_fer.system.processes import Stop, caught_signals
+from fewshot_fer.training.last_epochs import first_averaged
 from fewshot_fer.training.optim import learning_rate
-from fewshot_fer.training.trainer import Snapshot, Trainer, snapshot_checkpoint, take_snapshot
+from fewshot_fer.training.snapshot import Snapshot, snapshot_checkpoint, take_snapshot
+from fewshot_fer.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class TrainingRun:
 
     def _is_best(self, new: EvaluationResult) -> bool:
         """Return whether the validation of this epoch is the best so far, and remember it if so."""
-        old = self.best
+        begins = self.epoch == first_averaged(self.settings.train)
+        old = None if begins else self.best  # from then on averages are compared with averages
         if old is not None and (new.accuracy, -new.loss) <= (old.accuracy, -old.loss):
             return False
         self.best = Best(self.epoch, float(new.accuracy), float(new.loss), new)

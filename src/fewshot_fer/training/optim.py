@@ -1,14 +1,15 @@
 """Optimisers, and the learning rate of every step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from fewshot_fer.config.train_schema import TrainConfig
+from fewshot_fer.models.backbones.stage_weights import stage_weights
 
 MOMENTUM = 0.9  # of sgd
 OF_THE_DEVICE = ("lr", "fused", "capturable")  # options that a state from elsewhere must not change
@@ -18,17 +19,22 @@ LOWEST = 1e-4  # of the highest rate, at the end of one cycle
 
 
 def build_optimiser(
-    parameters: Iterable[Parameter], settings: TrainConfig, encoder: Iterable[Parameter] = ()
+    parameters: Iterable[Parameter],
+    settings: TrainConfig,
+    encoder: Iterable[Parameter] = (),
+    stages: Sequence[Sequence[Parameter]] = (),
 ) -> torch.optim.Optimizer:
     """Return the optimiser that the settings name, which takes a step in one fused kernel.
 
-    encoder: those of the parameters whose rate is `encoder_rate` times that of the others. On a GPU
-    learning rates are tensors there, which a captured graph reads at each replay.
+    encoder: those of the parameters whose rate is `encoder_rate` times that of the others; stages:
+    the same, first to last, where each learns at `layer_decay` of the next one's rate (Howard and
+    Ruder, ULMFiT, ACL 2018, section 3.2). On a GPU learning rates are tensors there, which a
+    captured graph reads at each replay.
     """
     listed = list(parameters)
     device = listed[0].device
     on_gpu = device.type == "cuda"
-    groups = _groups(listed, list(encoder), settings)
+    groups = _groups(listed, list(encoder), stages, settings)
     for group in groups:
         rate = settings.lr * group.get(SHARE, 1.0)
         group["lr"] = torch.tensor(rate, device=device) if on_gpu else rate
@@ -41,15 +47,28 @@ def build_optimiser(
     return kind(groups, weight_decay=decay, fused=fused, capturable=on_gpu)
 
 
+def stages_by_rate(encoder: nn.Module, settings: TrainConfig) -> Sequence[Sequence[Parameter]]:
+    """Return the weights of an encoder's stages where each has a rate of its own, else nothing."""
+    return stage_weights(encoder) if settings.layer_decay != 1.0 else ()
+
+
 def _groups(
-    parameters: list[Parameter], encoder: list[Parameter], settings: TrainConfig
+    parameters: list[Parameter],
+    encoder: list[Parameter],
+    stages: Sequence[Sequence[Parameter]],
+    settings: TrainConfig,
 ) -> list[dict[str, Any]]:
-    """Return one group or, where the encoder has a rate of its own, one more for it."""
-    if settings.encoder_rate == 1.0 or not encoder:
+    """Return one group or, where the encoder has rates of its own, one more for each of them."""
+    rate, decay = settings.encoder_rate, settings.layer_decay
+    if (rate == 1.0 and decay == 1.0) or not encoder:
         return [{"params": parameters}]
-    own = set(map(id, encoder))
+    by_stage: Sequence[Sequence[Parameter]] = [encoder] if decay == 1.0 else stages
+    own = {id(each) for stage in by_stage for each in stage}
+    groups: list[dict[str, Any]] = [
+        {"params": list(stage), SHARE: rate * decay ** (len(by_stage) - number)}
+        for number, stage in enumerate(by_stage, start=1)
+    ]
     others = [each for each in parameters if id(each) not in own]
-    groups = [{"params": encoder, SHARE: settings.encoder_rate}]
     return [*groups, {"params": others}] if others else groups
 
 
@@ -73,7 +92,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate, the encoder's share of it for the encoder; in place where it is a
+    """Set the learning rate, their share of it for groups that have one; in place where it is a
     tensor."""
     for group in optimiser.param_groups:
         rate = lr * group.get(SHARE, 1.0)

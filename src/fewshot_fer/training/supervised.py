@@ -31,7 +31,13 @@ from fewshot_fer.training.compounds import (
     supervised_compounds,
 )
 from fewshot_fer.training.episodic import seed_dropout
-from fewshot_fer.training.optim import build_optimiser, learning_rate, set_learning_rate
+from fewshot_fer.training.optim import (
+    build_optimiser,
+    learning_rate,
+    set_learning_rate,
+    stages_by_rate,
+)
+from fewshot_fer.training.teacher import Teacher
 
 Numbers = NDArray[np.int64]
 
@@ -75,7 +81,8 @@ class SupervisedTraining:
             learning.append(self.rotation)
         self.in_step = data_parallel(learning)
         parameters = [weight for module in learning for weight in module.parameters()]
-        self.optimiser = build_optimiser(parameters, settings, self.encoder.parameters())
+        own, stages = self.encoder.parameters(), stages_by_rate(self.encoder, settings)
+        self.optimiser = build_optimiser(parameters, settings, own, stages)
         weights = class_weights(protocol, settings.class_weights)
         self.weights = weights.to(self.device, precision.dtype)
         pairs = class_pairs(paired_classes(protocol.pool.class_names))
@@ -83,6 +90,8 @@ class SupervisedTraining:
         self.compounds: EpochCompounds | None = None
         self.between_steps: Callable[[], None] = lambda: None  # may raise, to end an epoch
         self.after_step: Callable[[], None] | None = None
+        self.after_backward: Callable[[], None] | None = None
+        self.teacher: Teacher | None = None
 
     def run_epoch(
         self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
@@ -136,13 +145,15 @@ class SupervisedTraining:
         classes = batches.targets(batch, len(self.weights)).to(self.device)
         if classes.is_floating_point():
             classes = classes.to(self.weights.dtype)
-            total = (classes @ self.weights).sum()
-        else:
-            total = self.weights[classes].sum()
+        total = self.weights_of(classes).sum()
         turns = None
         if batches.turns is not None:
             turns = torch.from_numpy(batches.turns[batch][own]).to(self.device)
         return Targets(classes[own], total, turns, batch.stop - batch.start)
+
+    def weights_of(self, classes: Tensor) -> Tensor:
+        """Return the weights [B] of images of classes [B], or with shares [B, C] of them."""
+        return classes @ self.weights if classes.is_floating_point() else self.weights[classes]
 
     def _mixed(self, start: int, end: int) -> MixedBatch | None:
         """Return this rank's share of the mixed pictures that go with images start to end."""
@@ -160,6 +171,8 @@ class SupervisedTraining:
         loss, classified, logits = self.in_step(self._loss, batch, targets, mixed)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        if self.after_backward is not None:
+            self.after_backward()
         self.optimiser.step()
         if self.after_step is not None:
             self.after_step()
@@ -182,7 +195,13 @@ class SupervisedTraining:
         each = F.cross_entropy(
             logits, targets.classes, self.weights, label_smoothing=smoothing, reduction="sum"
         )
-        classified = loss = each * world() / targets.total
+        classified = each * world() / targets.total
+        if self.teacher is not None:
+            share = self.teacher.share
+            apart = self.weights_of(targets.classes) * self.teacher.divergence(batch, logits)
+            given = apart.sum() * world() / targets.total
+            classified = (1 - share) * classified + share * given
+        loss = classified
         if mixed is not None:
             paired = pair_losses(of_mixed, self.pairs, mixed.labels).sum() * world() / mixed.count
             loss = loss + self.settings.compounds.weight * paired

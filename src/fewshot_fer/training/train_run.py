@@ -28,6 +28,7 @@ from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.open_clip_towers import FAMILY
 from fewshot_fer.models.backbones.registry import encoder_card
+from fewshot_fer.models.backbones.stage_weights import require_stage_weights
 from fewshot_fer.models.methods.text import TEXT, text_tower
 from fewshot_fer.models.network import map_sizes
 from fewshot_fer.runs.bad_tests import write_bad_tests
@@ -52,11 +53,13 @@ from fewshot_fer.runs.resume import (
     restored,
     rewind_tables,
 )
+from fewshot_fer.runs.teacher import keep_teacher, teacher_facts
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import ConfigError, UserError
 from fewshot_fer.training.compounds import require_compounds
 from fewshot_fer.training.loop import TrainingRun
-from fewshot_fer.training.trainer import complete_checkpoints
+from fewshot_fer.training.snapshot import complete_checkpoints
+from fewshot_fer.training.teacher import load_teacher
 
 log = logging.getLogger("fewshot_fer")
 
@@ -84,6 +87,8 @@ def train_run(
     setup = _checked_setup(settings, source)
     record = _record(settings, source, setup)
     require_same_data(path, record)
+    taught = teacher_facts(settings.train.teacher, record)
+    teacher = load_teacher(settings, setup.training.pool.class_names, device)
     # A checkpoint holds all weights, and the run's folder the card of an encoder from a file.
     kept = settings if reached is None else with_kept_encoder(settings, path)
     encoder = build_encoder(kept.backbone, with_weights=reached is None, fast=settings.fast)
@@ -95,10 +100,11 @@ def train_run(
         if reached is None:
             keep_card(settings.backbone, path)
         folder.stamps["pretrained"] = kept_card(settings, path).pretrained
+        keep_teacher(folder, taught)
         rewind_tables(folder, reached[1] if reached else None)
         encoder = encoder.to(device, DTYPES[settings.precision])
         run = TrainingRun(kept, folder, tasks.training, tasks.validation, encoder)
-        run.choices = choices
+        run.choices, run.trainer.teacher = choices, teacher
         if reached is not None:
             with restored(path):
                 run.restore(*reached)
@@ -124,8 +130,8 @@ def _say_paper(settings: TrainVerb) -> None:
 
 
 def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:
-    """Raise ConfigError where an encoder that gives features alone is to be trained, or to give the
-    maps that the method compares."""
+    """Raise ConfigError where an encoder that gives features alone is to be trained or to give the
+    maps that the method compares, or lacks the stages that settings name."""
     if settings.train.epochs and not any(each.requires_grad for each in encoder.parameters()):
         raise ConfigError(
             f"backbone={settings.backbone.name} gives features and learns nothing: take "
@@ -139,6 +145,7 @@ def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:
                 "backbone.weights=none: method=text takes what a text tower has learnt: give "
                 "backbone.weights=/path/open_clip_model.safetensors"
             )
+    require_stage_weights(encoder, settings.backbone.name, settings.train)
 
 
 def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fewshot_fer.config.model_schema import BackboneConfig
+from fewshot_fer.models.backbones.drop_block import DropBlock
 from fewshot_fer.models.backbones.registry import BuildOptions, register_backbone
 from fewshot_fer.models.fast import conv4_first_block, conv4_gpu
 
@@ -73,22 +74,25 @@ class Conv4(nn.Module):
 
 
 @register_backbone("resnet12")
-def build_resnet12(_settings: BackboneConfig, _options: BuildOptions) -> nn.Module:
-    """Return a ResNet-12."""
-    return ResNet12()
+def build_resnet12(settings: BackboneConfig, _options: BuildOptions) -> nn.Module:
+    """Return a ResNet-12 with `backbone.drop_block`."""
+    return ResNet12(settings.drop_block)
 
 
 class ResNet12(nn.Module):
     """Four residual blocks of three 3x3 convolutions, each followed by 2x2 max-pooling, and the
     mean over places: [B, 3, side, side] to [B, 640]. 12.4 million parameters.
 
-    Lee et al., "Meta-Learning with Differentiable Convex Optimization", CVPR 2019, section 4.1,
-    without DropBlock.
+    Lee et al., "Meta-Learning with Differentiable Convex Optimization", CVPR 2019, section 4.1.
+
+    drop_block: rate of DropBlock behind the last two blocks, as theirs has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drop_block: float = 0.0) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise((3, *CHANNELS))))
+        rates = (0.0, 0.0, drop_block, drop_block)
+        sizes = zip(pairwise((3, *CHANNELS)), rates, strict=True)
+        self.blocks = nn.Sequential(*(Block(*size, rate) for size, rate in sizes))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
@@ -106,9 +110,10 @@ class ResNet12(nn.Module):
 
 
 class Block(nn.Module):
-    """Three convolutions with batch norm and leaky ReLU beside a 1x1 one, then 2x2 max-pooling."""
+    """Three convolutions with batch norm and leaky ReLU beside a 1x1 one, then 2x2 max-pooling,
+    and DropBlock where it has a rate."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, drop_block: float = 0.0) -> None:
         super().__init__()
         sizes = list(pairwise((before, after, after, after)))
         self.convolutions = nn.ModuleList(
@@ -118,6 +123,7 @@ class Block(nn.Module):
         self.shortcut = nn.Sequential(
             nn.Conv2d(before, after, kernel_size=1, bias=False), nn.BatchNorm2d(after)
         )
+        self.drop = DropBlock(drop_block) if drop_block else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return [B, after, side // 2, side // 2]."""
@@ -129,7 +135,9 @@ class Block(nn.Module):
             if place < len(self.convolutions) - 1:
                 images = F.leaky_relu(images, 0.1, inplace=True)
         # The pool before the leaky ReLU: they commute, and it then touches a quarter of the values.
-        return F.leaky_relu(F.max_pool2d(torch.add(images, shortcut), 2), 0.1, inplace=True)
+        pooled = F.max_pool2d(torch.add(images, shortcut), 2)
+        dropped: Tensor = self.drop(F.leaky_relu(pooled, 0.1, inplace=True))
+        return dropped
 
 
 def mean_of_places() -> nn.Module:

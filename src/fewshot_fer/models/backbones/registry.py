@@ -13,6 +13,7 @@ from torch import nn
 
 from fewshot_fer.config.model_schema import NAMED_WEIGHTS, BackboneConfig
 from fewshot_fer.models.backbones.card import Card, card_of_file
+from fewshot_fer.models.backbones.drop_block import DropBlock
 from fewshot_fer.models.backbones.weights import load_weights
 from fewshot_fer.models.preprocessing import EncoderInput
 from fewshot_fer.system.errors import ConfigError
@@ -61,11 +62,17 @@ def build_encoder(
     """Return the encoder that the settings name, on the CPU.
 
     Weights that are not loaded come from torch's random state; fast: as in BuildOptions. Raises
-    ConfigError for an unknown name, and where weights cannot be had.
+    ConfigError for an unknown name, where weights cannot be had, and for `backbone.drop_block` of
+    an encoder that has no such layer.
     """
     build, card_of = _find(settings.name)
     weights = settings.weights if with_weights else "none"
     encoder = build(settings, BuildOptions(weights, fast))
+    if settings.drop_block and not any(isinstance(m, DropBlock) for m in encoder.modules()):
+        raise ConfigError(
+            f"backbone.drop_block={settings.drop_block:g} is of resnet12, and {settings.name} has "
+            f"no such layer: leave it out"
+        )
     if card_of is not None or weights == "none":
         return encoder
     if weights in NAMED_WEIGHTS:

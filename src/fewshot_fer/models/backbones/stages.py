@@ -82,9 +82,9 @@ def maps_of(encoder: nn.Module, side: int, method: str) -> nn.Module:
 
 
 def _parts(network: nn.Module) -> Parts | None:
-    if callable(stages := getattr(network, "stages", None)) and not _is_timm(network):
+    if callable(stages := getattr(network, "stages", None)) and not is_timm(network):
         return cast(Parts, stages())
-    if _is_timm(network):
+    if is_timm(network):
         return _TimmMaps(network), None, _TimmHead(network)
     children = dict(network.named_children())
     if {"layer1", "layer4", "avgpool", "fc"} <= children.keys():  # ResNets and their kin
@@ -106,7 +106,8 @@ def _ending(children: dict[str, nn.Module], names: list[str], *before: nn.Module
     return nn.Sequential(*(layers if takes_maps else [layers[0], nn.Flatten(), *layers[1:]]))
 
 
-def _is_timm(network: nn.Module) -> bool:
+def is_timm(network: nn.Module) -> bool:
+    """Return whether a network is one of timm's."""
     return callable(getattr(network, "forward_features", None))
 
 
