@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewshot_fer.config.model_schema import MethodConfig
-from fewshot_fer.evaluation.choose_method import composed
+from fewshot_fer.evaluation.choose_method import priors
 from fewshot_fer.evaluation.training_statistics import TrainingStatistics, statistics_from
 from fewshot_fer.models.methods.pair_map import PairMap, fit_pair_map, pair_features
 from fewshot_fer.models.preprocessing import KINDS
@@ -136,16 +136,15 @@ def test_composed_classes_take_the_map_and_say_so() -> None:
     """Stored and read again it composes the same; a run without one says what to do."""
     settings = MethodConfig(name="composed", composition="learnt")
     content = statistics(dict.fromkeys(KINDS, some_map())).content()
-    method = composed(statistics_from(content, "best.pt"), "cl2n", settings)
-    assert method.priors is not None
-    assert method.uses == "names of the parts, a map learnt on synthetic pairs"
+    learnt = priors(statistics_from(content, "best.pt"), "cl2n", settings)
+    assert learnt.uses == "names of the parts, a map learnt on synthetic pairs"
     parts = classes_and_pairs()[0][:2]
-    priors, known = method.priors.of(["fearfully angry", "anger", "bored"])
-    assert torch.allclose(priors[0], some_map()(parts))
-    assert torch.equal(priors[1], parts[0])
+    prototypes, known = learnt.of(["fearfully angry", "anger", "bored"])
+    assert torch.allclose(prototypes[0], some_map()(parts))
+    assert torch.equal(prototypes[1], parts[0])
     assert known.tolist() == [True, True, False]
     with pytest.raises(RunError, match=r"train it with method\.composition=learnt"):
-        composed(statistics(None), "cl2n", settings)
+        priors(statistics(None), "cl2n", settings)
     assert "pair_maps" not in statistics(None).content()
 
 
