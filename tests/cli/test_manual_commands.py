@@ -30,10 +30,11 @@ DRAWN = ("paths=demo", "demo.scale=0.02")
 SMALL = (*TINY[1:-2], "train.supervised_epochs=0", "eval.episodes=10", "device=cpu")
 OTHERS = re.compile(
     r"^demo_app|launcher|sweep=transfer|study_5|experiment=faces|msceleb|oulu_casia_5w1s|study=|"
-    r"backbone=(?!conv4|face_expression)"
+    r"backbone=(?!conv4|face_expression)|surprised,bored|train\.teacher="
 )
 """In a command that is not run here: weights or machines that are not at hand, seven trainings, all
-data sets, and a page, which tests/inference/test_demo_app.py opens."""
+data sets, a page, which tests/inference/test_demo_app.py opens, and a run of texts or a teacher,
+which tests/models/test_text_prior.py and tests/training/test_teacher.py train."""
 
 
 OWN = ("bored", "amused", "tired", "calm", "proud")  # classes in my_faces
