@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
-    "equality",
+    *("equality", "neighbours", "first_minute", "stream"),
 )
 
 
@@ -115,8 +115,9 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
 
 
 def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
-    from benchmarking import growth, shares, speed
+    from benchmarking import first_minute, growth, shares, speed
     from benchmarking.equality import equality
+    from benchmarking.neighbours import neighbours
     from benchmarking.plan import say
     from benchmarking.writing import cells
 
@@ -128,6 +129,9 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "memory": growth.memory,
         "packing": growth.packing,
         "equality": equality,
+        "neighbours": neighbours,
+        "first_minute": first_minute.first_minute,
+        "stream": first_minute.stream,
     }
     for name in chosen:
         for figure in sections[name](plan):

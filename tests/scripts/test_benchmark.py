@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts/benchmark.py"
 SECTIONS = {"training", "evaluation", "limit", "scaling"}
-SECTIONS |= {"memory", "packing", "equality"}
+SECTIONS |= {"memory", "packing", "equality", "neighbours", "first_minute", "stream"}
 
 
 def type_benchmark(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
