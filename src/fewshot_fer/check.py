@@ -6,6 +6,7 @@ from pathlib import Path
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import CheckVerb
 from fewshot_fer.system.locks import own_folder
+from fewshot_fer.system.screen import IMPORTING, shown
 
 INVALID = 1  # exit code
 
@@ -30,7 +31,8 @@ def check(settings: CheckVerb, folder: Path) -> bool:
             recognise_session(settings.data, folder)
             return False
         # Import torch late: wrong settings then fail in milliseconds.
-        from fewshot_fer.reports.audit.audit import check_session
+        with shown(IMPORTING):
+            from fewshot_fer.reports.audit.audit import check_session
 
         return check_session(settings, folder)
 

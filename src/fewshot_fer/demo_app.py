@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import DemoAppVerb
+from fewshot_fer.system.screen import IMPORTING, shown
 
 
 def main() -> None:
@@ -14,7 +15,8 @@ def main() -> None:
 def demo_app(settings: DemoAppVerb, _folder: Path) -> None:
     """Serve the page until Ctrl-C."""
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.inference.page.server import serve
+    with shown(IMPORTING):
+        from fewshot_fer.inference.page.server import serve
 
     serve(settings)
 

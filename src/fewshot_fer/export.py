@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import ExportVerb
+from fewshot_fer.system.screen import IMPORTING, shown
 
 
 def main() -> None:
@@ -14,7 +15,8 @@ def main() -> None:
 def export(settings: ExportVerb, _folder: Path) -> None:
     """Write the file."""
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.inference.onnx import export_session
+    with shown(IMPORTING):
+        from fewshot_fer.inference.onnx import export_session
 
     export_session(settings)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.verb_settings import PredictVerb
 from fewshot_fer.system.locks import own_folder
+from fewshot_fer.system.screen import IMPORTING, shown
 
 
 def main() -> None:
@@ -19,7 +20,8 @@ def predict(settings: PredictVerb, folder: Path) -> None:
     inputs = find_inputs(settings.images)
     with own_folder(folder):
         # Import torch late: wrong settings and names of files then fail in milliseconds.
-        from fewshot_fer.inference.predict_inputs import predict_inputs
+        with shown(IMPORTING):
+            from fewshot_fer.inference.predict_inputs import predict_inputs
 
         predict_inputs(settings, inputs, folder)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.schema import TestVerb
 from fewshot_fer.system.locks import own_folder
+from fewshot_fer.system.screen import IMPORTING, shown
 
 
 def main() -> None:
@@ -16,7 +17,8 @@ def test(settings: TestVerb, folder: Path) -> None:
     """Test the run; results lie in `folder`."""
     with own_folder(folder):
         # Import torch late: wrong settings then fail in milliseconds.
-        from fewshot_fer.runs.evaluate_run import evaluate_run
+        with shown(IMPORTING):
+            from fewshot_fer.runs.evaluate_run import evaluate_run
 
         evaluate_run(settings, folder)
 

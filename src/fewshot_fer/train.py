@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from fewshot_fer.cli.main import launch
 from fewshot_fer.config.hydra import choices, in_sweep
 from fewshot_fer.config.schema import TrainVerb
+from fewshot_fer.system.screen import IMPORTING, shown
 
 if TYPE_CHECKING:
     from fewshot_fer.api.run import Run
@@ -36,7 +37,8 @@ def main() -> None:
 def train(settings: TrainVerb, folder: Path) -> None:
     """Train, or go on with a run that was stopped; results lie in the run's folder."""
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.training.launch import launch_training, resume_training
+    with shown(IMPORTING):
+        from fewshot_fer.training.launch import launch_training, resume_training
 
     if settings.resume is not None:
         resume_training(settings, list(HydraConfig.get().overrides.task))

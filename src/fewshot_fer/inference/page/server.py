@@ -17,6 +17,7 @@ from fewshot_fer.runs.starter import choose_run, starter
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, needing_extra
 from fewshot_fer.system.files import scratch_folder
+from fewshot_fer.system.screen import shown
 
 if TYPE_CHECKING:
     import gradio
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 def serve(settings: DemoAppVerb) -> None:
     """Serve the page until SIGINT or SIGTERM. Raises UserError before anything listens."""
     _check_port(settings)
-    classifier = _classifier(settings)
+    with shown("loading the network"):
+        classifier = _classifier(settings)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     with scratch_folder("page") as folder:
         _set_gradio_variables(str(folder), settings.host)
-        page = _launch(settings, classifier)
+        with shown("starting the page"):
+            page = _launch(settings, classifier)
         host = _in_address(settings.host)
         print(f"the page is at http://{host}:{settings.port} (Ctrl-C ends it)", flush=True)
         if not settings.is_local:
