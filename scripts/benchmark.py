@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
     *("equality", "report", "sweep", "prepare"),
+    *("neighbours", "first_minute", "stream"),
 )
 
 
@@ -115,8 +116,9 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
 
 
 def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
-    from benchmarking import growth, preparing, reporting, shares, speed, sweeping
+    from benchmarking import first_minute, growth, preparing, reporting, shares, speed, sweeping
     from benchmarking.equality import equality
+    from benchmarking.neighbours import neighbours
     from benchmarking.plan import say
     from benchmarking.writing import cells
 
@@ -131,6 +133,9 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "report": reporting.reporting,
         "sweep": sweeping.sweep,
         "prepare": preparing.prepare,
+        "neighbours": neighbours,
+        "first_minute": first_minute.first_minute,
+        "stream": first_minute.stream,
     }
     for name in chosen:
         for figure in sections[name](plan):

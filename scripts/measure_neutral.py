@@ -30,7 +30,7 @@ from fewshot_fer.evaluation.metrics import NORMAL_95
 from fewshot_fer.evaluation.tasks import load_tasks
 from fewshot_fer.runs.load import LoadedRun, load_run
 from fewshot_fer.runs.starter import support_starter
-from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.cores import core_count
 
 KEPT = (1, 2, 4)  # neutral pictures of each person
 FIRST_PERSON = 7_000_000  # none of the embedded set's

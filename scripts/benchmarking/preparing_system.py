@@ -16,7 +16,7 @@ from fewshot_fer.config.prepare_settings import PrepareVerb
 from fewshot_fer.data.faces.detector import AT_ONCE, Pixels, load_detector
 from fewshot_fer.data.faces.prepare import prepare_session
 from fewshot_fer.data.faces.video import read_frames
-from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.cores import core_count
 
 
 class Preparing:

@@ -31,8 +31,10 @@ PRELOADED = ["torch", "torchvision", "pandas", "matplotlib.pyplot", "hydra.core.
 class Worker:
     """Builds a system in a child process and calls its methods there, one at a time."""
 
-    def __init__(self, factory: Factory, setting: Setting) -> None:
-        fork = "forkserver" in multiprocessing.get_all_start_methods()
+    def __init__(self, factory: Factory, setting: Setting, fresh: bool = False) -> None:
+        """Start the process. fresh: a new one, which reads variables of this process's environment
+        as libraries do when they are loaded."""
+        fork = not fresh and "forkserver" in multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if fork else "spawn")
         if fork:
             context.set_forkserver_preload(PRELOADED)

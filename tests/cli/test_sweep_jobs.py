@@ -73,6 +73,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             holder = SimpleNamespace(get=lambda: told, initialized=lambda: True)
             monkeypatch.setattr(module, "HydraConfig", holder)
         monkeypatch.setenv(threads.JOBS, jobs)
+        monkeypatch.setenv(threads.THREADS_OF_SWEEP, "")
         monkeypatch.setattr(threads, "core_count", lambda: 16)
 
     return as_job
@@ -116,3 +117,14 @@ def test_jobs_at_once_share_the_cores(
     launched(jobs=jobs, **launcher)
     assert threads.threads_per_job(None) == expected
     assert threads.threads_per_job(3) == 3
+
+
+def test_jobs_have_the_threads_that_the_user_gave_openmp(
+    launched: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the sweep: joblib gives OMP_NUM_THREADS to its jobs where the user did not."""
+    launched("x.JoblibLauncher", "2", n_jobs=-1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads.threads_per_job(None) == 8
+    monkeypatch.setenv(threads.THREADS_OF_SWEEP, "3")
+    assert threads.threads_per_job(None) == 3

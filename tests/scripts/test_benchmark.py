@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts/benchmark.py"
 SECTIONS = {"training", "evaluation", "limit", "scaling"}
 SECTIONS |= {"memory", "packing", "equality", "report", "sweep", "prepare"}
+SECTIONS |= {"neighbours", "first_minute", "stream"}
 
 
 def type_benchmark(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:

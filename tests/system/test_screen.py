@@ -150,3 +150,19 @@ def test_no_temporary_folder_is_one_line(
     monkeypatch.setattr(tempfile, "gettempdir", none)
     words = ("trainer.devices=2", "train.episodes_per_step=2", f"paths.data={data}")
     assert_one_line(command("train", *TINY, *words), "TMPDIR")
+
+
+def test_what_is_under_way_is_shown_on_a_terminal_and_removed() -> None:
+    """Elsewhere nothing is printed, as for progress bars."""
+    pty = pytest.importorskip("pty")
+    code = "from fewshot_fer.system.screen import shown\nwith shown('drawing'): pass"
+    ours, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
+    os.close(theirs)
+    shown_text = os.read(ours, 1000).decode()
+    os.close(ours)
+    first, last, end = shown_text.split("\r")
+    assert first.startswith("drawing")
+    assert (last, end) == (" " * len(first), "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stderr == b""

@@ -7,6 +7,7 @@ from fewshot_fer.api.words import new_folder, read_words
 from fewshot_fer.config.hydra import Job
 from fewshot_fer.config.schema import TestVerb, TrainVerb
 from fewshot_fer.system.locks import own_folder
+from fewshot_fer.system.screen import IMPORTING, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,8 @@ def train(
     """
     settings, job = read_words("train", TrainVerb, words, job)
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.training.launch import launch_training, resume_training
+    with shown(IMPORTING):
+        from fewshot_fer.training.launch import launch_training, resume_training
 
     if settings.resume is not None:
         resume_training(settings, list(job.words))
@@ -56,10 +58,11 @@ def test(
     path = new_folder(folder, settings.paths.outputs, "test")
     with own_folder(path):
         # Import torch late: wrong settings then fail in milliseconds.
-        import pandas as pd
+        with shown(IMPORTING):
+            import pandas as pd
 
-        from fewshot_fer.api.results import results
-        from fewshot_fer.runs.evaluate_run import evaluate_run
+            from fewshot_fer.api.results import results
+            from fewshot_fer.runs.evaluate_run import evaluate_run
 
         evaluate_run(settings, path, job)
     return pd.DataFrame() if settings.shard is not None else results(path)

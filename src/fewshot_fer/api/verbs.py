@@ -11,6 +11,7 @@ from fewshot_fer.config.schema import CheckVerb, TrainVerb
 from fewshot_fer.config.verb_settings import DemoAppVerb, ExportVerb, PredictVerb, ReportVerb
 from fewshot_fer.system.files import write_text
 from fewshot_fer.system.locks import own_folder
+from fewshot_fer.system.screen import IMPORTING, shown
 
 if TYPE_CHECKING:
     from fewshot_fer.inference.page.server import Page
@@ -37,7 +38,8 @@ def check(
             recognise_session(settings.data, path, job.words, screen)
         else:
             # Import torch late: wrong settings then fail in milliseconds.
-            from fewshot_fer.reports.audit.audit import check_session
+            with shown(IMPORTING):
+                from fewshot_fer.reports.audit.audit import check_session
 
             invalid = check_session(settings, path, screen)
     return CheckOutput(path, screen.text, invalid)
@@ -61,7 +63,8 @@ def predict(
     path = new_folder(folder, settings.outputs, "predict")
     with own_folder(path):
         # Import torch late: wrong settings and names of files then fail in milliseconds.
-        from fewshot_fer.inference.predict_inputs import predict_inputs
+        with shown(IMPORTING):
+            from fewshot_fer.inference.predict_inputs import predict_inputs
 
         predict_inputs(settings, inputs, path, screen)
     return Output(path, screen.text)
@@ -102,7 +105,8 @@ def prepare(*words: str | PrepareVerb, job: Job | None = None) -> Path:
 
     with own_share(out, settings.shards, settings.shard):
         # Import torch late: wrong settings then fail in milliseconds.
-        from fewshot_fer.data.faces.prepare import prepare_session
+        with shown(IMPORTING):
+            from fewshot_fer.data.faces.prepare import prepare_session
 
         prepare_session(settings)
     return out
@@ -118,7 +122,8 @@ def export(*words: str | ExportVerb, job: Job | None = None) -> Path:
     """
     settings, job = read_words("export", ExportVerb, words, job)
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.inference.onnx import export_session
+    with shown(IMPORTING):
+        from fewshot_fer.inference.onnx import export_session
 
     return export_session(settings, job.show)
 
@@ -134,7 +139,8 @@ def demo_app(*words: str | DemoAppVerb, job: Job | None = None) -> "Page":
     """
     settings, _ = read_words("demo_app", DemoAppVerb, words, job)
     # Import torch late: wrong settings then fail in milliseconds.
-    from fewshot_fer.inference.page.server import Page
+    with shown(IMPORTING):
+        from fewshot_fer.inference.page.server import Page
 
     return Page(settings, by_signals=job is not None)
 

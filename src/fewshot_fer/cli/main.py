@@ -36,9 +36,10 @@ from fewshot_fer.cli.named_sweep import more_words
 from fewshot_fer.cli.overrides import check_place, hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS, Sweep, count_jobs, plan_sweep
 from fewshot_fer.config.conf_files import conf_dir
-from fewshot_fer.config.hydra import JOBS, SCHEMAS, in_sweep, register_nodes
+from fewshot_fer.config.hydra import JOBS, SCHEMAS, THREADS_OF_SWEEP, in_sweep, register_nodes
 from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
+from fewshot_fer.system.cores import THREADS, wait_without_spinning
 from fewshot_fer.system.errors import Interrupted, RunError, UserError
 from fewshot_fer.system.locks import own_folder
 from fewshot_fer.system.screen import prepare_screen
@@ -117,6 +118,7 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
     the work goes on, as its results are files: training ends as ever, another verb with code 141.
     """
     prepare_screen()
+    wait_without_spinning()
     full_error = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting with 1
     show_warnings()
@@ -188,6 +190,7 @@ def run_sweep(sweep: Sweep, main: Callable[[], None], full_error: bool) -> int:
 def prepare_launching(jobs: int | None) -> None:
     """Let the jobs of a sweep know how many they are, and keep warnings of launchers away."""
     os.environ[JOBS] = str(jobs or "")
+    os.environ[THREADS_OF_SWEEP] = os.environ.get(THREADS, "")
     # Hydra warns of each launcher in conf/ that is named as a plugin's own, which is the purpose.
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/", UserWarning)
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")

@@ -25,7 +25,7 @@ from fewshot_fer.config.verb_settings import (
     PredictVerb,
     ReportVerb,
 )
-from fewshot_fer.system.processes import core_count
+from fewshot_fer.system.cores import core_count, given_threads
 
 SCHEMAS: dict[str, type] = {
     "train": TrainVerb,
@@ -39,6 +39,8 @@ SCHEMAS: dict[str, type] = {
 }
 JOBS = "FEWSHOT_FER_SWEEP_JOBS"
 """Of the environment, which the processes of jobs inherit: how many jobs their sweep has."""
+THREADS_OF_SWEEP = "FEWSHOT_FER_SWEEP_THREADS"
+"""The threads that the user gave OpenMP before the sweep: joblib gives its jobs some of its own."""
 
 
 def register_nodes(words: Sequence[str]) -> None:
@@ -112,7 +114,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def threads_per_job(given: int | None) -> int | None:
     """Return what `threads=` gives or, among parallel jobs on a machine, an equal share of cores.
 
-    None: all that torch finds, which Slurm and Ray have limited already. Sums are rounded in
+    OMP_NUM_THREADS of the command is taken as it is. None: all the cores that this process may use,
+    which Slurm and Ray have limited already. Sums are rounded in
     another order by another number of threads, so the last digits of a figure depend on it.
     """
     if given is not None:
@@ -120,6 +123,8 @@ def threads_per_job(given: int | None) -> int | None:
     if not HydraConfig.initialized():
         return None
     launcher = HydraConfig.get().launcher
+    if own := given_threads(name=THREADS_OF_SWEEP):
+        return own
     name, known = str(launcher.get("_target_", "")).rpartition(".")[2], os.environ.get(JOBS, "")
     jobs = int(known) if known.isdecimal() else None
     if name == "JoblibLauncher":

@@ -118,7 +118,7 @@ class TrainVerb:
     resume: NewPath | None = None  # the folder of a run that was stopped
     seed: int = 0  # of weights, episodes and augmentation
     device: str = "auto"  # auto, cpu or cuda
-    threads: int | None = None  # on the CPU; null: all of them
+    threads: int | None = None  # on the CPU; null: all that this process may use
     precision: str = "float32"
     fast: bool = True  # false: plain layers and loops, no hand-made fast path
     logger: str = "csv"  # or tensorboard, which is written beside the tables

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from fewshot_fer.data.cache_folder import FORMAT, cache_folder
 from fewshot_fer.data.picture_parts import file_of
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.errors import WriteError
 from fewshot_fer.system.files import Row, atomic
-from fewshot_fer.system.processes import core_count
 from fewshot_fer.system.progress import tqdm
 
 BYTES = 16  # of a digest

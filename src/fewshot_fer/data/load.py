@@ -22,9 +22,9 @@ from fewshot_fer.data.listing import as_on_disk
 from fewshot_fer.data.picture_parts import file_of
 from fewshot_fer.data.splits import select_classes, select_of_each_set, select_split
 from fewshot_fer.data.table_index import indexed_table
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.errors import ConfigError, DataError, WriteError
 from fewshot_fer.system.files import atomic, write_text
-from fewshot_fer.system.processes import core_count
 from fewshot_fer.system.progress import tqdm
 
 FILE = "bad_images.csv"

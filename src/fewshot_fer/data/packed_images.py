@@ -25,9 +25,9 @@ from fewshot_fer.data.fingerprint import (
 )
 from fewshot_fer.data.neutral import NeutralFaces, neutral_faces
 from fewshot_fer.data.pack_file import new_pack, open_pack, write_pack
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.locks import locked
-from fewshot_fer.system.processes import core_count
 from fewshot_fer.system.progress import tqdm
 
 BLOCK = 256  # images that are under way at a time

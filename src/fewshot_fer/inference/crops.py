@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fewshot_fer.data.decode import decode, read_picture, square_pixels
-from fewshot_fer.data.faces.detector import FaceDetector, align
+from fewshot_fer.data.faces.detector import Face, FaceDetector, align
+from fewshot_fer.data.faces.tracking import Track, next_track
 from fewshot_fer.inference.inputs import Pixels, SourceImage, read_pictures, read_video
 from fewshot_fer.system.figures import font_for
 from fewshot_fer.system.files import atomic, writing
 
 OK, NO_FACE, UNREADABLE = "ok", "no_face", "unreadable"
+MISSING = "no face found"
 ALIGNED = 100  # pixels a side of RAF-DB's aligned faces
 CROPS_AT_A_TIME = 256
 PHOTOGRAPHS_AT_A_TIME = 16  # of some 36 MB each, and frames of a video
@@ -78,9 +80,18 @@ class Cropper:
             for crop in self._crops(pictures[start : start + PHOTOGRAPHS_AT_A_TIME])
         ]
 
-    def largest(self, pixels: Pixels) -> Crop:
-        """Return the crop of the largest face of a picture [H, W, 3] that no file holds."""
-        return self._crops([SourceImage(Path("camera"), pixels, frame=0)])[0]
+    def camera(self, pixels: Pixels, last: Track | None) -> tuple[Crop, Track | None]:
+        """Return the crop of the largest face of a camera's frame [H, W, 3], and where it is.
+
+        last: where it was in the frame before, None where that is not known.
+        """
+        source = SourceImage(Path("camera"), pixels, frame=0)
+        if self.detector is None:
+            return self._whole(source), None
+        track = next_track(self.detector, pixels, last)
+        if track is None:
+            return Crop(source, status=NO_FACE, reason=MISSING), None
+        return self._aligned(source, pixels, 0, track.face), track
 
     def _crops(self, sources: Sequence[SourceImage]) -> list[Crop]:
         if self.detector is None:
@@ -94,12 +105,14 @@ class Cropper:
                 continue
             faces = next(found)  # largest first
             if not faces:
-                crops.append(Crop(source, status=NO_FACE, reason="no face found"))
+                crops.append(Crop(source, status=NO_FACE, reason=MISSING))
             for number, face in enumerate(faces):
-                aligned = align(source.pixels, face.points, ALIGNED)
-                square, box = self._square(aligned), _rounded(face.box)
-                crops.append(Crop(source, number, box, square, reason=face.remark))
+                crops.append(self._aligned(source, source.pixels, number, face))
         return crops
+
+    def _aligned(self, source: SourceImage, pixels: Pixels, number: int, face: Face) -> Crop:
+        square = self._square(align(pixels, face.points, ALIGNED))
+        return Crop(source, number, _rounded(face.box), square, reason=face.remark)
 
     def _whole(self, source: SourceImage) -> Crop:
         if source.pixels is None:

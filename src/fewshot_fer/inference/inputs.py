@@ -25,8 +25,8 @@ from fewshot_fer.data.listing import (
     left_out_remarks,
     walk_images,
 )
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.errors import ConfigError, DataError
-from fewshot_fer.system.processes import core_count
 
 READABLE = "pictures (.jpg, .png, ...) or videos (.avi, .mp4, ...)"
 Pixels = NDArray[np.uint8]

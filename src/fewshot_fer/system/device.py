@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fewshot_fer.system.cores import core_count, given_threads
 from fewshot_fer.system.errors import ConfigError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
@@ -20,13 +21,16 @@ def prepare_device(
     """Return the device `auto`, `cpu` or `cuda` after making torch repeatable on it.
 
     Seeds torch, fixes the choice of kernels and sets the number of CPU threads (None: as torch has
-    it). Raises ConfigError for cuda, or for bf16, where torch finds no GPU.
+    it, but none beyond the cores that there are for this process). Raises ConfigError for cuda, or
+    for bf16, where torch finds no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda, but torch finds no GPU here: use device=cpu or device=auto")
     gpu = name != "cpu" and torch.cuda.is_available()
     if precision == "bf16" and not gpu:  # about a hundred times slower on a CPU without its unit
         raise ConfigError("precision=bf16 needs a GPU: use precision=float32")
+    if threads is None and given_threads() is None:  # torch knows of no quota
+        threads = min(torch.get_num_threads(), core_count())
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)

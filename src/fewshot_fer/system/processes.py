@@ -1,6 +1,5 @@
-"""Signals that end a command, and the cores there are for its work."""
+"""Signals that end a command."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -70,13 +69,6 @@ def caught_signals() -> Iterator[Stop]:
         yield stop
     finally:
         restore()
-
-
-def core_count() -> int:
-    """Return the cores that the scheduler gives this process, or all of the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Terminated(KeyboardInterrupt):

@@ -9,8 +9,10 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, TextIO
 
+IMPORTING = "importing torch"
 REPLACING = "backslashreplace"  # two Korean names stay two, which "?" would make one
 
 
@@ -45,6 +47,23 @@ def prepare_screen() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             setattr(sys, name, _replaced(stream, number))
+
+
+@contextlib.contextmanager
+def shown(text: str) -> Iterator[None]:
+    """Show on a terminal what is under way, where no progress can be counted; then remove it.
+
+    What is printed meanwhile is printed over it, as over a progress bar.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr.isatty():
+            print(f"{text} ...", end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            if sys.stderr.isatty():
+                print(" " * len(f"{text} ..."), end="\r", file=sys.stderr, flush=True)
 
 
 def lost_output() -> OSError | None:

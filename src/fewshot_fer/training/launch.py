@@ -24,10 +24,11 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.models.methods.registry import check_training
 from fewshot_fer.runs.resume import last_progress, resume_command, settings_to_resume, stop_message
 from fewshot_fer.system import errors
+from fewshot_fer.system.cores import core_count, given_threads
 from fewshot_fer.system.errors import ConfigError, Interrupted, TrainingError, UserError
 from fewshot_fer.system.files import scratch_folder
 from fewshot_fer.system.locks import own_folder
-from fewshot_fer.system.processes import CAUGHT, core_count, ended_by_signals
+from fewshot_fer.system.processes import CAUGHT, ended_by_signals
 from fewshot_fer.system.screen import prepare_screen
 from fewshot_fer.training.train_run import train_run
 
@@ -97,7 +98,8 @@ def _settings_of_ranks(settings: TrainVerb) -> TrainVerb:
         if (found := torch.cuda.device_count()) < devices:
             raise ConfigError(f"trainer.devices={devices}, but torch finds {found} GPUs here")
         return settings
-    return replace(settings, threads=settings.threads or max(1, core_count() // devices))
+    each = given_threads() or max(1, core_count() // devices)
+    return replace(settings, threads=settings.threads or each)
 
 
 def _on_gpus(settings: TrainVerb) -> bool:

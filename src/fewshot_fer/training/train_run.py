@@ -56,6 +56,7 @@ from fewshot_fer.runs.resume import (
 from fewshot_fer.runs.teacher import keep_teacher, teacher_facts
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import ConfigError, UserError
+from fewshot_fer.system.screen import shown
 from fewshot_fer.training.compounds import require_compounds
 from fewshot_fer.training.loop import TrainingRun
 from fewshot_fer.training.snapshot import complete_checkpoints
@@ -103,14 +104,16 @@ def train_run(
         keep_teacher(folder, taught)
         rewind_tables(folder, reached[1] if reached else None)
         encoder = encoder.to(device, DTYPES[settings.precision])
-        run = TrainingRun(kept, folder, tasks.training, tasks.validation, encoder)
+        with shown("preparing to train"):  # an optimiser imports more of torch
+            run = TrainingRun(kept, folder, tasks.training, tasks.validation, encoder)
         run.choices, run.trainer.teacher = choices, teacher
         if reached is not None:
             with restored(path):
                 run.restore(*reached)
         run.fit()
-        complete_checkpoints(kept, path, tasks.training, tasks.validation, device)
-        _test(kept, folder, tasks, device)
+        with shown("testing"):
+            complete_checkpoints(kept, path, tasks.training, tasks.validation, device)
+            _test(kept, folder, tasks, device)
         facts = {"seed": settings.seed, "choices": run.choices, "tables": _tables(setup)}
         finish_run(folder, asdict(settings), facts, device, started)
     return folder

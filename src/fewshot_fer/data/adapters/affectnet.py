@@ -18,9 +18,9 @@ from fewshot_fer.data.adapters.affectnet_list import CLASSES, N_IDS, listed_rows
 from fewshot_fer.data.adapters.registry import DrawnSet, Portrait, find_adapter, register_adapter
 from fewshot_fer.data.listing import child, contents, image_names_in, left_out_remarks, nested_roots
 from fewshot_fer.data.table import make_table
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.files import Row
-from fewshot_fer.system.processes import core_count
 from fewshot_fer.system.progress import tqdm
 
 ROOTS = ("AffectNet", "AffectNet-8", "AffectNet8", "Manually_Annotated")

@@ -23,8 +23,8 @@ from fewshot_fer.data.demo.mesh import load_head
 from fewshot_fer.data.demo.plan import NO_FACE, Moment, Shot, draw_moments, plan_shots
 from fewshot_fer.data.demo.scene import Scene, develop, draw_background, draw_scene
 from fewshot_fer.data.labels import BASIC, COMPOUND
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.files import atomic_folder
-from fewshot_fer.system.processes import core_count
 from fewshot_fer.system.progress import tqdm
 
 _STILL = Moment(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)

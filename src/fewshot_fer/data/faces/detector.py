@@ -1,8 +1,7 @@
 """Find faces with MTCNN and align them: turned, scaled and cut out as RAF-DB's aligned ones are.
 
-MTCNN (Zhang et al., IEEE Signal Processing Letters 2016) is that of facenet-pytorch. The package is
-not maintained any more, but its wheel holds the weights and it runs with current torch. Aligning is
-a similarity transform from the two eyes and the middle of the mouth (Li & Deng, "Reliable
+MTCNN has the weights of facenet-pytorch's wheel; the package is not maintained any more. Aligning
+is a similarity transform from the two eyes and the middle of the mouth (Li & Deng, "Reliable
 Crowdsourcing and Deep Locality-Preserving Learning", IEEE TIP 2019).
 """
 
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot_fer.data.faces.mtcnn import Cascade
 from fewshot_fer.system.errors import needing_extra
 
 Pixels = NDArray[np.uint8]
@@ -81,14 +81,10 @@ def load_detector(device: torch.device | str = "cpu") -> FaceDetector:
 
 
 class Mtcnn:
-    """The FaceDetector with facenet-pytorch's networks."""
+    """The FaceDetector with MTCNN's networks."""
 
     def __init__(self, device: torch.device) -> None:
-        from facenet_pytorch import MTCNN  # an extra
-
-        self._networks = MTCNN(
-            keep_all=True, min_face_size=SMALLEST_FACE, post_process=False, device=device
-        ).eval()
+        self._networks = Cascade(SMALLEST_FACE, device)
 
     def detect(self, pictures: Sequence[Pixels]) -> list[list[Face]]:
         """Return the faces of each picture uint8 [H, W, 3], the largest first.
@@ -104,24 +100,19 @@ class Mtcnn:
                 found[place] = [_scaled(face, scale) for face in faces]
         return found
 
-    @torch.inference_mode()
     def _detect_alike(self, pictures: Pixels) -> list[list[Face]]:
         """Return the faces of pictures [B, H, W, 3]."""
         if min(pictures.shape[1:3]) < SMALLEST_FACE:
             return [[] for _ in pictures]
-        found = zip(*self._networks.detect(pictures, landmarks=True), strict=True)
-        return [_faces(*each) for each in found]
+        return [_faces(*found) for found in self._networks.search(pictures)]
 
 
-def _faces(boxes: object, scores: object, points: object) -> list[Face]:
-    """Return what the networks found in one picture; they give None where there is nothing."""
-    if boxes is None:
-        return []
-    listed = [np.asarray(each, dtype=np.float64) for each in (boxes, scores, points)]
+def _faces(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> list[Face]:
+    """Return what the networks found in one picture: boxes with scores [n, 5], points [n, 5, 2]."""
     faces = [
-        Face(tuple(map(float, box)), float(score), own)  # type: ignore[arg-type]
-        for box, score, own in zip(*listed, strict=True)
-        if score >= LEAST_SCORE and np.isfinite(own).all()
+        Face(tuple(map(float, box[:4])), float(box[4]), own.astype(np.float64))  # type: ignore[arg-type]
+        for box, own in zip(boxes, points, strict=True)
+        if box[4] >= LEAST_SCORE and np.isfinite(own).all()
     ]
     return sorted(faces, key=lambda face: -face.area)
 

@@ -22,10 +22,10 @@ from fewshot_fer.data.faces.manifest import MANIFEST, Manifest
 from fewshot_fer.data.faces.photographs import face_file, find_photographs, prepare_photograph
 from fewshot_fer.data.faces.shards import part_folder, shard_of, turn
 from fewshot_fer.data.fingerprint import file_digests
+from fewshot_fer.system.cores import core_count
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import DataError, RunError
 from fewshot_fer.system.files import Row
-from fewshot_fer.system.processes import core_count
 from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.text import RENAME, fits_table
 

@@ -111,13 +111,13 @@ class PictureClassifier:
         """Classify the largest face of a camera's frame [H, W, 3], smoothed over frames."""
         picture = Image.fromarray(pixels)
         picture.thumbnail((LIVE_SIDE, LIVE_SIDE), Image.Resampling.BILINEAR)
-        crop = self.cropper.largest(np.asarray(picture))
+        last = visitor.live
+        crop, track = self.cropper.camera(np.asarray(picture), last.track if last else None)
         if crop.pixels is None:
             visitor.live = None
             return PictureResult("No face found.")
         embedding = self.run.embedder.embed_pixels(crop.pixels[None])
         predictions = self.decider(visitor).decide(embedding)
-        last = visitor.live
         shares = _shares(predictions, 0)
         if last is not None and last.shares.keys() == shares.keys():
             shares = {
@@ -125,7 +125,8 @@ class PictureClassifier:
                 for name, share in shares.items()
             }
         visitor.seen += 1
-        visitor.live = LiveFace(visitor.seen, crop.pixels, embedding[0].float().cpu(), shares)
+        kept = embedding[0].float().cpu()
+        visitor.live = LiveFace(visitor.seen, crop.pixels, kept, shares, track)
         top = max(shares, key=lambda name: shares[name])
         label = top if predictions.known[0] else predictions.label(0)
         headline = f"{label} {100 * shares[top]:.0f} %" if predictions.known[0] else label

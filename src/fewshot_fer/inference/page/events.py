@@ -15,7 +15,7 @@ from fewshot_fer.inference.page.classify import PictureClassifier, PictureResult
 from fewshot_fer.inference.page.decide import Decider
 from fewshot_fer.inference.page.visitor import Visitor
 
-EVERY = 0.2  # seconds between frames of the camera
+EVERY = 0.1  # seconds between frames of the camera
 STREAMS = 8  # cameras at once
 DAY = 24 * 3600
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

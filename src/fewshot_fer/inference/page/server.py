@@ -18,6 +18,7 @@ from fewshot_fer.runs.starter import choose_run, starter
 from fewshot_fer.system.device import prepare_device
 from fewshot_fer.system.errors import ConfigError, needing_extra
 from fewshot_fer.system.files import scratch_folder
+from fewshot_fer.system.screen import shown
 
 if TYPE_CHECKING:
     import gradio
@@ -66,13 +67,15 @@ class Page:
 def _listening(settings: DemoAppVerb, by_signals: bool) -> Iterator[str]:
     """Serve the page and yield its address."""
     _check_port(settings)
-    classifier = _classifier(settings)
+    with shown("loading the network"):
+        classifier = _classifier(settings)
     if by_signals:
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
             signal.signal(number, signal.default_int_handler)
     with scratch_folder("page") as folder:
         _set_gradio_variables(str(folder), settings.host)
-        page = _launch(settings, classifier)
+        with shown("starting the page"):
+            page = _launch(settings, classifier)
         try:
             yield f"http://{_in_address(settings.host)}:{settings.port}"
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fewshot_fer.data.faces.tracking import Track
 from fewshot_fer.data.labels import plain_name
 from fewshot_fer.evaluation.support import SupportSet, picture_rows, save_support_set
 from fewshot_fer.inference.enrol import Enrolment
@@ -35,13 +36,15 @@ class LiveFace:
     """The largest face of the latest frame.
 
     number: counts frames with a face; embedding [D]: as the run's embedder gives it; shares:
-    probability of each class, smoothed over frames.
+    probability of each class, smoothed over frames; track: where it is, None where faces are not
+    looked for.
     """
 
     number: int
     crop: Pixels
     embedding: Tensor
     shares: dict[str, float]
+    track: Track | None = None
 
 
 @dataclass
