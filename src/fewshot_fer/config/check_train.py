@@ -115,21 +115,17 @@ def _check_method(method: MethodConfig) -> None:
     one_of("method.neutral", method.neutral, NEUTRAL)
     _check_prior_weight(method.prior_weight)
     _check_part_weights(method)
-    given: object = method.parts  # of any type, where it was interpolated
-    if not isinstance(given, dict):
-        raise ConfigError("method.parts: expected the parts of each class, as {bored: [neutral]}")
-    for name, parts in given.items():
+    for name, parts in method.parts.items():
         if not parts:
             raise ConfigError(f"method.parts.{name} is empty: name its parts, as in [sadness,fear]")
 
 
 def _check_part_weights(method: MethodConfig) -> None:
     """Raise ConfigError where the parts of a class cannot be weighed, or refined, in this way."""
-    weights: object = method.part_weights  # of any type, where it was interpolated
-    numbers = isinstance(weights, list) and all(isinstance(each, int | float) for each in weights)
-    for weight in method.part_weights if numbers else ():
+    weights = method.part_weights
+    for weight in weights:
         inside("method.part_weights", weight, 0.0, 1e6)
-    if not numbers or (weights and (len(method.part_weights) < 2 or not sum(method.part_weights))):
+    if weights and (len(weights) < 2 or not sum(weights)):
         raise ConfigError(
             f"method.part_weights={weights}: give a number for each part of a class, in the order "
             f"of its name, one of them above 0, as [0.4,0.6]; leave it out for equal ones"

@@ -7,8 +7,8 @@ say, are checked too, by the functions in CHECKS.
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import is_dataclass
-from typing import Any, TypeVar, get_args, get_type_hints
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -49,6 +49,8 @@ def read_settings(config: DictConfig, schema: type[Settings]) -> Settings:
     except OmegaConfBaseException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     assert isinstance(settings, schema)
+    if wrong := next(_not_as_written(settings, ""), None):
+        raise ConfigError(wrong)
     CHECKS[schema](settings)
     return settings
 
@@ -67,6 +69,20 @@ def _unknown_keys(content: Mapping[Any, Any], schema: type, prefix: str) -> Iter
             for test, inner in value.items():
                 if isinstance(inner, dict):
                     yield from _unknown_keys(inner, EvalConfig, f"{prefix}{name}.{test}.")
+
+
+def _not_as_written(settings: Any, prefix: str) -> Iterator[str]:  # noqa: ANN401
+    """Yield a line for each list or mapping that is neither: OmegaConf lets an interpolation be of
+    any type there."""
+    kinds = get_type_hints(type(settings))
+    for name in (each.name for each in fields(settings)):
+        value, kind = getattr(settings, name), get_origin(kinds[name])
+        if kind in (list, dict) and not isinstance(value, kind):
+            expected = "[a,b]" if kind is list else "{a: b}"
+            yield f"{prefix}{name}={value}: expected {expected}"
+        for key, inner in value.items() if isinstance(value, dict) else [("", value)]:
+            if is_dataclass(inner):
+                yield from _not_as_written(inner, f"{prefix}{name}{key and f'.{key}'}.")
 
 
 CHECKS: dict[type, Callable[[Any], None]] = {
