@@ -19,8 +19,8 @@ PROC = Path("/proc/self")
 def wait_without_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let the threads of this process, and of those it starts, soon sleep while they wait.
 
-    GNU's OpenMP, which torch has on Linux, reads it once, when torch is imported. Spinning takes a core that another process could
-    use, and then it is the spinning thread's own neighbour that waits longest.
+    GNU's OpenMP, which torch has on Linux, reads it once, when torch is imported. Longer spinning
+    takes cores that other processes could use, and each thread then waits for one that has none.
     """
     if not WAITING & environment.keys():
         environment["GOMP_SPINCOUNT"] = SPINS
