@@ -12,18 +12,18 @@ from pathlib import Path, PurePosixPath
 THREADS = "OMP_NUM_THREADS"
 WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
 """Variables that say how OpenMP's threads wait; whichever is set is the user's choice."""
-POLICY = "PASSIVE"
+SPINS = "2000"  # some tenth of a millisecond: a wait is shorter where no thread lacks a core
 PROC = Path("/proc/self")
 
 
 def wait_without_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let the threads of this process, and of those it starts, sleep while they wait.
+    """Let the threads of this process, and of those it starts, soon sleep while they wait.
 
-    OpenMP reads it once, when torch is imported. Spinning takes a core that another process could
-    use, and then it is the spinning thread's own neighbour that waits longest.
+    GNU's OpenMP, which torch has on Linux, reads it once, when torch is imported. Longer spinning
+    takes cores that other processes could use, and each thread then waits for one that has none.
     """
     if not WAITING & environment.keys():
-        environment["OMP_WAIT_POLICY"] = POLICY
+        environment["GOMP_SPINCOUNT"] = SPINS
 
 
 def given_threads(environment: Mapping[str, str] = os.environ, name: str = THREADS) -> int | None:
