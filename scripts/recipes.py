@@ -59,17 +59,21 @@ def main() -> int:
     outputs = Path(options.outputs).absolute()
     lists, size = _split_training(outputs, overrides)
     variants = list(_variants(options.part, options.only))
-    jobs = []
+    bases = {each.part: each for each in variants if each.name == "base"}
+    jobs: dict[bool, list[tuple[Path, list[str]]]] = {True: [], False: []}
     for seed in range(options.seeds):
         for each in variants:
             folder = outputs / each.part / f"{each.name.replace(' ', '_')}-{seed}"
             each.folders.append(folder)
+            base = str(bases[each.part].folders[seed])
+            own = [word.replace("{base}", base) for word in each.words]
             cost = _cost(each, options.images, size)
-            words = [*each.words, *cost, *lists, *overrides, f"seed={seed}", "threads=1"]
-            jobs.append((folder, words))
-    with ThreadPoolExecutor(options.jobs) as pool:
-        codes = list(pool.map(lambda job: _run(*job), jobs))
-    bases = {each.part: each for each in variants if each.name == "base"}
+            words = [*own, *cost, *lists, *overrides, f"seed={seed}", "threads=1"]
+            jobs[each.name == "base"].append((folder, words))
+    codes = []
+    for is_base in (True, False):  # a variant may go on from its base
+        with ThreadPoolExecutor(options.jobs) as pool:
+            codes += list(pool.map(lambda job: _run(*job), jobs[is_base]))
     table = pd.DataFrame(_row(each, bases[each.part]) for each in variants)
     table.to_csv(outputs / "recipes.csv", index=False)
     print(f"\n{_markdown(table)}\n\n{outputs / 'recipes.csv'}")
