@@ -16,7 +16,7 @@ PARTS = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 @pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_every_variant_composes_and_is_another_than_its_base(part: str) -> None:
-    """Else an hour of training ends at a word that is misspelt, or compares the base with itself."""
+    """Else an hour of training ends at a misspelt word, or compares the base with itself."""
     base = read_settings(compose("train", PARTS[part]["words"]), TrainVerb)
     for name, variant in PARTS[part]["variants"].items():
         words = [word.replace("{base}", "outputs/base") for word in variant["words"]]
