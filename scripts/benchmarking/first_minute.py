@@ -1,5 +1,6 @@
 """What a newcomer waits for: help, a mistake, one photograph, the page, and answers to a camera."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -67,10 +68,13 @@ def _figure(plan: Plan, what: str, seconds: list[float], most: float) -> Figure:
 
 def _seconds(words: str, folder: Path) -> float:
     """Return how long a command takes. Raises RunError where it fails by itself."""
+    # With HYDRA_FULL_ERROR the mistake would end in a traceback, and with another code.
+    environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "fewshot_fer", *words.split()],
         cwd=folder,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=LONGEST,
