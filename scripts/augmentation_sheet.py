@@ -3,12 +3,11 @@
 python scripts/augmentation_sheet.py            # writes docs/pictures/augmentation.jpg
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
-from contact_sheet import faces
+from contact_sheet import faces, save_sheet
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -67,18 +66,5 @@ def draw_sheet() -> Image.Image:
     return sheet
 
 
-def main() -> None:
-    """Draw the sheet and save it as large as 59 KB allow."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT)
-    out = parser.parse_args().out
-    sheet = draw_sheet()
-    for quality in range(92, 20, -3):
-        sheet.save(out, quality=quality, optimize=True)
-        if out.stat().st_size <= LARGEST:
-            break
-    print(f"{out}: {out.stat().st_size / 1000:.0f} KB at quality {quality}")
-
-
 if __name__ == "__main__":
-    main()
+    save_sheet(draw_sheet, OUT, LARGEST)

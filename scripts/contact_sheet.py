@@ -5,6 +5,7 @@ python scripts/contact_sheet.py            # writes src/fewshot_fer/data/demo/co
 
 import argparse
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -67,18 +68,17 @@ def draw_sheet() -> Image.Image:
     return sheet
 
 
-def main() -> None:
-    """Draw the sheet and save it as large as 150 KB allow."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT)
-    out = parser.parse_args().out
-    sheet = draw_sheet()
+def save_sheet(draw: Callable[[], Image.Image], out: Path, largest: int) -> None:
+    """Draw a sheet and save it as a JPEG of at most so many bytes, to `out` or where --out says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=out)
+    out, sheet = parser.parse_args().out, draw()
     for quality in range(92, 20, -3):
         sheet.save(out, quality=quality, optimize=True)
-        if out.stat().st_size <= LARGEST:
+        if out.stat().st_size <= largest:
             break
     print(f"{out}: {out.stat().st_size / 1000:.0f} KB at quality {quality}")
 
 
 if __name__ == "__main__":
-    main()
+    save_sheet(draw_sheet, OUT, LARGEST)

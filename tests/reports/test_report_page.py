@@ -15,8 +15,8 @@ from fabricated import fabricate_run, settings_of
 from PIL import Image
 
 from fewshot_fer.reports.html import page as page_module
+from fewshot_fer.reports.html.page_limit import drawn_curves
 from fewshot_fer.reports.html.report import runs_report
-from fewshot_fer.reports.html.room import drawn_curves
 
 EVIL = "<script>document.title='owned'</script>"
 

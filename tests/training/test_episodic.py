@@ -25,7 +25,7 @@ from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision
 from fewshot_fer.training.cuda_graph import CapturedSteps, remember_state
 from fewshot_fer.training.episodic import EpisodicTraining
-from fewshot_fer.training.start import PullToStart
+from fewshot_fer.training.pull_to_start import PullToStart
 
 
 class ReplayedOnCpu(CapturedSteps):

@@ -33,7 +33,7 @@ from fewshot_fer.system.device import Precision, prepare_device
 from fewshot_fer.training.cuda_graph import CapturedSteps
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import load_optimiser
-from fewshot_fer.training.start import PullToStart
+from fewshot_fer.training.pull_to_start import PullToStart
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -24,7 +24,7 @@ from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.runs.checkpoint import load_checkpoint
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.optim import build_optimiser, set_learning_rate
-from fewshot_fer.training.start import PullToStart
+from fewshot_fer.training.pull_to_start import PullToStart
 from fewshot_fer.training.teacher import Teacher
 from fewshot_fer.training.trainer import Trainer
 

@@ -12,7 +12,7 @@ from conftest import TINY, Command, assert_one_line, train_in
 
 from fewshot_fer.runs.checkpoint import Checkpoint
 from fewshot_fer.runs.folder import RunFolder
-from fewshot_fer.runs.teacher import TeacherFacts, keep_teacher, read_teacher, teacher_facts
+from fewshot_fer.runs.teacher_facts import TeacherFacts, keep_teacher, read_teacher, teacher_facts
 from fewshot_fer.training import loop
 
 LINE = (

@@ -1,9 +1,7 @@
 """Refuse settings of train, check and test that cannot work: ranges and contradictions."""
 
-from fewshot_fer.config.augmentation_settings import check_augmentation
 from fewshot_fer.config.check_recipe import check_recipe
 from fewshot_fer.config.clip_settings import check_clips, check_unit
-from fewshot_fer.config.compound_settings import check_compounds
 from fewshot_fer.config.model_schema import (
     COMPOSITIONS,
     FOUND_IN,
@@ -45,8 +43,6 @@ def check_train(settings: TrainVerb) -> None:
     at_least("train.least_batches", train.least_batches, 0)
     one_of("train.class_weights", train.class_weights, ("none", "root", "inverse"))
     one_of("train.tested", train.tested, ("best", "last"))
-    check_augmentation(settings)
-    check_compounds(settings)
     _check_dataset("dataset", settings.dataset)
     check_recipe(settings)
     _check_model(settings)

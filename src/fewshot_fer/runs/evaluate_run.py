@@ -43,7 +43,7 @@ from fewshot_fer.runs.evaluation_tables import add_evaluation
 from fewshot_fer.runs.folder import RunFolder, finish_run
 from fewshot_fer.runs.load import load_model, stored_statistics
 from fewshot_fer.runs.resume import rewind_tables
-from fewshot_fer.runs.teacher import read_teacher, stamp_teacher
+from fewshot_fer.runs.teacher_facts import read_teacher, stamp_teacher
 from fewshot_fer.system.device import is_out_of_memory, prepare_device
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import Row, write_text

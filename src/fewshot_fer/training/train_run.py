@@ -53,7 +53,7 @@ from fewshot_fer.runs.resume import (
     restored,
     rewind_tables,
 )
-from fewshot_fer.runs.teacher import keep_teacher, teacher_facts
+from fewshot_fer.runs.teacher_facts import keep_teacher, teacher_facts
 from fewshot_fer.system.device import DTYPES, prepare_device
 from fewshot_fer.system.errors import ConfigError, UserError
 from fewshot_fer.system.screen import shown

@@ -22,8 +22,8 @@ from fewshot_fer.system.device import DTYPES, Precision
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.last_epochs import average_epoch, first_averaged
 from fewshot_fer.training.optim import load_optimiser
+from fewshot_fer.training.pull_to_start import PullToStart
 from fewshot_fer.training.quarter_turns import rotation_head
-from fewshot_fer.training.start import PullToStart
 from fewshot_fer.training.supervised import SupervisedTraining
 from fewshot_fer.training.teacher import Teacher
 

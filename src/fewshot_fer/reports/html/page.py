@@ -25,7 +25,7 @@ from fewshot_fer.reports.html.leaderboard import (
 )
 from fewshot_fer.reports.html.matrices import Matrix, RecallTable, heat_maps, matrix, recall_table
 from fewshot_fer.reports.html.mistakes import Copies, Mistake, hardest_pictures
-from fewshot_fer.reports.html.room import drawn_curves
+from fewshot_fer.reports.html.page_limit import drawn_curves
 from fewshot_fer.reports.transfer import TransferMatrix
 
 HARD_CLASSES = 3  # of a group, with pictures
