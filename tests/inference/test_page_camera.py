@@ -1,8 +1,9 @@
 """The page with a camera, in a real browser: two classes are taught from the stream."""
 
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def moving(face: Image.Image, colour: tuple[int, int, int], count: int) -> list[
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    """Six seconds of a smile before red, six of surprise before blue, both drawn faces."""
+    """Four seconds of a smile before red, four of surprise before blue, both drawn faces."""
     root = ensure_demo(cache, 0.02)
     table = pd.read_csv(root / "labels.csv")
     front = table["yaw_degrees"].abs().lt(8) & table["path"].str.contains("basic/Image/aligned")
@@ -51,7 +52,7 @@ def film(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     for label, colour in (("happiness", COLOURS["red"]), ("surprise", COLOURS["blue"])):
         own = table[front & table["label"].eq(label) & table["has_face"].eq(1)]
         path = own.sort_values("strength")["path"].iloc[-1]
-        frames += moving(Image.open(root / path).convert("RGB"), colour, 60)
+        frames += moving(Image.open(root / path).convert("RGB"), colour, 40)
     return write_y4m(tmp_path_factory.mktemp("film") / "faces.y4m", frames)
 
 
@@ -95,6 +96,40 @@ def find(driver: Driver, selector: str) -> Driver:
     return driver.find_element("css selector", selector)
 
 
+def pictures_taken(driver: Driver, name: str) -> int:
+    """Return how many pictures the message counts for a class; 0 for another message."""
+    found = re.match(rf"{name}: (\d+) picture", text_of(driver, "message"))
+    return int(found[1]) if found else 0
+
+
+def press(driver: Driver) -> None:
+    """Press the button once, and leave the stream a moment to bring the next face."""
+    find(driver, "#take").click()
+    time.sleep(0.4)
+
+
+def hold(driver: Driver) -> None:
+    """Hold the button for a second, in which it takes a picture of each new face."""
+    chains = pytest.importorskip("selenium.webdriver").ActionChains
+    chains(driver).click_and_hold(find(driver, "#take")).pause(1).release().perform()
+
+
+def teach(driver: Driver, colour: str, take: Callable[[Driver], None]) -> int:
+    """Take pictures of a colour's face while it is in view, in as many of its turns as it needs to
+    come to five; return how many there are. On a busy machine the stream brings few a second."""
+    name_the_class(driver, NAMES[colour])
+    until = time.monotonic() + 120
+    while pictures_taken(driver, NAMES[colour]) < 5:
+        assert time.monotonic() < until, text_of(driver, "message")
+        wait_for_turn(driver, colour)
+        while (
+            driver.execute_script(CORNER) == colour and pictures_taken(driver, NAMES[colour]) < 5
+        ):
+            take(driver)
+    time.sleep(1)  # the last press may still be under way
+    return pictures_taken(driver, NAMES[colour])
+
+
 def name_the_class(driver: Driver, name: str) -> None:
     field = find(driver, "#name textarea, #name input")
     field.clear()
@@ -104,25 +139,15 @@ def name_the_class(driver: Driver, name: str) -> None:
 def test_two_classes_are_taught_from_the_camera(
     page: Page, browser: Driver, tmp_path: Path
 ) -> None:
-    """Several answers a second; one class by five presses, one by holding; then each face has its
+    """One class is taught by single presses, one by holding the button; then each face has its
     label, classes are edited by the keyboard and saved, and nothing leaves the machine."""
-    chains = pytest.importorskip("selenium.webdriver").ActionChains
     keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
     browser.get(page.address)
     wait_until(lambda: "Take" in text_of(browser, "take"))
     find(browser, '#camera [title="grant webcam access"] button').click()
     wait_until(lambda: "%" in text_of(browser, "headline"))
-    name_the_class(browser, NAMES["red"])
-    wait_for_turn(browser, "red")
-    for presses in range(5):
-        find(browser, "#take").click()
-        wait_until(lambda n=presses + 1: f"{n} picture" in text_of(browser, "message"))
-        time.sleep(0.3)
-    name_the_class(browser, NAMES["blue"])
-    wait_for_turn(browser, "blue")
-    chains(browser).click_and_hold(find(browser, "#take")).perform()
-    wait_until(lambda: f"{NAMES['blue']}: 5 picture" in text_of(browser, "message"))
-    chains(browser).release().perform()
+    pressed = teach(browser, "red", press)
+    assert teach(browser, "blue", hold) >= 5
     for colour in ("red", "blue"):
         wait_for_turn(browser, colour)
         assert text_of(browser, "headline").startswith(NAMES[colour])
@@ -139,7 +164,7 @@ def test_two_classes_are_taught_from_the_camera(
     field.send_keys(keys.END, " now", keys.ENTER)
     wait_until(lambda: browser.find_elements("css selector", '#classes input[value="wow now"]'))
     find(browser, "#classes button[data-act=remove]").send_keys(keys.ENTER)
-    wait_until(lambda: "4 pictures" in text_of(browser, "classes"))
+    wait_until(lambda: f"{pressed - 1} pictures" in text_of(browser, "classes"))
     find(browser, "#save").send_keys(keys.ENTER)
     wait_until(lambda: "my_classes" in text_of(browser, "saved"))
     find(browser, '#classes button[data-act=delete][data-name="wow now"]').send_keys(keys.SPACE)
