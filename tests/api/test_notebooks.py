@@ -12,6 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "docs/notebooks"
 SMALLER = {
+    '"paths=demo"': '"paths=demo", "train.least_batches=0", "backbone.image_size=32"',
     "scale=0.1": "scale=0.02",
     "SCALE = 0.1": "SCALE = 0.02",
     "epochs=6": "epochs=1",
