@@ -24,7 +24,7 @@ from comparing_runs import differences
 
 from fewshot_fer.data.demo import ensure_demo
 
-SCALE = 0.05
+SCALE = 0.02
 WORDS = (
     *("paths=demo", f"demo.scale={SCALE}", "backbone.filters=8", "backbone.image_size=32"),
     *("train.epochs=4", "train.episodes_per_epoch=40", "train.augment.flip=0.5", "device=cpu"),

@@ -228,8 +228,10 @@ def test_killed_in_the_middle_it_ends_as_an_undisturbed_one(
     assert "job 0: done before" in again.out
     one, other = (only_sweep(folder) for folder in (whole / "outputs", Path("outputs")))
     assert one.name == other.name
+    for name in ("transfer.csv", "sweep.csv", "sweep_mean.csv"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert "epoch 1/1" in (one / "0" / "job.log").read_text()
     before = (other / "transfer.csv").read_bytes()
-    assert (one / "transfer.csv").read_bytes() == before
     table = texts(one / "transfer.csv")
     assert set(table["seeds"]) == {"2"}
     assert len(table) == 2 * 2  # the source and the frozen encoder, on two targets
