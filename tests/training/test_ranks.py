@@ -161,8 +161,10 @@ def test_one_process_has_everything() -> None:
 
 
 def plain_norms() -> list[nn.BatchNorm2d]:
-    """A batch norm, one without weights, and timm's with an activation behind it."""
-    made = [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), BatchNormAct2d(4, inplace=False)]
+    """A batch norm, one without weights, one that counts all batches alike, and timm's with an
+    activation behind it."""
+    made = [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, momentum=None)]
+    made.append(BatchNormAct2d(4, inplace=False))
     return [norm.double() for norm in made]
 
 

@@ -21,11 +21,13 @@ def rank() -> int:
     return distributed.get_rank() if world() > 1 else 0
 
 
-def rank_slice(count: int) -> slice:
-    """Return this rank's share of `count` things in a row; shares differ by one at most."""
+def rank_slice(count: int, of: int | None = None) -> slice:
+    """Return this rank's share of `count` things in a row, or that of another one; shares differ by
+    one at most."""
     each, more = divmod(count, world())
-    start = rank() * each + min(rank(), more)
-    return slice(start, start + each + (rank() < more))
+    number = rank() if of is None else of
+    start = number * each + min(number, more)
+    return slice(start, start + each + (number < more))
 
 
 def all_gather(own: Tensor, dim: int = 0) -> Tensor:
