@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
     *("equality", "report", "sweep", "prepare"),
-    *("neighbours", "first_minute", "stream"),
+    *("neighbours", "first_minute", "stream", "ranks", "encoders"),
 )
 
 
@@ -117,9 +117,11 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
 
 def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
     from benchmarking import first_minute, growth, preparing, reporting, shares, speed, sweeping
+    from benchmarking.encoders import encoders
     from benchmarking.equality import equality
     from benchmarking.neighbours import neighbours
     from benchmarking.plan import say
+    from benchmarking.ranks import ranks
     from benchmarking.writing import cells
 
     sections: dict[str, Callable[[Plan], Iterator[Figure]]] = {
@@ -136,6 +138,8 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "neighbours": neighbours,
         "first_minute": first_minute.first_minute,
         "stream": first_minute.stream,
+        "ranks": ranks,
+        "encoders": encoders,
     }
     for name in chosen:
         for figure in sections[name](plan):

@@ -96,11 +96,9 @@ def shared_moments(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         variance, mean = torch.var_mean(images, dim=PIXELS, correction=0)
         count = own.new_tensor([images.numel() // images.shape[1]])
         own = torch.cat([mean, variance, count])
-    every = own.new_empty(world() * len(own))
-    distributed.all_gather_into_tensor(every, own)
-    every = every.view(world(), -1)
-    means, variances = every[:, :-1].chunk(2, dim=1)
-    counts = every[:, -1:]
+    every = [torch.empty_like(own) for _ in range(world())]
+    distributed.all_gather(every, own)
+    means, variances, counts = torch.stack(every).split((images.shape[1],) * 2 + (1,), dim=1)
     total = counts.sum()
     mean = (counts * means).sum(dim=0) / total
     variance = (counts * (variances + (means - mean).square())).sum(dim=0) / total

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 Step = Callable[..., Any]
+PARTS = 8  # that gradients are sent in: the last waits for the end of the backward
+LARGEST = 25  # MiB of a part
 
 
 def world() -> int:
@@ -53,13 +55,17 @@ def data_parallel(modules: Sequence[nn.Module]) -> Step:
     """Return a function that calls its first argument with the others.
 
     With more than one rank, the gradients of `modules` after a backward are the mean over all ranks
-    (DistributedDataParallel); what is called must use all of their weights.
+    (DistributedDataParallel), which are sent in parts while the backward goes on; what is called
+    must use all of their weights.
     """
     if world() == 1:
         return lambda function, *arguments: function(*arguments)
+    weights = [weight for module in modules for weight in module.parameters()]
+    part = sum(each.numel() * each.element_size() for each in weights) / PARTS / 2**20
+    how = {"broadcast_buffers": False, "bucket_cap_mb": min(part, LARGEST)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of another name for it, in newer torch
-        return nn.parallel.DistributedDataParallel(_Calling(modules), broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(_Calling(modules), **how)
 
 
 class _Calling(nn.Module):
