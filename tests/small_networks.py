@@ -38,10 +38,10 @@ def random_images(count: int) -> FaceImages:
     return FaceImages(PackedFaces(images=pixels, fingerprint="random"), torch.device("cpu"))
 
 
-def on_device(images: FaceImages) -> FaceImages:
-    """Return the same pixels, all in the memory of their device, as a GPU has them."""
-    packed = PackedFaces(images.gather(np.arange(len(images))).numpy(), images.fingerprint)
-    return FaceImages(packed, images.device, on_device=True)
+def moved(images: FaceImages, device: torch.device, on_device: bool | None = None) -> FaceImages:
+    """Return the same pixels for another device; on_device: whether all of them lie there."""
+    pixels = images.gather(np.arange(len(images))).numpy()
+    return FaceImages(PackedFaces(pixels, images.fingerprint), device, on_device=on_device)
 
 
 def small_encoder(fast: bool = True) -> nn.Module:

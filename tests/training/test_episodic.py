@@ -12,8 +12,8 @@ from small_networks import (
     CHANGED,
     ReplayedOnCpu,
     clip_training_task,
+    moved,
     network,
-    on_device,
     settings,
     small_encoder,
     train_with_dropout,
@@ -52,7 +52,7 @@ def test_captured_steps_are_those_of_the_plain_loop(
     """Indices, changes and results that lie on the device give the same losses and weights, in a
     second epoch too; of images that all lie there, or of clips' that are copied step by step."""
     images, protocol = training_task() if unit == "image" else clip_training_task()
-    held = on_device(images) if unit == "image" else images
+    held = moved(images, images.device, True) if unit == "image" else images
     how = {"augment": augment, "episodes_per_step": episodes_per_step, "unit": unit, "frames": 3}
     loops = plain_and_captured(settings(**how))
     plain, captured = loops

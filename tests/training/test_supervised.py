@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, Command, face_table
-from small_networks import CHANGED, ReplayedOnCpu, on_device, random_images, settings, small_encoder
+from small_networks import CHANGED, ReplayedOnCpu, moved, random_images, settings, small_encoder
 from torch import nn
 
 from fewshot_fer.episodes.pool import Shape, build_pool
@@ -105,7 +105,7 @@ def test_captured_batches_are_those_started_one_by_one(
         seen = images
         if captured:
             loop.capture_steps()
-            seen = on_device(images) if held else images
+            seen = moved(images, images.device, True) if held else images
         scores = [loop.run_epoch(seen, protocol, epoch) for epoch in (1, 2)]
         made.append(
             (scores, [*network.state()["encoder"].values(), *average.averaged().parameters()])
