@@ -51,8 +51,8 @@ def _steps(plan: Plan, setting: Setting) -> Iterator[Figure]:
     case = ("encoders", f"training, {setting.shape}, {what}", setting.backbone, setting.device)
     yield from against_peers(case, {name: figures[name] for name in systems}, None)
     name = f"peak memory of fewshot_fer, both kinds of steps, {what}"
-    place = {"backbone": setting.backbone, "device": setting.device}
-    yield Figure("encoders", name, "", "MB", spread([memory]), **place)
+    most = spread([memory])
+    yield Figure("encoders", name, "", "MB", most, setting.backbone, setting.device)
 
 
 def _alternate(plan: Plan, asks: dict[str, Ask], what: str) -> Figures:

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import distributed, nn
@@ -34,14 +34,14 @@ class TwoRanks:
 
     def _start(self) -> None:
         meeting = self.setting.cache / f"meeting-{self.setting.backbone}"
-        torch.multiprocessing.start_processes(
+        torch.multiprocessing.start_processes(  # type: ignore[no-untyped-call, attr-defined]
             _train_as_rank, (self.setting, meeting), nprocs=N_RANKS, start_method="fork"
         )
 
 
 def _train_as_rank(rank: int, setting: Setting, meeting: Path) -> None:
-    how = {"init_method": f"file://{meeting}", "rank": rank, "world_size": N_RANKS}
-    distributed.init_process_group("gloo", **how)
+    file = f"file://{meeting}"
+    distributed.init_process_group("gloo", init_method=file, rank=rank, world_size=N_RANKS)
     torch.set_num_threads(1)
     found = {kind: _watched(setting, task) for kind, task in KINDS.items()}
     if rank == 0:
@@ -74,7 +74,9 @@ def facts(events: Any, network: nn.Module, n_steps: int) -> dict[str, float]:  #
     """
     added = [event for event in events if event.name == ADDED]
     gathered = [event for event in events if event.name == GATHERED]
-    widths = [each.num_features for each in network.modules() if is_norm(each)]
+    widths: list[int] = [
+        cast(Any, each).num_features for each in filter(is_norm, network.modules())
+    ]
     backward, of_gradients = split_by_numbers(added, [2 * width for width in widths] * n_steps)
     forward, _ = split_by_numbers(gathered, [2 * width + 1 for width in widths] * n_steps)
     computing = [span_of(each) for each in events if each.name.startswith(NODE)]
@@ -92,12 +94,13 @@ def facts(events: Any, network: nn.Module, n_steps: int) -> dict[str, float]:  #
 
 def split_by_numbers(events: list[Any], expected: list[int]) -> tuple[list[Any], list[Any]]:
     """Return the messages of so many numbers each, once for each that is expected, and the rest."""
-    left, found, others = Counter(expected), [], []
+    left = Counter(expected)
+    parts: tuple[list[Any], list[Any]] = ([], [])
     for event in events:
         count = numbers_in(event)
-        (found if left[count] > 0 else others).append(event)
+        parts[left[count] <= 0].append(event)
         left[count] -= 1
-    return found, others
+    return parts
 
 
 def numbers_in(event: Any) -> int:  # noqa: ANN401

@@ -98,7 +98,8 @@ def shared_moments(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         own = torch.cat([mean, variance, count])
     every = [torch.empty_like(own) for _ in range(world())]
     distributed.all_gather(every, own)
-    means, variances, counts = torch.stack(every).split((images.shape[1],) * 2 + (1,), dim=1)
+    moments, counts = torch.stack(every).tensor_split([2 * images.shape[1]], dim=1)
+    means, variances = moments.chunk(2, dim=1)
     total = counts.sum()
     mean = (counts * means).sum(dim=0) / total
     variance = (counts * (variances + (means - mean).square())).sum(dim=0) / total

@@ -62,7 +62,7 @@ def data_parallel(modules: Sequence[nn.Module]) -> Step:
         return lambda function, *arguments: function(*arguments)
     weights = [weight for module in modules for weight in module.parameters()]
     part = sum(each.numel() * each.element_size() for each in weights) / PARTS / 2**20
-    how = {"broadcast_buffers": False, "bucket_cap_mb": min(part, LARGEST)}
+    how: dict[str, Any] = {"broadcast_buffers": False, "bucket_cap_mb": min(part, LARGEST)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of another name for it, in newer torch
         return nn.parallel.DistributedDataParallel(_Calling(modules), **how)
