@@ -89,18 +89,22 @@ def test_captured_steps_keep_to_the_start_as_the_plain_loop() -> None:
 
 @pytest.mark.usefixtures("_replayed")
 def test_captured_steps_end_with_another_normalisation() -> None:
-    """Steps captured with one normalisation of embeddings must not go on with another."""
+    """Steps captured with one normalisation of embeddings must not go on with another; those that
+    centre embeddings go on, with each epoch's own mean."""
     images, protocol = training_task()
     loops = plain_and_captured(settings())
-    kinds = (Normalisation(), Normalisation("l2"), Normalisation("cl2n", torch.ones(32)))
+    means = torch.rand(2, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    centred = [Normalisation("cl2n", mean) for mean in means]
+    kinds, captures = (Normalisation(), Normalisation("l2"), *centred), []
     for epoch, normalisation in enumerate(kinds, start=1):
         for loop in loops:
             loop.normalisation = normalisation
         one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_array_equal(one.loss, other.loss)
-        captured = loops[1].captured
-        expected = None if normalisation.kind == "cl2n" else normalisation.kind
-        assert (captured and captured.step.normalisation) == expected
+        captures.append(loops[1].captured)
+        assert loops[1].captured is not None
+        assert loops[1].captured.step.normalisation == normalisation.kind
+    assert len({id(each) for each in captures}) == 3
 
 
 def test_a_step_that_cannot_be_captured_goes_on_one_by_one(

@@ -168,6 +168,11 @@ def plain_norms() -> list[nn.BatchNorm2d]:
     return [norm.double() for norm in made]
 
 
+def norms_and_shares() -> list[tuple[nn.BatchNorm2d, int]]:
+    """Each, with 3 of 5 images on the first rank, and with all of them."""
+    return [(norm, first) for first in (3, 5) for norm in plain_norms()]
+
+
 def batch_and_weights() -> tuple[torch.Tensor, torch.Tensor]:
     random = torch.Generator().manual_seed(0)
     shape = (5, 4, 6, 6)
@@ -191,10 +196,10 @@ def norms_in_two(rank: int, folder: str) -> None:
     file = f"file://{folder}/meeting"
     distributed.init_process_group("gloo", init_method=file, rank=rank, world_size=2)
     kept = []
-    for norm in plain_norms():
+    for norm, first in norms_and_shares():
         network = nn.Sequential(norm)
         share_batch_norms(network)
-        kept.append(normalised(network[0], slice(3) if rank == 0 else slice(3, 5)))  # uneven
+        kept.append(normalised(network[0], slice(first) if rank == 0 else slice(first, 5)))
         unshare_batch_norms(network)
         assert type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
     for foreign in (nn.BatchNorm1d(4), nn.InstanceNorm2d(4, track_running_stats=True)):
@@ -206,13 +211,13 @@ def norms_in_two(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_batch_norms_over_two_equal_one(tmp_path: Path) -> None:
-    """Outputs, gradients and running statistics, with uneven shares; what else keeps statistics is
-    refused, as each process would have its own."""
+    """Outputs, gradients and running statistics, with uneven shares and an empty one; what else
+    keeps statistics is refused, as each process would have its own."""
     torch.multiprocessing.start_processes(  # forked: neither has to import torch anew
         norms_in_two, (str(tmp_path),), nprocs=2, start_method="fork"
     )
     every = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
-    for norm, *found in zip(plain_norms(), *every, strict=True):
+    for (norm, _), *found in zip(norms_and_shares(), *every, strict=True):
         expected = normalised(norm, slice(5))
         for key in ("outputs", "gradient"):
             assert torch.allclose(torch.cat([each[key] for each in found]), expected[key])

@@ -122,6 +122,8 @@ class _Normalise(torch.autograd.Function):
         mean, variance, count = moments
         context.save_for_backward(images, mean, variance, count, weight)
         context.eps = eps
+        if not len(images):  # a batch of fewer images than ranks, which torch divides by zero
+            return images.clone()
         return F.batch_norm(images, mean, variance, weight, bias, eps=eps)
 
     @staticmethod
@@ -129,10 +131,13 @@ class _Normalise(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         images, mean, variance, count, weight = context.saved_tensors
         scale = torch.ones_like(mean) if weight is None else weight
-        fixed, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
-            *(gradient, images, scale, mean, variance, None, None),
-            *(False, context.eps, [True, True, True]),
-        )  # with moments that are constants
+        if len(images):  # the moments as constants first
+            fixed, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+                *(gradient, images, scale, mean, variance, None, None),
+                *(False, context.eps, [True, True, True]),
+            )
+        else:
+            fixed, by_weight, by_bias = gradient.clone(), *torch.zeros(2, len(mean)).to(mean)
         summed = torch.cat([by_weight, by_bias])
         distributed.all_reduce(summed)
         along, through = (summed / count).chunk(2)

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -70,6 +71,7 @@ class EpisodicTraining:
         others = settings.classification_weight or settings.compounds.share
         self.capturing = fast and alone and not others
         self.captured: CapturedSteps | None = None
+        self.mean: Tensor | None = None
         self.compounds: EpisodeCompounds | None = None
 
     def run_epoch(
@@ -199,9 +201,10 @@ class EpisodicTraining:
     def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
         """Drop captured steps that are not these, and capture these where that can be."""
         sizes, kind = steps.rows.shape, self.normalisation.kind
-        if not self.capturing or kind == "cl2n":  # whose mean is another one in each epoch
+        if not self.capturing:
             self.captured = None
             return
+        self._hold_mean()
         known = self.captured
         if known is not None and (known.sizes, known.step.normalisation) == (sizes, kind):
             return
@@ -213,6 +216,17 @@ class EpisodicTraining:
         n_queries = steps.n_way * steps.n_query
         self.captured = capture(lambda: CapturedSteps(step, faces, sizes, n_queries))
         self.capturing = self.captured is not None
+
+    def _hold_mean(self) -> None:
+        """Keep the mean that embeddings are centred on, another one in each epoch, in one place: it
+        is there that a captured graph reads it."""
+        mean = self.normalisation.mean
+        if mean is None:
+            return
+        if self.mean is None:
+            self.mean = mean.to(self.device, self.precision.dtype, copy=True)
+        self.mean.copy_(mean)
+        self.normalisation = replace(self.normalisation, mean=self.mean)
 
     def _predict_in_step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
         losses, logits = self.step(batch, n_way, k_shot)
