@@ -45,11 +45,11 @@ class Ours:
             augment=AUGMENT if setting.augment else AugmentConfig(),
         )
         self.method = PROTOTYPES
-        encoder = build_encoder(backbone).to(self.device)
+        self.fast = not setting.compiled
+        encoder = build_encoder(backbone, fast=self.fast).to(self.device)
         self.encoder = encoder.to(memory_format=torch.channels_last)
         if setting.compiled:
             self.encoder.compile(mode="reduce-overhead")
-        self.fast = not setting.compiled
         self.precision = Precision(bf16=setting.bf16)
         self.learnt = self._protocol("train", setting.shape)
         self.asked = self._protocol("test", EVALUATION)
