@@ -43,7 +43,7 @@ def _train_as_rank(rank: int, setting: Setting, meeting: Path) -> None:
     file = f"file://{meeting}"
     distributed.init_process_group("gloo", init_method=file, rank=rank, world_size=N_RANKS)
     torch.set_num_threads(1)
-    found = {kind: _watched(setting, task) for kind, task in KINDS.items()}
+    found = {kind: _watched(setting, task, rank) for kind, task in KINDS.items()}
     if rank == 0:
         text = json.dumps(found)
         (setting.cache / "ranks.json").write_text(text, encoding="utf-8")
@@ -51,15 +51,20 @@ def _train_as_rank(rank: int, setting: Setting, meeting: Path) -> None:
     distributed.destroy_process_group()
 
 
-def _watched(setting: Setting, task: str) -> dict[str, float]:
-    """Return what the steps of an epoch send, after one in which buckets are laid out."""
+def _watched(setting: Setting, task: str, rank: int) -> dict[str, float]:
+    """Return what the steps of an epoch send, after one in which buckets are laid out; of rank 0,
+    of others nothing."""
     ours = Ours(setting)
     share_batch_norms(ours.encoder)
     train = getattr(ours, task)
     train(2 * N_RANKS if task == "train" else 1)
+    count = STEPS * N_RANKS if task == "train" else 1
+    if rank:
+        train(count)
+        return {}
     cpu = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=cpu, record_shapes=True) as profile:
-        train(STEPS * N_RANKS if task == "train" else 1)
+        train(count)
     training = ours.training if task == "train" else ours.supervised
     n_steps = STEPS if task == "train" else -(-len(ours.images) // setting.batch)
     return facts(profile.events(), training.network.modules(), n_steps)
