@@ -22,6 +22,7 @@ def encoders(plan: Plan) -> Iterator[Figure]:
     would take an hour, at tiny size only."""
     for device in plan.devices:
         if device == "cpu" and plan.sizes.judged:
+            say("encoders: left out on a CPU, where they take hours")
             continue
         for backbone, side in plan.sizes.encoders:
             setting = plan.setting(plan.sizes.images, backbone=backbone, device=device)

@@ -22,9 +22,8 @@ class CapturedBatches:
     """
 
     def __init__(self, step: Step) -> None:
-        if (
-            torch.cuda.is_available()
-        ):  # one graph's memory is the other's, as they never run at once
+        # Graphs that never run at once can have the same memory.
+        if torch.cuda.is_available():
             step = replace(step, pool=torch.cuda.graph_pool_handle())
         self.step = step
         self._made: dict[Sizes, CapturedSteps | None] = {}

@@ -132,8 +132,9 @@ class EpisodicTraining:
 
     def _before_step(self, number: int, epoch: int, n_steps: int) -> None:
         self.between_steps()
-        rate = learning_rate(self.settings, epoch, number / n_steps)
-        set_learning_rate(self.optimiser, rate)
+        if number == 0 or self.settings.schedule != "step":  # within an epoch that one is constant
+            rate = learning_rate(self.settings, epoch, number / n_steps)
+            set_learning_rate(self.optimiser, rate)
 
     def step(
         self,
