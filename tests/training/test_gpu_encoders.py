@@ -14,6 +14,7 @@ from fewshot_fer.models import build_encoder
 from fewshot_fer.models.fast.conv4_gpu import for_a_graph
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network, WeightAverage
+from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.device import Precision, prepare_device
 from fewshot_fer.training.batches import Batches, draw_batches, shuffled_rows
 from fewshot_fer.training.cuda_graph import CapturedSteps
@@ -63,6 +64,25 @@ def test_captured_batches_are_those_started_one_by_one(gpu: torch.device, bf16: 
 def batches_of(loop: SupervisedTraining, images: FaceImages, protocol: EpisodicProtocol) -> Batches:
     least = loop.settings.least_batches * loop.settings.batch_size
     return draw_batches(images, shuffled_rows(protocol, 0, 3, least), loop.settings, 0, 3)
+
+
+def test_steps_on_centred_embeddings_are_captured(gpu: torch.device) -> None:
+    """With each epoch's own mean, and a rate that changes in each step, as the default training."""
+    images, protocol = training_task()
+    images = moved(images, gpu)
+    chosen = settings(schedule="one_cycle", lr=1e-3)
+    loops = [
+        EpisodicTraining(network(small_encoder().to(gpu)), chosen, 0, fast=fast)
+        for fast in (True, False)
+    ]
+    for epoch in (1, 2):
+        mean = torch.full((32,), epoch / 10, device=gpu)
+        for loop in loops:
+            loop.normalisation = Normalisation("cl2n", mean)
+        with for_a_graph():
+            one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
+        np.testing.assert_allclose(one.loss, other.loss, rtol=1e-3, atol=1e-4)
+    assert isinstance(loops[0].captured, CapturedSteps)
 
 
 @pytest.mark.parametrize("captured", [False, True])
