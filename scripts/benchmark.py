@@ -5,8 +5,9 @@
     python scripts/benchmark.py --only training,limit --original
 
 On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
-writes benchmark.csv, benchmark.md and benchmark.png. With a GPU, training, evaluation and
-the limit are measured there too, or with --devices cuda there alone.
+writes benchmark.csv, benchmark.md and benchmark.png. With a GPU, training, evaluation,
+the limit and the encoders of papers (`encoders`) are measured there too, or with --devices cuda
+there alone.
 """
 
 import argparse
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
     *("equality", "report", "sweep", "prepare"),
-    *("neighbours", "first_minute", "stream"),
+    *("neighbours", "first_minute", "stream", "ranks", "encoders"),
 )
 
 
@@ -117,9 +118,11 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
 
 def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
     from benchmarking import first_minute, growth, preparing, reporting, shares, speed, sweeping
+    from benchmarking.encoders import encoders
     from benchmarking.equality import equality
     from benchmarking.neighbours import neighbours
     from benchmarking.plan import say
+    from benchmarking.ranks import ranks
     from benchmarking.writing import cells
 
     sections: dict[str, Callable[[Plan], Iterator[Figure]]] = {
@@ -136,6 +139,8 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "neighbours": neighbours,
         "first_minute": first_minute.first_minute,
         "stream": first_minute.stream,
+        "ranks": ranks,
+        "encoders": encoders,
     }
     for name in chosen:
         for figure in sections[name](plan):

@@ -1,6 +1,7 @@
 """Networks, images and settings small enough to compare whole epochs."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -18,15 +19,29 @@ from fewshot_fer.models import build_encoder
 from fewshot_fer.models.methods.learned import Feat
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.network import Network
+from fewshot_fer.training.cuda_graph import CapturedSteps
 from fewshot_fer.training.episodic import EpisodicTraining
 
 SHAPE = Shape(n_way=3, k_shot=2, n_query=2)
 CHANGED = AugmentConfig(flip=0.5, crop=0.1, zoom=0.1, colour=0.2, rotate=10.0, erase=0.5)
 
 
+class ReplayedOnCpu(CapturedSteps):
+    """Captured steps with everything real but the capture, which takes a GPU."""
+
+    def capture(self) -> torch.cuda.CUDAGraph:
+        return SimpleNamespace(replay=self.take_step)  # type: ignore[return-value]
+
+
 def random_images(count: int) -> FaceImages:
     pixels = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
     return FaceImages(PackedFaces(images=pixels, fingerprint="random"), torch.device("cpu"))
+
+
+def moved(images: FaceImages, device: torch.device, on_device: bool | None = None) -> FaceImages:
+    """Return the same pixels for another device; on_device: whether all of them lie there."""
+    pixels = images.gather(np.arange(len(images))).numpy()
+    return FaceImages(PackedFaces(pixels, images.fingerprint), device, on_device=on_device)
 
 
 def small_encoder(fast: bool = True) -> nn.Module:

@@ -8,7 +8,7 @@ from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader, Sampler
 
 from benchmarking.peer_parts import FaceFiles, loader_options, textbook_encoder
-from benchmarking.setting import EVALUATION, LEARNING_RATE, TRAINING, Setting
+from benchmarking.setting import EVALUATION, LEARNING_RATE, Setting
 from benchmarking.worker import seconds_of
 from fewshot_fer.episodes.pool import Shape
 
@@ -44,7 +44,7 @@ class EasyFsl:
     """PrototypicalNetworks with TaskSampler and DataLoader; no class or setting of ours."""
 
     def __init__(self, setting: Setting) -> None:
-        self.device = setting.device
+        self.device, self.shape = setting.device, setting.shape
         self.learnt = _Faces(setting, setting.augment)
         self.asked = _Faces(setting, augment=False)
         self.model = PrototypicalNetworks(textbook_encoder(setting)).to(self.device)
@@ -65,7 +65,7 @@ class EasyFsl:
         losses = []
         self.model.train()
         for support, support_labels, query, query_labels, _ in self._loader(
-            self.learnt, TRAINING, n_episodes
+            self.learnt, self.shape, n_episodes
         ):
             self.optimiser.zero_grad()
             self.model.process_support_set(support.to(self.device), support_labels.to(self.device))

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarking.peer_parts import textbook_encoder
-from benchmarking.setting import SEED, TRAINING, Setting
+from benchmarking.setting import SEED, Setting
 from benchmarking.worker import seconds_of
 from fewshot_fer.system.device import prepare_device
 
 LAYOUTS = (torch.channels_last, torch.contiguous_format)
-BATCH = TRAINING.n_way * (TRAINING.k_shot + TRAINING.n_query)
 Kernel = Callable[[], object]
 
 
@@ -27,6 +26,7 @@ class Convolution:
     made: tuple[int, ...]  # [B, out, H, W]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
+    groups: int
     first: bool
 
     @property
@@ -40,9 +40,12 @@ class Limit:
 
     def __init__(self, setting: Setting) -> None:
         self.device = prepare_device(setting.device, SEED)
-        shape = (BATCH, 3, setting.image_size, setting.image_size)
+        self.batch, side = setting.batch, setting.image_size
+        self.dtype = torch.bfloat16 if setting.bf16 else torch.float32
+        shape = (self.batch, 3, side, side)
         self.layers = convolutions_of(textbook_encoder(setting), shape)
         self._best: list[tuple[int, Kernel]] = []
+        self._graph: Kernel | None = None
 
     def gemm(self, side: int) -> float:
         """Return seconds of torch.mm of `side` x `side`, the mean of five.
@@ -56,14 +59,27 @@ class Limit:
 
     def floor(self, repeats: int) -> float:
         """Return seconds of all convolutions of a training step: forward, gradients of the weights
-        and of what was given. Each in the layout that is faster for it; means of `repeats`."""
+        and of what was given. Each in the layout that is faster for it; means of `repeats`. On a
+        GPU as one captured graph, since starting a short one takes longer than running it."""
         if not self._best:
             self._best = [self._faster(*layer) for layer in self._parts()]
+        if self.device.type == "cuda":
+            self._graph = self._graph or self._captured()
+            return self._mean(self._graph, repeats)
         return sum(times * self._mean(kernel, repeats) for times, kernel in self._best)
 
     def flop(self, _: int) -> float:
         """Return the multiplications and additions that the encoder's convolutions take an image"""
-        return sum(times * layer.flop for layer, times in self.layers.items()) / BATCH
+        return sum(times * layer.flop for layer, times in self.layers.items()) / self.batch
+
+    def _captured(self) -> Kernel:
+        """Return the replay of a graph of all convolutions."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for times, kernel in self._best:
+                for _ in range(times):
+                    kernel()
+        return graph.replay
 
     def _parts(self) -> list[tuple[int, Convolution, str]]:
         return [
@@ -73,7 +89,8 @@ class Limit:
         ]
 
     def _faster(self, times: int, layer: Convolution, part: str) -> tuple[int, Kernel]:
-        kernels = [kernel_of(layer, part, layout, self.device) for layout in LAYOUTS]
+        like = torch.empty(0, dtype=self.dtype, device=self.device)
+        kernels = [kernel_of(layer, part, layout, like) for layout in LAYOUTS]
         return times, min(kernels, key=lambda kernel: min(self._mean(kernel, 1) for _ in range(3)))
 
     def _mean(self, kernel: Kernel, repeats: int) -> float:
@@ -92,7 +109,7 @@ def convolutions_of(encoder: nn.Module, shape: tuple[int, ...]) -> Counter[Convo
         assert isinstance(layer, nn.Conv2d)
         assert not isinstance(layer.padding, str)
         shapes = tuple(given[0].shape), tuple(layer.weight.shape), tuple(made.shape)
-        seen[Convolution(*shapes, layer.stride, layer.padding, first=not seen)] += 1
+        seen[Convolution(*shapes, layer.stride, layer.padding, layer.groups, not seen)] += 1
 
     for layer in encoder.modules():
         if isinstance(layer, nn.Conv2d):
@@ -102,18 +119,20 @@ def convolutions_of(encoder: nn.Module, shape: tuple[int, ...]) -> Counter[Convo
     return seen
 
 
-def kernel_of(
-    layer: Convolution, part: str, layout: torch.memory_format, device: torch.device
-) -> Kernel:
-    """Return a call of one convolution: its forward, or one of its two backward ones."""
+def kernel_of(layer: Convolution, part: str, layout: torch.memory_format, like: Tensor) -> Kernel:
+    """Return a call of one convolution: its forward, or one of its two backward ones.
+
+    like: a tensor of the device and the dtype that it computes on.
+    """
     given, weight, made = (
-        torch.randn(shape, device=device).contiguous(memory_format=layout)
+        torch.randn(shape, device=like.device).to(like.dtype).contiguous(memory_format=layout)
         for shape in (layer.given, layer.weight, layer.made)
     )
     if part == "forward":
-        return lambda: torch.conv2d(given, weight, None, layer.stride, layer.padding)
+        how = (layer.stride, layer.padding, (1, 1), layer.groups)
+        return lambda: torch.conv2d(given, weight, None, *how)
     wanted = [part == "given", part == "weight", False]
-    geometry: list[Any] = [layer.stride, layer.padding, (1, 1), False, (0, 0), 1]
+    geometry: list[Any] = [layer.stride, layer.padding, (1, 1), False, (0, 0), layer.groups]
     backward = torch.ops.aten.convolution_backward
     return lambda: backward(made, given, weight, None, *geometry, wanted)
 

@@ -13,8 +13,10 @@ from torch.utils.data import Dataset
 from torchvision import models, transforms
 
 from benchmarking.setting import AUGMENT, Setting
+from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.episodes.pool import Shape
+from fewshot_fer.models import build_encoder
 from fewshot_fer.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 Transform = Callable[[Image.Image], Tensor]
@@ -75,9 +77,13 @@ class TextbookConv4(nn.Module):
 
 
 def textbook_encoder(setting: Setting) -> nn.Module:
-    """Return Conv-4, or torchvision's ResNet-18 without its last layer."""
+    """Return Conv-4, torchvision's ResNet-18 without its last layer, or another encoder of ours
+    without its fast paths."""
     if setting.backbone == "conv4":
         return TextbookConv4(setting.filters)
+    if setting.backbone != "resnet18":
+        backbone = BackboneConfig(name=setting.backbone, weights="none")
+        return build_encoder(backbone, fast=False)
     network: nn.Module = models.resnet18(weights=None)
     network.fc = nn.Identity()
     return network

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from benchmarking.peer_parts import FaceFiles, draw_rows, loader_options, textbook_encoder
-from benchmarking.setting import EVALUATION, LEARNING_RATE, TRAINING, Setting
+from benchmarking.setting import EVALUATION, LEARNING_RATE, Setting
 from benchmarking.worker import seconds_of
 from fewshot_fer.episodes.pool import Shape
 
@@ -19,7 +19,7 @@ class PlainLoop:
     dtype = torch.float32
 
     def __init__(self, setting: Setting) -> None:
-        self.device = setting.device
+        self.device, self.shape = setting.device, setting.shape
         self.learnt = FaceFiles(setting, setting.augment)
         self.asked = FaceFiles(setting, augment=False)
         self.encoder = textbook_encoder(setting).to(self.device, self.dtype)
@@ -36,8 +36,8 @@ class PlainLoop:
         return seconds_of(lambda: self._evaluate(n_episodes), self.device) / n_episodes
 
     def _train(self, n_episodes: int) -> None:
-        for images in self._batches(self.learnt, TRAINING, n_episodes):
-            loss, _ = self._loss(images, TRAINING)
+        for images in self._batches(self.learnt, self.shape, n_episodes):
+            loss, _ = self._loss(images, self.shape)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()

@@ -7,6 +7,7 @@ from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.episodes.pool import Shape
 
 TRAINING = Shape(n_way=3, k_shot=5, n_query=5)
+PAPERS = Shape(n_way=5, k_shot=5, n_query=16)  # of training, in most of them
 EVALUATION = Shape(n_way=4, k_shot=5, n_query=1)
 AUGMENT = AugmentConfig(flip=0.5, crop=0.07, zoom=0.1, colour=0.3)
 LEARNING_RATE = 1e-3
@@ -16,7 +17,8 @@ SEED = 0
 @dataclass(frozen=True)
 class Setting:
     """faces: folder of <class>/*.jpg; cache: where packs go; augment: whether training
-    images are."""
+    images are; shape: of a training episode; bf16: whether training's forward is in bfloat16;
+    compiled: the encoder by torch.compile, steps started one by one."""
 
     faces: Path
     cache: Path
@@ -26,6 +28,14 @@ class Setting:
     image_size: int = 84
     filters: int = 64
     augment: bool = True
+    shape: Shape = TRAINING
+    bf16: bool = False
+    compiled: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Images of a training step: those of an episode, in supervised passes as many."""
+        return self.shape.n_way * (self.shape.k_shot + self.shape.n_query)
 
 
 @dataclass(frozen=True)
@@ -50,12 +60,22 @@ class Sizes:
     embedded: int = 512  # images of a turn
     gemm_side: int = 2_048
     classic_epochs: int = 10  # measured on a GPU, of the study's 500
+    classic_epoch: int = 100  # episodes of each
     reported_runs: tuple[int, ...] = (100, 1_000)
     reported_images: int = 1_000  # predictions of each of them
     swept_jobs: int = 40
     swept_episodes: int = 10  # of a job's training
     prepared_clips: int = 1_000
     prepare_turns: int = 10  # of 20 clips
+    ranked: tuple[str, ...] = ("conv4", "resnet18")  # encoders of two ranks
+    ranked_images: int = 132
+    encoders: tuple[tuple[str, int], ...] = (  # with the side of their images
+        *(("resnet12", 84), ("resnet18", 112), ("resnet18", 224)),
+        *(("efficientnet_b0", 224), ("face_expression", 112)),
+    )
+    encoder_shape: Shape = PAPERS
+    encoder_turns: int = 5
+    encoder_seconds: float = 3.0  # of a turn: the peers start loader processes in each
     judged: bool = True  # whether the targets hold for these sizes
 
 
@@ -69,6 +89,8 @@ QUICK = Sizes(
     scaled_images=(1_000, 10_000),
     reported_runs=(50, 200),
     swept_jobs=8,
+    encoder_turns=2,
+    encoder_seconds=1.0,
     prepared_clips=100,
     prepare_turns=5,
 )
@@ -91,11 +113,17 @@ TINY = Sizes(
     embedded=32,
     gemm_side=128,
     classic_epochs=1,
+    classic_epoch=4,
     reported_runs=(2, 4),
     reported_images=30,
     swept_jobs=2,
     swept_episodes=2,
     prepared_clips=3,
     prepare_turns=1,
+    ranked=("conv4",),
+    encoders=(("face_expression", 16),),
+    encoder_shape=Shape(n_way=3, k_shot=1, n_query=1),
+    encoder_turns=1,
+    encoder_seconds=0.02,
     judged=False,
 )

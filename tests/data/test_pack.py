@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot_fer.data import packed_images as store
 from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.decode import decode
-from fewshot_fer.data.packed_images import pack
+from fewshot_fer.data.packed_images import FaceImages, pack
 from fewshot_fer.data.table import make_table
 from fewshot_fer.system.errors import DataError
 
@@ -172,3 +173,26 @@ def test_no_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEWSHOT_FER_CACHE", "~/cache")
     with pytest.raises(DataError, match="FEWSHOT_FER_CACHE"):
         cache_folder()
+
+
+def test_a_set_that_a_gpu_has_no_room_for_stays_on_the_disk(
+    faces: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A line says so; no test here has a GPU to read batches for."""
+    packed = pack(faces, 32, tmp_path / "cache")
+    monkeypatch.setattr(store, "room_for_images", lambda device: packed.images.nbytes - 1)
+    assert not FaceImages(packed, torch.device("cuda")).on_device
+    assert "5 images take 0.0 GB, and the GPU has room for 0.0 GB" in caplog.text
+    assert str(packed.file) in caplog.text
+
+
+def test_images_on_their_device_are_those_of_the_file(faces: pd.DataFrame, tmp_path: Path) -> None:
+    """Rows that lie there too, as a captured step has them, are gathered alike."""
+    packed, rows = pack(faces, 32, tmp_path / "cache"), np.array([3, 0, 3])
+    held = FaceImages(packed, torch.device("cpu"), on_device=True)
+    expected = torch.from_numpy(packed.images[rows])
+    assert torch.equal(held.gather(rows), expected)
+    assert torch.equal(held.resident(torch.from_numpy(rows)), expected)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts/benchmark.py"
 SECTIONS = {"training", "evaluation", "limit", "scaling"}
 SECTIONS |= {"memory", "packing", "equality", "report", "sweep", "prepare"}
-SECTIONS |= {"neighbours", "first_minute", "stream"}
+SECTIONS |= {"neighbours", "first_minute", "stream", "ranks", "encoders"}
 
 
 def type_benchmark(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -54,6 +54,18 @@ def test_logits_equal_easyfsl(finished: tuple[Path, subprocess.CompletedProcess[
     equality = table[table["section"] == "equality"]
     assert len(equality) == 2
     assert (equality["max"] < 1e-4).all()
+
+
+def test_two_ranks_send_what_they_must_and_no_more(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    """Each step the gradients once, and of each batch norm 2 C + 1 numbers and 2 C: 4 of 8 maps."""
+    table = pd.read_csv(finished[0] / "benchmark.csv")
+    ranks = table[table["section"] == "ranks"]
+    sent = ranks[ranks["what"].str.contains("episodes: sent")].iloc[0]
+    conv4 = 3 * 8 * 9 + 3 * 8 * 8 * 9 + 4 * 3 * 8  # weights, of filters and of batch norms
+    assert round(sent["ours"] * 1e6) == 4 * (conv4 + 4 * (4 * 8 + 1))
+    assert (ranks.loc[ranks["unit"] == "x", "median"] == 1).all()
 
 
 def test_page_and_picture(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

@@ -22,10 +22,11 @@ from fewshot_fer.models.network import Network
 from fewshot_fer.models.preprocessing import normalise
 from fewshot_fer.system.device import Precision
 from fewshot_fer.training.augmentation import epoch_images
-from fewshot_fer.training.batches import Batches, draw_batches
+from fewshot_fer.training.batches import Batches, draw_batches, shuffled_rows
 from fewshot_fer.training.mixing import Mixing, draw_mixing
 from fewshot_fer.training.quarter_turns import rotation_head
-from fewshot_fer.training.supervised import SupervisedTraining, class_weights, shuffled_rows
+from fewshot_fer.training.supervised import SupervisedTraining
+from fewshot_fer.training.targets import class_weights
 
 N_CLASSES, SIDE = 4, 32
 EVERYTHING = {
@@ -189,6 +190,20 @@ def test_ranks_see_the_images_and_labels_of_one_process() -> None:
     rows = (np.arange(40), np.arange(40) % N_CLASSES)
     other = draw_batches(images, rows, settings(**EVERYTHING), 0, 2)
     assert not torch.equal(other.images(slice(0, 5), torch.float32), halves[0][:5])
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 3])
+def test_what_ranks_predicted_comes_back_in_the_order_of_the_images(
+    n_ranks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent once, rank by rank, from shares of batches that no count of ranks divides evenly."""
+    batches, _ = batches_of(training_task()[0], batch_size=7)
+    monkeypatch.setattr("fewshot_fer.training.batches.world", lambda: n_ranks)
+    monkeypatch.setattr("fewshot_fer.system.ranks.world", lambda: n_ranks)
+    values = np.arange(batches.edges[-1]) * 3
+    shares = [np.array_split(values[part], n_ranks) for part in parts(batches)]
+    by_rank = np.concatenate([share[rank] for rank in range(n_ranks) for share in shares])
+    np.testing.assert_array_equal(batches.in_order(by_rank), values)
 
 
 def training_of(chosen: TrainConfig) -> tuple[SupervisedTraining, Network]:

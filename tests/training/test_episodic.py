@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -11,7 +10,9 @@ import torch
 from conftest import Command
 from small_networks import (
     CHANGED,
+    ReplayedOnCpu,
     clip_training_task,
+    moved,
     network,
     settings,
     small_encoder,
@@ -21,18 +22,12 @@ from small_networks import (
 
 from fewshot_fer.config.train_schema import AugmentConfig, TrainConfig
 from fewshot_fer.models.fast import conv4_first_block
+from fewshot_fer.models.network import WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation, normalise
 from fewshot_fer.system.device import Precision
-from fewshot_fer.training.cuda_graph import CapturedSteps, remember_state
+from fewshot_fer.training.cuda_graph import remember_state
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.pull_to_start import PullToStart
-
-
-class ReplayedOnCpu(CapturedSteps):
-    """Captured steps with everything real but the capture, which takes a GPU."""
-
-    def capture(self) -> torch.cuda.CUDAGraph:
-        return SimpleNamespace(replay=self.take_step)  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -55,15 +50,17 @@ def test_captured_steps_are_those_of_the_plain_loop(
     augment: AugmentConfig, episodes_per_step: int, unit: str
 ) -> None:
     """Indices, changes and results that lie on the device give the same losses and weights, in a
-    second epoch too."""
+    second epoch too; of images that all lie there, or of clips' that are copied step by step."""
     images, protocol = training_task() if unit == "image" else clip_training_task()
+    held = moved(images, images.device, True) if unit == "image" else images
     how = {"augment": augment, "episodes_per_step": episodes_per_step, "unit": unit, "frames": 3}
     loops = plain_and_captured(settings(**how))
+    plain, captured = loops
     for epoch in (1, 2):
-        one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
+        one = plain.run_epoch(images, protocol, epoch)
+        other = captured.run_epoch(held, protocol, epoch)
         np.testing.assert_array_equal(one.loss, other.loss)
         np.testing.assert_array_equal(one.confusion, other.confusion)
-    plain, captured = loops
     assert isinstance(captured.captured, ReplayedOnCpu)
     for key, value in plain.encoder.state_dict().items():
         assert torch.equal(value, captured.encoder.state_dict()[key])
@@ -71,35 +68,43 @@ def test_captured_steps_are_those_of_the_plain_loop(
 
 @pytest.mark.usefixtures("_replayed")
 def test_captured_steps_keep_to_the_start_as_the_plain_loop() -> None:
-    """With a pull to it, rates by stage and a frozen stage."""
+    """With a pull to it, rates by stage that change in every step, a frozen stage, and an average
+    of the weights after each step."""
     images, protocol = training_task()
-    loops = plain_and_captured(settings(layer_decay=0.5))
-    for loop in loops:
+    loops = plain_and_captured(settings(layer_decay=0.5, schedule="cosine"))
+    averages = [WeightAverage(loop.network, 0.9) for loop in loops]
+    for loop, average in zip(loops, averages, strict=True):
+        loop.after_step = average.update
         loop.network.frozen_stages = 1
         loop.after_backward = PullToStart(loop.encoder, 0.1).add_gradient
     for epoch in (1, 2):
         one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_array_equal(one.loss, other.loss)
     assert loops[1].captured is not None
-    state = loops[1].encoder.state_dict()
-    for key, value in loops[0].encoder.state_dict().items():
-        assert torch.equal(value, state[key])
+    for networks in ([loop.network for loop in loops], [each.averaged() for each in averages]):
+        state = networks[1].encoder.state_dict()
+        for key, value in networks[0].encoder.state_dict().items():
+            assert torch.equal(value, state[key])
 
 
 @pytest.mark.usefixtures("_replayed")
 def test_captured_steps_end_with_another_normalisation() -> None:
-    """Steps captured with one normalisation of embeddings must not go on with another."""
+    """Steps captured with one normalisation of embeddings must not go on with another; those that
+    centre embeddings go on, with each epoch's own mean."""
     images, protocol = training_task()
     loops = plain_and_captured(settings())
-    kinds = (Normalisation(), Normalisation("l2"), Normalisation("cl2n", torch.ones(32)))
+    means = torch.rand(2, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    centred = [Normalisation("cl2n", mean) for mean in means]
+    kinds, captures = (Normalisation(), Normalisation("l2"), *centred), []
     for epoch, normalisation in enumerate(kinds, start=1):
         for loop in loops:
             loop.normalisation = normalisation
         one, other = (loop.run_epoch(images, protocol, epoch) for loop in loops)
         np.testing.assert_array_equal(one.loss, other.loss)
-        captured = loops[1].captured
-        expected = None if normalisation.kind == "cl2n" else normalisation.kind
-        assert (captured and captured.step.normalisation) == expected
+        captures.append(loops[1].captured)
+        assert loops[1].captured is not None
+        assert loops[1].captured.step.normalisation == normalisation.kind
+    assert len({id(each) for each in captures}) == 3
 
 
 def test_a_step_that_cannot_be_captured_goes_on_one_by_one(

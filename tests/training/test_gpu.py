@@ -10,6 +10,7 @@ from conftest import TINY, Command, face_table, train_in
 from small_networks import (
     CHANGED,
     SHAPE,
+    moved,
     network,
     random_images,
     settings,
@@ -20,7 +21,6 @@ from small_networks import (
 from torch import nn
 
 from fewshot_fer.config.train_schema import AugmentConfig
-from fewshot_fer.data.packed_images import FaceImages, PackedFaces
 from fewshot_fer.episodes.pool import build_pool
 from fewshot_fer.episodes.sampler import draw_episodes
 from fewshot_fer.evaluation.embedder import Embedder
@@ -42,12 +42,6 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 def gpu() -> torch.device:
     """The GPU, as commands prepare it."""
     return prepare_device("cuda", 0)
-
-
-def moved(images: FaceImages, device: torch.device) -> FaceImages:
-    """Return the same pixels, resident on the device."""
-    pixels = images.gather(np.arange(len(images))).numpy()
-    return FaceImages(PackedFaces(pixels, images.fingerprint), device)
 
 
 @pytest.mark.parametrize("augment", [CHANGED, AugmentConfig()])

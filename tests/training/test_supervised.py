@@ -7,10 +7,17 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, Command, face_table
+from small_networks import CHANGED, ReplayedOnCpu, moved, random_images, settings, small_encoder
+from torch import nn
 
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.training.supervised import class_weights, shuffled_rows
+from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.network import Network, WeightAverage
+from fewshot_fer.system.device import Precision
+from fewshot_fer.training.batches import shuffled_rows
+from fewshot_fer.training.supervised import SupervisedTraining
+from fewshot_fer.training.targets import class_weights
 
 CLASSIFIER = (*TINY, "method=classifier", "train=supervised", "train.batch_size=8", "train.lr=3e-3")
 
@@ -70,3 +77,42 @@ def test_class_weights_balance_and_average_to_one() -> None:
     assert torch.allclose(share, share[0].expand(3))
     root = class_weights(protocol, "root")
     assert float(root[2] / root[0]) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_captured_batches_are_those_started_one_by_one(
+    held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven batches of 6 and five of 5 are two graphs, whose images lie on the device or are copied
+    before each step: bit for bit the losses, answers, weights and averages of the plain loop, with
+    a rate that falls in each step, over two epochs."""
+    monkeypatch.setattr("fewshot_fer.training.captured_batches.CapturedSteps", ReplayedOnCpu)
+    protocol, images = protocol_of({"a": 30, "b": 25, "c": 12}), random_images(67)
+    how = {
+        "batch_size": 6,
+        "augment": CHANGED,
+        "schedule": "cosine",
+        "class_weights": "root",
+        "label_smoothing": 0.1,
+    }
+    made = []
+    for captured in (False, True):
+        torch.manual_seed(1)
+        network = Network(small_encoder(), nn.Linear(32, 3), prototype_logits)
+        loop = SupervisedTraining(network, protocol, settings(**how), 0, Precision())
+        average = WeightAverage(network, 0.9)
+        loop.after_step = average.update
+        seen = images
+        if captured:
+            loop.capture_steps()
+            seen = moved(images, images.device, True) if held else images
+        scores = [loop.run_epoch(seen, protocol, epoch) for epoch in (1, 2)]
+        made.append(
+            (scores, [*network.state()["encoder"].values(), *average.averaged().parameters()])
+        )
+    assert len(made[0][0][0].loss) == 12
+    for one, other in zip(made[0][0], made[1][0], strict=True):
+        np.testing.assert_array_equal(one.loss, other.loss)
+        np.testing.assert_array_equal(one.confusion, other.confusion)
+        np.testing.assert_array_equal(one.row_correct, other.row_correct)
+    assert all(map(torch.equal, made[0][1], made[1][1]))

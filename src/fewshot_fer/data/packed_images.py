@@ -26,6 +26,7 @@ from fewshot_fer.data.fingerprint import (
 from fewshot_fer.data.neutral import NeutralFaces, neutral_faces
 from fewshot_fer.data.pack_file import new_pack, open_pack, write_pack
 from fewshot_fer.system.cores import core_count
+from fewshot_fer.system.device import room_for_images
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.locks import locked
 from fewshot_fer.system.progress import tqdm
@@ -89,12 +90,17 @@ class FaceImages:
     """The images of one table, gathered by row number.
 
     On a CPU the pixels stay in the memory-mapped file and only gathered rows are read. On a GPU all
-    of them are copied there once (84x84 pixels: 21 kB an image). neutral: None where embeddings are
-    not taken relative to neutral faces.
+    of them are copied there once (84x84 pixels: 21 kB an image) or, where there is no room for all,
+    a batch at a time. neutral: None where embeddings are not taken relative to neutral faces;
+    on_device: whether all are copied, None: as there is room.
     """
 
     def __init__(
-        self, packed: PackedFaces, device: torch.device, neutral: NeutralFaces | None = None
+        self,
+        packed: PackedFaces,
+        device: torch.device,
+        neutral: NeutralFaces | None = None,
+        on_device: bool | None = None,
     ) -> None:
         self.fingerprint = packed.fingerprint
         self.pictures = packed.pictures
@@ -102,7 +108,9 @@ class FaceImages:
         self.device = device
         self._packed = packed
         self._resident: Tensor | None = None
-        if device.type == "cuda":
+        if device.type == "cuda" and on_device is None:
+            on_device = _has_room(packed, device)
+        if on_device:
             self._resident = torch.empty(packed.images.shape, dtype=torch.uint8, device=device)
             for rows in np.array_split(np.arange(len(self)), len(self) // BLOCK + 1):
                 self._resident[rows[0] : rows[-1] + 1] = torch.from_numpy(packed.take(rows)).to(
@@ -128,17 +136,38 @@ class FaceImages:
         """Pixels a side."""
         return int(self._packed.images.shape[3])
 
+    @property
+    def on_device(self) -> bool:
+        """Whether all images lie on the device."""
+        return self._resident is not None
+
     def resident(self, rows: Tensor) -> Tensor:
-        """Return uint8 images [B, 3, H, W] of table rows [B] that are on the device themselves."""
-        if self._resident is None:
-            return self.gather(rows.numpy())
+        """Return uint8 images [B, 3, H, W] of table rows [B] that are on the device themselves, as
+        all images are."""
+        assert self._resident is not None
         return self._resident.index_select(0, rows)
 
     def gather(self, rows: NDArray[np.int64]) -> Tensor:
         """Return uint8 images [B, 3, H, W] of table rows [B], on the device."""
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self.device)]
-        return torch.from_numpy(self._packed.take(rows))
+        taken = torch.from_numpy(self._packed.take(rows))
+        if self.device.type == "cpu":
+            return taken
+        # From pinned memory nothing waits: the next batch is read while the GPU computes this one.
+        return taken.pin_memory().to(self.device, non_blocking=True)
+
+
+def _has_room(packed: PackedFaces, device: torch.device) -> bool:
+    """Tell whether a GPU has room for all images; where it has none, a line says so."""
+    needed, room = packed.images.nbytes, room_for_images(device)
+    if needed > room:
+        log.warning(
+            "%s images take %.1f GB, and the GPU has room for %.1f GB: each batch is read from "
+            "%s when its turn comes",
+            *(f"{len(packed.images):,}", needed / 1e9, room / 1e9, packed.file or "memory"),
+        )
+    return needed <= room
 
 
 def load_images(

@@ -54,6 +54,13 @@ class Precision:
         return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
+def room_for_images(device: torch.device) -> int:
+    """Return how many bytes of images may lie on a GPU: what is free, but a quarter of it all,
+    which training and evaluation compute in."""
+    free, total = torch.cuda.mem_get_info(device)
+    return max(0, free - total // 4)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error was raised for want of memory, on a GPU or a CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 Step = Callable[..., Any]
+PARTS = 8  # that gradients are sent in: the last waits for the end of the backward
+LARGEST = 25  # MiB of a part
 
 
 def world() -> int:
@@ -21,11 +23,13 @@ def rank() -> int:
     return distributed.get_rank() if world() > 1 else 0
 
 
-def rank_slice(count: int) -> slice:
-    """Return this rank's share of `count` things in a row; shares differ by one at most."""
+def rank_slice(count: int, of: int | None = None) -> slice:
+    """Return this rank's share of `count` things in a row, or that of another one; shares differ by
+    one at most."""
     each, more = divmod(count, world())
-    start = rank() * each + min(rank(), more)
-    return slice(start, start + each + (rank() < more))
+    number = rank() if of is None else of
+    start = number * each + min(number, more)
+    return slice(start, start + each + (number < more))
 
 
 def all_gather(own: Tensor, dim: int = 0) -> Tensor:
@@ -51,13 +55,17 @@ def data_parallel(modules: Sequence[nn.Module]) -> Step:
     """Return a function that calls its first argument with the others.
 
     With more than one rank, the gradients of `modules` after a backward are the mean over all ranks
-    (DistributedDataParallel); what is called must use all of their weights.
+    (DistributedDataParallel), which are sent in parts while the backward goes on; what is called
+    must use all of their weights.
     """
     if world() == 1:
         return lambda function, *arguments: function(*arguments)
+    weights = [weight for module in modules for weight in module.parameters()]
+    part = sum(each.numel() * each.element_size() for each in weights) / PARTS / 2**20
+    how: dict[str, Any] = {"broadcast_buffers": False, "bucket_cap_mb": min(part, LARGEST)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of another name for it, in newer torch
-        return nn.parallel.DistributedDataParallel(_Calling(modules), broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(_Calling(modules), **how)
 
 
 class _Calling(nn.Module):

@@ -1,7 +1,9 @@
 """The batches of a supervised epoch: several changes of an image, mixtures, and quarter turns."""
 
 import math
+import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from torch import Tensor
 
 from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.data.packed_images import FaceImages
+from fewshot_fer.episodes.protocol import EpisodicProtocol
+from fewshot_fer.system.ranks import rank_slice, world
 from fewshot_fer.training.augmentation import EpochImages, epoch_images
 from fewshot_fer.training.mixing import Mixing, draw_mixing
 from fewshot_fer.training.quarter_turns import draw_turns, turned
@@ -52,6 +56,26 @@ class Batches:
             return torch.from_numpy(self.labels[part])
         return torch.from_numpy(self.mixing.label_shares(self.labels, n_classes, part))
 
+    def block(self, numbers: slice) -> tuple[EpochImages, Tensor]:
+        """Return the images and the class numbers [S, B] of S batches of one size in a row."""
+        part = slice(self.edges[numbers.start], self.edges[numbers.stop])
+        changes = self.faces.changes
+        own = None if changes is None else changes.of(part)
+        faces = EpochImages(self.faces.images, self.faces.rows[part], own)
+        return faces, torch.from_numpy(self.labels[part]).view(numbers.stop - numbers.start, -1)
+
+    def in_order(self, by_rank: Numbers) -> Numbers:
+        """Return values [N] of the images in their order, from those of rank 0's share of every
+        batch, then of rank 1's, and so on."""
+        shares = [
+            np.arange(start, end)[rank_slice(end - start, number)]
+            for number in range(world())
+            for start, end in pairwise(self.edges)
+        ]
+        ordered = np.empty_like(by_rank)
+        ordered[np.concatenate(shares)] = by_rank
+        return ordered
+
     def counted(self) -> tuple[Numbers, Numbers]:
         """Return the table row and class [N] that a prediction is counted for: those of the image
         with the larger share of a mixture."""
@@ -87,3 +111,16 @@ def draw_batches(
     faces = epoch_images(images, rows, augment, seed, epoch)
     mixing = draw_mixing(edges, images.side, augment, seed, epoch)
     return Batches(faces, labels, edges, mixing, turns)
+
+
+def shuffled_rows(
+    protocol: EpisodicProtocol, seed: int, epoch: int, least: int = 0
+) -> tuple[Numbers, Numbers]:
+    """Return all rows of the pool and their class numbers in the order of an epoch, as many times
+    over as it takes to have `least`."""
+    pool = protocol.pool
+    labels = np.repeat(np.arange(len(pool.sizes)), pool.sizes)
+    random = np.random.default_rng([seed, zlib.crc32(b"shuffle"), epoch])
+    passes = max(1, math.ceil(least / len(pool.rows)))
+    order = np.concatenate([random.permutation(len(pool.rows)) for _ in range(passes)])
+    return pool.rows[order], labels[order]

@@ -1,8 +1,8 @@
 """Episodic training: an epoch of episodes, and the optimiser step."""
 
-import logging
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -27,7 +27,7 @@ from fewshot_fer.training.compounds import (
     begin_in,
     episode_compounds,
 )
-from fewshot_fer.training.cuda_graph import CapturedSteps, Step
+from fewshot_fer.training.cuda_graph import CapturedSteps, Step, capture
 from fewshot_fer.training.epoch_steps import EpochSteps, epoch_steps, with_frames
 from fewshot_fer.training.optim import (
     build_optimiser,
@@ -35,8 +35,6 @@ from fewshot_fer.training.optim import (
     set_learning_rate,
     stages_by_rate,
 )
-
-log = logging.getLogger("fewshot_fer")
 
 
 class EpisodicTraining:
@@ -73,6 +71,7 @@ class EpisodicTraining:
         others = settings.classification_weight or settings.compounds.share
         self.capturing = fast and alone and not others
         self.captured: CapturedSteps | None = None
+        self.mean: Tensor | None = None
         self.compounds: EpisodeCompounds | None = None
 
     def run_epoch(
@@ -110,16 +109,14 @@ class EpisodicTraining:
         """Return losses [S, E] and predicted positions [S, E, Q] of this rank's episodes."""
         self._renew_capture(faces, steps)
         seed_dropout(self.seed, epoch)  # after a capture, which draws too
-        if self.captured is not None:
-            set_learning_rate(self.optimiser, learning_rate(self.settings, epoch))
-            return self.captured.run(faces, self.between_steps, epoch)
         n_steps, n_episodes, n_images = steps.rows.shape
+        before_step = partial(self._before_step, epoch=epoch, n_steps=n_steps)
+        if self.captured is not None:
+            return self.captured.run(faces, epoch, before_step, self.after_step)
         classes = torch.from_numpy(steps.classes).to(self.device)
         own, losses, predicted = rank_slice(n_episodes), [], []
         for number in tqdm(range(n_steps), desc=f"epoch {epoch}", leave=False, disable=None):
-            self.between_steps()
-            rate = learning_rate(self.settings, epoch, number / n_steps)
-            set_learning_rate(self.optimiser, rate)
+            before_step(number)
             first = number * n_episodes
             part = slice((first + own.start) * n_images, (first + own.stop) * n_images)
             batch = faces.batch(part, self.precision.dtype)
@@ -132,6 +129,12 @@ class EpisodicTraining:
             if self.after_step is not None:
                 self.after_step()
         return torch.stack(losses), torch.stack(predicted)
+
+    def _before_step(self, number: int, epoch: int, n_steps: int) -> None:
+        self.between_steps()
+        if number == 0 or self.settings.schedule != "step":  # within an epoch that one is constant
+            rate = learning_rate(self.settings, epoch, number / n_steps)
+            set_learning_rate(self.optimiser, rate)
 
     def step(
         self,
@@ -199,11 +202,10 @@ class EpisodicTraining:
     def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
         """Drop captured steps that are not these, and capture these where that can be."""
         sizes, kind = steps.rows.shape, self.normalisation.kind
-        # A step must be the same work every time, with nothing between steps.
-        changing = self.after_step is not None or kind == "cl2n"
-        if not self.capturing or changing or self.settings.schedule != "step":
+        if not self.capturing:
             self.captured = None
             return
+        self._hold_mean()
         known = self.captured
         if known is not None and (known.sizes, known.step.normalisation) == (sizes, kind):
             return
@@ -212,12 +214,20 @@ class EpisodicTraining:
             return
         take = partial(self._predict_in_step, n_way=steps.n_way, k_shot=steps.k_shot)
         step = Step(take, self.network.modules(), self.optimiser, self.precision.dtype, kind)
-        try:
-            self.captured = CapturedSteps(step, faces, sizes, steps.n_way * steps.n_query)
-        except Exception as error:  # capturing must never cost a run
-            self.capturing = False
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            log.warning("no CUDA graph, steps are started one by one: %s", reason)
+        n_queries = steps.n_way * steps.n_query
+        self.captured = capture(lambda: CapturedSteps(step, faces, sizes, n_queries))
+        self.capturing = self.captured is not None
+
+    def _hold_mean(self) -> None:
+        """Keep the mean that embeddings are centred on, another one in each epoch, in one place: it
+        is there that a captured graph reads it."""
+        mean = self.normalisation.mean
+        if mean is None:
+            return
+        if self.mean is None:
+            self.mean = mean.to(self.device, self.precision.dtype, copy=True)
+        self.mean.copy_(mean)
+        self.normalisation = replace(self.normalisation, mean=self.mean)
 
     def _predict_in_step(self, batch: Tensor, n_way: int, k_shot: int) -> tuple[Tensor, Tensor]:
         losses, logits = self.step(batch, n_way, k_shot)

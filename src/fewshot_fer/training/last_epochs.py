@@ -15,7 +15,7 @@ from fewshot_fer.system.device import Precision
 from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import rank_slice
 from fewshot_fer.training.augmentation import EpochImages
-from fewshot_fer.training.supervised import shuffled_rows
+from fewshot_fer.training.batches import shuffled_rows
 
 
 def first_averaged(settings: TrainConfig) -> float:

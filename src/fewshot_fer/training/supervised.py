@@ -1,9 +1,7 @@
 """Supervised training: epochs of a linear classifier over the training classes."""
 
-import math
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +18,8 @@ from fewshot_fer.models.network import Network
 from fewshot_fer.system.device import Precision
 from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
-from fewshot_fer.training.batches import Batches, draw_batches
+from fewshot_fer.training.batches import Batches, draw_batches, shuffled_rows
+from fewshot_fer.training.captured_batches import BeforeStep, Block, CapturedBatches
 from fewshot_fer.training.compound_losses import pair_losses
 from fewshot_fer.training.compounds import (
     EpochCompounds,
@@ -30,6 +29,7 @@ from fewshot_fer.training.compounds import (
     paired_classes,
     supervised_compounds,
 )
+from fewshot_fer.training.cuda_graph import Step
 from fewshot_fer.training.episodic import seed_dropout
 from fewshot_fer.training.optim import (
     build_optimiser,
@@ -37,24 +37,10 @@ from fewshot_fer.training.optim import (
     set_learning_rate,
     stages_by_rate,
 )
+from fewshot_fer.training.targets import Targets, class_weights
 from fewshot_fer.training.teacher import Teacher
 
 Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What a batch, or this rank's share of it, is compared with.
-
-    classes: numbers [B], or shares [B, C] of mixtures; total: the sum of the classes' weights over
-    the whole batch, on all ranks; turns [B]: quarter turns, None without that task; count: of the
-    images of the whole batch.
-    """
-
-    classes: Tensor
-    total: Tensor
-    turns: Tensor | None
-    count: int
 
 
 class SupervisedTraining:
@@ -92,6 +78,7 @@ class SupervisedTraining:
         self.after_step: Callable[[], None] | None = None
         self.after_backward: Callable[[], None] | None = None
         self.teacher: Teacher | None = None
+        self.captured: CapturedBatches | None = None
 
     def run_epoch(
         self, images: FaceImages, protocol: EpisodicProtocol, epoch: int
@@ -109,8 +96,9 @@ class SupervisedTraining:
             count, at = batches.edges[-1], (self.seed, epoch)
             self.compounds = supervised_compounds(images, protocol.pool, count, self.settings, at)
         self.network.start_training(self.settings.freeze_batch_norm)
-        seed_dropout(self.seed, epoch)
-        loss, predicted = self._run_batches(batches, epoch)
+        blocks = self._blocks(batches)
+        seed_dropout(self.seed, epoch)  # after a capture, which draws too
+        loss, predicted = self._run_blocks(batches, blocks, epoch)
         rows, labels = batches.counted()
         correct = predicted == labels
         return EpisodeScores(
@@ -121,24 +109,71 @@ class SupervisedTraining:
             row_asked=np.bincount(rows).astype(np.float64),
         )
 
-    def _run_batches(self, batches: Batches, epoch: int) -> tuple[Tensor, Numbers]:
+    def capture_steps(self) -> None:
+        """Capture steps as CUDA graphs from now on, where they need no more than images and
+        classes; for a process that trains alone, on a GPU."""
+        modules = self.network.modules()
+        step = Step(self._predict_in_step, modules, self.optimiser, self.precision.dtype)
+        self.captured = CapturedBatches(step)
+
+    def _blocks(self, batches: Batches) -> list[Block]:
+        """Return the numbers of batches in a row that are taken in one way: all or, where steps are
+        captured, those of one size, with these steps."""
+        others = (batches.mixing, batches.turns, self.teacher, self.compounds)
+        if self.captured is None or any(each is not None for each in others):
+            return [(slice(0, len(batches.edges) - 1), None)]
+        return self.captured.blocks(batches)
+
+    def _run_blocks(
+        self, batches: Batches, blocks: Sequence[Block], epoch: int
+    ) -> tuple[Tensor, Numbers]:
         """Return the loss [n_batches] of each batch and the predicted class [N] of each image."""
-        edges = list(pairwise(batches.edges))
+        before = partial(self._before_step, epoch=epoch, n_batches=len(batches.edges) - 1)
+        losses, predicted = [], []
+        for numbers, captured in blocks:
+            if captured is None:
+                made = self._run_block(batches, numbers, before, epoch)
+            else:
+                faces, classes = batches.block(numbers)
+                first = partial(before, first=numbers.start)
+                made = captured.run(faces, epoch, first, self.after_step, (classes,))
+            losses.append(made[0].flatten())
+            predicted.append(made[1].flatten())
+        # Sent once an epoch: a message in each step would be one that each step waits for.
+        loss = all_gather(torch.cat(losses)[None]).mean(dim=0)
+        return loss, batches.in_order(all_gather(torch.cat(predicted)).cpu().numpy())
+
+    def _before_step(self, number: int, epoch: int, n_batches: int, first: int = 0) -> None:
+        self.between_steps()
+        rate = learning_rate(self.settings, epoch, (first + number) / n_batches)
+        set_learning_rate(self.optimiser, rate)
+
+    def _run_block(
+        self, batches: Batches, numbers: slice, before_step: BeforeStep, epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the losses of batches and the predicted classes of this rank's images, from steps
+        that are started one by one."""
+        edges = list(pairwise(batches.edges[numbers.start : numbers.stop + 1]))
         bar = tqdm(edges, desc=f"epoch {epoch}", leave=False, disable=None)
         losses, predicted = [], []
-        for number, (start, end) in enumerate(bar):
-            self.between_steps()
-            rate = learning_rate(self.settings, epoch, number / len(edges))
-            set_learning_rate(self.optimiser, rate)
+        for number, (start, end) in enumerate(bar, start=numbers.start):
+            before_step(number)
             own = rank_slice(end - start)
             part = slice(start + own.start, start + own.stop)
             batch = batches.images(part, self.precision.dtype)
             targets = self._targets(batches, slice(start, end), own)
             loss, logits = self._step(batch, targets, self._mixed(start, end))
+            if self.after_step is not None:
+                self.after_step()
             losses.append(loss)
-            predicted.append(all_gather(logits.argmax(dim=1)))
-        loss = all_gather(torch.stack(losses)[None]).mean(dim=0)
-        return loss, torch.cat(predicted).cpu().numpy()
+            predicted.append(logits.argmax(dim=1))
+        return torch.stack(losses), torch.cat(predicted)
+
+    def _predict_in_step(self, batch: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a step whose batch is this rank's alone; return its loss [1] and the predictions."""
+        total = self.weights_of(classes).sum()
+        loss, logits = self._step(batch, Targets(classes, total, None, len(classes)), None)
+        return loss[None], logits.argmax(dim=1)[None]
 
     def _targets(self, batches: Batches, batch: slice, own: slice) -> Targets:
         """Return this rank's targets of a batch."""
@@ -174,8 +209,6 @@ class SupervisedTraining:
         if self.after_backward is not None:
             self.after_backward()
         self.optimiser.step()
-        if self.after_step is not None:
-            self.after_step()
         return classified.detach(), logits.detach()
 
     def _loss(
@@ -211,27 +244,3 @@ class SupervisedTraining:
             by_turn = self.rotation(embeddings[: len(batch)]).to(self.precision.dtype)
         turns = F.cross_entropy(by_turn, targets.turns, reduction="sum") * world() / targets.count
         return loss + self.settings.rotation_weight * turns, classified, logits
-
-
-def class_weights(protocol: EpisodicProtocol, kind: str) -> Tensor:
-    """Return weights [C] of the training classes, of mean 1 over the images.
-
-    kind: none (equal weights), inverse (1 / n) or root (1 / sqrt n).
-    """
-    sizes = torch.from_numpy(protocol.pool.sizes).double()
-    power = {"none": 0.0, "root": 0.5, "inverse": 1.0}[kind]
-    weights = sizes.pow(-power)
-    return weights * sizes.sum() / (weights * sizes).sum()
-
-
-def shuffled_rows(
-    protocol: EpisodicProtocol, seed: int, epoch: int, least: int = 0
-) -> tuple[Numbers, Numbers]:
-    """Return all rows of the pool and their class numbers in the order of an epoch, as many times
-    over as it takes to have `least`."""
-    pool = protocol.pool
-    labels = np.repeat(np.arange(len(pool.sizes)), pool.sizes)
-    random = np.random.default_rng([seed, zlib.crc32(b"shuffle"), epoch])
-    passes = max(1, math.ceil(least / len(pool.rows)))
-    order = np.concatenate([random.permutation(len(pool.rows)) for _ in range(passes)])
-    return pool.rows[order], labels[order]

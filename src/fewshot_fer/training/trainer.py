@@ -19,6 +19,7 @@ from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.models.shared_batch_norm import share_batch_norms
 from fewshot_fer.runs.checkpoint import Checkpoint
 from fewshot_fer.system.device import DTYPES, Precision
+from fewshot_fer.system.ranks import world
 from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.last_epochs import average_epoch, first_averaged
 from fewshot_fer.training.optim import load_optimiser
@@ -100,12 +101,16 @@ class Trainer:
         """Return what trains in an epoch, with the optimiser of its phase."""
         supervised = self.is_supervised(epoch)
         if supervised not in self._phases:
-            how = (self.settings.train, self.settings.seed, self.precision)
+            settings, protocol = self.settings, self.training.protocol
+            how = (settings.train, settings.seed, self.precision)
+            self._phases.clear()  # moments and captured steps of the phase before take memory
             if supervised:
-                protocol = self.training.protocol
-                self._phases[True] = SupervisedTraining(self.network, protocol, *how)
+                phase = SupervisedTraining(self.network, protocol, *how)
+                if settings.fast and self.device.type == "cuda" and world() == 1:
+                    phase.capture_steps()
+                self._phases[True] = phase
             else:
-                self._phases[False] = EpisodicTraining(self.network, *how, self.settings.fast)
+                self._phases[False] = EpisodicTraining(self.network, *how, settings.fast)
         return self._phases[supervised]
 
     def is_supervised(self, epoch: int) -> bool:
