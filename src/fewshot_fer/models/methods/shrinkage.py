@@ -77,8 +77,8 @@ def _start(means: Tensor, priors: Tensor, seen: Tensor) -> _Start:
     error = (of_class * (found - differing)).square().sum(dim=(1, 2))[:, None]
     error = error / ((n_seen - 1) * n_seen).clamp_min(1)  # of the offset
     sure = 1 - error / offset.square().sum(dim=-1, keepdim=True).clamp_min(tiny)
-    sizes = ((of_class * each).square().sum(dim=(1, 2)) for each in (found, differing))
-    closer = (next(sizes) / next(sizes).clamp_min(tiny)).sqrt().clamp_max(1)[:, None]
+    size, expected = ((of_class * each).square().sum(dim=(1, 2)) for each in (found, differing))
+    closer = (size / expected.clamp_min(tiny)).sqrt().clamp_max(1)[:, None]
     closer = torch.where(n_seen > 1, closer, 1.0)
     return _Start(seen, there + sure.clamp_min(0) * offset, closer[..., None] * differing)
 
@@ -86,12 +86,10 @@ def _start(means: Tensor, priors: Tensor, seen: Tensor) -> _Start:
 def _spread(pictures: Tensor, means: Tensor, totals: Tensor, spread: float) -> Tensor:
     """Return the mean squared distance [E] of a picture to the mean of its class, where classes
     have two pictures that of the supports, otherwise the one given; never 0."""
-    least = torch.finfo(pictures.dtype).eps
-    free = int(totals.sum()) - int((totals > 0).sum())
-    if free == 0:
-        return pictures.new_full((len(pictures),), max(spread, least))
-    whole = pictures.square().sum(dim=(1, 2)) - totals @ means.square().sum(dim=-1).mT
-    return (whole / free).clamp_min(least)
+    free = len(pictures[0]) - (totals > 0).sum()
+    whole = pictures.square().sum(dim=(1, 2)) - means.square().sum(dim=-1) @ totals
+    found = torch.where(free > 0, whole / free.clamp_min(1), spread)
+    return found.clamp_min(torch.finfo(pictures.dtype).eps)
 
 
 def _likelihoods(
