@@ -88,7 +88,7 @@ def _spread(pictures: Tensor, means: Tensor, totals: Tensor, spread: float) -> T
     have two pictures that of the supports, otherwise the one given; never 0."""
     free = len(pictures[0]) - (totals > 0).sum()
     whole = pictures.square().sum(dim=(1, 2)) - means.square().sum(dim=-1) @ totals
-    found = torch.where(free > 0, whole / free.clamp_min(1), spread)
+    found = torch.where(free > 0, whole / free.clamp_min(1), pictures.new_tensor(spread))
     return found.clamp_min(torch.finfo(pictures.dtype).eps)
 
 
@@ -104,7 +104,7 @@ def _likelihoods(
     """
     x, m, d = pictures - start.common[:, None], means - start.common[:, None], start.differing
     own = F.one_hot(labels, m.shape[1]).bool()
-    n = own.sum(dim=0)
+    n = own.sum(dim=0).to(x)
     xx, xm, xd = x.square().sum(dim=-1, keepdim=True), x @ m.mT, x @ d.mT
     mm, md, dd = ((one * other).sum(dim=-1)[:, None] for one, other in ((m, m), (m, d), (d, d)))
     left_x = n * xm - torch.where(own, xx, xm)  # of x and a sum of n - 1 pictures
