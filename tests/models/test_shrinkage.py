@@ -1,17 +1,20 @@
 """How far priors of class prototypes are trusted beside pictures, and where that must lead."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from fewshot_fer.models.methods.composed import composed_prototypes
-from fewshot_fer.models.methods.shrinkage import MOST, Observed, observed, shrink
+from fewshot_fer.models.methods.shrinkage import COUNTS, DIRECTIONS, shrink
 
 ERRORS = {"good": 0.02, "middling": 0.06, "poor": 0.2}  # beside a spread of 1
-GUESSED = (4, 8, 16, 32, 64, 128)
 
 
 def draw(
@@ -38,87 +41,86 @@ def accuracies(prototypes: Tensor, query: Tensor) -> Tensor:
     return (squared.argmin(dim=-1) == labels).float().mean(dim=1)
 
 
+def shown(support: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the pictures [E, N, D] of support [E, way, shot, D], and the classes [N] of these."""
+    return support.flatten(1, 2), torch.arange(support.shape[1]).repeat_interleave(support.shape[2])
+
+
 def composed(support: Tensor, priors: Tensor) -> tuple[Tensor, Tensor]:
     """Return prototypes and weights as `method=composed` has them, for a spread of 1."""
     known = torch.ones(priors.shape[:2], dtype=torch.bool)
-    places, weights = shrink(observed(support), priors, known, 1.0)
+    places, weights = shrink(*shown(support), priors, known, 1.0)
     return composed_prototypes(support, places, weights), weights
 
 
-def one_by_hand(support: list[Tensor], priors: Tensor, spread: float) -> Tensor:
-    """Return the prototypes of one support in plain words: pictures [n, D] of each class, some
-    without any; every class has a prior."""
-    seen = [c for c, own in enumerate(support) if len(own)]
-    n_seen, counts = len(seen), [len(own) for own in support]
-    means = torch.stack([own.mean(dim=0) if len(own) else torch.zeros(6) for own in support])
-    middle, here = priors[seen].mean(dim=0), means[seen].mean(dim=0)
-    if n_seen == 1:
-        here = middle
-    differing, found = priors[seen] - middle, means[seen] - here
-    slope = 1.0
-    if n_seen > 1:
-        slope = min(1.0, max(0.0, float((found * differing).sum() / differing.square().sum())))
-    residual = found - slope * differing
-    axes = torch.linalg.svd(differing, full_matrices=False)[2][: n_seen - 1]
-    into = axes.mT @ axes  # the projection on the directions in which priors differ
-    free = sum(counts) - n_seen
-    apart = torch.cat([own - own.mean(dim=0) for own in support if len(own)])
-    whole = (spread + float(apart.square().sum())) / (1 + free)
-    share = (n_seen - 1) / (n_seen - 1 + 30)
-    inside = (share * whole + float((apart @ into).square().sum())) / (1 + free)
-    outside = whole - inside
-    noise = sum(1 / counts[c] for c in seen) / n_seen
-    degrees = max(1, n_seen - 1)
-    of_inside = float((residual @ into).square().sum()) / degrees
-    of_outside = float((residual - residual @ into).square().sum()) / degrees
-    error = max(of_outside - outside * noise, outside / MOST)
-    count = (1 - free / (1 + free) / 2) * outside / error
-    numbers = max(0, (n_seen - 1) * degrees - 1)
-    variances = [inside * (noise + 1 / guess) for guess in GUESSED]
-    likely = np.array([0.0] * len(GUESSED))
-    if numbers:
-        likely = np.array([-numbers / 2 * (np.log(v) + of_inside / v) for v in variances])
-    likely = np.exp(likely - likely.max())
-    likely /= likely.sum()
-    length = max(float((here - middle).square().sum()), 1e-30)
-    sure = max(0.0, 1 - (of_inside + of_outside) / n_seen / length)
-    targets = middle + sure * (here - middle) + slope * (priors - middle)
+def one_by_hand(
+    pictures: list[NDArray[np.float64]], priors: NDArray[np.float64], spread: float
+) -> NDArray[np.float64]:
+    """Return the prototypes [C, D] of one support in plain loops: pictures [n, D] of each class,
+    some without any; every class has a prior."""
+    seen = [c for c, own in enumerate(pictures) if len(own)]
+    means = {c: pictures[c].mean(axis=0) for c in seen}
+    middle = np.mean([priors[c] for c in seen], axis=0)
+    here = np.mean([means[c] for c in seen], axis=0)
+    common, closer = middle, 1.0
+    if len(seen) > 1:
+        error = sum(np.square(means[c] - here - priors[c] + middle).sum() for c in seen)
+        noise = error / (len(seen) - 1) / len(seen)
+        common = middle + max(0.0, 1 - noise / np.square(here - middle).sum()) * (here - middle)
+        size = [
+            sum(np.square(v).sum() for v in each)
+            for each in ([means[c] - here for c in seen], [priors[c] - middle for c in seen])
+        ]
+        closer = min(1.0, (size[0] / size[1]) ** 0.5)
+    free = sum(map(len, pictures)) - len(seen)
+    if free:
+        spread = sum(np.square(pictures[c] - means[c]).sum() for c in seen) / free
+    likely = np.zeros((2, len(COUNTS)))
+    for parts_hold, (place, count) in itertools.product((0, 1), enumerate(COUNTS)):
+        starts = {c: common + parts_hold * closer * (priors[c] - middle) for c in seen}
+        for c in seen:
+            for picture in pictures[c]:
+                scores = {}
+                for other in seen:
+                    left = pictures[other].sum(axis=0) - (picture if other == c else means[other])
+                    total = len(pictures[other]) - 1 + count
+                    prototype = (left + count * starts[other]) / total
+                    distance = np.square(picture - prototype).sum()
+                    wide = 1 + 1 / (len(pictures[c]) - 1 + count)
+                    scores[other] = -distance / (2 * spread / DIRECTIONS * wide)
+                likely[parts_hold, place] += scores[c] - np.logaddexp.reduce([*scores.values()])
+    hold = np.logaddexp.reduce(likely[1]) >= np.logaddexp.reduce(likely[0])
+    believed = np.exp(likely[int(hold)] - np.logaddexp.reduce(likely[int(hold)]))
     prototypes = []
-    for c, (mean, target, n) in enumerate(zip(means, targets, counts, strict=True)):
-        if c not in seen:
-            prototypes.append(target)
-            continue
-        within = sum(float(p) * g / (n + g) for p, g in zip(likely, GUESSED, strict=True))
-        pull = target - mean
-        inner = pull @ into
-        prototypes.append(mean + within * inner + count / (n + count) * (pull - inner))
-    return torch.stack(prototypes)
+    for c, own in enumerate(pictures):
+        start = common + (closer * (priors[c] - middle) if hold or c not in seen else 0.0)
+        share = sum(
+            b * count / (len(own) + count) for b, count in zip(believed, COUNTS, strict=True)
+        )
+        prototypes.append(share * start + (1 - share) * means[c] if c in seen else start)
+    return np.stack(prototypes)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.05, 20))
 @settings(max_examples=40, deadline=None)
 def test_shrinking_equals_one_support_at_a_time(seed: int, way: int, spread: float) -> None:
     """Protects the batched arithmetic: other numbers of pictures a class, none among them."""
-    random = torch.Generator().manual_seed(seed)
-    counts = torch.randint(0, 4, (way,), generator=random)
-    counts[0] += not counts.any()
-    priors = torch.randn(2, way, 6, generator=random, dtype=torch.float64)
-    support = [
-        [torch.randn(int(n), 6, generator=random, dtype=torch.float64) for n in counts]
-        for _ in range(2)
-    ]
-    means = torch.stack(
-        [torch.stack([own.sum(dim=0) / max(1, len(own)) for own in one]) for one in support]
-    )
-    deviations = torch.stack(
-        [torch.cat([own - own.mean(dim=0) for own in one if len(own)]) for one in support]
-    )
+    random = np.random.default_rng(seed)
+    sizes = random.integers(0, 4, way)
+    sizes[0] += not sizes.any()
+    labels = random.permutation(np.repeat(np.arange(way), sizes))
+    priors = random.normal(size=(2, way, 6))
+    pictures = priors[:, labels] + random.normal(size=(2, len(labels), 6))
+    counts = torch.from_numpy(sizes)[:, None]
+    shown = torch.from_numpy(pictures), torch.from_numpy(labels), torch.from_numpy(priors)
     known = torch.ones(2, way, dtype=torch.bool)
-    places, weights = shrink(Observed(means, counts, deviations), priors, known, spread)
-    weighed = torch.where(counts > 0, weights, 1.0)[..., None]
-    found = (counts[:, None] * means + weighed * places) / (counts[:, None] + weighed)
-    for one, own, prior in zip(support, found, priors, strict=True):
-        torch.testing.assert_close(own, one_by_hand(one, prior, spread))
+    places, weights = shrink(*shown, known, spread)
+    sums = F.one_hot(shown[1], way).mT.double() @ shown[0]
+    weighed = torch.where(counts > 0, weights[..., None], 1.0)
+    found = (sums + weighed * places) / (counts + weighed)
+    for one, own, prior in zip(pictures, found, priors, strict=True):
+        by_hand = one_by_hand([one[labels == c] for c in range(way)], prior, spread)
+        np.testing.assert_allclose(own.numpy(), by_hand, rtol=1e-6, atol=1e-9)
 
 
 @given(
@@ -138,40 +140,46 @@ def test_weights_of_any_support(seed: int, way: int, shot: int, scale: float, sa
     if same:
         priors = priors[:, :1].expand(-1, way, -1)
     known = torch.rand(3, way, generator=random) < 0.7
-    places, weights = shrink(observed(support), priors, known, 0.8)
+    places, weights = shrink(*shown(support), priors, known, 0.8)
     assert torch.isfinite(places).all()
     assert torch.isfinite(weights).all()
     assert (weights >= 0).all()
     assert not weights[~known].any()
     order = torch.randperm(way, generator=random)
-    others = shrink(observed(support[:, order]), priors[:, order], known[:, order], 0.8)
+    others = shrink(*shown(support[:, order]), priors[:, order], known[:, order], 0.8)
     torch.testing.assert_close(others, (places[:, order], weights[:, order]))
-    longer = shrink(observed(scale * support), scale * priors, known, scale**2 * 0.8)
+    longer = shrink(*shown(scale * support), scale * priors, known, scale**2 * 0.8)
     torch.testing.assert_close(longer, (scale * places, weights))
 
 
 def test_without_pictures_priors_stay() -> None:
     support, _, priors = draw(0.1, shot=1, episodes=3)
     known = torch.tensor([True, True, False, True, True]).expand(3, -1)
-    places, weights = shrink(observed(support[:, :, :0]), priors, known, 1.0)
+    places, weights = shrink(*shown(support[:, :, :0]), priors, known, 1.0)
     assert torch.equal(weights, known.float())
     torch.testing.assert_close(places[known], priors[known])
 
 
 def test_limits() -> None:
     """Many pictures lead to their mean, whatever the priors; priors that hold count for a lot, and
-    the more they miss the less."""
+    the more they miss the less; to those of other classes nothing is drawn."""
     support, _, priors = draw(1.0, shot=2_000, episodes=4)
     prototypes, _ = composed(support, priors)
     means = support.mean(dim=2)
     assert float((prototypes - means).square().sum(dim=-1).max()) < 1e-4
     medians = []
-    for error in (0.0, 0.1, 1.0, 10.0):
+    for error in (0.0, 0.02, 0.1, 0.3):
         support, _, priors = draw(error, shot=5)
         medians.append(float(composed(support, priors)[1].median()))
     assert medians == sorted(medians, reverse=True)
-    assert medians[0] > 30
-    assert medians[-1] < 5
+    assert medians[0] > 20
+    assert medians[-1] < 4
+    for shot in (1, 5):
+        support, _, priors = draw(0.0, shot=shot)
+        known = torch.ones(priors.shape[:2], dtype=torch.bool)
+        places, _ = shrink(*shown(support), priors.roll(1, 1), known, 1.0)
+        same = (places == places[:, :1]).all(dim=-1).all(dim=-1)
+        assert float(same.float().mean()) > 0.8, shot
 
 
 def test_a_common_offset_is_taken_out() -> None:

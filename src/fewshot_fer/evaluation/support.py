@@ -19,7 +19,6 @@ from fewshot_fer.data.labels import canonical
 from fewshot_fer.evaluation.embedder import FewShotModel
 from fewshot_fer.evaluation.tasks import EpisodicTask, FixedTask, Task
 from fewshot_fer.models.methods.composed import Priors
-from fewshot_fer.models.methods.shrinkage import Observed
 from fewshot_fer.system.errors import ConfigError, RunError
 from fewshot_fer.system.torch_files import read_torch_file, write_torch_file
 
@@ -192,13 +191,8 @@ def _weighed_priors(support: SupportSet, priors: Priors, names: list[str]) -> tu
     """
     vectors, known = priors.of(names)
     pictures = torch.zeros(len(names)).index_add_(0, support.labels, _counts(support))
-    means = torch.zeros_like(vectors)
-    own = support.prototypes().nan_to_num()  # a class without a picture has none
-    means[: len(own)] = own
-    apart = support.embeddings - means[support.labels]
-    deviations = apart * _counts(support).sqrt()[:, None]
-    observed = Observed(means[None], pictures, deviations[None])
-    vectors, weights = (each[0] for each in priors.weighed(observed, vectors[None], known[None]))
+    shown = (support.embeddings[None], support.labels)
+    vectors, weights = (each[0] for each in priors.weighed(*shown, vectors[None], known[None]))
     return vectors, torch.where(known & (pictures == 0), weights.clamp_min(1.0), weights)
 
 

@@ -28,7 +28,7 @@ from fewshot_fer.models.methods.compositions import (
 from fewshot_fer.models.methods.pair_map import PairMap
 from fewshot_fer.models.methods.prototypes import prototype_logits
 from fewshot_fer.models.methods.registry import register_method
-from fewshot_fer.models.methods.shrinkage import Observed, shrink
+from fewshot_fer.models.methods.shrinkage import shrink
 from fewshot_fer.system.errors import ConfigError
 
 PARTS = "names of the parts"  # what it uses beside a support
@@ -147,11 +147,13 @@ class Priors:
                 f"training with +method.parts.NAME=[a,b]"
             )
 
-    def weighed(self, observed: Observed, priors: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return priors [E, way, D] and their weights [E, way] beside pictures of the classes;
-        known [E, way]: which of them have a prior."""
+    def weighed(
+        self, pictures: Tensor, labels: Tensor, priors: Tensor, known: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return priors [E, way, D] and their weights [E, way] beside pictures [E, N, D] of the
+        classes; labels [N]: places of these; known [E, way]: which of them have a prior."""
         if self.weight is None:
-            return shrink(observed, priors, known, self.spread)
+            return shrink(pictures, labels, priors, known, self.spread)
         return priors, known.to(priors) * self.weight
 
 

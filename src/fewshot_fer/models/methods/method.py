@@ -18,7 +18,6 @@ from fewshot_fer.models.methods.registry import (
     find_method,
     method_names,
 )
-from fewshot_fer.models.methods.shrinkage import observed
 from fewshot_fer.models.methods.tip_adapter import HEAD
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.errors import ConfigError
@@ -118,9 +117,10 @@ class BoundMethod:
             return linear + self.logits(support, query)
         if self.weighing is None or self.priors is None or self.known is None:
             return self.logits(support, query)
-        shot = support.shape[2]
+        way, shot = support.shape[1:3]
         expected = (self.priors[classes], self.known[classes])
-        moved, weights = self.weighing.weighed(observed(support), *expected)
+        labels = torch.arange(way, device=support.device).repeat_interleave(shot)
+        moved, weights = self.weighing.weighed(support.flatten(1, 2), labels, *expected)
         logits = self.logits(composed_prototypes(support, moved, weights)[:, :, None], query)
         if self.pooled is None:
             return logits

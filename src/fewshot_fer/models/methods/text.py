@@ -3,7 +3,7 @@
 A prototype is the mean of several sentences' embeddings at unit length (Radford et al., ICML 2021,
 section 3.1.4: ensembling over prompts), in the space of the image tower. It is a prior in the same
 machinery as composed prototypes: alone without a support, beside one it counts for as many pictures
-as these show (`composed.shrink`). Text and images lie apart as a whole, which is the offset there.
+as these show (`shrinkage.shrink`). Text and images lie apart as a whole, which is the offset there.
 """
 
 import re
