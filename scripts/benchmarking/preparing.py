@@ -62,8 +62,9 @@ def _shares(plan: Plan, setting: Setting) -> Iterator[Figure]:
 def _memory(plan: Plan) -> Iterator[Figure]:
     """Yield the time of the whole command, and its memory against that of a few clips."""
     folder, log = plan.folder / "clips", plan.folder / "prepare.log"
+    first, *others = blocks(folder)
     peaks = []
-    for number, videos in enumerate((blocks(folder)[0], folder)):
+    for number, videos in enumerate([first, folder] if others else [folder]):
         say(f"preparing {videos.name}")
         words = [f"videos={videos}", f"out={plan.folder / f'prepared-{number}'}", "device=cpu"]
         usage = run_command("prepare", words, log)
@@ -76,8 +77,8 @@ def _memory(plan: Plan) -> Iterator[Figure]:
         f"peak memory of {count:,} clips",
         "a few of them",
         "x",
-        spread([peaks[1] / peaks[0]]),
-        ours=peaks[1],
+        spread([peaks[-1] / peaks[0]]),
+        ours=peaks[-1],
         theirs=peaks[0],
         rate="MB",
         target=plan.target(1.25, False),
