@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarking.command import run_command
+from benchmarking.command import Command
 from benchmarking.setting import Setting
 from benchmarking.worker import Worker
 from PIL import Image
@@ -82,10 +82,10 @@ def draw_pictures(folder: Path, count: int) -> None:
         picture.save(folder / f"{number:05}.jpg", quality=90)
 
 
-def report(base: Path) -> Report:
-    """Report on base/runs into base/out, and return what that took."""
-    words = [f"runs={base / 'runs'}", f"outputs={base / 'out'}"]
-    usage = run_command("report", words, base / "report.log")
+def report(base: Path, fresh: bool = True) -> Report:
+    """Report on base/runs into base/out, and return what that took; fresh: as in Command.run."""
+    words = ["-m", "fewshot_fer.report", f"runs={base / 'runs'}", f"outputs={base / 'out'}"]
+    usage = Command(words, base / "report.log").run(fresh)
     page = next(base.glob("out/report/*/report.html"))
     text = page.read_text(encoding="utf-8")
     return Report(

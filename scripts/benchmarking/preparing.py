@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarking.alternating import compared, spread
 from benchmarking.clips import blocks, write_clips
-from benchmarking.command import run_command
+from benchmarking.command import Command
 from benchmarking.plan import Plan, say
 from benchmarking.result import Figure
 from benchmarking.setting import Setting
@@ -66,8 +66,9 @@ def _memory(plan: Plan) -> Iterator[Figure]:
     peaks = []
     for number, videos in enumerate([first, folder] if others else [folder]):
         say(f"preparing {videos.name}")
-        words = [f"videos={videos}", f"out={plan.folder / f'prepared-{number}'}", "device=cpu"]
-        usage = run_command("prepare", words, log)
+        out = plan.folder / f"prepared-{number}"
+        words = ["-m", "fewshot_fer.prepare", f"videos={videos}", f"out={out}", "device=cpu"]
+        usage = Command(words, log).run(plan.sizes.fresh)
         peaks.append(usage.peak)
     count = plan.sizes.prepared_clips
     command = Figure("prepare", f"{count:,} clips", "", "s", spread([usage.processor]), size=count)

@@ -56,6 +56,7 @@ class Sizes:
     swept_episodes: int = 10  # of a job's training
     prepared_clips: int = 1_000
     prepare_turns: int = 10  # of 20 clips
+    fresh: bool = True  # whether commands start as a user's do, not forked with torch imported
     judged: bool = True  # whether the targets hold for these sizes
 
 
@@ -85,17 +86,18 @@ TINY = Sizes(
     training_images=154,
     few_episodes=10,
     many_episodes=100,
-    scaled_episodes=(10, 100, 1_000),
+    scaled_episodes=(10, 1_000),
     scaled_images=(20, 40),
-    packed_images=(132, 154),
+    packed_images=(132,),
     embedded=32,
     gemm_side=128,
     classic_epochs=1,
-    reported_runs=(3,),
+    reported_runs=(2,),
     reported_images=30,
     swept_jobs=1,
     swept_episodes=2,
-    prepared_clips=3,
+    prepared_clips=1,
     prepare_turns=1,
+    fresh=False,
     judged=False,
 )
