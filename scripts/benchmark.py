@@ -3,6 +3,7 @@
     python scripts/benchmark.py            some 15 minutes on two free cores
     python scripts/benchmark.py --quick    some 5; twice as long where others compute too
     python scripts/benchmark.py --only training,limit --original
+    python scripts/benchmark.py --docs     writes the tables of docs/performance.md too
 
 On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
 writes benchmark.csv, benchmark.md and benchmark.png. With a GPU, training, evaluation and
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
     *("equality", "report", "sweep", "prepare"),
-    *("neighbours", "first_minute", "stream"),
+    *("neighbours", "first_minute", "stream", "methods"),
 )
-
-
 DEVICES = ("cpu", "cuda")
+PERFORMANCE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 
 def main() -> int:
@@ -59,6 +59,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--devices", default="cpu,cuda", help="cpu, cuda or both (both)")
     parser.add_argument("--original", action="store_true", help="the study's float64 loop too")
     parser.add_argument("--out", type=Path, help="folder (outputs/benchmark/<time>)")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        nargs="?",
+        const=PERFORMANCE,
+        help="page of the manual whose marked tables are written anew (docs/performance.md)",
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each system")
     return parser.parse_args()
 
@@ -73,10 +80,23 @@ def _run(options: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror}") from error
+    times: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="fewshot_fer-benchmark-") as folder:
         plan = _plan(options, Path(folder))
-        figures = list(_measure(chosen, plan))
+        figures = list(_measure(chosen, plan, times))
     _write(figures, out, facts(options.threads, load, "cuda" in plan.devices))
+    if options.docs:
+        from benchmarking.pages import write_page
+        from benchmarking.writing import machine_text
+
+        machine = machine_text("cuda" in plan.devices)
+        write_page(options.docs, figures, machine, ["scripts/benchmark.py", *sys.argv[1:]])
+        print(f"tables written to {options.docs}")
+    print(
+        "\nseconds of each section:",
+        *(f"{name:<13}{each:6.0f}" for name, each in times.items()),
+        sep="\n",
+    )
 
 
 def _chosen(options: argparse.Namespace) -> list[str]:
@@ -115,9 +135,11 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
     return plan
 
 
-def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
+def _measure(chosen: list[str], plan: "Plan", times: dict[str, float]) -> Iterator["Figure"]:
+    """Yield the figures of each section; times: gets the seconds that it took."""
     from benchmarking import first_minute, growth, preparing, reporting, shares, speed, sweeping
     from benchmarking.equality import equality
+    from benchmarking.methods import methods
     from benchmarking.neighbours import neighbours
     from benchmarking.plan import say
     from benchmarking.writing import cells
@@ -136,11 +158,14 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "neighbours": neighbours,
         "first_minute": first_minute.first_minute,
         "stream": first_minute.stream,
+        "methods": methods,
     }
     for name in chosen:
+        started = time.perf_counter()
         for figure in sections[name](plan):
             say("  " + "  ".join(cell for cell in cells(figure) if cell))
             yield figure
+        times[name] = time.perf_counter() - started
 
 
 def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:

@@ -52,26 +52,29 @@ class Sizes:
     classic_epochs: int = 10  # measured on a GPU, of the study's 500
     reported_runs: tuple[int, ...] = (100, 1_000)
     reported_images: int = 1_000  # predictions of each of them
-    swept_jobs: int = 40
+    swept_jobs: int = 10
     swept_episodes: int = 10  # of a job's training
-    prepared_clips: int = 1_000
+    compared_episodes: int = 600  # of each test with all methods
+    prepared_clips: int = 500
     prepare_turns: int = 10  # of 20 clips
     fresh: bool = True  # whether commands start as a user's do, not forked with torch imported
     judged: bool = True  # whether the targets hold for these sizes
 
 
 # Short turns: the longer one lasts, the more a neighbour's load differs between its two ends.
-FULL = Sizes(turns=15, turn_seconds=1.0, evaluation_turns=9, long_turns=3)
+FULL = Sizes(turns=9, turn_seconds=1.0, evaluation_turns=5, long_turns=3)
 QUICK = Sizes(
-    turns=9,
+    turns=5,
     turn_seconds=0.5,
-    evaluation_turns=5,
+    evaluation_turns=2,
     long_turns=1,
+    backbones=("conv4",),
     scaled_images=(1_000, 10_000),
-    reported_runs=(50, 200),
-    swept_jobs=8,
-    prepared_clips=100,
-    prepare_turns=5,
+    reported_runs=(20, 100),
+    swept_jobs=3,
+    compared_episodes=100,
+    prepared_clips=60,
+    prepare_turns=2,
 )
 TINY = Sizes(
     turns=1,
@@ -96,6 +99,7 @@ TINY = Sizes(
     reported_images=30,
     swept_jobs=1,
     swept_episodes=2,
+    compared_episodes=3,
     prepared_clips=1,
     prepare_turns=1,
     fresh=False,

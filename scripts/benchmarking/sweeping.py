@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarking.alternating import spread
 from benchmarking.command import Command
-from benchmarking.plan import Plan, say
+from benchmarking.plan import SWEPT, Plan, say
 from benchmarking.result import Figure
 
 JOBS = 200  # of the sweep that the figure is for
@@ -44,7 +44,7 @@ def _times(plan: Plan, jobs: int) -> dict[str, list[float]]:
         *("train=fast", "paths=demo", f"demo.scale={sizes.demo_scale}", "device=cpu"),
         *(f"backbone.filters={sizes.filters}", f"backbone.image_size={sizes.image_size}"),
         *("train.epochs=1", f"train.episodes_per_epoch={sizes.swept_episodes}", "train.n_query=2"),
-        *("eval.episodes=20", f"threads={plan.threads}", f"paths.outputs={plan.folder / 'swept'}"),
+        *("eval.episodes=20", f"threads={plan.threads}", f"paths.outputs={plan.folder / SWEPT}"),
         *("-m", f"seed=range({jobs})"),
     ]
     log = plan.folder / "sweep.log"
