@@ -72,8 +72,11 @@ def _options() -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> None:
     chosen = _chosen(options)
+    from benchmarking.pages import check_page
     from benchmarking.writing import facts
 
+    if options.docs:
+        check_page(options.docs)  # before anything is measured
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     out = options.out or Path("outputs/benchmark") / time.strftime("%Y-%m-%d_%H-%M-%S")
     try:
@@ -86,17 +89,9 @@ def _run(options: argparse.Namespace) -> None:
         figures = list(_measure(chosen, plan, times))
     _write(figures, out, facts(options.threads, load, "cuda" in plan.devices))
     if options.docs:
-        from benchmarking.pages import write_page
-        from benchmarking.writing import machine_text
-
-        machine = machine_text("cuda" in plan.devices)
-        write_page(options.docs, figures, machine, ["scripts/benchmark.py", *sys.argv[1:]])
-        print(f"tables written to {options.docs}")
-    print(
-        "\nseconds of each section:",
-        *(f"{name:<13}{each:6.0f}" for name, each in times.items()),
-        sep="\n",
-    )
+        _write_page(figures, options.docs, {"cpu", *plan.devices})
+    print("\nseconds of each section:")
+    print(*(f"{name:<13}{seconds:6.0f}" for name, seconds in times.items()), sep="\n")
 
 
 def _chosen(options: argparse.Namespace) -> list[str]:
@@ -181,6 +176,15 @@ def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
     draw(figures, partial)
     partial.replace(out / "benchmark.png")
     print(f"\nwritten to {out}")
+
+
+def _write_page(figures: list["Figure"], page: Path, devices: set[str]) -> None:
+    from benchmarking.pages import write_page
+    from benchmarking.writing import machine_text
+
+    machines = {device: machine_text(device == "cuda") for device in devices}
+    write_page(page, figures, machines, ["scripts/benchmark.py", *sys.argv[1:]])
+    print(f"tables written to {page}")
 
 
 if __name__ == "__main__":

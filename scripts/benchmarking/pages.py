@@ -24,22 +24,29 @@ KEPT = ("what", "backbone", "against", "median", "min", "max", "ours", "theirs",
 LEFT = 3  # columns of text, the first of KEPT
 
 
-def write_page(page: Path, figures: Sequence[Figure], machine: str, words: Sequence[str]) -> None:
-    """Write the tables of figures into a page of the manual.
-
-    machine: a phrase that names it; words: what was typed after `python`. Sections that were not
-    measured keep what stands there. Raises RunError for a page that cannot be read, or whose marks
-    are not in pairs.
-    """
+def check_page(page: Path) -> str:
+    """Return a page's text. Raises RunError where it cannot be read, or marks are not in pairs."""
     try:
         text = page.read_text(encoding="utf-8")
+        names_of(text)
     except OSError as error:
         raise RunError(f"cannot read {page}: {error.strerror}") from error
-    heading = f"`{shlex.join(['python', *words])}` on {time.strftime('%Y-%m-%d')}, {machine}:"
-    try:
-        write_text(page, rewritten(text, tables(figures, heading)))
     except ValueError as error:
         raise RunError(f"{page}: {error}") from error
+    return text
+
+
+def write_page(
+    page: Path, figures: Sequence[Figure], machines: dict[str, str], words: Sequence[str]
+) -> None:
+    """Write the tables of figures into a page of the manual.
+
+    machines: device -> a phrase that names where it is; words: what was typed after `python`.
+    Sections that were not measured keep what stands there. Raises RunError as `check_page` does.
+    """
+    when = f"`{shlex.join(['python', *words])}` on {time.strftime('%Y-%m-%d')}"
+    headings = {device: f"{when}, {machine}:" for device, machine in machines.items()}
+    write_text(page, rewritten(check_page(page), tables(figures, headings)))
 
 
 def names_of(text: str) -> list[str]:
@@ -58,13 +65,18 @@ def rewritten(text: str, made: dict[str, str]) -> str:
     return MARKED.sub(lambda found: f"{found[1]}{made.get(found[2], found[3])}{found[4]}", text)
 
 
-def tables(figures: Sequence[Figure], heading: str) -> dict[str, str]:
-    """Return name -> heading and table, of each section and device that was measured."""
+def tables(figures: Sequence[Figure], headings: dict[str, str]) -> dict[str, str]:
+    """Return name -> heading and table, of each section and device that was measured.
+
+    headings: device -> what stands above its tables.
+    """
     parts: dict[str, list[Figure]] = {}
     for figure in figures:
         name = figure.section if figure.device == "cpu" else f"{figure.section} {figure.device}"
         parts.setdefault(name, []).append(figure)
-    return {name: f"{heading}\n\n{_table(part)}\n\n" for name, part in parts.items()}
+    return {
+        name: f"{headings[part[0].device]}\n\n{_table(part)}\n\n" for name, part in parts.items()
+    }
 
 
 def _table(figures: Collection[Figure]) -> str:
