@@ -1,7 +1,7 @@
 """Measure fewshot_fer beside easyfsl and plain loops, and against what the machine could do.
 
-    python scripts/benchmark.py            some 15 minutes on two free cores
-    python scripts/benchmark.py --quick    some 5; twice as long where others compute too
+    python scripts/benchmark.py            for less than 20 minutes on two free cores
+    python scripts/benchmark.py --quick    less than 5; twice as long where others compute too
     python scripts/benchmark.py --only training,limit --original
     python scripts/benchmark.py --docs     writes the tables of docs/performance.md too
 
