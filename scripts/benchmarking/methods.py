@@ -21,7 +21,8 @@ def methods(plan: Plan) -> Iterator[Figure]:
     usage, tested = _compared(plan, run)
     seconds = seconds_by_method(tested / "methods.csv")
     whole = sum(seconds.values())
-    what = f"test of {TESTS.count(',') + 1} tests with methods=all"
+    count = plan.sizes.compared_episodes
+    what = f"test of {TESTS.count(',') + 1} tests of {count} episodes with methods=all"
     yield Figure(
         "methods",
         f"{what}, from start to end",
@@ -32,7 +33,7 @@ def methods(plan: Plan) -> Iterator[Figure]:
         ours=usage.processor,
         rate="s of processors",
         target=plan.target(MOST, False),
-        size=plan.sizes.compared_episodes,
+        size=count,
     )
     own, *others = seconds
     longest = max(others, key=seconds.__getitem__)
