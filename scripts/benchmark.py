@@ -1,8 +1,9 @@
 """Measure fewshot_fer beside easyfsl and plain loops, and against what the machine could do.
 
-    python scripts/benchmark.py            some 15 minutes on two free cores
-    python scripts/benchmark.py --quick    some 5; twice as long where others compute too
+    python scripts/benchmark.py            for less than 20 minutes on two free cores
+    python scripts/benchmark.py --quick    less than 5; twice as long where others compute too
     python scripts/benchmark.py --only training,limit --original
+    python scripts/benchmark.py --docs     writes the tables of docs/performance.md too
 
 On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
 writes benchmark.csv, benchmark.md and benchmark.png. With a GPU, training, evaluation,
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 SECTIONS = (
     *("training", "evaluation", "limit", "scaling", "memory", "packing"),
     *("equality", "report", "sweep", "prepare"),
-    *("neighbours", "first_minute", "stream", "ranks", "encoders"),
+    *("neighbours", "first_minute", "stream", "ranks", "encoders", "methods"),
 )
-
-
 DEVICES = ("cpu", "cuda")
+PERFORMANCE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 
 def main() -> int:
@@ -60,24 +60,39 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--devices", default="cpu,cuda", help="cpu, cuda or both (both)")
     parser.add_argument("--original", action="store_true", help="the study's float64 loop too")
     parser.add_argument("--out", type=Path, help="folder (outputs/benchmark/<time>)")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        nargs="?",
+        const=PERFORMANCE,
+        help="page of the manual whose marked tables are written anew (docs/performance.md)",
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each system")
     return parser.parse_args()
 
 
 def _run(options: argparse.Namespace) -> None:
     chosen = _chosen(options)
+    from benchmarking.pages import check_page
     from benchmarking.writing import facts
 
+    if options.docs:
+        check_page(options.docs)  # before anything is measured
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     out = options.out or Path("outputs/benchmark") / time.strftime("%Y-%m-%d_%H-%M-%S")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror}") from error
+    times: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="fewshot_fer-benchmark-") as folder:
         plan = _plan(options, Path(folder))
-        figures = list(_measure(chosen, plan))
+        figures = list(_measure(chosen, plan, times))
     _write(figures, out, facts(options.threads, load, "cuda" in plan.devices))
+    if options.docs:
+        _write_page(figures, options.docs, {"cpu", *plan.devices})
+    print("\nseconds of each section:")
+    print(*(f"{name:<13}{seconds:6.0f}" for name, seconds in times.items()), sep="\n")
 
 
 def _chosen(options: argparse.Namespace) -> list[str]:
@@ -116,10 +131,12 @@ def _plan(options: argparse.Namespace, folder: Path) -> "Plan":
     return plan
 
 
-def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
+def _measure(chosen: list[str], plan: "Plan", times: dict[str, float]) -> Iterator["Figure"]:
+    """Yield the figures of each section; times: gets the seconds that it took."""
     from benchmarking import first_minute, growth, preparing, reporting, shares, speed, sweeping
     from benchmarking.encoders import encoders
     from benchmarking.equality import equality
+    from benchmarking.methods import methods
     from benchmarking.neighbours import neighbours
     from benchmarking.plan import say
     from benchmarking.ranks import ranks
@@ -141,11 +158,14 @@ def _measure(chosen: list[str], plan: "Plan") -> Iterator["Figure"]:
         "stream": first_minute.stream,
         "ranks": ranks,
         "encoders": encoders,
+        "methods": methods,
     }
     for name in chosen:
+        started = time.perf_counter()
         for figure in sections[name](plan):
             say("  " + "  ".join(cell for cell in cells(figure) if cell))
             yield figure
+        times[name] = time.perf_counter() - started
 
 
 def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
@@ -161,6 +181,15 @@ def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
     draw(figures, partial)
     partial.replace(out / "benchmark.png")
     print(f"\nwritten to {out}")
+
+
+def _write_page(figures: list["Figure"], page: Path, devices: set[str]) -> None:
+    from benchmarking.pages import write_page
+    from benchmarking.writing import machine_text
+
+    machines = {device: machine_text(device == "cuda") for device in devices}
+    write_page(page, figures, machines, ["scripts/benchmark.py", *sys.argv[1:]])
+    print(f"tables written to {page}")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,18 @@ counted.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarking.command import run_command
+from benchmarking.command import Command
+from benchmarking.setting import Setting
+from benchmarking.worker import Worker
 from PIL import Image
 
 SECONDS, MEGABYTES = 60.0, 20.0
-FABRICATED = Path(__file__).resolve().parents[1] / "tests" / "fabricated.py"
 SIDE = 100  # pixels of a picture, as in RAF-DB
 
 
@@ -65,8 +65,9 @@ def fabricate(base: Path, runs: int, images: int) -> None:
     """Write pictures to base/images and runs on them to base/runs."""
     base.mkdir(exist_ok=True)
     draw_pictures(base / "images", images)
-    words = [base / "runs", runs, images, base / "images"]
-    subprocess.run([sys.executable, str(FABRICATED), *map(str, words)], check=True)
+    setting = Setting(base / "images", base / "runs", threads=1)
+    with Worker("benchmarking.reporting_system:Fabricating", setting) as worker:
+        worker.ask("write", runs)
 
 
 def draw_pictures(folder: Path, count: int) -> None:
@@ -81,10 +82,10 @@ def draw_pictures(folder: Path, count: int) -> None:
         picture.save(folder / f"{number:05}.jpg", quality=90)
 
 
-def report(base: Path) -> Report:
-    """Report on base/runs into base/out, and return what that took."""
-    words = [f"runs={base / 'runs'}", f"outputs={base / 'out'}"]
-    usage = run_command("report", words, base / "report.log")
+def report(base: Path, fresh: bool = True) -> Report:
+    """Report on base/runs into base/out, and return what that took; fresh: as in Command.run."""
+    words = ["-m", "fewshot_fer.report", f"runs={base / 'runs'}", f"outputs={base / 'out'}"]
+    usage = Command(words, base / "report.log").run(fresh)
     page = next(base.glob("out/report/*/report.html"))
     text = page.read_text(encoding="utf-8")
     return Report(

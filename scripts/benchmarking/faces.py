@@ -2,12 +2,15 @@
 
 import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fewshot_fer.data.adapters.rafdb import read_rafdb_compound
 from fewshot_fer.data.labels import RAFDB_COMPOUND_COUNTS
-from fewshot_fer.data.packed_images import PackedFaces
+
+if TYPE_CHECKING:
+    from fewshot_fer.data.packed_images import PackedFaces
 
 LEAST = 12  # images of a class
 BLOCK = 500  # images written at a time
@@ -54,6 +57,8 @@ def write_noise_pack(file: Path, count: int, image_size: int) -> None:
             stream.write(block[: count - start].tobytes())
 
 
-def open_noise_pack(file: Path) -> PackedFaces:
+def open_noise_pack(file: Path) -> "PackedFaces":
     """Open what `write_noise_pack` wrote as the library opens its own packs: as a memory map."""
+    from fewshot_fer.data.packed_images import PackedFaces  # and torch, which nobody else needs
+
     return PackedFaces(np.load(file, mmap_mode="r", allow_pickle=False), fingerprint=file.stem)

@@ -1,24 +1,20 @@
 """What a newcomer waits for: help, a mistake, one photograph, the page, and answers to a camera."""
 
-import os
 import shutil
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 from benchmarking.alternating import Spread, compared, spread
+from benchmarking.command import Command
 from benchmarking.plan import Plan, say
 from benchmarking.result import Figure, Target
 from benchmarking.setting import Setting
 from benchmarking.stream_system import draw_frames
 from benchmarking.worker import Worker
-from fewshot_fer.system.errors import RunError
 
-LONGEST = 120  # seconds for a command
+USER_ERROR = 2  # exit code
+LOG = "first_minute.log"
 WHOLE = "a search of every frame"
 
 
@@ -26,15 +22,18 @@ def first_minute(plan: Plan) -> Iterator[Figure]:
     """Yield seconds from the typed line to the answer, each command in a new process."""
     photograph = plan.folder / "photograph.jpg"
     draw_frames(plan.demo, 1)[0].save(photograph, quality=92)
-    cases = [("help", "train --help", 1.0), ("a mistake in the settings", "train train.lr=-1", 1.0)]
+    cases = [
+        ("help", "train --help", 0, 1.0),
+        ("a mistake in the settings", "train train.lr=-1", USER_ERROR, 1.0),
+    ]
     if find_spec("facenet_pytorch"):
-        cases.append(("predict, one photograph", f"predict images={photograph}", 4.0))
-    for what, words, most in cases:
+        cases.append(("predict, one photograph", f"predict images={photograph}", 0, 4.0))
+    for what, words, code, most in cases:
         say(f"first minute: {what}")
-        yield _figure(plan, what, [_seconds(words, plan.folder) for _ in _turns(plan)], most)
+        yield _figure(plan, what, [_seconds(plan, words, code) for _ in _turns(plan)], most)
     if find_spec("gradio") and find_spec("facenet_pytorch"):
         say("first minute: the page")
-        yield _figure(plan, "the page is ready", [_page(plan.folder) for _ in _turns(plan)], 8.0)
+        yield _figure(plan, "the page is ready", [_page(plan) for _ in _turns(plan)], 8.0)
 
 
 def stream(plan: Plan) -> Iterator[Figure]:
@@ -66,41 +65,19 @@ def _figure(plan: Plan, what: str, seconds: list[float], most: float) -> Figure:
     return Figure("first_minute", what, "", "s", spread(seconds), target=plan.target(most, False))
 
 
-def _seconds(words: str, folder: Path) -> float:
-    """Return how long a command takes. Raises RunError where it fails by itself."""
-    # With HYDRA_FULL_ERROR the mistake would end in a traceback, and with another code.
-    environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "fewshot_fer", *words.split()],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
-    seconds = time.perf_counter() - started
-    if done.returncode not in (0, 2):  # 2: the mistake that was to be found
-        raise RunError(f"fewshot_fer {words} ended with {done.returncode}: {done.stderr[-500:]}")
-    shutil.rmtree(folder / "outputs", ignore_errors=True)
+def _seconds(plan: Plan, words: str, code: int) -> float:
+    """Return how long a command takes that ends with `code`."""
+    command = Command(["-m", "fewshot_fer", *words.split()], plan.folder / LOG, plan.folder, code)
+    seconds = command.run(plan.sizes.fresh).seconds
+    shutil.rmtree(plan.folder / "outputs", ignore_errors=True)
     return seconds
 
 
-def _page(folder: Path) -> float:
+def _page(plan: Plan) -> float:
     """Return how long the page takes to be there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = time.perf_counter()
-    words = [sys.executable, "-m", "fewshot_fer", "demo_app", f"port={port}"]
-    with subprocess.Popen(
-        words, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as page:
-        assert page.stdout is not None
-        ready = any("the page is at" in line for line in page.stdout)
-        seconds = time.perf_counter() - started
-        page.terminate()
-    if not ready:
-        raise RunError("fewshot_fer demo_app ended before its page was there")
-    return seconds
+    words = ["-m", "fewshot_fer", "demo_app", f"port={port}"]
+    page = Command(words, plan.folder / LOG, plan.folder)
+    return page.seconds_until("the page is at", plan.sizes.fresh)

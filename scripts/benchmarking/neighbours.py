@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from benchmarking.alternating import Figures, compared, spread
 from benchmarking.plan import OURS, Plan, say
 from benchmarking.result import Figure
-from benchmarking.setting import TRAINING, Setting
+from benchmarking.setting import TRAINING
 from benchmarking.worker import Worker
 from fewshot_fer.system.cores import WAITING, wait_without_spinning
 
@@ -52,11 +52,11 @@ def neighbours(plan: Plan) -> Iterator[Figure]:
 
 def _measure(plan: Plan) -> tuple[Figures, Figures]:
     """Return the seconds an episode of each turn, alone and beside busy processes."""
-    setting, names = plan.setting(plan.sizes.images), (OURS, SPINNING)
+    names = (OURS, SPINNING)
     alone: Figures = {name: [] for name in names}
     beside: Figures = {name: [] for name in names}
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(_worker(setting, name)) for name in names}
+        workers = {name: stack.enter_context(_worker(plan, name)) for name in names}
         seconds = [worker.ask("train", 2) for worker in workers.values()]
         count = max(2, round(plan.sizes.turn_seconds / min(seconds)))
         for _ in range(plan.sizes.turns):
@@ -68,13 +68,14 @@ def _measure(plan: Plan) -> tuple[Figures, Figures]:
 
 
 @contextmanager
-def _worker(setting: Setting, name: str) -> Iterator[Worker]:
+def _worker(plan: Plan, name: str) -> Iterator[Worker]:
     """Start a process whose threads wait as those of a command, or as OpenMP lets them."""
+    setting = plan.setting(plan.sizes.images)
     before = {each: os.environ.pop(each) for each in WAITING & os.environ.keys()}
     try:
         if name == OURS:
             wait_without_spinning()
-        with Worker(SYSTEM, setting, fresh=True) as worker:
+        with Worker(SYSTEM, setting, plan.sizes.fresh) as worker:
             worker.ask("train", 2)  # it has started by now, and read them
             for each in WAITING & os.environ.keys():
                 del os.environ[each]

@@ -15,6 +15,7 @@ from benchmarking.worker import Factory, Worker
 
 OURS, EASYFSL, PLAIN, ORIGINAL = "fewshot_fer", "easyfsl", "plain loop", "original's loop"
 GPU_TURNS = 4  # times as long
+SWEPT = "swept"  # folder of a sweep's runs, in that of the plan
 
 
 @dataclass(frozen=True)

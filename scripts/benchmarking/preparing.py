@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarking.alternating import compared, spread
 from benchmarking.clips import blocks, write_clips
-from benchmarking.command import run_command
+from benchmarking.command import Command
 from benchmarking.plan import Plan, say
 from benchmarking.result import Figure
 from benchmarking.setting import Setting
@@ -62,11 +62,13 @@ def _shares(plan: Plan, setting: Setting) -> Iterator[Figure]:
 def _memory(plan: Plan) -> Iterator[Figure]:
     """Yield the time of the whole command, and its memory against that of a few clips."""
     folder, log = plan.folder / "clips", plan.folder / "prepare.log"
+    first, *others = blocks(folder)
     peaks = []
-    for number, videos in enumerate((blocks(folder)[0], folder)):
+    for number, videos in enumerate([first, folder] if others else [folder]):
         say(f"preparing {videos.name}")
-        words = [f"videos={videos}", f"out={plan.folder / f'prepared-{number}'}", "device=cpu"]
-        usage = run_command("prepare", words, log)
+        out = plan.folder / f"prepared-{number}"
+        words = ["-m", "fewshot_fer.prepare", f"videos={videos}", f"out={out}", "device=cpu"]
+        usage = Command(words, log).run(plan.sizes.fresh)
         peaks.append(usage.peak)
     count = plan.sizes.prepared_clips
     command = Figure("prepare", f"{count:,} clips", "", "s", spread([usage.processor]), size=count)
@@ -76,8 +78,8 @@ def _memory(plan: Plan) -> Iterator[Figure]:
         f"peak memory of {count:,} clips",
         "a few of them",
         "x",
-        spread([peaks[1] / peaks[0]]),
-        ours=peaks[1],
+        spread([peaks[-1] / peaks[0]]),
+        ours=peaks[-1],
         theirs=peaks[0],
         rate="MB",
         target=plan.target(1.25, False),

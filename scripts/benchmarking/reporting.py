@@ -16,7 +16,7 @@ def reporting(plan: Plan) -> Iterator[Figure]:
         say(f"writing {count:,} runs, and a report of them")
         base = plan.folder / f"report-{count}"
         fabricate(base, count, plan.sizes.reported_images)
-        made.append(report(base))
+        made.append(report(base, plan.sizes.fresh))
         yield from _figures(plan, count, made[-1])
     few, many = (plan.sizes.reported_runs[place] for place in (0, -1))
     yield Figure(

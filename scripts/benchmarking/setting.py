@@ -63,9 +63,10 @@ class Sizes:
     classic_epoch: int = 100  # episodes of each
     reported_runs: tuple[int, ...] = (100, 1_000)
     reported_images: int = 1_000  # predictions of each of them
-    swept_jobs: int = 40
+    swept_jobs: int = 10
     swept_episodes: int = 10  # of a job's training
-    prepared_clips: int = 1_000
+    compared_episodes: int = 600  # of each test with all methods
+    prepared_clips: int = 500
     prepare_turns: int = 10  # of 20 clips
     ranked: tuple[str, ...] = ("conv4", "resnet18")  # encoders of two ranks
     ranked_images: int = 132
@@ -76,28 +77,31 @@ class Sizes:
     encoder_shape: Shape = PAPERS
     encoder_turns: int = 5
     encoder_seconds: float = 3.0  # of a turn: the peers start loader processes in each
+    fresh: bool = True  # whether commands start as a user's do, not forked with torch imported
     judged: bool = True  # whether the targets hold for these sizes
 
 
 # Short turns: the longer one lasts, the more a neighbour's load differs between its two ends.
-FULL = Sizes(turns=15, turn_seconds=1.0, evaluation_turns=9, long_turns=3)
+FULL = Sizes(turns=9, turn_seconds=1.0, evaluation_turns=5, long_turns=3)
 QUICK = Sizes(
-    turns=9,
+    turns=5,
     turn_seconds=0.5,
-    evaluation_turns=5,
+    evaluation_turns=2,
     long_turns=1,
+    backbones=("conv4",),
     scaled_images=(1_000, 10_000),
-    reported_runs=(50, 200),
-    swept_jobs=8,
+    reported_runs=(20, 100),
+    swept_jobs=3,
+    compared_episodes=100,
+    prepared_clips=60,
+    prepare_turns=2,
     encoder_turns=2,
     encoder_seconds=1.0,
-    prepared_clips=100,
-    prepare_turns=5,
 )
 TINY = Sizes(
-    turns=2,
+    turns=1,
     turn_seconds=0.02,
-    evaluation_turns=2,
+    evaluation_turns=1,
     long_turns=1,
     backbones=("conv4",),
     demo_scale=0.02,
@@ -107,23 +111,25 @@ TINY = Sizes(
     training_images=154,
     few_episodes=10,
     many_episodes=100,
-    scaled_episodes=(10, 100, 1_000),
+    scaled_episodes=(10, 1_000),
     scaled_images=(20, 40),
-    packed_images=(132, 154),
+    packed_images=(132,),
     embedded=32,
     gemm_side=128,
     classic_epochs=1,
     classic_epoch=4,
-    reported_runs=(2, 4),
+    reported_runs=(2,),
     reported_images=30,
-    swept_jobs=2,
+    swept_jobs=1,
     swept_episodes=2,
-    prepared_clips=3,
+    compared_episodes=3,
+    prepared_clips=1,
     prepare_turns=1,
     ranked=("conv4",),
     encoders=(("face_expression", 16),),
     encoder_shape=Shape(n_way=3, k_shot=1, n_query=1),
     encoder_turns=1,
     encoder_seconds=0.02,
+    fresh=False,
     judged=False,
 )

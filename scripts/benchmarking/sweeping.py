@@ -1,16 +1,13 @@
 """A sweep of short jobs: what of its time goes into their starts."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarking.alternating import spread
-from benchmarking.plan import Plan, say
+from benchmarking.command import Command
+from benchmarking.plan import SWEPT, Plan, say
 from benchmarking.result import Figure
-from fewshot_fer.system.errors import RunError
 
 JOBS = 200  # of the sweep that the figure is for
 SCRIPT = Path(__file__).with_name("timed_sweep.py")
@@ -47,14 +44,10 @@ def _times(plan: Plan, jobs: int) -> dict[str, list[float]]:
         *("train=fast", "paths=demo", f"demo.scale={sizes.demo_scale}", "device=cpu"),
         *(f"backbone.filters={sizes.filters}", f"backbone.image_size={sizes.image_size}"),
         *("train.epochs=1", f"train.episodes_per_epoch={sizes.swept_episodes}", "train.n_query=2"),
-        *("eval.episodes=20", f"threads={plan.threads}", f"paths.outputs={plan.folder / 'swept'}"),
+        *("eval.episodes=20", f"threads={plan.threads}", f"paths.outputs={plan.folder / SWEPT}"),
         *("-m", f"seed=range({jobs})"),
     ]
-    command = [sys.executable, str(SCRIPT), str(file), *words]
-    path = os.pathsep.join(filter(None, (str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise RunError(f"the sweep ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    log = plan.folder / "sweep.log"
+    Command([str(SCRIPT), str(file), *words], log).run(plan.sizes.fresh)
     found = json.loads(file.read_text(encoding="utf-8"))
     return {key: value if isinstance(value, list) else [value] for key, value in found.items()}

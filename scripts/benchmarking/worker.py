@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ Factory = str
 
 MEGABYTE = 1e6
 PRELOADED = ["torch", "torchvision", "pandas", "matplotlib.pyplot", "hydra.core.config_store"]
+PRELOADED += ["fewshot_fer.training.episodic", "fewshot_fer.evaluation.scoring"]
 
 
 class Worker:
@@ -34,10 +36,7 @@ class Worker:
     def __init__(self, factory: Factory, setting: Setting, fresh: bool = False) -> None:
         """Start the process. fresh: a new one, which reads variables of this process's environment
         as libraries do when they are loaded."""
-        fork = not fresh and "forkserver" in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if fork else "spawn")
-        if fork:
-            context.set_forkserver_preload(PRELOADED)
+        context = multiprocessing.get_context("spawn") if fresh else forkserver()
         self._connection, theirs = context.Pipe()
         self._name = factory.partition(":")[2]
         self._process = context.Process(  # type: ignore[attr-defined]
@@ -71,6 +70,15 @@ class Worker:
         self._process.join(timeout=5)
         if self._process.is_alive():
             self._process.terminate()
+
+
+def forkserver() -> BaseContext:
+    """Return the context whose processes start with torch; where nothing forks, without."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 def _serve(connection: Connection, factory: Factory, setting: Setting) -> None:

@@ -106,6 +106,12 @@ def facts(threads: int, load: float, gpu: bool) -> list[str]:
     return lines
 
 
+def machine_text(gpu: bool) -> str:
+    """Return the machine in a phrase: its GPU or processor, its cores, torch's version."""
+    named = _graphics(gpu) if gpu else _processor()
+    return f"{named}, {os.cpu_count()} cores, torch {version('torch')}"
+
+
 def cells(figure: Figure) -> tuple[str, ...]:
     """Return a figure as a line of the table, one text for each of HEADINGS."""
     spread, size = figure.spread, figure.size

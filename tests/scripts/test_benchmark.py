@@ -15,6 +15,8 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts/benchmark.py"
 SECTIONS = {"training", "evaluation", "limit", "scaling"}
 SECTIONS |= {"memory", "packing", "equality", "report", "sweep", "prepare"}
 SECTIONS |= {"neighbours", "first_minute", "stream", "ranks", "encoders"}
+SECTIONS |= {"methods"}
+MARKS = "<!-- benchmark: {} -->\nold\n<!-- end -->\n"
 
 
 def type_benchmark(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -29,9 +31,12 @@ def finished(
     demo: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """One run of everything at tiny size: the folder that it wrote, and what it said."""
-    out = tmp_path_factory.mktemp("benchmark") / "deep/er"
+    folder = tmp_path_factory.mktemp("benchmark")
+    out, page = folder / "deep/er", folder / "page.md"
+    page.write_text(MARKS.format("methods") + MARKS.format("training cuda"))
     # One thread: neighbours on a busy machine make two wait for each other at every operation.
-    done = type_benchmark(cache, "--tiny", "--threads", "1", "--out", str(out))
+    words = ("--tiny", "--threads", "1", "--devices", "cpu", "--docs", str(page))
+    done = type_benchmark(cache, *words, "--out", str(out))
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -82,6 +87,16 @@ def test_page_and_picture(finished: tuple[Path, subprocess.CompletedProcess[str]
     assert sorted(path.name for path in out.iterdir()) == [
         f"benchmark.{ending}" for ending in ("csv", "md", "png")
     ]
+
+
+def test_manual_and_seconds(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """What was measured is in the page of --docs, and how long each section took on the screen."""
+    out, done = finished
+    page = (out.parents[1] / "page.md").read_text()
+    assert page.count("old") == 1
+    assert "| ridge: " in page
+    lines = done.stdout.partition("seconds of each section:\n")[2].splitlines()
+    assert {line.split()[0] for line in lines} == SECTIONS
 
 
 @pytest.mark.parametrize(
