@@ -122,9 +122,7 @@ def teach(driver: Driver, colour: str, take: Callable[[Driver], None]) -> int:
     while pictures_taken(driver, NAMES[colour]) < 5:
         assert time.monotonic() < until, text_of(driver, "message")
         wait_for_turn(driver, colour)
-        while (
-            driver.execute_script(CORNER) == colour and pictures_taken(driver, NAMES[colour]) < 5
-        ):
+        while driver.execute_script(CORNER) == colour and pictures_taken(driver, NAMES[colour]) < 5:
             take(driver)
     time.sleep(1)  # the last press may still be under way
     return pictures_taken(driver, NAMES[colour])
