@@ -65,7 +65,8 @@ class Space:
             block[:, :-1] = vectors @ self.basis
             left_out = (vectors**2).sum(axis=1) - (block[:, :-1] ** 2).sum(axis=1)
             block[:, -1] = np.sqrt(left_out.clip(0))
-        return points / np.float32(self.radius)
+        points /= self.radius
+        return points
 
 
 def find_twins(left: Thumbnails, right: Thumbnails, pairs: int = PAIRS) -> list[tuple[int, int]]:
