@@ -176,17 +176,17 @@ def leak_share(table: pd.DataFrame, n_way: int, k_shot: int) -> float:
     """
     keys, labels = group_keys(table), table["label"]
     several = keys.duplicated(keep=False)  # an image on its own never meets its group
-    sizes = labels.value_counts().sort_index().astype(np.float64)
-    of_several = pd.crosstab(keys[several], labels[several])
-    counts = of_several.reindex(columns=sizes.index, fill_value=0).to_numpy(np.float64)
-    own = _missed(sizes.to_numpy() - 1, counts - 1, k_shot)  # the query itself is no longer there
+    names, n_images = np.unique(labels.to_numpy(str), return_counts=True)
+    counted = pd.crosstab(keys[several], labels[several]).reindex(columns=names, fill_value=0)
+    counts, sizes = counted.to_numpy().astype(np.float64), n_images.astype(np.float64)
+    own = _missed(sizes - 1, counts - 1, k_shot)  # the query itself is no longer there
     met = 1 - own
     mixed = (counts > 0).sum(axis=1) > 1  # these alone can be met in other classes too
-    other = _missed(sizes.to_numpy(), counts[mixed], k_shot)
+    other = _missed(sizes, counts[mixed], k_shot)
     for column in range(len(sizes)):
         elsewhere = _mean_product(np.delete(other, column, axis=1), n_way - 1)
         met[mixed, column] = 1 - own[mixed, column] * elsewhere
-    return float((counts * met / sizes.to_numpy()).sum() / len(sizes))
+    return float((counts * met / sizes).sum() / len(sizes))
 
 
 def _images(table: pd.DataFrame) -> Counter[tuple[str, str]]:
