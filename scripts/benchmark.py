@@ -5,8 +5,8 @@
     python scripts/benchmark.py --only training,limit --original
 
 On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
-writes benchmark.csv, benchmark.md, benchmark.png and growth.png. With a GPU, training, evaluation and
-the limit are measured there too, or with --devices cuda there alone.
+writes benchmark.csv, benchmark.md, benchmark.png and growth.png. With a GPU, training, evaluation
+and the limit are measured there too, or with --devices cuda there alone.
 """
 
 import argparse

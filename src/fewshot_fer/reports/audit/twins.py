@@ -12,6 +12,7 @@ what these leave out as one more coordinate. There one table is halved again and
 part goes on with those pictures of the other table that are near the box around it.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ SAMPLED = 512  # pictures that these are found on
 PAIRS = 2**20  # that are compared at a time: bounds the memory
 BLOCK = 4096  # pictures made vectors at a time: so does this
 FEW = 64  # pictures that are not halved any more
-FURTHEST = 1.001  # squared distance of twins in the projection, with room for rounding
+FURTHEST = 1.01  # squared distance of twins in the projection, with room for rounding
 Thumbnails = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -58,9 +59,8 @@ class Space:
     def points(self, thumbnails: Thumbnails) -> Vectors:
         """Return [N, K + 1]: twins are no further than 1 from each other."""
         points = np.empty((len(thumbnails), self.basis.shape[1] + 1), dtype=np.float32)
-        for start in range(0, len(thumbnails), BLOCK):
-            vectors = _normalised(thumbnails[start : start + BLOCK]) - self.mean
-            vectors = _unit(vectors) if self.centred else vectors
+        for start, vectors in _in_blocks(thumbnails):
+            vectors = _unit(vectors - self.mean) if self.centred else vectors - self.mean
             block = points[start : start + BLOCK]
             block[:, :-1] = vectors @ self.basis
             left_out = (vectors**2).sum(axis=1) - (block[:, :-1] ** 2).sum(axis=1)
@@ -75,10 +75,10 @@ def find_twins(left: Thumbnails, right: Thumbnails, pairs: int = PAIRS) -> list[
     left [N, S, S], right [M, S, S]: grey thumbnails; pairs: how many are compared at a time. Only
     the likest twin is given: frames of one clip would otherwise pair off in their thousands.
     """
-    rows, others = _shown(left), _shown(right)
+    (rows, total), (others, of_right) = _shown(left), _shown(right)
     if not len(rows) or not len(others):
         return []
-    space = _space(left, right)
+    space = _space(left, right, total + of_right)
     points = space.points(left), space.points(right)
     best, likeness = np.full(len(right), len(left)), np.full(len(right), -1, dtype=np.float32)
     with tqdm(total=len(rows), desc="comparing images", unit="image", disable=None, delay=2) as bar:
@@ -137,16 +137,14 @@ def _likest(space: Space, left: Thumbnails, right: Thumbnails) -> tuple[Rows, Ve
     return likeness.argmax(axis=1), likeness.max(axis=1)
 
 
-def _space(left: Thumbnails, right: Thumbnails) -> Space:
-    """Return the space in which twins are nearest to each other, measured by the pictures in it."""
+def _space(left: Thumbnails, right: Thumbnails, total: NDArray[np.float64]) -> Space:
+    """Return the space in which twins are nearest to each other, measured by the pictures in it.
+
+    total [S*S]: the sum of all pictures as vectors.
+    """
     number = len(left) + len(right)
-    mean, least = np.zeros(left[0].size, dtype=np.float32), LEAST_CORRELATION
+    mean, least = np.zeros(len(total), dtype=np.float32), LEAST_CORRELATION
     if number >= FEWEST:
-        total = sum(
-            _normalised(each[start : start + BLOCK]).sum(axis=0, dtype=np.float64)
-            for each in (left, right)
-            for start in range(0, len(each), BLOCK)
-        )
         mean, least = np.asarray(total / number, dtype=np.float32), LEAST_CENTRED
     chosen = np.linspace(0, number - 1, min(SAMPLED, number)).astype(np.int64)
     picked = (left[chosen[chosen < len(left)]], right[chosen[chosen >= len(left)] - len(left)])
@@ -158,11 +156,23 @@ def _space(left: Thumbnails, right: Thumbnails) -> Space:
     return Space(mean, least, np.ascontiguousarray(basis), centred, float(radii[centred]))
 
 
-def _shown(thumbnails: Thumbnails) -> Rows:
-    """Return the places of those that show anything: a black frame is like no other."""
-    blocks = range(0, len(thumbnails), BLOCK)
-    shown = [_normalised(thumbnails[at : at + BLOCK]).any(axis=1) for at in blocks]
-    return np.flatnonzero(np.concatenate(shown)) if shown else np.zeros(0, dtype=np.int64)
+def _shown(thumbnails: Thumbnails) -> tuple[Rows, NDArray[np.float64]]:
+    """Return the places of those that show anything, and the sum [S*S] of all as vectors.
+
+    A black frame is like no other.
+    """
+    shown, total = [np.zeros(0, dtype=np.int64)], np.zeros(math.prod(thumbnails.shape[1:]))
+    for start, vectors in _in_blocks(thumbnails):
+        shown.append(start + np.flatnonzero(vectors.any(axis=1)))
+        total += vectors.sum(axis=0, dtype=np.float64)
+    return np.concatenate(shown), total
+
+
+def _in_blocks(thumbnails: Thumbnails) -> Iterator[tuple[int, Vectors]]:
+    """Yield the vectors of BLOCK pictures at a time, and which is their first."""
+    starts = range(0, len(thumbnails), BLOCK)
+    for start in tqdm(starts, "preparing to compare", unit="block", disable=None, delay=2):
+        yield start, _normalised(thumbnails[start : start + BLOCK])
 
 
 def _unit(values: Vectors) -> Vectors:
