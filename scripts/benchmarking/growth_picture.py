@@ -1,4 +1,7 @@
-"""Time against size, a panel for each thing that grows, with its slope and the memory beside it."""
+"""Time against size, a panel for each thing that grows, with its slope and the memory beside it.
+
+A dotted line is of slope 1: ten times as many take ten times as long.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,12 +62,16 @@ def _panel(axes: "Axes", what: str, time: Sequence[Figure], memory: Sequence[Fig
     sizes = [each.size or 1 for each in time]
     seconds = [each.spread.median / (1000 if each.unit == "ms" else 1) for each in time]
     axes.plot(sizes, seconds, marker="o", color="tab:blue")
-    title = PANELS[what]
+    linear = [seconds[-1] * size / sizes[-1] for size in sizes]
+    axes.plot(sizes, linear, color="tab:grey", linestyle=":")
     if len(sizes) > 1:
-        title += f": slope {slope_of(sizes[-UPPER:], seconds[-UPPER:]):.2f}"
-    axes.set_title(title, fontsize=10)
+        slope = slope_of(sizes[-UPPER:], seconds[-UPPER:])
+        axes.text(0.04, 0.9, f"slope {slope:.2f}", transform=axes.transAxes)
+    axes.set_title(PANELS[what], fontsize=10)
     axes.set(xscale="log", yscale="log", xlabel=UNITS.get(what, "images"))
+    axes.set(xlim=_decades(sizes), ylim=_decades(seconds))
     axes.set_ylabel("seconds", color="tab:blue")
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     if memory:
         beside = axes.twinx()
@@ -72,3 +79,9 @@ def _panel(axes: "Axes", what: str, time: Sequence[Figure], memory: Sequence[Fig
         beside.plot([each.size or 1 for each in memory], megabytes, color="tab:red", ls="--")
         beside.set_ylabel("MB at the most", color="tab:red")
         beside.set_ylim(0, 1.5 * max(megabytes))
+
+
+def _decades(values: Sequence[float]) -> tuple[float, float]:
+    """Return the powers of ten around values."""
+    low, high = np.floor(np.log10(min(values))), np.ceil(np.log10(max(values)))
+    return float(10**low), float(10 ** max(high, low + 1))
