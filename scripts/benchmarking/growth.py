@@ -104,8 +104,11 @@ def _over(plan: Plan, task: str, what: str, sizes: Sequence[int]) -> Iterator[Fi
         with Worker(f"benchmarking.growing:{system}", setting) as worker:
             seconds = worker.ask(task, count)
             peak = worker.ask("peak_memory")
-        yield _grown("scaling", what, "s", [seconds], count, count / seconds, "per s")
-        yield _grown("scaling", f"peak memory: {what}", "MB", [peak], count)
+        for figure in (
+            _grown("scaling", what, "s", [seconds], count, count / seconds, "per s"),
+            _grown("scaling", f"peak memory: {what}", "MB", [peak], count),
+        ):
+            yield replace(figure, backbone="")
 
 
 def _steepness(plan: Plan, measured: Sequence[Figure]) -> Figure:
@@ -114,7 +117,8 @@ def _steepness(plan: Plan, measured: Sequence[Figure]) -> Figure:
     slope = slope_of([each.size or 1 for each in upper], [each.spread.median for each in upper])
     what = f"ten times as much: {upper[0].what}, by the slope of {upper[0].size:,} and above"
     times = _grown(upper[0].section, what, "x", [10**slope], 0, slope, "slope")
-    return replace(times, size=None, target=plan.target(10**STEEPEST, at_least=False))
+    times = replace(times, size=None, backbone=upper[0].backbone)
+    return replace(times, target=plan.target(10**STEEPEST, at_least=False))
 
 
 def _over_images(plan: Plan, count: int) -> Iterator[Figure]:

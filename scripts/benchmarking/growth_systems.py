@@ -40,7 +40,7 @@ class Packing:
             Path(path).read_bytes()
 
     def pack(self, number: int) -> float:
-        """Return seconds of the processor to pack all files into a cache folder that is new for each `number`."""
+        """Return seconds of the processor to pack all files into a folder new for each `number`."""
         return self._seconds(number)
 
     def open(self, number: int) -> float:

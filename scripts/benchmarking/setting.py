@@ -44,7 +44,7 @@ class Sizes:
     training_images: int = 15339  # RAF-DB basic has as many
     few_episodes: int = 100
     many_episodes: int = 10_000
-    scaled_episodes: tuple[int, ...] = (100, 10_000, 1_000_000)
+    scaled_episodes: tuple[int, ...] = (1_000_000,)  # 100 and 10,000 are compared with peers
     scaled_images: tuple[int, ...] = (1_000, 10_000, 100_000)
     packed_images: tuple[int, ...] = (1_000, 3_954, 15_339)
     growing_images: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
