@@ -4,10 +4,12 @@ A dotted line is of slope 1: ten times as many take ten times as long.
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from benchmarking.result import Figure
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 3
+COLOURS = 32
 UPPER = 3  # sizes that a slope is taken over, the largest ones
 PANELS = {
     "packing": "packing images",
@@ -55,7 +58,10 @@ def draw_growth(figures: Sequence[Figure], file: Path) -> None:
         _panel(axes, what, time, memory)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
-    sheet.savefig(file, dpi=110, format="png")
+    drawn = BytesIO()
+    sheet.savefig(drawn, dpi=80, format="png")
+    with Image.open(drawn) as picture:  # few colours: a third of the bytes, for the manual
+        picture.convert("RGB").quantize(COLOURS).save(file, format="png", optimize=True)
 
 
 def _panel(axes: "Axes", what: str, time: Sequence[Figure], memory: Sequence[Figure]) -> None:
