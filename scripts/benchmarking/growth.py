@@ -53,7 +53,8 @@ def packing(plan: Plan) -> Iterator[Figure]:
         yield measured[-1]
         yield _grown("packing", "opening a pack", "ms", [1e3 * each for each in opened], count)
         yield _grown("packing", "peak memory: packing", "MB", [peak], count)
-    yield _steepness(plan, measured)
+    if len(measured) > 1:
+        yield _steepness(plan, measured)
 
 
 def memory(plan: Plan) -> Iterator[Figure]:
