@@ -6,7 +6,7 @@
     python scripts/benchmark.py --docs     writes the tables of docs/performance.md too
 
 On generated faces; needs the extra `dev`. Prints a table of ratios with what must be reached, and
-writes benchmark.csv, benchmark.md and benchmark.png. With a GPU, training, evaluation,
+writes benchmark.csv, benchmark.md, benchmark.png and growth.png. With a GPU, training, evaluation,
 the limit and the encoders of papers (`encoders`) are measured there too, or with --devices cuda
 there alone.
 """
@@ -169,6 +169,7 @@ def _measure(chosen: list[str], plan: "Plan", times: dict[str, float]) -> Iterat
 
 
 def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
+    from benchmarking.growth_picture import draw_growth
     from benchmarking.picture import draw
     from benchmarking.writing import csv_text, markdown, table_text
 
@@ -177,9 +178,10 @@ def _write(figures: list["Figure"], out: Path, known: list[str]) -> None:
     print("\n".join(known), table_text(figures), sep="\n\n")
     write_text(out / "benchmark.csv", csv_text(figures))
     write_text(out / "benchmark.md", markdown(figures, known))
-    partial = out / f".benchmark.png.{os.getpid()}"
-    draw(figures, partial)
-    partial.replace(out / "benchmark.png")
+    for name, picture in (("benchmark.png", draw), ("growth.png", draw_growth)):
+        partial = out / f".{name}.{os.getpid()}"
+        picture(figures, partial)
+        partial.replace(out / name)
     print(f"\nwritten to {out}")
 
 

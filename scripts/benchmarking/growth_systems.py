@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarking.faces import open_noise_pack
+from benchmarking.growing import processor_seconds
 from benchmarking.setting import SEED, Setting
-from benchmarking.worker import seconds_of
 from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.data.adapters.folder import read_folder
 from fewshot_fer.data.packed_images import FaceImages, pack
@@ -25,10 +25,9 @@ class NoiseEmbedding:
         self.images = FaceImages(open_noise_pack(setting.faces), device)
 
     def embed(self, n_images: int) -> float:
-        """Return seconds for the first `n_images` of the pack."""
+        """Return seconds of the processor for the first `n_images` of the pack."""
         rows = np.arange(n_images)
-        embed = lambda: Embedder(self.encoder).embed(self.images, rows)  # noqa: E731
-        return seconds_of(embed, self.images.device.type)
+        return processor_seconds(lambda: Embedder(self.encoder).embed(self.images, rows))
 
 
 class Packing:
@@ -41,7 +40,7 @@ class Packing:
             Path(path).read_bytes()
 
     def pack(self, number: int) -> float:
-        """Return seconds to pack all files into a cache folder that is new for each `number`."""
+        """Return seconds of the processor to pack all files into a folder new for each `number`."""
         return self._seconds(number)
 
     def open(self, number: int) -> float:
@@ -50,4 +49,4 @@ class Packing:
 
     def _seconds(self, number: int) -> float:
         cache = self.cache / f"packing-{number}"
-        return seconds_of(lambda: pack(self.table, self.image_size, cache), "cpu")
+        return processor_seconds(lambda: pack(self.table, self.image_size, cache))

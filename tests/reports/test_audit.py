@@ -1,12 +1,11 @@
-"""The parts of the audit one by one: twins, leaks, published counts, stamps."""
+"""The parts of the audit one by one: leaks, published counts, stamps."""
 
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from conftest import face_table, saved_anew, touch
+from conftest import face_table, touch
 from PIL import Image
 
 from fewshot_fer.config.schema import DatasetConfig
@@ -16,51 +15,7 @@ from fewshot_fer.episodes.leakage import quick_audit
 from fewshot_fer.episodes.pool import Shape, build_pool
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.reports.audit.counts import class_counts, leak_share, name_findings
-from fewshot_fer.reports.audit.images import (
-    find_twins,
-    look_at_all,
-    picture_findings,
-    thumbnails_of,
-)
-
-
-def test_no_false_twins_and_every_copy_found(demo: Path, tmp_path: Path) -> None:
-    """Drawn faces are alike in pose and light: none is a twin, and each copy of one is."""
-    parts = [
-        sorted(map(str, (demo / place).rglob("*.jpg")))
-        for place in ("RAF-DB/basic", "RAF-DB/compound", "AFEW/Train_AFEW", "AFEW/Val_AFEW")
-    ]
-    seen = look_at_all(list(itertools.chain(*parts)))
-    thumbnails = [thumbnails_of(seen[path] for path in paths) for paths in parts]
-    for left, right in itertools.combinations(thumbnails, 2):
-        assert find_twins(left, right) == []
-    originals = parts[0][::4]
-    copies = [str(tmp_path / f"{number:03}.jpg") for number in range(len(originals))]
-    for number, (original, copy) in enumerate(zip(originals, copies, strict=True)):
-        side, quality = (64, 90, 100, 150, 200)[number % 5], (60, 75, 95)[number % 3]
-        saved_anew(Path(original), Path(copy), side, quality)
-    looks = look_at_all(copies)
-    made = thumbnails_of(looks[copy] for copy in copies)
-    wanted = [(place * 4, place) for place in range(len(originals))]
-    assert find_twins(thumbnails[0], made) == wanted
-
-
-def test_masked_faces_are_no_twins(demo: Path) -> None:
-    """Face crops are often black around the face; that they share, and it is not what tells."""
-    paths = sorted(map(str, (demo / "RAF-DB").rglob("*.jpg")))
-    looks = look_at_all(paths)
-    places = (np.arange(32) - 15.5) ** 2
-    face = places[:, None] / 14**2 + places / 11**2 <= 1
-    masked = thumbnails_of(looks[path] for path in paths) * face
-    assert find_twins(masked[::2], masked[1::2]) == []
-    assert len(find_twins(masked, masked)) == len(masked)
-
-
-def test_flat_pictures_are_no_twins() -> None:
-    """Pictures that show nothing have nothing to compare: black frames are not called copies."""
-    flat = np.stack([np.full((32, 32), level, dtype=np.uint8) for level in (0, 0, 200)])
-    assert find_twins(flat, flat) == []
-    assert find_twins(flat[:0], flat) == []
+from fewshot_fer.reports.audit.images import look_at_all, picture_findings
 
 
 @pytest.mark.parametrize("nested", [True, False])

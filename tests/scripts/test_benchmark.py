@@ -81,12 +81,14 @@ def test_page_and_picture(finished: tuple[Path, subprocess.CompletedProcess[str]
         assert word in page
     assert "easyfsl" in done.stdout
     assert "median" in done.stdout
-    with Image.open(out / "benchmark.png") as picture:
-        picture.load()
-        assert min(picture.size) > 500
-    assert sorted(path.name for path in out.iterdir()) == [
-        f"benchmark.{ending}" for ending in ("csv", "md", "png")
-    ]
+    for name in ("benchmark.png", "growth.png"):
+        with Image.open(out / name) as picture:
+            picture.load()
+            assert min(picture.size) > 500
+    assert {path.name for path in out.iterdir()} == {
+        *(f"benchmark.{ending}" for ending in ("csv", "md", "png")),
+        "growth.png",
+    }
 
 
 def test_manual_and_seconds(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

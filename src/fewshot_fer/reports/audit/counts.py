@@ -174,14 +174,18 @@ def leak_share(table: pd.DataFrame, n_way: int, k_shot: int) -> float:
     each and queries from the rest of the class, drawn image by image. A group that has images of
     other classes is met there too. Every class must have more than k_shot images.
     """
-    counts = pd.crosstab(group_keys(table), table["label"]).to_numpy().astype(np.float64)
-    sizes = counts.sum(axis=0)
+    keys, labels = group_keys(table), table["label"]
+    several = keys.duplicated(keep=False)  # an image on its own never meets its group
+    names, n_images = np.unique(labels.to_numpy(str), return_counts=True)
+    counted = pd.crosstab(keys[several], labels[several]).reindex(columns=names, fill_value=0)
+    counts, sizes = counted.to_numpy().astype(np.float64), n_images.astype(np.float64)
     own = _missed(sizes - 1, counts - 1, k_shot)  # the query itself is no longer there
-    other = _missed(sizes, counts, k_shot)
-    met = np.zeros(counts.shape)
+    met = 1 - own
+    mixed = (counts > 0).sum(axis=1) > 1  # these alone can be met in other classes too
+    other = _missed(sizes, counts[mixed], k_shot)
     for column in range(len(sizes)):
         elsewhere = _mean_product(np.delete(other, column, axis=1), n_way - 1)
-        met[:, column] = 1 - own[:, column] * elsewhere
+        met[mixed, column] = 1 - own[mixed, column] * elsewhere
     return float((counts * met / sizes).sum() / len(sizes))
 
 

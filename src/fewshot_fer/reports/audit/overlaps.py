@@ -11,8 +11,9 @@ from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.data.table import group_keys
 from fewshot_fer.episodes.leakage import shared_groups
 from fewshot_fer.episodes.protocol import EpisodicProtocol
-from fewshot_fer.reports.audit.images import Look, find_twins, thumbnails_of
+from fewshot_fer.reports.audit.images import Look, thumbnails_of
 from fewshot_fer.reports.audit.tables import AuditedTable, Finding, fault, note
+from fewshot_fer.reports.audit.twins import find_twins
 
 KINDS = ("training", "validation", "test")
 LEFT_OUT = "a query is not scored in a draw whose support holds it"
