@@ -7,11 +7,12 @@ Words that are no option go to every run. An experiment that fails does not stop
 """
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
+import fewshot_fer as ff
 from fewshot_fer.config.conf_files import conf_dir
+from fewshot_fer.system.errors import UserError
 
 # The groups of each experiment that have a fixed support.
 FIXED = {"study_5": ("eval", "test"), "study_6": ("test",), "study_7": ("test",)}
@@ -24,15 +25,20 @@ def main() -> int:
     failed = []
     for preset in sorted((conf_dir() / "experiment").glob("study_*.yaml")):
         print(f"\n=== {preset.stem}", flush=True)
-        command = [sys.executable, "-m", "fewshot_fer.train", f"experiment={preset.stem}"]
-        command += _small(preset.stem[:7], options) + overrides
-        if subprocess.run([*command, f"paths.outputs={outputs}"], check=False).returncode:
+        words = [f"experiment={preset.stem}", *_small(preset.stem[:7], options), *overrides]
+        try:
+            ff.train(*words, f"paths.outputs={outputs}")
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
             failed.append(preset.stem)
-    report = [sys.executable, "-m", "fewshot_fer.report", f"study={outputs}"]
-    code = subprocess.run([*report, f"outputs={outputs}"], check=False).returncode
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    return int(bool(failed) or code != 0)
+    try:
+        print(ff.report(f"study={outputs}", f"outputs={outputs}").text)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return int(bool(failed))
 
 
 def _options() -> tuple[argparse.Namespace, list[str]]:
