@@ -19,7 +19,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from fewshot_fer.config.conf_files import conf_dir, conf_names, shown_names
-from fewshot_fer.config.hydra import SCHEMAS, compose
+from fewshot_fer.config.config_source import SCHEMAS
+from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.quoting import NewPath
 from fewshot_fer.config.schema import EvalConfig
 

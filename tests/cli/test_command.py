@@ -9,7 +9,7 @@ import pytest
 from fewshot_fer import __main__, __version__
 from fewshot_fer.cli.completion import BASH, candidates
 from fewshot_fer.config.conf_files import conf_names
-from fewshot_fer.config.hydra import SCHEMAS
+from fewshot_fer.config.config_source import SCHEMAS
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import Command
 
 from fewshot_fer.config.conf_files import SHAPED, conf_dir, conf_names, shown_names
-from fewshot_fer.config.hydra import SCHEMAS
+from fewshot_fer.config.config_source import SCHEMAS
 
 PAGE = (Path(__file__).parents[2] / "docs/train_and_test.md").read_text(encoding="utf-8")
 OF_DATA = ("dataset", "eval", "test")

@@ -20,7 +20,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from fewshot_fer.__main__ import VERBS
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS
-from fewshot_fer.config.hydra import SCHEMAS, compose
+from fewshot_fer.config.config_source import SCHEMAS
+from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.data import labels
 

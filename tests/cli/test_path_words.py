@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fewshot_fer.cli.overrides import hydra_words
-from fewshot_fer.config.hydra import SCHEMAS, compose
+from fewshot_fer.config.config_source import SCHEMAS
+from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.quoting import command_line, in_quotes, pasteable, without_quotes
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.files import write_text

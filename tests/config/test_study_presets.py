@@ -9,7 +9,7 @@ import hydra
 import pytest
 
 from fewshot_fer.config.conf_files import conf_dir, conf_names
-from fewshot_fer.config.hydra import compose, register_nodes
+from fewshot_fer.config.hydra import compose, register
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.config.schema import TrainVerb
 from fewshot_fer.config.train_schema import TrainConfig
@@ -27,7 +27,7 @@ def test_the_study_stays_classic_whatever_the_default_is(default: str, tmp_path:
     """Its presets take nothing from the recipe that train.yaml takes by default."""
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
-    register_nodes([])
+    register()
     main = conf / "train.yaml"
     text, count = re.subn(r"- train: \w+", f"- train: {default}", main.read_text())
     assert count == 1

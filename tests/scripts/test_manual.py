@@ -13,7 +13,7 @@ import torch
 import yaml
 
 import fewshot_fer
-from fewshot_fer.config.hydra import SCHEMAS
+from fewshot_fer.config.config_source import SCHEMAS
 
 CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"

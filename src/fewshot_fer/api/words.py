@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from fewshot_fer.cli.messages import HELP, one_line
 from fewshot_fer.cli.overrides import check_place, hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS
-from fewshot_fer.config.hydra import SCHEMAS, Job, choices_of, compose, run_id
+from fewshot_fer.config.config_source import SCHEMAS
+from fewshot_fer.config.hydra import Job, choices_of, compose, run_id
 from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.prepare_settings import PrepareVerb
 from fewshot_fer.config.read import CHECKS, read_settings

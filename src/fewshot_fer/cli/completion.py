@@ -6,7 +6,7 @@ from dataclasses import is_dataclass
 from typing import get_type_hints
 
 from fewshot_fer.config.conf_files import conf_dir, conf_names
-from fewshot_fer.config.hydra import SCHEMAS
+from fewshot_fer.config.config_source import SCHEMAS
 
 BASH = """\
 _fewshot_fer() {

@@ -36,7 +36,8 @@ from fewshot_fer.cli.named_sweep import more_words
 from fewshot_fer.cli.overrides import check_place, hydra_words, take_plugins
 from fewshot_fer.cli.sweep import FLAGS, Sweep, count_jobs, plan_sweep
 from fewshot_fer.config.conf_files import conf_dir
-from fewshot_fer.config.hydra import JOBS, SCHEMAS, THREADS_OF_SWEEP, in_sweep, register_nodes
+from fewshot_fer.config.config_source import SCHEMAS
+from fewshot_fer.config.hydra import JOBS, THREADS_OF_SWEEP, in_sweep, register
 from fewshot_fer.config.names import import_plugins
 from fewshot_fer.config.read import read_settings
 from fewshot_fer.system.cores import THREADS, wait_without_spinning
@@ -131,7 +132,7 @@ def launch(verb: str, job: Callable[[Any, Path], None]) -> None:
             print(help_page(verb, words))
         else:
             more = more_words(typed, words) if verb in RECORDED else []
-            register_nodes([*words, *more])
+            register()
             _run(HydraTask(verb, job, plugins), words, more, full_error)
     if verb != "train":  # whose screen shows its progress alone
         require_output()

@@ -18,7 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from fewshot_fer.cli.named_sweep import sweep_file, sweep_words, tests_as_list
 from fewshot_fer.cli.sweep import FLAGS
 from fewshot_fer.cli.typed_values import OF_HYDRA, as_it_is_meant, as_list, typed_keys
-from fewshot_fer.config.hydra import SCHEMAS, compose
+from fewshot_fer.config.config_source import SCHEMAS
+from fewshot_fer.config.hydra import compose
 from fewshot_fer.config.schema import EvalConfig
 from fewshot_fer.system.errors import ConfigError
 from fewshot_fer.system.text import RENAME, fits_table

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from os.path import abspath, expanduser, lexists
 from typing import Any, get_args, get_origin, get_type_hints
 
-from fewshot_fer.config.hydra import SCHEMAS
+from fewshot_fer.config.config_source import SCHEMAS
 from fewshot_fer.config.quoting import NewPath, PathText, in_quotes, literal
 from fewshot_fer.config.schema import EvalConfig
 from fewshot_fer.system.errors import ConfigError

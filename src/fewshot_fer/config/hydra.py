@@ -1,94 +1,37 @@
 """Compose configurations with Hydra, and read what Hydra knows of the job under way."""
 
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from fewshot_fer.config.conf_files import conf_dir, conf_names, derived_evals
-from fewshot_fer.config.prepare_settings import PrepareVerb
-from fewshot_fer.config.schema import CheckVerb, TestVerb, TrainVerb
-from fewshot_fer.config.verb_settings import (
-    DemoAppVerb,
-    ExportVerb,
-    PredictVerb,
-    ReportVerb,
-)
+from fewshot_fer.config.conf_files import conf_dir
+from fewshot_fer.config.config_source import register_source
 from fewshot_fer.system.cores import core_count, given_threads
 
-SCHEMAS: dict[str, type] = {
-    "train": TrainVerb,
-    "check": CheckVerb,
-    "test": TestVerb,
-    "predict": PredictVerb,
-    "prepare": PrepareVerb,
-    "report": ReportVerb,
-    "export": ExportVerb,
-    "demo_app": DemoAppVerb,
-}
 JOBS = "FEWSHOT_FER_SWEEP_JOBS"
 """Of the environment, which the processes of jobs inherit: how many jobs their sweep has."""
 THREADS_OF_SWEEP = "FEWSHOT_FER_SWEEP_THREADS"
 """The threads that the user gave OpenMP before the sweep: joblib gives its jobs some of its own."""
 
 
-def register_nodes(words: Sequence[str]) -> None:
-    """Register with Hydra what conf/ refers to and does not hold, as far as words need it.
-
-    These are the schemas <verb>_schema that conf/<verb>.yaml names first, the resolvers `run_id`
-    and `expanded`, a path with the home folder in the place of ~, and the group `test`: what can
-    be validated on can be tested on as test.NAME. Of the evaluations whose shape stands in their
-    name, see `conf_files`, only those that are named: Hydra copies all nodes for each command, a
-    third of a second for all of them.
-    """
-    _register_schemas()
-    own_files = any("config-" in word or "searchpath" in word for word in words)
-    named = set(re.findall(r"\w+", " ".join(words))) | _named_in_files()
-    derived = derived_evals()
-    for name in derived if own_files else sorted(named & derived.keys()):
-        _register_eval(name)
-
-
 @cache
-def _register_schemas() -> None:
-    store = ConfigStore.instance()
-    for verb, schema in SCHEMAS.items():
-        store.store(name=f"{verb}_schema", node=schema)
-    # Merged over all that conf/train.yaml composes, which it must leave as it is.
-    added = OmegaConf.structured(CheckVerb)
-    for inherited in fields(TrainVerb):
-        added[inherited.name] = MISSING
-    store.store(name="check_schema", node=added)
-    for name in set(conf_names("test")) - derived_evals().keys():
-        node = {"defaults": [{"/eval@_here_": name}]}
-        store.store(group="test", name=name, node=node, package=f"test.{name}")
+def register() -> None:
+    """Register with Hydra what conf/ refers to and does not hold: the source of configurations that
+    are made, the resolver `run_id`, and `expanded`, a path with the home folder in the place of ~.
+    """
+    register_source()
     OmegaConf.register_new_resolver("expanded", os.path.expanduser, replace=True)
     OmegaConf.register_new_resolver("run_id", run_id, use_cache=True, replace=True)
-
-
-@cache
-def _register_eval(name: str) -> None:
-    store, node = ConfigStore.instance(), derived_evals()[name]
-    store.store(group="eval", name=name, node=node)
-    store.store(group="test", name=name, node=node, package=f"test.{name}")
-
-
-@cache
-def _named_in_files() -> set[str]:
-    """Return the words of the files that may name an evaluation themselves."""
-    files = [*conf_dir().glob("*.yaml"), *(conf_dir() / "experiment").glob("*.yaml")]
-    return {word for file in files for word in re.findall(r"\w+", file.read_text("utf-8"))}
 
 
 def compose(verb: str, words: Sequence[str], with_hydra: bool = False) -> DictConfig:
@@ -97,7 +40,7 @@ def compose(verb: str, words: Sequence[str], with_hydra: bool = False) -> DictCo
     Also within a verb, where Hydra is initialised already. Raises HydraException and
     OmegaConfBaseException.
     """
-    register_nodes(words)
+    register()
     if GlobalHydra.instance().is_initialized():
         return hydra.compose(verb, list(words), return_hydra_config=with_hydra)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
