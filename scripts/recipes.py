@@ -136,7 +136,7 @@ def _run(folder: Path, words: list[str]) -> int:
     else:
         command += [*words, f"hydra.run.dir={folder}", f"test=[{','.join(TESTS)}]"]
     folder.mkdir(parents=True, exist_ok=True)
-    log, times = folder.with_suffix(".log"), folder.with_suffix(".seconds")
+    log, times = folder.parent / f"{folder.name}.log", _times(folder)
     with log.open("a", encoding="utf-8") as screen:
         process = subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
@@ -190,8 +190,13 @@ def _row(variant: Variant, base: Variant) -> dict[str, str | float]:
     return row
 
 
+def _times(folder: Path) -> Path:
+    """Return the file of the seconds that a run's starts took; a recipe's name may have dots."""
+    return folder.parent / f"{folder.name}.seconds"
+
+
 def _seconds(folder: Path) -> float:
-    return sum(map(float, folder.with_suffix(".seconds").read_text().split()))
+    return sum(map(float, _times(folder).read_text().split()))
 
 
 def _gain(pairs: list[tuple[Path, Path]], evaluation: str) -> str:
