@@ -106,7 +106,7 @@ def test_what_supervised_epochs_alone_do_is_refused_without_any(word: str) -> No
 
 
 def test_copies_of_an_image_that_nothing_changes_are_refused() -> None:
-    plain = ["train.augment.flip=0", "train.augment.crop=0", "train.crops=2"]
+    plain = [*(f"train.augment.{name}=0" for name in ("flip", "crop", "colour")), "train.crops=2"]
     with pytest.raises(ConfigError, match=r"train\.crops=2 would repeat the same pixels"):
         read_settings(compose("train", plain), TrainVerb)
     read_settings(compose("train", [*plain, "train.rotation_weight=1"]), TrainVerb)

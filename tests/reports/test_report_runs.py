@@ -101,7 +101,7 @@ def test_differences_are_those_from_the_default(tmp_path: Path) -> None:
     made(tmp_path, "run", "train.lr=0.02", "test=[afew_4w5s]", "test.afew_4w5s.n_way=3")
     run = collect_runs([tmp_path])[0][0]
     found = {one.key: (one.default, one.value) for one in differences(run)}
-    assert found["train.lr"] == ("0.002", "0.02")
+    assert found["train.lr"] == ("0.004", "0.02")
     assert found["test"] == ("none", "afew_4w5s")
     assert found["test.afew_4w5s.n_way"] == ("4", "3")
     assert found["eval.kind"] == ("episodes", "fixed")
