@@ -115,7 +115,8 @@ def _cost(variant: Variant, images: int, size: int) -> list[str]:
     if supervised is None:
         episodes = images // IMAGES_OF_EPISODE[variant.schedule]
         short = ["train.epochs=8", f"train.episodes_per_epoch={episodes // 8}", "train.patience=0"]
-        return [*short, "train.drop_lr_every=4", "eval.episodes=600", "train.tested=best"]
+        short += ["train.drop_lr_every=4", "eval.episodes=600", "train.tested=best"]
+        return [*short, "train.fresh_validation=false"]  # the episodes of all others
     passes = max(2, round(images / size))
     words = [f"train.epochs={passes}", "train.least_batches=0"]  # a pass goes through them once
     if supervised == 1:
