@@ -36,6 +36,19 @@ def test_help_shows_settings_under_the_words_that_are_given(command: Command) ->
     assert "resnet50" in refused.err
 
 
+def test_an_own_file_is_taken_in_the_place_of_a_derived_evaluation(
+    command: Command, tmp_path: Path
+) -> None:
+    """Else --config-dir would be passed over without a word where its name could be derived."""
+    own = tmp_path / "own/eval/afew_7w1s.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("n_way: 7\nepisodes: 77\n")
+    shown = command(
+        "train", "--config-dir", str(tmp_path / "own"), "eval=afew_7w1s", "--cfg", "job"
+    )
+    assert "episodes: 77" in shown.out, shown.err
+
+
 def test_help_lists_the_groups_of_a_verb(command: Command) -> None:
     """Those that it takes, with every name; a derived one among them."""
     shown = " ".join(command("train", "--help").out.split())

@@ -76,8 +76,10 @@ class MadeSearchPath(SearchPathPlugin):
     """Lets Hydra look there for what is in no file."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add the source behind conf/."""
-        search_path.append("fewshot_fer", f"{SCHEME}://")
+        """Add the source behind conf/. In front of the provider `schema` Hydra puts --config-dir,
+        whose files are so taken in the place of what is derived; those of hydra.searchpath, which
+        it puts behind, are not."""
+        search_path.append("schema", f"{SCHEME}://")
 
 
 @cache
