@@ -85,10 +85,14 @@ def _run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise RunError(f"cannot write to {out}: {error.strerror}") from error
     times: dict[str, float] = {}
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="fewshot_fer-benchmark-") as folder:
         plan = _plan(options, Path(folder))
-        figures = list(_measure(chosen, plan, times))
-    _write(figures, out, facts(options.threads, load, "cuda" in plan.devices))
+        try:
+            figures.extend(_measure(chosen, plan, times))
+        finally:  # what was measured before an error or Ctrl-C is kept too
+            if figures:
+                _write(figures, out, facts(options.threads, load, "cuda" in plan.devices))
     if options.docs:
         _write_page(figures, options.docs, {"cpu", *plan.devices})
     print("\nseconds of each section:")
