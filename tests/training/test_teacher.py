@@ -46,6 +46,7 @@ def test_born_again_by_two_commands(
     the teacher no more."""
     gone = shutil.copytree(teacher, "gone")
     line = (*LINE, *LEARNT, "backbone.filters=4", f"paths.data={data}")
+    assert "teacher" not in command("check", *line, f"train.teacher={gone}").out
     taught = command("train", *line, f"train.teacher={gone}", "hydra.run.dir=one")
     assert taught.code == 0, taught.err
     alone = command("train", *line[:-4], *line[-2:], "hydra.run.dir=alone")
@@ -79,6 +80,8 @@ def test_a_teacher_of_other_images_stands_on_every_result(
 ) -> None:
     """Of AFEW's frames here, which the teacher never saw: it saw RAF-DB."""
     line = (*LINE, *LEARNT, f"paths.data={data}", f"train.teacher={teacher}", "dataset=afew")
+    checked = command("check", *line)
+    assert "known to the teacher: results are stamped a teacher of other images" in checked.out
     assert command("train", *line, "hydra.run.dir=run").code == 0
     assert stamps(Path("run")) == [("none", False, "a teacher of other images")]
     tested = command("test", "run=run", "test=compound_4w5s", "test.episodes=5")

@@ -36,7 +36,9 @@ from fewshot_fer.reports.audit.tables import (
     note,
     table_row,
 )
+from fewshot_fer.runs.data_record import record_of_training
 from fewshot_fer.runs.folder import RunFolder
+from fewshot_fer.runs.teacher_facts import OTHER_IMAGES, teacher_facts
 from fewshot_fer.system.files import write_text
 from fewshot_fer.system.text import text_table
 
@@ -102,6 +104,7 @@ def audit(settings: TrainVerb, source: Source) -> Audit:
     findings += neutral_findings(audited, settings)
     card = encoder_card(settings.backbone)  # one that cannot be read is said here, before training
     findings += [] if source.demo else _known_to_encoder(audited, card)
+    findings += _known_to_teacher(settings, source)
     for one in audited:
         findings += clip_findings(one)
         findings += leak_findings(one, settings.episodes.disjoint)
@@ -177,6 +180,22 @@ def _known_to_encoder(audited: Sequence[AuditedTable], card: Card) -> list[Findi
         f"stamped pretrained={card.pretrained}"
     )
     return [note("may be known to the encoder", detail)]
+
+
+def _known_to_teacher(settings: TrainVerb, source: Source) -> list[Finding]:
+    """Return a note where a teacher knew more than what its student is trained on. Raises UserError
+    where there is no such run."""
+    teacher = settings.train.teacher
+    facts = teacher_facts(teacher, record_of_training(settings, source) if teacher else {})
+    if facts is None:
+        return []
+    known = [] if facts.pretrained in ("", "none") else [f"pretrained={facts.pretrained}"]
+    if facts.trained_on_test is not False:
+        known.append("trained_on_test" if facts.trained_on_test else "trained_on_test=unknown")
+    known += [OTHER_IMAGES] if facts.other_images else []
+    if not known:
+        return []
+    return [note("known to the teacher", f"results are stamped {', '.join(known)}: {facts.run}")]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
