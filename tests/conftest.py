@@ -127,8 +127,13 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """Write blank pictures, but in tests that are marked `drawn`: matplotlib would take a third of
     each tiny run, and the processor's time is what the whole suite waits for."""
     if request.node.get_closest_marker("drawn") is None:
-        for module in DRAWING:
-            monkeypatch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
+        draw_blank(monkeypatch)
+
+
+def draw_blank(patch: pytest.MonkeyPatch) -> None:
+    """Write blank pictures from now on."""
+    for module in DRAWING:
+        patch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
 
 
 def _save_blank(_figure: object, picture: Path) -> None:

@@ -16,7 +16,7 @@ import fewshot_fer as ff
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL = [word for word in TINY if not word.startswith(("train.epochs", "train=", "device"))]
 SMALLER = {
-    '"experiment=demo"': f'"experiment=demo", "demo.scale=0.05", "test.episodes=10", *{SMALL}',
+    '"experiment=demo"': f'"experiment=demo", "demo.scale=0.02", "test.episodes=10", *{SMALL}',
     '"methods=all"': '"methods=all", "test.episodes=10"',
 }
 

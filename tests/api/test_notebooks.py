@@ -2,13 +2,11 @@
 
 import ast
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apart import call_apart
 
 FOLDER = Path(__file__).parents[2] / "docs/notebooks"
 SMALLER = {
@@ -33,8 +31,8 @@ def last_value(source: str, names: dict[str, Any]) -> object:
     return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
 
 
-def run_notebook(name: str) -> int:
-    """Run all cells of a notebook, smaller; return how many of them show something."""
+def run_notebook(name: str) -> None:
+    """Run all cells of a notebook, smaller, at least two of which show something."""
     cells = json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     names: dict[str, Any] = {}
     shown = 0
@@ -43,22 +41,16 @@ def run_notebook(name: str) -> int:
         for given, smaller in SMALLER.items():
             source = source.replace(given, smaller)
         shown += last_value(source, names) is not None
-    return shown
+    assert shown >= 2
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("demo")
 @pytest.mark.parametrize("name", ["study", "your_faces", "new_method"])
-def test_notebook_runs(
-    name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_notebook_runs(name: str, cache: Path, tmp_path: Path) -> None:
     """And shows tables, scores or figures; in a process of its own, as one registers a method."""
-    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
-    code = f"import test_notebooks as t; assert t.run_notebook({name!r}) >= 2"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    code, printed = call_apart(tmp_path, cache, run_notebook, name).end()
+    assert code == 0, printed
 
 
 def test_every_notebook_is_run() -> None:

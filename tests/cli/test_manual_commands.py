@@ -103,10 +103,11 @@ READ = [
 
 @pytest.mark.parametrize("name", READ, ids=str)
 def test_a_command_composes_and_validates(
-    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With folders that are looked for already while settings are read."""
     verb, rest = COMMANDS[name]
+    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
     rest = rest.replace("/where/the/data/lie", "DATA")
     monkeypatch.chdir(tmp_path)
     for folder in ("my_faces", "holiday"):

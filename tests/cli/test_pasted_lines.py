@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import TINY, train_in
+from conftest import TINY, Command, train_in
 from omegaconf import OmegaConf
 
 from fewshot_fer.cli.overrides import hydra_words, take_plugins
@@ -85,7 +85,9 @@ def test_a_line_to_resume_names_the_modules_that_the_run_needs(
 
 
 @pytest.mark.slow
-def test_what_a_run_prints_is_pasted(data: Path, cache: Path, tmp_path: Path) -> None:
+def test_what_a_run_prints_is_pasted(
+    data: Path, cache: Path, tmp_path: Path, command: Command
+) -> None:
     """Resume, the report's line that repeats a run, and a support that was enrolled."""
     here = tmp_path / "작업 [1], 'b' \"c\" & $HOME;"
     here.mkdir()
@@ -112,8 +114,8 @@ def test_what_a_run_prints_is_pasted(data: Path, cache: Path, tmp_path: Path) ->
         shutil.copy(picture, place)
     crops = " align=false device=cpu "
     line = command_line("predict", run=run, enrol=enrolled, support=classes)
-    said = paste(line + crops, here, cache)
-    (word,) = re.findall(r"give (.*) with this run", said)
+    said = command("predict", *words_of(line + crops)[2:])
+    (word,) = re.findall(r"give (.*) with this run", said.out)
     picture = pasteable("images", [str(place)])
-    said = paste(f"{command_line('predict', run=run)} {word} {picture}{crops}", here, cache)
-    assert "1 answered" in said
+    line = f"{command_line('predict', run=run)} {word} {picture}{crops}"
+    assert "1 answered" in command("predict", *words_of(line)[2:]).out

@@ -1,17 +1,15 @@
 """A sweep: the words for it, where it lies, and what it does again and what not."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
-import time
 from inspect import signature
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from apart import type_apart, wait_for
 from conftest import TINY, Command
 from hydra.utils import get_class
 
@@ -62,24 +60,20 @@ def test_every_job_leaves_a_row_and_is_done_once(command: Command, data: Path) -
 @pytest.mark.slow
 @pytest.mark.drawn
 def test_killed_in_the_middle_it_ends_as_if_never_stopped(
-    command: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGKILL, the same command once more: the same sweep.csv to the byte."""
     words = [*SMALL, "train.epochs=3", f"paths.data={data}"]
     words += ["-m", "train.n_way=2", "train.k_shot=1,2"]
-    line = [sys.executable, "-m", "fewshot_fer.train", *words]
     whole = tmp_path / "whole"
     whole.mkdir()
     with monkeypatch.context() as elsewhere:
         elsewhere.chdir(whole)
         assert command("train", *words).code == 0
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while not list(Path().glob("outputs/sweeps/*/1/last.pt")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    killed = type_apart(tmp_path, cache, "train", *words)
+    wait_for(tmp_path, "outputs/sweeps/*/1/last.pt", killed)
+    killed.process.kill()
+    assert killed.end()[0] == -signal.SIGKILL
     assert not list(Path().glob("outputs/sweeps/*/sweep.csv"))
     again = command("train", *words)
     assert again.code == 0, again.err

@@ -1,15 +1,12 @@
 """sweep=transfer: the data sets that it finds, its words, and what its jobs end in."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from apart import type_apart, wait_for
 from conftest import TINY, Command, touch
 
 from fewshot_fer.cli.named_sweep import more_words
@@ -196,43 +193,35 @@ def test_a_target_that_cannot_be_tested_leaves_its_cells_empty(
 
 @pytest.mark.slow
 def test_killed_in_the_middle_it_ends_as_an_undisturbed_one(
-    command: Command, demo: Path, cache: Path, tmp_path: Path
+    command: Command, demo: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL within the source's second job, and the same command again: the same transfer.csv.
-
-    The one that is never stopped runs its jobs at once, in other processes. Two seeds.
-    """
+    """SIGKILL within the source's second job, and the same command again, whose jobs run at once in
+    other processes: the same transfer.csv as of one that ran in turn. Two seeds."""
     words = [*SMALL, *DRAWN, "sweep=transfer", "dataset=rafdb_basic", "seed=0,1"]
     words += [f"test={','.join(TARGETS[:2])}"]
-    line = [sys.executable, "-m", "fewshot_fer.train", *words]
-    environment = os.environ | {"FEWSHOT_FER_CACHE": str(cache)}
     whole = tmp_path / "whole"
     whole.mkdir()
-    parallel = [*line, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    told = subprocess.run(
-        parallel, cwd=whole, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert told.returncode == 0, told.stderr
-    process = subprocess.Popen(
-        line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 300
-    while not list(Path().glob("outputs/sweeps/*/1/last.pt")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(whole)
+        undisturbed = command("train", *words)
+    assert undisturbed.code == 0, undisturbed.err
+    killed = type_apart(tmp_path, cache, "train", *words)
+    wait_for(tmp_path, "outputs/sweeps/*/1/last.pt", killed)
+    killed.process.kill()
+    assert killed.end()[0] == -signal.SIGKILL
     assert not list(Path().glob("outputs/sweeps/*/transfer.csv"))
-    again = command("train", *words)
-    assert again.code == 0, again.err
-    assert "job 0: done before" in again.out
     one, other = (only_sweep(folder) for folder in (whole / "outputs", Path("outputs")))
     assert one.name == other.name
+    assert [file.parent.name for file in other.glob("*/DONE")] == ["0"]
+    times = {path: path.stat().st_mtime_ns for path in other.glob("0/*")}
+    again = command("train", *words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert again.code == 0, again.err
+    assert {path: path.stat().st_mtime_ns for path in other.glob("0/*")} == times
+    assert "written to" in (other / "1" / "job.log").read_text()
     for name in ("transfer.csv", "sweep.csv", "sweep_mean.csv"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
-    assert "epoch 1/1" in (one / "0" / "job.log").read_text()
     before = (other / "transfer.csv").read_bytes()
-    table = texts(one / "transfer.csv")
+    table = texts(other / "transfer.csv")
     assert set(table["seeds"]) == {"2"}
     assert len(table) == 2 * 2  # the source and the frozen encoder, on two targets
     assert command("train", *words).out.count("done before") == 2 * 2

@@ -3,14 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from apart import type_apart, wait_for
 from comparing_runs import differences
 from conftest import TINY, Command, assert_one_line, train_in
 
@@ -176,20 +174,11 @@ def test_a_signal_ends_a_run_that_says_how_to_go_on(
     data: Path, cache: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The step is finished, the exit code is the shell's own, and the line given works."""
-    line = [*words(data, "protonet"), "train.epochs=400"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "fewshot_fer.train", *line],
-        cwd=tmp_path,
-        env=os.environ | {"FEWSHOT_FER_CACHE": str(cache), "PYTHONUNBUFFERED": "1"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        while not list(tmp_path.glob("outputs/train/*/metrics.csv")) and process.poll() is None:
-            time.sleep(0.05)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    apart = type_apart(tmp_path, cache, "train", *words(data, "protonet"), "train.epochs=400")
+    wait_for(tmp_path, "outputs/train/*/metrics.csv", apart)
+    os.kill(apart.number, number)
+    code, said = apart.end()
+    assert code == 128 + number
     (run,) = (tmp_path / "outputs/train").iterdir()
     assert f"python -m fewshot_fer.train resume={run}" in said
     assert "Traceback" not in said

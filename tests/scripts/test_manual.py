@@ -95,15 +95,17 @@ def test_drawings_are_small() -> None:
 
 
 @pytest.mark.slow
-def test_the_readmes_python_runs_as_it_stands(
+@pytest.mark.usefixtures("demo")
+def test_the_readmes_python_runs(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the shapes that its comments name."""
+    """With the shapes that its comments name. As it stands, with more faces, .ci/run runs it."""
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)
+    assert "scale=0.1" in lines
     monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
     names: dict[str, torch.Tensor] = {}
-    exec("".join(lines), names)
+    exec(lines.replace("scale=0.1", "scale=0.02"), names)
     assert names["z"].ndim == 2
     assert names["logits"].shape == (600, 4, 4)
     assert "4-way 5-shot" in capsys.readouterr().out

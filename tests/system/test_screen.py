@@ -123,7 +123,6 @@ def test_training_goes_on_without_a_screen(
     "words",
     [
         "test run={run} test=compound_4w5s test.n_way=99",
-        "test run=nowhere test=compound_4w5s",
         "predict run={run} images={run}/config.yaml align=false enrol=/dev/null/faces.pt",
     ],
 )

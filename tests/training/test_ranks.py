@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from apart import Apart, type_apart, wait_for
 from conftest import TINY, Command
 from small_networks import small_encoder
 from timm.layers import BatchNormAct2d
@@ -33,32 +32,19 @@ FROM_WEIGHTS = (
     *("backbone.weights=start.pth", "train.frozen_stages=2", "train.layer_decay=0.5"),
     *("train.l2_start=0.1", "train.teacher=teacher", "train.distil=0.5"),
 )
-PATIENCE = 300  # seconds, for a machine that does other things
 FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 
-def start(folder: Path, data: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a training run of two processes, as somebody at the keyboard would."""
-    line = [sys.executable, "-m", "fewshot_fer.train", *words]
-    if not any(word.startswith("resume=") for word in words):
-        line += [*LINE, "trainer.devices=2", f"paths.data={data}", f"hydra.run.dir={folder}"]
-    own = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
-    return subprocess.Popen(
-        line, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(place: tuple[Path, Path], data: Path, *words: str) -> Apart:
+    """Start a training run of two processes in a folder, with a cache: the two places."""
+    line = [*LINE, "trainer.devices=2", f"paths.data={data}", "hydra.run.dir=two"]
+    return type_apart(*place, "train", *line, *words)
 
 
-def ranks_of(process: subprocess.Popen[str]) -> list[int]:
-    """Return the processes that train."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+def ranks_of(number: int) -> list[int]:
+    """Return the processes that train, of the one that started them."""
+    children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
     return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def same_figures(one: Path, other: Path, tolerance: float) -> None:
@@ -83,7 +69,7 @@ def same_figures(one: Path, other: Path, tolerance: float) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_two_give_the_numbers_of_one_also_when_one_dies(
-    data: Path, command: Command, tmp_path: Path
+    data: Path, cache: Path, command: Command, tmp_path: Path
 ) -> None:
     """One with episodes_per_step=2, two with one each; killed in between, they go on."""
     words = (
@@ -95,23 +81,22 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
         "hydra.run.dir=alone",
     )
     assert command("train", *words).code == 0
-    process = start(tmp_path / "two", data, *WITH_NORMS, *CHANGES)
-    wait_for(tmp_path / "two/last.pt", process)
-    os.kill(ranks_of(process)[-1], signal.SIGKILL)
-    _, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
+    apart = start((tmp_path, cache), data, *WITH_NORMS, *CHANGES)
+    wait_for(tmp_path, "two/last.pt", apart)
+    os.kill(ranks_of(apart.number)[-1], signal.SIGKILL)
+    code, told = apart.end()
+    assert code == 2
     assert "process 1 of 2 died (SIGKILL)" in told
-    assert f"resume={tmp_path / 'two'}" in told
+    assert "resume=two" in told
     assert "Traceback" not in told
-    again = start(tmp_path / "two", data, f"resume={tmp_path / 'two'}")
-    _, told = again.communicate(timeout=PATIENCE)
-    assert again.returncode == 0, told
+    code, told = type_apart(tmp_path, cache, "train", "resume=two").end()
+    assert code == 0, told
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
 
 
 @pytest.mark.slow
 def test_two_learn_from_weights_and_a_teacher_as_one_does(
-    data: Path, command: Command, tmp_path: Path
+    data: Path, cache: Path, command: Command, tmp_path: Path
 ) -> None:
     """Frozen stages, whose weights get no gradient, rates by stage, a pull to the start, logits of
     another run."""
@@ -121,24 +106,24 @@ def test_two_learn_from_weights_and_a_teacher_as_one_does(
     words = (*LINE, *FROM_WEIGHTS, "train.episodes_per_step=2", f"paths.data={data}")
     alone = command("train", *words, "hydra.run.dir=alone")
     assert alone.code == 0, alone.err
-    process = start(tmp_path / "two", data, *FROM_WEIGHTS)
-    _, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, told
+    code, told = start((tmp_path, cache), data, *FROM_WEIGHTS).end()
+    assert code == 0, told
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
     kept = torch.load("two/last.pt", weights_only=True)["encoder"]["norms.1.running_mean"]
     assert torch.equal(kept.float(), small_encoder().norms[1].running_mean)
 
 
 @pytest.mark.slow
-def test_an_error_of_a_process_is_printed_as_one_line(data: Path, tmp_path: Path) -> None:
+def test_an_error_of_a_process_is_printed_as_one_line(
+    data: Path, cache: Path, tmp_path: Path
+) -> None:
     """What is wrong with the data is said as with one process."""
-    process = start(tmp_path / "run", data / "nothing")
-    _, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
+    code, told = start((tmp_path, cache), data / "nothing").end()
+    assert code == 2
     assert told.count("error: ") == 1
     assert "RAF-DB" in told
     assert "Traceback" not in told
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "two").exists()
 
 
 @pytest.mark.parametrize(
