@@ -115,7 +115,7 @@ def test_what_a_run_prints_is_pasted(
     crops = " align=false device=cpu "
     line = command_line("predict", run=run, enrol=enrolled, support=classes)
     said = command("predict", *words_of(line + crops)[2:])
-    (word,) = re.findall(r"give (.*) with this run", said.out)
+    (word,) = re.findall(r"give (.*) with this run", said.out + said.err)
     picture = pasteable("images", [str(place)])
     line = f"{command_line('predict', run=run)} {word} {picture}{crops}"
     assert "1 answered" in command("predict", *words_of(line)[2:]).out

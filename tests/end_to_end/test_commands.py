@@ -97,8 +97,10 @@ def test_results_agree_with_metrics_and_summary(trained: Outcome) -> None:
     assert "25.0 %" in trained.out
 
 
+@pytest.mark.usefixtures("demo")
 def test_demo_needs_no_data(command: Command) -> None:
-    """The main job on a small drawing of the embedded data set, from nothing to its tables."""
+    """The main job on a small drawing of the embedded data set, to its tables. The command that
+    draws it first is the README's first line, which .ci/run types."""
     outcome = command("train", "experiment=demo", *TINY, "demo.scale=0.02", "test.episodes=10")
     assert outcome.code == 0, outcome.err
     results = pd.read_csv(outcome.folder / "results.csv")
