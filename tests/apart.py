@@ -36,19 +36,24 @@ class Apart:
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit code, below 0 for a signal, and what was printed."""
         self.process.join(PATIENCE)
-        assert self.process.exitcode is not None
-        return self.process.exitcode, self.printed.read_text(encoding="utf-8")
+        code, printed = self.process.exitcode, self.printed.read_text(encoding="utf-8")
+        if code is None:
+            self.process.kill()
+            raise AssertionError(f"still there after {PATIENCE} seconds: {printed}")
+        return code, printed
 
 
 def call_apart(folder: Path, cache: Path, function: Callable[..., None], *given: object) -> Apart:
     """Start a process that calls a function of a module in a folder; pictures are blank."""
+    environment = {**os.environ, "FEWSHOT_FER_CACHE": str(cache)}
+    environment.pop("HYDRA_FULL_ERROR", None)  # which commands within this process leave behind
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*PRELOADED])
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".printed", delete=False) as printed:
-        where = (str(folder), str(cache), printed.name)
-    process = context.Process(target=_call, args=(where, function, given))
+        file = Path(printed.name)
+    process = context.Process(target=_call, args=(folder, environment, file, function, given))
     process.start()
-    return Apart(process, Path(printed.name))
+    return Apart(process, file)
 
 
 def type_apart(folder: Path, cache: Path, verb: str, *words: str) -> Apart:
@@ -70,15 +75,20 @@ def type_words(verb: str, *words: str) -> None:
     importlib.import_module(f"fewshot_fer.{verb}").main()
 
 
-def _call(where: tuple[str, str, str], function: Callable[..., None], given: Sequence[str]) -> None:
+def _call(
+    folder: Path,
+    environment: dict[str, str],
+    printed: Path,
+    function: Callable[..., None],
+    given: Sequence[str],
+) -> None:
     from conftest import draw_blank
 
-    folder, cache, printed = where
     os.chdir(folder)
-    os.environ["FEWSHOT_FER_CACHE"] = cache
-    os.environ.pop("HYDRA_FULL_ERROR", None)
+    os.environ.clear()
+    os.environ.update(environment)
     draw_blank(pytest.MonkeyPatch())
-    with open(printed, "w", encoding="utf-8", buffering=1) as file:  # noqa: PTH123
+    with printed.open("w", encoding="utf-8", buffering=1) as file:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
         sys.stdout = sys.stderr = file
