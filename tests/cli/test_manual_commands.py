@@ -103,11 +103,14 @@ READ = [
 
 @pytest.mark.parametrize("name", READ, ids=str)
 def test_a_command_composes_and_validates(
-    name: str, data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """With folders that are looked for already while settings are read."""
     verb, rest = COMMANDS[name]
-    monkeypatch.setenv("FEWSHOT_FER_CACHE", str(cache))
     rest = rest.replace("/where/the/data/lie", "DATA")
     monkeypatch.chdir(tmp_path)
     for folder in ("my_faces", "holiday"):
@@ -120,6 +123,8 @@ def test_a_command_composes_and_validates(
         if key in ("afew", "images", "videos"):
             Path(value).mkdir(parents=True, exist_ok=True)
     if "sweep=transfer" in words:  # which looks for the data sets already here
+        assert request.getfixturevalue("demo").is_dir()  # so that it draws none
+        monkeypatch.setenv("FEWSHOT_FER_CACHE", str(request.getfixturevalue("cache")))
         words.append("demo.scale=0.02")
     words = hydra_words(verb, words)
     for job in jobs(words) if FLAGS[0] in words else [words]:
