@@ -136,14 +136,6 @@ def draw_blank(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
 
 
-@pytest.fixture(autouse=True)
-def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out Hydra's first composition of each command, which only looks for hydra.mode, a word
-    that this package takes out before: commands within a test's process spend half of their time
-    there. Those in processes of their own compose twice, as everywhere."""
-    monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
-
-
 def _save_blank(_figure: object, picture: Path) -> None:
     Image.new("L", (1, 1)).save(picture, format="png")
 
