@@ -3,28 +3,33 @@
     python scripts/kill_and_resume.py               50 runs, some ten minutes on two cores
     python scripts/kill_and_resume.py --times 4 --seed 7
 
-Each run gets SIGKILL at moments drawn over the length of an undisturbed one (start-up, packing,
-epochs, checkpoints, the end), up to three times, and is resumed after each. A run that ends before
-it can be killed is made anew. Compared, bit for bit, are metrics.csv without its seconds, all other
-tables, and all that best.pt and last.pt hold. Exit code 1 if any differs. On the embedded data set,
-in a temporary folder.
+Each run gets SIGKILL at moments drawn over the length of an undisturbed one (settings, packing,
+epochs, checkpoints, the end; imports are done before), up to three times, and is resumed after
+each. A run that ends before it can be killed is made anew. Compared, bit for bit, are metrics.csv
+without its seconds, all other tables, and all that best.pt and last.pt hold. Exit code 1 if any
+differs. On the embedded data set, in a temporary folder.
 """
 
 import argparse
+import importlib
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from comparing_runs import differences
+from warm_processes import start_warm
 
+from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.demo import ensure_demo
 
-SCALE = 0.02
+SCALE = 0.1
+SCREEN = "screen.txt"  # beside a run's folder
 WORDS = (
     *("paths=demo", f"demo.scale={SCALE}", "backbone.filters=8", "backbone.image_size=32"),
     *("train.epochs=4", "train.episodes_per_epoch=40", "train.augment.flip=0.5", "device=cpu"),
@@ -49,7 +54,8 @@ def main() -> int:
     n_differing = 0
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
-        ensure_demo(base / "cache", SCALE)  # drawn here, so that no run is timed with it
+        drawn = ensure_demo(cache_folder(), SCALE)  # so that no run is timed with it
+        shutil.copytree(drawn, base / "cache" / drawn.name)
         whole = {recipe: _undisturbed(base, recipe) for recipe in RECIPES}
         for number in range(options.times):
             recipe = list(RECIPES)[number % len(RECIPES)]
@@ -79,13 +85,12 @@ def _disturbed(folder: Path, recipe: str, seconds: float, moments: random.Random
     for _ in range(moments.randint(1, 3)):
         process = _start(folder, recipe)
         moment = moments.uniform(0.0, seconds)
-        try:
-            process.communicate(timeout=moment)
+        process.join(moment)
+        process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:
             break  # the end came first
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills.append(moment)
+        kills.append(moment)
     if not (folder / "run/summary.json").exists():
         _run(folder, recipe)
     return kills
@@ -93,12 +98,13 @@ def _disturbed(folder: Path, recipe: str, seconds: float, moments: random.Random
 
 def _run(folder: Path, recipe: str) -> None:
     process = _start(folder, recipe)
-    _, message = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"a run that was not disturbed failed: {message.decode()}")
+    process.join()
+    if process.exitcode:
+        screen = (folder / SCREEN).read_text(encoding="utf-8")
+        raise SystemExit(f"a run that was not disturbed failed: {screen}")
 
 
-def _start(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
+def _start(folder: Path, recipe: str) -> ForkServerProcess:
     """Start a run, or go on with the one that is there."""
     cache = folder.parent / "cache"
     if not folder.exists():  # packs anew for every run, so that packing too is broken off
@@ -107,13 +113,14 @@ def _start(folder: Path, recipe: str) -> subprocess.Popen[bytes]:
     words = [*WORDS, "hydra.run.dir=run", *RECIPES[recipe]]
     if (folder / "run/config.yaml").exists():
         words = ["resume=run"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "fewshot_fer.train", *words],
-        cwd=folder,
-        env=os.environ | {"FEWSHOT_FER_CACHE": str(cache)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    variables = os.environ | {"FEWSHOT_FER_CACHE": str(cache)}
+    return start_warm(_train, (words,), folder, variables, SCREEN)
+
+
+def _train(words: list[str]) -> None:
+    """Type `python -m fewshot_fer.train <words>`."""
+    sys.argv = ["fewshot_fer.train", *words]
+    importlib.import_module("fewshot_fer.train").main()
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ from typing import Any
 from unittest import mock
 
 import torch
+from warm_processes import start_warm
 
 from bad_input.case import LINE, STOPS, WORKS, Case, During, Spoil, as_it_is
 from bad_input.commands import KILLED, LONG
+from bad_input.killed_run import run_and_die
 from bad_input.typing_commands import typed
 from fewshot_fer.data import pack_file
 from fewshot_fer.data import packed_images as store
@@ -27,7 +29,7 @@ from fewshot_fer.training.episodic import EpisodicTraining
 
 SECOND_EPOCH = 6  # a step of it: an epoch has four
 UNDER_WAY = "a run under way"
-PACKING = 15  # seconds of packing, within which another process starts
+PACKING = 8  # seconds of packing, within which another process starts
 
 
 def faults() -> list[Case]:
@@ -129,21 +131,21 @@ def _cut_off() -> None:
 @contextlib.contextmanager
 def _twin() -> Iterator[None]:
     """Run the same command twice; here packing takes so long that the other comes to it too."""
-    code = (
-        "import sys; from bad_input import commands, typing_commands; "
-        "sys.exit(typing_commands.typed(*commands.LONG).code)"
-    )
-    words = [sys.executable, "-c", code]
     decode: Any = vars(store)["decode"]
 
     def slowly(path: str, size: int) -> Any:  # noqa: ANN401
         time.sleep(PACKING / 35)
         return decode(path, size)
 
-    with subprocess.Popen(words, env=_surroundings()) as twin:
-        with mock.patch.object(store, "decode", slowly):
-            yield
-        assert twin.wait() == 0
+    twin = start_warm(_type_long, (), Path.cwd(), os.environ)
+    with mock.patch.object(store, "decode", slowly):
+        yield
+    twin.join()
+    assert twin.exitcode == 0
+
+
+def _type_long() -> None:
+    sys.exit(typed(*LONG).code)
 
 
 @contextlib.contextmanager
@@ -215,9 +217,9 @@ def _killed(moment: str) -> Callable[[Path], None]:
         assert begun.code == 0, begun.err
         Path("run").rename("whole")
         shutil.rmtree("cache/packs")
-        words = [sys.executable, "-m", "bad_input.killed_run", moment]
-        dead = subprocess.run(words, env=_surroundings(), check=False, capture_output=True)
-        assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()[-500:]
+        dead = start_warm(run_and_die, (moment,), Path.cwd(), os.environ)
+        dead.join()
+        assert dead.exitcode == -signal.SIGKILL
 
     return spoil
 

@@ -1,8 +1,7 @@
-"""A run that ends itself with SIGKILL at a given moment: python -m bad_input.killed_run epoch"""
+"""A run that ends itself with SIGKILL at a given moment, in a process of its own."""
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -14,12 +13,12 @@ from fewshot_fer.system import torch_files
 from fewshot_fer.training.episodic import EpisodicTraining
 
 
-def main() -> None:
-    """Run the command of the case until it kills itself."""
-    if sys.argv[1] == "packing":
+def run_and_die(moment: str) -> None:
+    """Run the command of the case until it kills itself while packing, or in an epoch or write."""
+    if moment == "packing":
         decode: Any = vars(store)["decode"]
         patched: Any = mock.patch.object(store, "decode", _dying_at(9, decode))
-    elif sys.argv[1] == "epoch":
+    elif moment == "epoch":
         patched = mock.patch.object(EpisodicTraining, "step", _dying_at(6, EpisodicTraining.step))
     else:  # a checkpoint is written, and not on the disk yet
         system = mock.Mock(wraps=os, fsync=_dying_at(3, os.fsync))
@@ -40,7 +39,3 @@ def _dying_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*given, **named)
 
     return dying
-
-
-if __name__ == "__main__":
-    main()

@@ -57,11 +57,13 @@ from bad_input.typing_commands import typed
 @dataclass(frozen=True)
 class Kind:
     """cases: ways to damage it; make: writes good files into a folder, returns the one to damage;
-    words: what is typed then, where a case has no words of its own."""
+    words: what is typed then, where a case has no words of its own; drawn: whether pictures of
+    curves and matrices are drawn, as the names of classes in them are tried too."""
 
     cases: Callable[[], list[Case]]
     make: Callable[[Path], Path]
     words: Words
+    drawn: bool = False
 
 
 def _trained(folder: Path) -> Path:
@@ -147,7 +149,7 @@ KINDS: dict[str, list[Kind]] = {
             clip_list_cases.unknown_folders, clip_list_cases.write_unknown, clip_list_cases.UNKNOWN
         ),
         Kind(union_cases.unions, write_mixed, union_cases.UNION),
-        Kind(list_cases.csv_files, write_csv, CSV),
+        Kind(list_cases.csv_files, write_csv, CSV, drawn=True),
         Kind(clip_cases.listed_clips, write_csv, CSV_CLIPS),
         Kind(list_cases.own_supports, write_csv, OWN_SUPPORT),
         Kind(
@@ -155,7 +157,7 @@ KINDS: dict[str, list[Kind]] = {
             lambda root: write_subjects(_trained(root).parent),
             SUBJECTS,
         ),
-        Kind(set_cases.folders, write_folder, OWN),
+        Kind(set_cases.folders, write_folder, OWN, drawn=True),
     ],
     "Configuration and command line": [
         Kind(set_cases.typed_paths, write_folder, OWN),

@@ -1,5 +1,6 @@
 """Run every case: make good files, damage one of them, type a command, compare its outcome."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from bad_input.case import LINE, STOPS, WORKS, Case
 from bad_input.commands import Words
 from bad_input.kinds import KINDS, Kind
 from bad_input.run_faults import MARK
-from bad_input.typing_commands import Outcome, inside, typed
+from bad_input.typing_commands import Outcome, blank_pictures, inside, typed
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ def run_all(only: str = "") -> Iterator[CaseResult]:
     """Yield the results of all cases, or of those whose kind begins with `only`."""
     for kind in (kind for kinds in KINDS.values() for kind in kinds):
         chosen = [case for case in kind.cases() if case.kind.startswith(only)]
+        pictures = contextlib.nullcontext() if kind.drawn else blank_pictures()
         if chosen:
-            with tempfile.TemporaryDirectory() as made:
+            with tempfile.TemporaryDirectory() as made, pictures:
                 yield from _run_kind(Path(made), chosen, kind)
     if page_cases.KIND.startswith(only):
         for case, reply, fits in page_cases.pages():
