@@ -1,6 +1,6 @@
-"""Processes that have imported what a training needs before they begin, for those that are killed.
+"""Processes that have imported what a training needs before they begin.
 
-A new interpreter would spend most of a short run on imports, and most kills would hit those.
+A new interpreter takes seconds for that, most of a short run, and most kills would fall there.
 """
 
 import multiprocessing

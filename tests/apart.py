@@ -1,11 +1,6 @@
-"""Commands in processes of their own, which begin with everything imported.
-
-They are forked from one that has imported what a training needs and has computed nothing: a start
-takes a moment, where Python and torch take seconds of the processor's time.
-"""
+"""Commands in processes of their own, which begin with everything imported."""
 
 import importlib
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -16,8 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from warm_processes import start_warm
 
-PRELOADED = ("fewshot_fer.api.training", "fewshot_fer.training.launch", "fewshot_fer.runs.plots")
 PATIENCE = 300  # seconds, for a machine that does other things
 
 
@@ -45,15 +40,11 @@ class Apart:
 
 def call_apart(folder: Path, cache: Path, function: Callable[..., None], *given: object) -> Apart:
     """Start a process that calls a function of a module in a folder; pictures are blank."""
-    environment = {**os.environ, "FEWSHOT_FER_CACHE": str(cache)}
-    environment.pop("HYDRA_FULL_ERROR", None)  # which commands within this process leave behind
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED])
+    variables = {**os.environ, "FEWSHOT_FER_CACHE": str(cache)}
+    variables.pop("HYDRA_FULL_ERROR", None)  # which commands within this process leave behind
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".printed", delete=False) as printed:
         file = Path(printed.name)
-    process = context.Process(target=_call, args=(folder, environment, file, function, given))
-    process.start()
-    return Apart(process, file)
+    return Apart(start_warm(_call, (function, given), folder, variables, str(file)), file)
 
 
 def type_apart(folder: Path, cache: Path, verb: str, *words: str) -> Apart:
@@ -75,21 +66,8 @@ def type_words(verb: str, *words: str) -> None:
     importlib.import_module(f"fewshot_fer.{verb}").main()
 
 
-def _call(
-    folder: Path,
-    environment: dict[str, str],
-    printed: Path,
-    function: Callable[..., None],
-    given: Sequence[str],
-) -> None:
+def _call(function: Callable[..., None], given: Sequence[object]) -> None:
     from conftest import draw_blank
 
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
     draw_blank(pytest.MonkeyPatch())
-    with printed.open("w", encoding="utf-8", buffering=1) as file:
-        for number in (1, 2):
-            os.dup2(file.fileno(), number)
-        sys.stdout = sys.stderr = file
-        function(*given)
+    function(*given)

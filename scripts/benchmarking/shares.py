@@ -61,7 +61,6 @@ def _shares(
         ours=1 / spread(embedding).median,
         theirs=1 / spread(at_best).median,
         rate="images/s",
-        target=plan.target(90, True, backbone, device),
     )
     if backbone == "conv4":
         yield Figure("limit", "GEMM rate, float32", "", "GFLOP/s", spread(rate), device=device)
