@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from benchmarking.alternating import spread
 from benchmarking.faces import write_noise_pack
-from benchmarking.growth_picture import UPPER, slope_of
+from benchmarking.growth_picture import EMBEDDING, UPPER, slope_of
 from benchmarking.plan import EASYFSL, OURS, Plan, say, workers
 from benchmarking.result import Figure
-from benchmarking.setting import TRAINING
+from benchmarking.setting import SCALED_SIDE, TRAINING
 from benchmarking.worker import MEGABYTE, Worker
 
 MEMORY_EPISODES = 10  # training episodes after which the peak is reached
@@ -124,7 +124,7 @@ def _steepness(plan: Plan, measured: Sequence[Figure]) -> Figure:
 
 def _over_images(plan: Plan, count: int) -> Iterator[Figure]:
     """Yield time and memory of embedding `count` images of a pack that holds noise."""
-    side = plan.sizes.image_size
+    side = SCALED_SIDE
     if shutil.disk_usage(plan.folder).free < 2 * count * 3 * side**2:
         say(f"embedding {count:,} images: left out, the disk has too little room for them")
         return
@@ -138,9 +138,9 @@ def _over_images(plan: Plan, count: int) -> Iterator[Figure]:
         own = worker.ask("own_memory")
     pack.unlink()
     rate = count / seconds
-    yield _grown("scaling", "embedding images", "s", [seconds], count, rate, "images/s")
+    yield _grown("scaling", EMBEDDING, "s", [seconds], count, rate, "images/s")
     kept = count * plan.sizes.filters * (side // 16) ** 2 * 4 / MEGABYTE
-    what = "memory of embedding images, pack not counted, beside the embeddings themselves"
+    what = f"memory without the pack, beside the embeddings themselves: {EMBEDDING}"
     yield replace(_grown("scaling", what, "MB", [own], count), theirs=kept, rate="MB")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarking.result import Figure
+from benchmarking.setting import SCALED_SIDE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 COLUMNS = 3
 COLOURS = 32
 UPPER = 3  # sizes that a slope is taken over, the largest ones
+EMBEDDING = f"embedding images of {SCALED_SIDE} pixels"
 PANELS = {
     "packing": "packing images",
     "opening a pack": "opening a pack",
     "table of images": "making a table of images",
-    "embedding images": "embedding images",
+    EMBEDDING: EMBEDDING,
     "check of images on disk": "check",
     "check's search for near-identical images": "near-identical images",
     "drawing and scoring episodes": "episodes, drawn and scored",

@@ -82,9 +82,10 @@ def tables(figures: Sequence[Figure], headings: dict[str, str]) -> dict[str, str
 def _table(figures: Collection[Figure]) -> str:
     """Return the columns of KEPT that are of use for these figures."""
     rows = [dict(zip(HEADINGS, cells(figure), strict=True)) for figure in figures]
-    single = all(figure.spread.turns == 1 for figure in figures)
+    for row, figure in zip(rows, figures, strict=True):
+        if figure.spread.turns == 1:
+            row["min"] = row["max"] = ""
     shown = [name for name in KEPT if any(row[name] for row in rows)]
-    shown = [name for name in shown if not (single and name in ("min", "max"))]
     sides = ["---" if KEPT.index(name) < LEFT else "---:" for name in shown]
     lines = [shown, sides, *([row[name] for name in shown] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -12,6 +12,7 @@ EVALUATION = Shape(n_way=4, k_shot=5, n_query=1)
 AUGMENT = AugmentConfig(flip=0.5, crop=0.07, zoom=0.1, colour=0.3)
 LEARNING_RATE = 1e-3
 SEED = 0
+SCALED_SIDE = 32  # of growing sets that are embedded: at 84 the largest would take four minutes
 
 
 @dataclass(frozen=True)
