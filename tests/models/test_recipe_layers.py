@@ -8,7 +8,7 @@ from fewshot_fer.config.model_schema import BackboneConfig
 from fewshot_fer.config.train_schema import TrainConfig
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.backbones.drop_block import DropBlock
-from fewshot_fer.models.backbones.stage_weights import require_stage_weights, stage_weights
+from fewshot_fer.models.backbones.stage_weights import require_named_weights, stage_weights
 from fewshot_fer.models.preprocessing import Encoder, EncoderInput
 from fewshot_fer.system.errors import ConfigError
 
@@ -118,12 +118,15 @@ def test_every_weight_stands_in_one_stage(name: str, count: int, first: str) -> 
     assert any(each is list(named.values())[-1] for each in stages[-1])
 
 
-def test_stages_that_are_not_there_are_refused() -> None:
+def test_stages_and_batch_norms_that_are_not_there_are_refused() -> None:
     plain = {"epochs": 1, "episodes_per_epoch": 1, "n_way": 2, "k_shot": 1, "n_query": 1}
     one = Encoder(nn.Linear(2, 2), EncoderInput(32))
     with pytest.raises(ConfigError, match=r"layer_decay=0\.5 needs an encoder in stages, and back"):
-        require_stage_weights(one, "mine", TrainConfig(**plain, layer_decay=0.5))
+        require_named_weights(one, "mine", TrainConfig(**plain, layer_decay=0.5))
     conv4 = build_encoder(BackboneConfig("conv4"))
-    require_stage_weights(conv4, "conv4", TrainConfig(**plain, frozen_stages=3))
+    require_named_weights(conv4, "conv4", TrainConfig(**plain, frozen_stages=3))
     with pytest.raises(ConfigError, match=r"frozen_stages=4: backbone=conv4 has 4 stages: give 3"):
-        require_stage_weights(conv4, "conv4", TrainConfig(**plain, frozen_stages=4))
+        require_named_weights(conv4, "conv4", TrainConfig(**plain, frozen_stages=4))
+    require_named_weights(conv4, "conv4", TrainConfig(**plain, freeze_batch_norm=True))
+    with pytest.raises(ConfigError, match=r"freeze_batch_norm=true: backbone=mine has no batch"):
+        require_named_weights(one, "mine", TrainConfig(**plain, freeze_batch_norm=True))

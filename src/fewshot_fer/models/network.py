@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fewshot_fer.config.schema import TrainVerb, supervised_epochs
 from fewshot_fer.models.backbones.registry import count_channels, count_features
-from fewshot_fer.models.backbones.stage_weights import stage_weights
+from fewshot_fer.models.backbones.stage_weights import is_batch_norm, stage_weights
 from fewshot_fer.models.backbones.stages import maps_of, require_stages
 from fewshot_fer.models.methods.method import untrained_method
 from fewshot_fer.models.methods.registry import (
@@ -67,8 +67,7 @@ class Network:
             if id(weights) in frozen:
                 weights.requires_grad_(False)
         for module in self.encoder.modules() if freeze_batch_norm or frozen else ():
-            is_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm)
-            if is_norm and (freeze_batch_norm or id(module.weight) in frozen):
+            if is_batch_norm(module) and (freeze_batch_norm or id(module.weight) in frozen):
                 module.eval().requires_grad_(False)
 
     def parameters(self) -> Iterator[nn.Parameter]:

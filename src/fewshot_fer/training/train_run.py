@@ -28,7 +28,7 @@ from fewshot_fer.evaluation.tasks import EpisodicTask, Task, load_tasks
 from fewshot_fer.models import build_encoder, with_image_size
 from fewshot_fer.models.backbones.open_clip_towers import FAMILY
 from fewshot_fer.models.backbones.registry import encoder_card
-from fewshot_fer.models.backbones.stage_weights import require_stage_weights
+from fewshot_fer.models.backbones.stage_weights import require_named_weights
 from fewshot_fer.models.methods.text import TEXT, text_tower
 from fewshot_fer.models.network import map_sizes
 from fewshot_fer.runs.bad_tests import write_bad_tests
@@ -148,7 +148,7 @@ def _require_learning(settings: TrainVerb, encoder: nn.Module) -> None:
                 "backbone.weights=none: method=text takes what a text tower has learnt: give "
                 "backbone.weights=/path/open_clip_model.safetensors"
             )
-    require_stage_weights(encoder, settings.backbone.name, settings.train)
+    require_named_weights(encoder, settings.backbone.name, settings.train)
 
 
 def _checked_setup(settings: TrainVerb, source: Source) -> TrainingSetup:

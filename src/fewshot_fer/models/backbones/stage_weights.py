@@ -4,6 +4,7 @@ For rates that differ between stages and for stages that stay as they came.
 """
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from torch import nn
 
@@ -15,6 +16,7 @@ from fewshot_fer.system.errors import ConfigError
 BODIES = ("features", "blocks", "layers", "encoder", "trunk_output")
 """What torchvision's networks call the part that holds their stages one after another."""
 Weights = list[nn.Parameter]
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm
 
 
 def stage_weights(encoder: nn.Module) -> list[Weights]:
@@ -39,9 +41,18 @@ def stage_weights(encoder: nn.Module) -> list[Weights]:
     return stages or [apart]
 
 
-def require_stage_weights(encoder: nn.Module, name: str, settings: TrainConfig) -> None:
-    """Raise ConfigError where settings name stages that an encoder called `name` has not, or leave
-    none of them to learn."""
+def is_batch_norm(module: nn.Module) -> TypeGuard[BatchNorm]:
+    """Return whether a module is a batch norm of images or embeddings."""
+    return isinstance(module, BatchNorm)
+
+
+def require_named_weights(encoder: nn.Module, name: str, settings: TrainConfig) -> None:
+    """Raise ConfigError where settings name batch norms or stages that an encoder called `name` has
+    not, or leave no stage to learn."""
+    if settings.freeze_batch_norm and not any(map(is_batch_norm, encoder.modules())):
+        raise ConfigError(
+            f"train.freeze_batch_norm=true: backbone={name} has no batch norms: leave it out"
+        )
     decay, frozen = settings.layer_decay, settings.frozen_stages
     if decay == 1.0 and not frozen:
         return
