@@ -11,7 +11,6 @@ differs. On the embedded data set, in a temporary folder.
 """
 
 import argparse
-import importlib
 import os
 import random
 import shutil
@@ -23,7 +22,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from comparing_runs import differences
-from warm_processes import start_warm
+from warm_processes import start_warm, type_words
 
 from fewshot_fer.data.cache_folder import cache_folder
 from fewshot_fer.data.demo import ensure_demo
@@ -114,13 +113,7 @@ def _start(folder: Path, recipe: str) -> ForkServerProcess:
     if (folder / "run/config.yaml").exists():
         words = ["resume=run"]
     variables = os.environ | {"FEWSHOT_FER_CACHE": str(cache)}
-    return start_warm(_train, (words,), folder, variables, SCREEN)
-
-
-def _train(words: list[str]) -> None:
-    """Type `python -m fewshot_fer.train <words>`."""
-    sys.argv = ["fewshot_fer.train", *words]
-    importlib.import_module("fewshot_fer.train").main()
+    return start_warm(type_words, ("train", *words), folder, variables, SCREEN)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A new interpreter takes seconds for that, most of a short run, and most kills would fall there.
 """
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -37,6 +38,12 @@ def start_warm(
     )
     process.start()
     return process
+
+
+def type_words(verb: str, *words: str) -> None:
+    """Type `python -m fewshot_fer.<verb> <words>` in this process."""
+    sys.argv = [f"fewshot_fer.{verb}", *words]
+    importlib.import_module(f"fewshot_fer.{verb}").main()
 
 
 @cache

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from bad_input.typing_commands import save_blank
 from PIL import Image
 
 from fewshot_fer.data import labels
@@ -133,11 +134,7 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 def draw_blank(patch: pytest.MonkeyPatch) -> None:
     """Write blank pictures from now on."""
     for module in DRAWING:
-        patch.setattr(f"fewshot_fer.{module}.save_figure", _save_blank)
-
-
-def _save_blank(_figure: object, picture: Path) -> None:
-    Image.new("L", (1, 1)).save(picture, format="png")
+        patch.setattr(f"fewshot_fer.{module}.save_figure", save_blank)
 
 
 @dataclass(frozen=True)

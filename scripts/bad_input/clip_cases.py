@@ -11,7 +11,7 @@ def counted_clips() -> list[Case]:
     kind = "AFEW, counted in clips"
     return [
         Case(kind, "a clip of one frame", on("001.jpg", gone), WORKS),
-        Case(kind, "a clip without a face in any frame", _faceless, WORKS),
+        Case(kind, "a clip without a face in any frame", faceless, WORKS),
         Case(kind, "a class of one clip", _without_others, LINE, "'sadness' has 1 clip"),
     ]
 
@@ -28,7 +28,7 @@ def listed_clips() -> list[Case]:
     ]
 
 
-def _faceless(clip: Path) -> None:
+def faceless(clip: Path) -> None:
     for frame in clip.iterdir():
         frame.rename(frame.with_name(f"{frame.stem}_noface.jpg"))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from bad_input.case import LINE, WORKS, Case, Spoil, as_it_is, gone_folder, linked_out, on, text
+from bad_input.clip_cases import faceless
 from bad_input.commands import own_faces
 from bad_input.good_files import picture
 
@@ -24,7 +25,7 @@ def clips() -> list[Case]:
         Case(kind, "a clip that is a link elsewhere", linked_out, WORKS),
         Case(kind, "missing", on("../../..", gone_folder), LINE, "afew not found"),
         Case(kind, "a clip without frames", _emptied, WORKS),
-        Case(kind, "a clip without a face in any frame", _faceless, WORKS),
+        Case(kind, "a clip without a face in any frame", faceless, WORKS),
         Case(kind, "extra files (notes.txt, Thumbs.db)", _extras, WORKS),
         Case(kind, "a clip called in Korean, with spaces and quotes", _renamed, WORKS),
         Case(kind, "symbolic link loop", _loop, WORKS),
@@ -168,11 +169,6 @@ def _videos_instead(clip: Path) -> None:
 def _without_clips(clip: Path) -> None:
     for frame in clip.iterdir():
         frame.rename(clip.parent / frame.name)
-
-
-def _faceless(clip: Path) -> None:
-    for frame in clip.iterdir():
-        frame.rename(frame.with_name(f"{frame.stem}_noface.jpg"))
 
 
 def _extras(folder: Path) -> None:

@@ -71,8 +71,9 @@ def inside(folder: Path) -> Iterator[None]:
 
 def blank_pictures() -> contextlib.AbstractContextManager[object]:
     """Write blank pictures of curves and matrices, which would take half of each tiny run."""
-    return mock.patch("fewshot_fer.runs.plots.save_figure", _save_blank)
+    return mock.patch("fewshot_fer.runs.plots.save_figure", save_blank)
 
 
-def _save_blank(_figure: object, picture: Path) -> None:
+def save_blank(_figure: object, picture: Path) -> None:
+    """Write a picture of one pixel in the place of a figure."""
     Image.new("L", (1, 1)).save(picture, format="png")

@@ -124,13 +124,12 @@ def _steepness(plan: Plan, measured: Sequence[Figure]) -> Figure:
 
 def _over_images(plan: Plan, count: int) -> Iterator[Figure]:
     """Yield time and memory of embedding `count` images of a pack that holds noise."""
-    side = SCALED_SIDE
-    if shutil.disk_usage(plan.folder).free < 2 * count * 3 * side**2:
+    if shutil.disk_usage(plan.folder).free < 2 * count * 3 * SCALED_SIDE**2:
         say(f"embedding {count:,} images: left out, the disk has too little room for them")
         return
     say(f"embedding {count:,} images")
     pack = plan.folder / f"noise-{count}.npy"
-    write_noise_pack(pack, count, side)
+    write_noise_pack(pack, count, SCALED_SIDE)
     setting = replace(plan.setting(plan.sizes.images), faces=pack)
     with Worker("benchmarking.growth_systems:NoiseEmbedding", setting) as worker:
         worker.ask("embed", 2)
@@ -139,7 +138,7 @@ def _over_images(plan: Plan, count: int) -> Iterator[Figure]:
     pack.unlink()
     rate = count / seconds
     yield _grown("scaling", EMBEDDING, "s", [seconds], count, rate, "images/s")
-    kept = count * plan.sizes.filters * (side // 16) ** 2 * 4 / MEGABYTE
+    kept = count * plan.sizes.filters * (SCALED_SIDE // 16) ** 2 * 4 / MEGABYTE
     what = f"memory without the pack, beside the embeddings themselves: {EMBEDDING}"
     yield replace(_grown("scaling", what, "MB", [own], count), theirs=kept, rate="MB")
 

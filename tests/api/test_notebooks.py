@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apart import call_apart
+from command_processes import start_call
 
 FOLDER = Path(__file__).parents[2] / "docs/notebooks"
 SMALLER = {
@@ -49,7 +49,7 @@ def run_notebook(name: str) -> None:
 @pytest.mark.parametrize("name", ["study", "your_faces", "new_method"])
 def test_notebook_runs(name: str, cache: Path, tmp_path: Path) -> None:
     """And shows tables, scores or figures; in a process of its own, as one registers a method."""
-    code, printed = call_apart(tmp_path, cache, run_notebook, name).end()
+    code, printed = start_call(tmp_path, cache, run_notebook, name).end()
     assert code == 0, printed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from apart import type_apart, wait_for
+from command_processes import start_command, wait_for
 from conftest import TINY, Command
 from hydra.utils import get_class
 
@@ -70,7 +70,7 @@ def test_killed_in_the_middle_it_ends_as_if_never_stopped(
     with monkeypatch.context() as elsewhere:
         elsewhere.chdir(whole)
         assert command("train", *words).code == 0
-    killed = type_apart(tmp_path, cache, "train", *words)
+    killed = start_command(tmp_path, cache, "train", *words)
     wait_for(tmp_path, "outputs/sweeps/*/1/last.pt", killed)
     killed.process.kill()
     assert killed.end()[0] == -signal.SIGKILL

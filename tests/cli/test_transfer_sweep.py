@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from apart import type_apart, wait_for
+from command_processes import start_command, wait_for
 from conftest import TINY, Command, touch
 
 from fewshot_fer.cli.named_sweep import more_words
@@ -205,7 +205,7 @@ def test_killed_in_the_middle_it_ends_as_an_undisturbed_one(
         elsewhere.chdir(whole)
         undisturbed = command("train", *words)
     assert undisturbed.code == 0, undisturbed.err
-    killed = type_apart(tmp_path, cache, "train", *words)
+    killed = start_command(tmp_path, cache, "train", *words)
     wait_for(tmp_path, "outputs/sweeps/*/1/last.pt", killed)
     killed.process.kill()
     assert killed.end()[0] == -signal.SIGKILL

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from apart import type_apart, wait_for
+from command_processes import start_command, wait_for
 from comparing_runs import differences
 from conftest import TINY, Command, assert_one_line, train_in
 
@@ -174,10 +174,10 @@ def test_a_signal_ends_a_run_that_says_how_to_go_on(
     data: Path, cache: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The step is finished, the exit code is the shell's own, and the line given works."""
-    apart = type_apart(tmp_path, cache, "train", *words(data, "protonet"), "train.epochs=400")
-    wait_for(tmp_path, "outputs/train/*/metrics.csv", apart)
-    os.kill(apart.number, number)
-    code, said = apart.end()
+    started = start_command(tmp_path, cache, "train", *words(data, "protonet"), "train.epochs=400")
+    wait_for(tmp_path, "outputs/train/*/metrics.csv", started)
+    os.kill(started.number, number)
+    code, said = started.end()
     assert code == 128 + number
     (run,) = (tmp_path / "outputs/train").iterdir()
     assert f"python -m fewshot_fer.train resume={run}" in said

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from apart import type_apart
+from command_processes import start_command
 from conftest import TINY, Command, assert_one_line
 
 from fewshot_fer.system.errors import RunError
@@ -189,7 +189,7 @@ def test_the_same_command_typed_twice_at_the_same_moment(
 
 def both_exit(words: list[str], folder: Path, cache: Path) -> None:
     """Type a command twice; require that one succeeds and the other leaves with one line."""
-    two = [type_apart(folder, cache, "train", *words) for _ in range(2)]
+    two = [start_command(folder, cache, "train", *words) for _ in range(2)]
     ended = [process.end() for process in two]
     assert sorted(code for code, _ in ended) == [0, 2], ended
     (winner,) = (process for process, (code, _) in zip(two, ended, strict=True) if code == 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from apart import Apart, type_apart, wait_for
+from command_processes import CommandProcess, start_command, wait_for
 from conftest import TINY, Command
 from small_networks import small_encoder
 from timm.layers import BatchNormAct2d
@@ -35,10 +35,10 @@ FROM_WEIGHTS = (
 FIGURES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 
-def start(place: tuple[Path, Path], data: Path, *words: str) -> Apart:
+def start(place: tuple[Path, Path], data: Path, *words: str) -> CommandProcess:
     """Start a training run of two processes in a folder, with a cache: the two places."""
     line = [*LINE, "trainer.devices=2", f"paths.data={data}", "hydra.run.dir=two"]
-    return type_apart(*place, "train", *line, *words)
+    return start_command(*place, "train", *line, *words)
 
 
 def ranks_of(number: int) -> list[int]:
@@ -81,15 +81,15 @@ def test_two_give_the_numbers_of_one_also_when_one_dies(
         "hydra.run.dir=alone",
     )
     assert command("train", *words).code == 0
-    apart = start((tmp_path, cache), data, *WITH_NORMS, *CHANGES)
-    wait_for(tmp_path, "two/last.pt", apart)
-    os.kill(ranks_of(apart.number)[-1], signal.SIGKILL)
-    code, told = apart.end()
+    started = start((tmp_path, cache), data, *WITH_NORMS, *CHANGES)
+    wait_for(tmp_path, "two/last.pt", started)
+    os.kill(ranks_of(started.number)[-1], signal.SIGKILL)
+    code, told = started.end()
     assert code == 2
     assert "process 1 of 2 died (SIGKILL)" in told
     assert f"resume={tmp_path / 'two'}" in told
     assert "Traceback" not in told
-    code, told = type_apart(tmp_path, cache, "train", "resume=two").end()
+    code, told = start_command(tmp_path, cache, "train", "resume=two").end()
     assert code == 0, told
     same_figures(tmp_path / "alone", tmp_path / "two", tolerance=1e-6)
 

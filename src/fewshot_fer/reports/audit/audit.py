@@ -191,11 +191,12 @@ def _known_to_teacher(settings: TrainVerb, source: Source) -> list[Finding]:
         return []
     known = [] if facts.pretrained in ("", "none") else [f"pretrained={facts.pretrained}"]
     if facts.trained_on_test is not False:
-        known.append("trained_on_test" if facts.trained_on_test else "trained_on_test=unknown")
+        known.append(f"trained_on_test={'unknown' if facts.trained_on_test is None else 'true'}")
     known += [OTHER_IMAGES] if facts.other_images else []
     if not known:
         return []
-    return [note("known to the teacher", f"results are stamped {', '.join(known)}: {facts.run}")]
+    detail = f"{facts.run}: {', '.join(known)}; this stands on every result beside the run's own"
+    return [note("known to the teacher", detail)]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -1,8 +1,6 @@
 """Commands in processes of their own, which begin with everything imported."""
 
-import importlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,13 +9,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from warm_processes import start_warm
+from warm_processes import start_warm, type_words
 
 PATIENCE = 300  # seconds, for a machine that does other things
 
 
 @dataclass(frozen=True)
-class Apart:
+class CommandProcess:
     """A process, and the file of what it prints."""
 
     process: BaseProcess
@@ -38,32 +36,28 @@ class Apart:
         return code, printed
 
 
-def call_apart(folder: Path, cache: Path, function: Callable[..., None], *given: object) -> Apart:
+def start_call(
+    folder: Path, cache: Path, function: Callable[..., None], *given: object
+) -> CommandProcess:
     """Start a process that calls a function of a module in a folder; pictures are blank."""
     variables = {**os.environ, "FEWSHOT_FER_CACHE": str(cache)}
     variables.pop("HYDRA_FULL_ERROR", None)  # which commands within this process leave behind
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".printed", delete=False) as printed:
         file = Path(printed.name)
-    return Apart(start_warm(_call, (function, given), folder, variables, str(file)), file)
+    return CommandProcess(start_warm(_call, (function, given), folder, variables, str(file)), file)
 
 
-def type_apart(folder: Path, cache: Path, verb: str, *words: str) -> Apart:
+def start_command(folder: Path, cache: Path, verb: str, *words: str) -> CommandProcess:
     """Type `python -m fewshot_fer.<verb> <words>` in a folder."""
-    return call_apart(folder, cache, type_words, verb, *words)
+    return start_call(folder, cache, type_words, verb, *words)
 
 
-def wait_for(folder: Path, files: str, apart: Apart) -> None:
+def wait_for(folder: Path, files: str, process: CommandProcess) -> None:
     """Wait for a file of such a name to be there, or for the end of the process."""
     deadline = time.monotonic() + PATIENCE
-    while not list(folder.glob(files)) and apart.process.is_alive():
+    while not list(folder.glob(files)) and process.process.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def type_words(verb: str, *words: str) -> None:
-    """Type a command in this process."""
-    sys.argv = [f"fewshot_fer.{verb}", *words]
-    importlib.import_module(f"fewshot_fer.{verb}").main()
 
 
 def _call(function: Callable[..., None], given: Sequence[object]) -> None:
