@@ -6,7 +6,7 @@
     python scripts/recipes.py paths=local paths.data=/where/the/data/lie
 
 A fifth of the training images, whole groups of them, is held out, and choices are made on those:
-the columns `gain` and `verdict`. Test sets are scored too, and play no part in the choice. Cost is
+the column `gain validation`. Test sets are scored too, and play no part in the choice. Cost is
 counted in images that pass through the encoder; `seconds` are the processor's, of a whole command.
 A gain is paired: the same episodes of the same seed, a bootstrap over seeds and groups of images.
 A run that is finished is not repeated. Words that are no option go to every run.
@@ -45,6 +45,7 @@ class Variant:
     part: str
     words: list[str]
     passes: float
+    learn: float  # share of the training images that it learns from, over and over
     folders: list[Path] = field(default_factory=list)  # one a seed
 
     @property
@@ -57,8 +58,9 @@ def main() -> int:
     """Return 0 if every run ended well."""
     options, overrides = _options()
     outputs = Path(options.outputs).absolute()
-    lists, size = _split_training(outputs, overrides)
     variants = list(_variants(options.part, options.only))
+    shares = {each.learn for each in variants}
+    splits = {share: _split_training(outputs, overrides, share) for share in shares}
     bases = {each.part: each for each in variants if each.name == "base"}
     jobs: dict[bool, list[tuple[Path, list[str]]]] = {True: [], False: []}
     for seed in range(options.seeds):
@@ -67,6 +69,7 @@ def main() -> int:
             each.folders.append(folder)
             base = str(bases[each.part].folders[seed])
             own = [word.replace("{base}", base) for word in each.words]
+            lists, size = splits[each.learn]
             cost = _cost(each, options.images, size)
             words = [*own, *cost, *lists, *overrides, f"seed={seed}", "threads=1"]
             jobs[each.name == "base"].append((folder, words))
@@ -101,11 +104,12 @@ def _variants(part: str | None, only: str | None) -> Iterator[Variant]:
     for name, found in parts.items():
         if part not in (None, name):
             continue
-        yield Variant("base", name, found["words"], 1.0)
+        learn = found.get("learn", 1.0)
+        yield Variant("base", name, found["words"], 1.0, learn)
         for variant, added in found["variants"].items():
             if wanted is None or variant in wanted:
                 words = [*found["words"], *added["words"]]
-                yield Variant(variant, name, words, added.get("passes", 1.0))
+                yield Variant(variant, name, words, added.get("passes", 1.0), learn)
 
 
 def _cost(variant: Variant, images: int, size: int) -> list[str]:
@@ -148,22 +152,27 @@ def _run(folder: Path, words: list[str]) -> int:
     return code
 
 
-def _split_training(outputs: Path, overrides: list[str]) -> tuple[list[str], int]:
-    """Write learn.csv and validate.csv, no group in both; return the words that name them, and
-    the number of images to learn from."""
+def _split_training(outputs: Path, overrides: list[str], share: float) -> tuple[list[str], int]:
+    """Write lists to learn from and to validate with, no group in both; return the words that name
+    them, and the number of images to learn from: a share of what is not held out."""
     given = dict(word.split("=", 1) for word in overrides if "=" in word)
     demo = given.get("paths") == "demo"
     paths = PathsConfig(data=given.get("paths.data"), demo=demo)
     scale = DemoConfig(float(given.get("demo.scale", 1)), int(given.get("demo.seed", 0)))
     table = load_dataset(DatasetConfig("rafdb_basic", "train"), find_source(paths, scale))
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    learn, validate = next(folds.split(table, table["label"], table["group"]))
+    held_out = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    learn, validate = next(held_out.split(table, table["label"], table["group"]))
+    if share < 1:
+        left = table.iloc[learn]
+        few = StratifiedGroupKFold(round(1 / share), shuffle=True, random_state=0)
+        learn = learn[next(few.split(left, left["label"], left["group"]))[1]]
     outputs.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("learn", learn), ("validate", validate)):
+    learnt = "learn" if share == 1 else f"learn-{share}"
+    for name, rows in ((learnt, learn), ("validate", validate)):
         listed = table.iloc[rows][["path", "label", "group"]]
         listed.to_csv(outputs / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL)
     words = [
-        *("dataset=csv", f"dataset.file={outputs / 'learn.csv'}", "dataset.root=/"),
+        *("dataset=csv", f"dataset.file={outputs / learnt}.csv", "dataset.root=/"),
         *("eval=basic_7w1s", "eval.k_shot=5", "eval.dataset.adapter=csv"),
         *("eval.dataset.split=all", f"+eval.dataset.file={outputs / 'validate.csv'}"),
         "eval.dataset.root=/",
