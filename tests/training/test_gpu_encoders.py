@@ -13,6 +13,7 @@ from fewshot_fer.evaluation.embedder import Embedder
 from fewshot_fer.models import build_encoder
 from fewshot_fer.models.fast.conv4_gpu import for_a_graph
 from fewshot_fer.models.methods.prototypes import prototype_logits
+from fewshot_fer.models.methods.registry import build_logits, method_names
 from fewshot_fer.models.network import Network, WeightAverage
 from fewshot_fer.models.preprocessing import Normalisation
 from fewshot_fer.system.device import Precision, prepare_device
@@ -22,12 +23,26 @@ from fewshot_fer.training.episodic import EpisodicTraining
 from fewshot_fer.training.supervised import SupervisedTraining
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+TRAINED_THROUGH = sorted({*method_names(learns=True), *method_names(has_weights=True)})
 
 
 @pytest.fixture
 def gpu() -> torch.device:
     """The GPU, as commands prepare it."""
     return prepare_device("cuda", 0)
+
+
+@pytest.mark.parametrize("name", TRAINED_THROUGH)
+def test_steps_of_each_method_are_captured(gpu: torch.device, name: str) -> None:
+    """None of them waits for the GPU within a step."""
+    images, protocol = training_task()
+    logits = build_logits(name, n_features=32, channels=8)
+    if isinstance(logits, nn.Module):
+        logits.to(gpu)
+    loop = EpisodicTraining(Network(small_encoder().to(gpu), None, logits), settings(), 0)
+    scores = loop.run_epoch(moved(images, gpu), protocol, 1)
+    assert isinstance(loop.captured, CapturedSteps)
+    assert np.isfinite(scores.loss).all()
 
 
 @pytest.mark.parametrize("bf16", [False, True])

@@ -26,7 +26,7 @@ from fewshot_fer.data.fingerprint import (
 from fewshot_fer.data.neutral import NeutralFaces, neutral_faces
 from fewshot_fer.data.pack_file import new_pack, open_pack, write_pack
 from fewshot_fer.system.cores import core_count
-from fewshot_fer.system.device import room_for_images
+from fewshot_fer.system.device import room_for_images, to_device
 from fewshot_fer.system.errors import DataError
 from fewshot_fer.system.locks import locked
 from fewshot_fer.system.progress import tqdm
@@ -150,12 +150,8 @@ class FaceImages:
     def gather(self, rows: NDArray[np.int64]) -> Tensor:
         """Return uint8 images [B, 3, H, W] of table rows [B], on the device."""
         if self._resident is not None:
-            return self._resident[torch.from_numpy(rows).to(self.device)]
-        taken = torch.from_numpy(self._packed.take(rows))
-        if self.device.type == "cpu":
-            return taken
-        # From pinned memory nothing waits: the next batch is read while the GPU computes this one.
-        return taken.pin_memory().to(self.device, non_blocking=True)
+            return self._resident[to_device(torch.from_numpy(rows), self.device)]
+        return to_device(torch.from_numpy(self._packed.take(rows)), self.device)
 
 
 def _has_room(packed: PackedFaces, device: torch.device) -> bool:

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from fewshot_fer.system.cores import core_count, given_threads
 from fewshot_fer.system.errors import ConfigError
@@ -52,6 +53,14 @@ class Precision:
             return contextlib.nullcontext()
         # Without the cache of cast weights, which a captured graph would keep from its first step.
         return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device. From pinned memory, a copy to a GPU does not wait for what the
+    GPU computes, and the next step can be made ready meanwhile."""
+    if values.device.type == "cpu" and device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def room_for_images(device: torch.device) -> int:

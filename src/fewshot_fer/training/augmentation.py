@@ -15,6 +15,7 @@ from torch import Tensor
 from fewshot_fer.config.train_schema import AugmentConfig
 from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.models.preprocessing import normalise
+from fewshot_fer.system.device import to_device
 
 GREY = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (ITU-R BT.601)
 ERASED_AREA = (0.02, 0.33)  # of an image, and the height of what is erased by its width
@@ -52,7 +53,7 @@ class Changes:
 
     def to(self, device: torch.device) -> "Changes":
         """Return the same changes on another device."""
-        return self.map(lambda each: each.to(device))
+        return self.map(lambda each: to_device(each, device))
 
 
 @dataclass(frozen=True)

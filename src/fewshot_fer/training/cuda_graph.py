@@ -107,17 +107,22 @@ class CapturedSteps:
     def capture(self) -> torch.cuda.CUDAGraph:
         """Return the graph of a step, captured after some that leave no trace."""
         restore = remember_state(self.step.modules, self.step.optimiser)
+        current = torch.cuda.current_stream(self.device)
+        torch.cuda.empty_cache()  # what steps before have left is of no use to another stream
         try:
             stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            stream.wait_stream(torch.cuda.current_stream(self.device))
+            stream.wait_stream(current)
             with for_a_graph(), torch.cuda.stream(stream):
                 for _ in range(self.WARM_UP):
                     self.take_step()
-            torch.cuda.current_stream(self.device).wait_stream(stream)
+            current.wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
             with for_a_graph(), torch.cuda.graph(graph, pool=self.step.pool):
                 self.take_step()
         finally:
+            # A capture that fails leaves its own stream current, and a warm-up may be under way.
+            torch.cuda.set_stream(current)
+            torch.cuda.synchronize(self.device)
             restore()
         return graph
 

@@ -202,10 +202,10 @@ class EpisodicTraining:
     def _renew_capture(self, faces: EpochImages, steps: EpochSteps) -> None:
         """Drop captured steps that are not these, and capture these where that can be."""
         sizes, kind = steps.rows.shape, self.normalisation.kind
+        self._hold_mean()
         if not self.capturing:
             self.captured = None
             return
-        self._hold_mean()
         known = self.captured
         if known is not None and (known.sizes, known.step.normalisation) == (sizes, kind):
             return
@@ -219,8 +219,8 @@ class EpisodicTraining:
         self.capturing = self.captured is not None
 
     def _hold_mean(self) -> None:
-        """Keep the mean that embeddings are centred on, another one in each epoch, in one place: it
-        is there that a captured graph reads it."""
+        """Keep the mean that embeddings are centred on, another one in each epoch, in one place on
+        the device: there a captured graph reads it, and no step copies it anew."""
         mean = self.normalisation.mean
         if mean is None:
             return

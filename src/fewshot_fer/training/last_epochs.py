@@ -55,11 +55,13 @@ def renew_batch_norms(
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.train().momentum = None  # each batch counts the same
+        norm.train()
     parts = np.array_split(faces.rows, -(-len(faces.rows) // batch_size))
     edges = np.cumsum([0, *map(len, parts)]).tolist()
     bar = tqdm(list(pairwise(edges)), desc="batch norms", leave=False, disable=None, delay=2)
-    for start, end in bar:
+    for number, (start, end) in enumerate(bar, 1):
+        for norm in norms:  # each batch counts the same; None has a GPU asked how many there were
+            norm.momentum = 1 / number
         own = rank_slice(end - start)
         with precision.forward(faces.images.device):
             encoder(faces.batch(slice(start + own.start, start + own.stop), precision.dtype))

@@ -15,7 +15,7 @@ from fewshot_fer.data.packed_images import FaceImages
 from fewshot_fer.episodes.protocol import EpisodicProtocol
 from fewshot_fer.evaluation.metrics import EpisodeScores, confusion_matrix
 from fewshot_fer.models.network import Network
-from fewshot_fer.system.device import Precision
+from fewshot_fer.system.device import Precision, to_device
 from fewshot_fer.system.progress import tqdm
 from fewshot_fer.system.ranks import all_gather, data_parallel, rank_slice, world
 from fewshot_fer.training.batches import Batches, draw_batches, shuffled_rows
@@ -177,13 +177,13 @@ class SupervisedTraining:
 
     def _targets(self, batches: Batches, batch: slice, own: slice) -> Targets:
         """Return this rank's targets of a batch."""
-        classes = batches.targets(batch, len(self.weights)).to(self.device)
+        classes = to_device(batches.targets(batch, len(self.weights)), self.device)
         if classes.is_floating_point():
             classes = classes.to(self.weights.dtype)
         total = self.weights_of(classes).sum()
         turns = None
         if batches.turns is not None:
-            turns = torch.from_numpy(batches.turns[batch][own]).to(self.device)
+            turns = to_device(torch.from_numpy(batches.turns[batch][own]), self.device)
         return Targets(classes[own], total, turns, batch.stop - batch.start)
 
     def weights_of(self, classes: Tensor) -> Tensor:

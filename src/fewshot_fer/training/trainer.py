@@ -103,7 +103,9 @@ class Trainer:
         if supervised not in self._phases:
             settings, protocol = self.settings, self.training.protocol
             how = (settings.train, settings.seed, self.precision)
-            self._phases.clear()  # moments and captured steps of the phase before take memory
+            for before in self._phases.values():  # its captured steps and moments take memory
+                before.captured = None  # steps hold their phase, and it them
+            self._phases.clear()
             if supervised:
                 phase = SupervisedTraining(self.network, protocol, *how)
                 if settings.fast and self.device.type == "cuda" and world() == 1:

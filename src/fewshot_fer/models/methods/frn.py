@@ -53,13 +53,17 @@ class FRN(nn.Module):
 
 def reconstruction(support: Tensor, query: Tensor, penalty: Tensor) -> Tensor:
     """Return rows [.., Q, d] put together from rows of support [.., S, d]: ridge regression of
-    query [.., Q, d] on them with a penalty of the squared weights, whichever way is the smaller."""
+    query [.., Q, d] on them with a penalty of the squared weights, whichever way is the smaller.
+
+    solve_ex: `solve` itself waits for the GPU to tell whether the matrix is regular, which the
+    penalty sees to.
+    """
     rows, width = support.shape[-2:]
     unit = penalty * torch.eye(min(rows, width), dtype=support.dtype, device=support.device)
     if rows <= width:
-        weights = torch.linalg.solve(support @ support.mT + unit, support @ query.mT)
+        weights = torch.linalg.solve_ex(support @ support.mT + unit, support @ query.mT).result
         rebuilt: Tensor = weights.mT @ support
         return rebuilt
     inner = support.mT @ support
-    projection: Tensor = torch.linalg.solve(inner + unit, inner)
+    projection: Tensor = torch.linalg.solve_ex(inner + unit, inner).result
     return query @ projection
