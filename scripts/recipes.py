@@ -193,6 +193,8 @@ def _row(variant: Variant, base: Variant) -> dict[str, str | float]:
     results = results[results["role"].isin(["validation", "test"]) & (results["level"] == "image")]
     named = results["role"].where(results["role"] == "validation", results["protocol"])
     row |= {"seconds": round(float(np.mean(seconds)))}
+    learnt = [pd.read_csv(own / "metrics.csv")["train_accuracy"].max() for own, _ in done]
+    row["training"] = round(100 * float(np.mean(learnt)))  # of its best epoch
     for column, accuracy in results.groupby(named, sort=False)["accuracy"].mean().items():
         row[str(column)] = round(100 * float(accuracy), 1)
         if variant is not base:
