@@ -89,7 +89,7 @@ class Sizes:
 # Short turns: the longer one lasts, the more a neighbour's load differs between its two ends.
 FULL = Sizes(turns=9, turn_seconds=1.0, evaluation_turns=5, long_turns=3)
 QUICK = Sizes(
-    turns=5,
+    turns=4,
     turn_seconds=0.5,
     evaluation_turns=2,
     long_turns=1,
