@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ TESTS = ("compound_4w5s", "compound_5w1s", "afew_4w5s")
 IMAGES_OF_EPISODE = {"classic": 30, "fast": 50, "pretrain_meta": 50, "finetune": 50}
 SUPERVISED = {"pretrain": 1.0, "pretrain_meta": 0.75, "finetune": 0.6}  # share of the passes
 RESAMPLES = 4_000
+PARTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 
 
 @dataclass
@@ -87,11 +89,15 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=20_000, help="that each run trains on")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe")
-    parser.add_argument("--part", help="one part of recipes.yaml")
+    parser.add_argument("--part", choices=PARTS, help="one part of recipes.yaml")
     parser.add_argument("--only", help="names of variants with commas between; `base` is the base")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--outputs", default="outputs/recipes", help="folder for the runs")
     options, overrides = parser.parse_known_args()
+    chosen = [options.part] if options.part else list(PARTS)
+    known = {"base"}.union(*(PARTS[each]["variants"] for each in chosen))
+    if unknown := set((options.only or "base").split(",")) - known:
+        parser.error(f"--only {min(unknown)!r} is no variant of {', '.join(chosen)}")
     if not any(word.startswith("paths=") for word in overrides):
         overrides.insert(0, "paths=demo")
     return options, overrides
@@ -99,9 +105,8 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 def _variants(part: str | None, only: str | None) -> Iterator[Variant]:
     """Yield the variants to compare, the base of a part first."""
-    parts = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
     wanted = only.split(",") if only else None
-    for name, found in parts.items():
+    for name, found in PARTS.items():
         if part not in (None, name):
             continue
         learn = found.get("learn", 1.0)
@@ -188,7 +193,7 @@ def _row(variant: Variant, base: Variant) -> dict[str, str | float]:
     row["seeds"] = len(done)
     if not done:
         return row
-    seconds = [_seconds(own) for own, _ in done]
+    seconds = [sum(map(float, _times(own).read_text().split())) for own, _ in done]
     results = pd.concat(pd.read_csv(own / "results.csv") for own, _ in done)
     results = results[results["role"].isin(["validation", "test"]) & (results["level"] == "image")]
     named = results["role"].where(results["role"] == "validation", results["protocol"])
@@ -205,10 +210,6 @@ def _row(variant: Variant, base: Variant) -> dict[str, str | float]:
 def _times(folder: Path) -> Path:
     """Return the file of the seconds that a run's starts took; a recipe's name may have dots."""
     return folder.parent / f"{folder.name}.seconds"
-
-
-def _seconds(folder: Path) -> float:
-    return sum(map(float, _times(folder).read_text().split()))
 
 
 def _gain(pairs: list[tuple[Path, Path]], evaluation: str) -> str:

@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import replace
 
 from benchmarking.alternating import compared, spread
 from benchmarking.clips import write_clips
@@ -65,11 +64,7 @@ def _memory(plan: Plan) -> Iterator[Figure]:
     A few clips are no measure: torch keeps up to 1,024 kernels, each made for one number of
     candidate faces, and it takes some hundred clips to meet as many numbers.
     """
-    folder, log, count = (
-        plan.folder / "clips",
-        plan.folder / "prepare.log",
-        plan.sizes.prepared_clips,
-    )
+    folder, count = plan.folder / "clips", plan.sizes.prepared_clips
     usages = []
     for shards in (2, 1) if count > 1 else (1,):
         say(f"preparing {count // shards:,} clips")
@@ -77,10 +72,10 @@ def _memory(plan: Plan) -> Iterator[Figure]:
         words = ["-m", "fewshot_fer.prepare", f"videos={folder}", f"out={out}", "device=cpu"]
         if shards > 1:
             words += [f"shards={shards}", "shard=0"]
-        usages.append(Command(words, log).run(plan.sizes.fresh))
+        usages.append(Command(words, plan.folder / "prepare.log").run(plan.sizes.fresh))
     half, whole = usages[0], usages[-1]
-    command = Figure("prepare", f"{count:,} clips", "", "s", spread([whole.processor]), size=count)
-    yield replace(command, what=f"processor time of {count:,} clips, from start to end")
+    what = f"processor time of {count:,} clips, from start to end"
+    yield Figure("prepare", what, "", "s", spread([whole.processor]), size=count)
     yield Figure(
         "prepare",
         f"peak memory of {count:,} clips",
